@@ -1,0 +1,1 @@
+"""Settings, rules and errors. Imports nothing else of playhead."""

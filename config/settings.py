@@ -1,0 +1,370 @@
+"""The settings of playhead: one frozen value, from flags over environment over playhead.toml over defaults.
+
+Whatever is wrong is refused with its name, where it came from and what is allowed; no message repeats a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from .errors import ConfigError
+
+PREFIX = "PLAYHEAD_"
+FILE_NAME = "playhead.toml"
+# Chosen by the command (`playhead record`, `playhead forward`), so that a forgotten variable never changes what a command does.
+BY_COMMAND = frozenset({"mode"})
+
+_SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
+_TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
+_UNITS = "kMGT"
+_FACTORS: Mapping[str, int] = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** power for power, unit in enumerate(_UNITS, 1) for i in ("", "i")}
+_SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_STORE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+psycopg)?://(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """An address to listen on. Port 0 picks a free port. IPv6 addresses stand in brackets in text, without them in `host`."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """`HOST:PORT`, `[IPv6]:PORT`. Raises ValueError."""
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s\[\]:/@]+)):(\d{1,5})", text)
+        if match is None or int(match[3]) > 65535:
+            raise ValueError
+        if match[1] and not _is_ipv6(match[1]):
+            raise ValueError
+        return cls(match[1] or match[2], int(match[3]))
+
+    @property
+    def loopback(self) -> bool:
+        """True if nobody but this machine can reach it."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).version == 6
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """How a setting is written: `metavar` in help texts, `allowed` in error messages and README."""
+
+    metavar: str
+    allowed: str
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _host_port(value: object) -> HostPort:
+    return value if isinstance(value, HostPort) else HostPort.parse(_text(value))
+
+
+def _upstream(value: object) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its text speaks of URLs in general
+        raise ValueError from None
+    if not usable or re.search(r"[^!-~]|[?#\\]", text):
+        raise ValueError
+    if parts.username is not None:
+        raise ValueError("a URL without user name and password: the client's own key is forwarded")
+    return text.rstrip("/")
+
+
+def _store(value: object) -> str:
+    match = _STORE_URL.fullmatch(_text(value))
+    if match is None:
+        raise ValueError
+    if match[1] != "sqlite":
+        return f"postgresql+psycopg://{match[3]}"
+    if match[2] or not match[3].startswith("/") or len(match[3]) < 2:
+        raise ValueError("sqlite:///FILE for a file in the working directory, sqlite:////FILE for one from the root")
+    return f"sqlite://{match[3]}"
+
+
+def _session(value: object) -> str:
+    if not _SESSION_NAME.fullmatch(_text(value)):
+        raise ValueError
+    return str(value)
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError
+    return Path(value).expanduser()
+
+
+def _count(value: object) -> object:
+    # Otherwise `true` in a TOML file would be the number 1.
+    if isinstance(value, bool | float):
+        raise ValueError
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, str) and (match := _TIME.fullmatch(value.strip())):
+        return float(match[1]) * _SECONDS[match[2] or ""]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError
+
+
+def _optional_seconds(value: object) -> float | None:
+    return None if value is None or value == "none" else _seconds(value)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return int(float(match[1]) * _FACTORS[(match[2] or "").replace("K", "k")])
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+def _token(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else _text(value)
+    if not re.fullmatch(r"[!-~]{8,}", text):
+        raise ValueError
+    return SecretStr(text)
+
+
+_ADDRESS = Hint("HOST:PORT", "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one")
+_FILE = Hint("FILE", "the path of a file")
+_DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
+
+Address = Annotated[HostPort, BeforeValidator(_host_port), _ADDRESS]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=86400), _DURATION]
+
+
+class Settings(BaseSettings):
+    """All settings of playhead. Frozen; can be pickled. `Settings(...)` itself reads neither environment nor files: `load_settings` does."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    upstream: Annotated[str, BeforeValidator(_upstream), Hint("URL", "an http or https URL without query, such as https://api.openai.com")] = Field(
+        default="https://api.openai.com", description="The API that requests are forwarded to; its path, if any, is put in front of theirs."
+    )
+    listen: Address = Field(default=HostPort("127.0.0.1", 8080), description="Where clients connect.")
+    console: Address = Field(default=HostPort("127.0.0.1", 8081), description="Where /healthz, /readyz and /metrics are served.")
+    data: Annotated[Path, BeforeValidator(_path), Hint("DIR", "the path of a directory")] = Field(
+        default=Path(".playhead"), description="The data directory: store, journal and key. It is made with mode 0700."
+    )
+    store: Annotated[str | None, BeforeValidator(_store), Hint("URL", "sqlite:///FILE or postgresql://USER@HOST/DATABASE")] = Field(
+        default=None, description="The store's URL.", json_schema_extra={"shown_default": "sqlite:///DATA/store.db"}
+    )
+    key_file: Annotated[Path | None, BeforeValidator(_path), _FILE] = Field(
+        default=None,
+        description="The key that key_id is made with; hosts that write to one store share it.",
+        json_schema_extra={"shown_default": "DATA/key"},
+    )
+    session: Annotated[str, BeforeValidator(_session), Hint("NAME", "1 to 128 of the characters A-Z a-z 0-9 . _ : -")] = Field(
+        default="default", description="The session of requests that name none."
+    )
+    workers: Annotated[int, BeforeValidator(_count), Field(ge=1, le=64), Hint("N", "a whole number from 1 to 64")] = Field(
+        default=1, description="How many worker processes share the port."
+    )
+    durability: Annotated[Literal["relaxed", "strict"], Hint("relaxed|strict", "relaxed or strict")] = Field(
+        default="relaxed",
+        description="relaxed: recording never delays or refuses traffic. "
+        "strict: nothing reaches a client before it is on disk, and what cannot be recorded is refused.",
+    )
+    mode: Annotated[Literal["record", "forward"], Hint("record|forward", "record or forward")] = Field(
+        default="record", description="What is done with a request; the command chooses it."
+    )
+    ca_file: Annotated[Path | None, BeforeValidator(_path), _FILE] = Field(
+        default=None,
+        description="Certificates (PEM) to trust upstream by, instead of the system's.",
+        json_schema_extra={"shown_default": "the system's"},
+    )
+    connect_timeout: Seconds = Field(default=10.0, description="How long connecting to upstream may take, TLS included.")
+    read_timeout: Annotated[
+        Annotated[float, Field(ge=0.001, le=86400)] | None,
+        BeforeValidator(_optional_seconds),
+        Hint("TIME", "a time in seconds or with a unit, such as 600 or 10m, from 1ms to 24h; or none"),
+    ] = Field(default=None, description="How long upstream may be silent: unlimited by default, because a reasoning model is silent for minutes.")
+    drain_timeout: Annotated[
+        float, BeforeValidator(_seconds), Field(ge=0, le=86400), Hint("TIME", "a time in seconds or with a unit, such as 0, 30 or 5m, up to 24h")
+    ] = Field(default=30.0, description="How long requests in flight may go on after a stop before they are broken off.")
+    journal_limit: Annotated[
+        int, BeforeValidator(_size), Field(ge=1 << 20), Hint("SIZE", "a number of bytes or a size such as 512MiB or 8GiB, at least 1MiB")
+    ] = Field(default=8 << 30, description="How big the journal may grow while the recorder cannot keep up; what comes then is not recorded, and counted.")
+    console_token: Annotated[SecretStr | None, BeforeValidator(_token), Hint("TOKEN", "8 or more printable ASCII characters without spaces")] = Field(
+        default=None, description="What the console asks for as a bearer token; needed unless it listens on a loopback address."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Hint("LEVEL", "debug, info, warning or error")] = Field(
+        default="info", description="Which log lines are written to standard error."
+    )
+
+    @model_validator(mode="after")
+    def _console_is_guarded(self) -> Settings:
+        if not self.console.loopback and self.console_token is None:
+            raise ValueError(f"console = {str(self.console)!r} can be reached from other machines: it needs a console_token that its users must give")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy URL, the default one spelled out. May hold a password."""
+        return self.store or f"sqlite:///{quote(str(self.data / 'store.db'))}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the constructor is given counts: `load_settings` brings its own sources, whose every key has an origin."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings in force. `sources`: per setting `default`, `flag --NAME`, `environment variable NAME`, the file's name, or `command`."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One source: its values, each under its setting's name, and what to call the place where each stands."""
+
+    values: Mapping[str, Any]
+    places: Mapping[str, str]
+
+
+def hint(name: str) -> Hint:
+    """How the setting of that name is written."""
+    return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Hint))
+
+
+def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path) -> Loaded:
+    """The settings in force: `flags` over `PLAYHEAD_*` of `environ` over the settings file over defaults.
+
+    `flags`: values by setting name, None for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
+    `playhead.toml` in `cwd`, which may be absent. Empty environment variables count as not set. Raises ConfigError, which names all that is wrong.
+    """
+    problems: list[str] = []
+    config = flags.get("config") or environ.get(f"{PREFIX}CONFIG") or None
+    layers = (_flag_layer(flags), _environment_layer(environ, problems), _file_layer(config, cwd, problems))
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for layer in reversed(layers):
+        values |= layer.values
+        places |= layer.places
+    try:
+        settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
+    except ValidationError as error:
+        problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields})
+
+
+def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
+    given = {name: value for name, value in flags.items() if value is not None and name != "config"}
+    return _Layer(given, {name: "command" if name in BY_COMMAND else f"flag {flag(name)}" for name in given})
+
+
+def _environment_layer(environ: Mapping[str, str], problems: list[str]) -> _Layer:
+    values, places = {}, {}
+    for variable, value in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and value and variable != f"{PREFIX}CONFIG":
+            place = f"environment variable {variable}"
+            if problem := _unknown(name, f"{place}: there is no such setting", lambda near: PREFIX + near.upper()):
+                problems.append(problem)
+            values[name], places[name] = value, place
+    return _Layer(values, places)
+
+
+def _file_layer(config: str | None, cwd: Path, problems: list[str]) -> _Layer:
+    path = cwd / (Path(config).expanduser() if config else FILE_NAME)
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except FileNotFoundError:
+        if not config:
+            return _Layer({}, {})
+        raise ConfigError(f"there is no settings file {config}") from None
+    except OSError as error:
+        raise ConfigError(f"the settings file {path.name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"the settings file {path.name} is not valid TOML: {error}") from error
+    shown = config or FILE_NAME
+    problems += [problem for name in values if (problem := _unknown(name, f"{name} ({shown}): there is no such setting", str))]
+    return _Layer(values, dict.fromkeys(values, shown))
+
+
+def _unknown(name: str, text: str, spell: Any) -> str | None:
+    """What to say if no environment variable or file may set `name`; None if it may."""
+    if name in BY_COMMAND:
+        return f"{text}; the command chooses the {name}: playhead record, playhead forward"
+    if name in Settings.model_fields:
+        return None
+    from difflib import get_close_matches
+
+    known = sorted(Settings.model_fields.keys() - BY_COMMAND)
+    near = get_close_matches(name.replace("-", "_").lower(), known, 1)
+    return f"{text}; did you mean {spell(near[0])}?" if near else f"{text}; the settings are {', '.join(map(spell, known))}"
+
+
+def _problem(loc: tuple[int | str, ...], reason: object, values: Mapping[str, Any], places: Mapping[str, str]) -> str:
+    if not loc:
+        return str(reason)
+    name = str(loc[0])
+    given = "..." if name == "console_token" else without_password(repr(values[name]))
+    return f"{name} = {given} ({places[name]}): allowed is {str(reason or '') or hint(name).allowed}"
+
+
+def flag(name: str) -> str:
+    """The flag of a setting on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def without_password(text: str) -> str:
+    """`text` with what may be a password in its URL replaced."""
+    return re.sub(r"(://[^/@:\s]*):[^/\s]*@", r"\1:***@", re.sub(r"([?&][^=&\s]*(?:password|secret|token|key)[^=&\s]*=)[^&\s]+", r"\1***", text))
+
+
+def shown(settings: Settings) -> dict[str, str | int | float | None]:
+    """Every setting as a person or a program may see it: no token, no password; times in seconds, sizes in bytes."""
+    plain: dict[str, str | int | float | None] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        plain[name] = value if isinstance(value, int | float | None) else without_password(str(value))
+    return plain | {"store": without_password(settings.store_url), "key_file": str(settings.key_file or settings.data / "key")}

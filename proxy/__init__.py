@@ -1,0 +1,1 @@
+"""The proxy: wire formats, recording, forwarding and the faces."""

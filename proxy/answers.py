@@ -1,0 +1,49 @@
+"""What the proxy itself has to say: pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """One of the errors that playhead answers with. `retry`: whether sending the same again can help."""
+
+    code: str
+    status: int
+    reason: str
+    retry: bool
+    meaning: str
+
+
+ERRORS = {
+    error.code: error
+    for error in (
+        Error("upstream_unreachable", 502, "Bad Gateway", True, "upstream could not be reached, or closed the connection without an answer"),
+        Error("upstream_protocol_error", 502, "Bad Gateway", True, "upstream's answer is not HTTP/1.1"),
+        Error("upstream_timeout", 504, "Gateway Timeout", True, "upstream took no connection in time, or was silent for longer than read_timeout"),
+        Error("bad_session_name", 400, "Bad Request", False, "the session's name has characters that are not allowed"),
+        Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
+        Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
+        Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
+        Error("recording_unavailable", 503, "Service Unavailable", True, "strict durability: the request could not be recorded, so it was not made"),
+        Error("shutting_down", 503, "Service Unavailable", True, "the server is stopping"),
+    )
+}
+
+
+def answer(code: str, message: str, *, keep_alive: bool, head_only: bool = False) -> tuple[bytes, bytes]:
+    """Head and body of an error of our own: OpenAI-shaped, so that SDKs raise what they raise for their API's errors."""
+    error = ERRORS[code]
+    content = {"error": {"message": message, "type": "playhead_error", "param": None, "code": code}}
+    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    lines = [
+        f"HTTP/1.1 {error.status} {error.reason}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"Playhead-Error: {code}",
+        *(() if error.retry else ("x-should-retry: false",)),
+        *(() if keep_alive else ("Connection: close",)),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n", b"" if head_only else body

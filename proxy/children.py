@@ -1,0 +1,137 @@
+"""The processes behind a server: how they are started, ordered and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playhead.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a child process is told at its start. `run` names this start of the server; descriptors are those of the child."""
+
+    settings: Settings
+    run: str
+    listen_fd: int = -1
+    lock_fd: int = -1
+
+
+def read_orders() -> Orders:
+    """In a child: its orders, from the first line of standard input."""
+    line = b""
+    while not line.endswith(b"\n"):  # unbuffered: what follows, the end of the file, is for the event loop to see
+        piece = os.read(sys.stdin.fileno(), 1)
+        if not piece:
+            raise SystemExit(1)
+        line += piece
+    orders = pickle.loads(base64.b64decode(line))
+    assert isinstance(orders, Orders)
+    return orders
+
+
+def start_logging(level: str) -> None:
+    """Write our own log lines to standard error, and of libraries only what warns."""
+    logging.basicConfig(level=logging.WARNING, format="playhead: %(message)s", stream=sys.stderr)
+    logging.getLogger("playhead").setLevel(level.upper())
+
+
+def report(state: dict[str, Any]) -> None:
+    """In a child: tell the main process; nothing happens if it is gone."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), json.dumps(state).encode() + b"\n")
+
+
+class Child:
+    """A child process that is started again when it dies.
+
+    `state` is the newest report, by key. `problem` is set when it could not even start.
+    """
+
+    def __init__(self, module: str, orders: Orders, *, on_change: Callable[[], None] = lambda: None) -> None:
+        self.state: dict[str, Any] = {}
+        self.restarts = 0
+        self.ready = asyncio.Event()
+        self._module = module
+        self._orders = orders
+        self._on_change = on_change
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs and has said that it is ready."""
+        return self.ready.is_set() and self._process is not None and self._process.returncode is None
+
+    async def start(self) -> str | None:
+        """Start it and wait until it is ready; what it says if it cannot."""
+        self._keeper = asyncio.ensure_future(self._keep())
+        waiting = asyncio.ensure_future(self.ready.wait())
+        await asyncio.wait((waiting, self._keeper), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        return None if self.ready.is_set() else str(self.state.get("problem") or "a process of playhead ended before it was ready")
+
+    async def _keep(self) -> None:
+        while not self._stopping:
+            began = asyncio.get_running_loop().time()
+            await self._run()
+            if self._stopping or not self.ready.is_set():
+                return
+            self.restarts += 1
+            self._on_change()
+            # One that dies at once would die again: not more than two starts a second.
+            await asyncio.sleep(max(0.0, 0.5 - (asyncio.get_running_loop().time() - began)))
+
+    async def _run(self) -> None:
+        fds = [fd for fd in (self._orders.listen_fd, self._orders.lock_fd) if fd >= 0]
+        # -P: what lies in the user's working directory is no module of ours.
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", self._module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=fds, limit=1 << 20
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(base64.b64encode(pickle.dumps(self._orders)) + b"\n")
+        async for line in process.stdout:
+            with contextlib.suppress(ValueError):
+                self.state.update(json.loads(line))
+            if self.state.get("ready"):
+                self.ready.set()
+            self._on_change()
+        await process.wait()
+
+    def terminate(self) -> None:
+        """Tell it to stop by SIGTERM; it is not started again."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+
+    def dismiss(self) -> None:
+        """Tell it to stop by ending its standard input; it is not started again."""
+        self._stopping = True
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def join(self, timeout: float) -> bool:
+        """Wait for its end, and kill it if that does not come; False if it had to be killed."""
+        if self._keeper is None:
+            return True
+        done, _ = await asyncio.wait((self._keeper,), timeout=timeout)
+        if done:
+            return True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        await asyncio.wait((self._keeper,), timeout=5)
+        return False

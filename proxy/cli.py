@@ -1,0 +1,126 @@
+"""The command line: finds the command, runs it, and turns every failure into one line and an exit status.
+
+Exit status: 0 done; 1 what was asked to be checked failed; 2 wrong usage; 3 could not run.
+A command's module is imported when that command is asked for, so that `playhead --help` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import NoReturn
+
+import click
+
+from playhead.config.errors import ConfigError, PlayheadError
+
+from .commands.saying import say
+
+DONE, FAILED, WRONG_USAGE, COULD_NOT_RUN = range(4)
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A command in the list of commands: the module that has it, under its own name, and its one line of help."""
+
+    module: str
+    help: str
+
+
+SECTIONS: Mapping[str, Mapping[str, Listed]] = {
+    "Record": {
+        "demo": Listed("demo", "Record a short agent session with a simulated upstream; needs no key."),
+        "record": Listed("serving", "Forward everything to upstream and record it."),
+        "forward": Listed("serving", "Forward everything to upstream and record nothing."),
+    },
+    "Read": {
+        "sessions": Listed("reading", "List the sessions."),
+        "exchanges": Listed("reading", "List the exchanges of a session."),
+        "events": Listed("reading", "List the events of an exchange."),
+        "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
+    },
+    "Keep": {
+        "stats": Listed("keeping", "Say what the store holds and how big it is."),
+        "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
+        "delete": Listed("keeping", "Delete an exchange or a whole session."),
+        "config": Listed("keeping", "Show the settings in force and where each comes from."),
+    },
+}
+
+
+class Commands(click.Group):
+    """The commands of `SECTIONS`, each imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in SECTIONS.values():
+            if listed := section.get(cmd_name):
+                command: click.Command = getattr(importlib.import_module(f".commands.{listed.module}", __package__), cmd_name)
+                return command
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            near = get_close_matches(args[0], names, 1)
+            ctx.fail(f"there is no command {args[0]!r}{f'; did you mean {near[0]}?' if near else ''}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(10), listed.help) for name, listed in section.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="COMMAND [OPTIONS]",
+    epilog="Every option is also a setting: an option on the command line counts before PLAYHEAD_... in the environment, then playhead.toml, "
+    "then the default. `playhead COMMAND --help` lists the options of a command.",
+)
+@click.version_option(package_name="playhead", message="playhead %(version)s")
+def cli() -> None:
+    """Record LLM API traffic: a proxy that forwards everything untouched and keeps every byte."""
+
+
+def main() -> NoReturn:
+    """The `playhead` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit status. Never raises but for SystemExit of what it runs."""
+    try:
+        status = cli.main(list(arguments), prog_name="playhead", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or DONE)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        say(f"{error.format_message()}{f' (see {context.command_path} --help)' if context else ''}")
+        return WRONG_USAGE
+    except BrokenPipeError:
+        # Whoever read our output has enough; without this the interpreter complains once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+    except (click.Abort, KeyboardInterrupt):
+        say("stopped")
+        return INTERRUPTED
+    except ConfigError as error:
+        say(str(error))
+        return WRONG_USAGE
+    except PlayheadError as error:
+        say(str(error))
+        return COULD_NOT_RUN
+    except OSError as error:
+        say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return COULD_NOT_RUN

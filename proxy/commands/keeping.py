@@ -1,0 +1,170 @@
+"""`stats`, `verify`, `delete`, `config`: what becomes of recordings, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from playhead.config.errors import ConfigError, StoreError
+from playhead.config.settings import Settings, shown
+
+from .options import RECORDINGS, SERVING, default_text, exchange_id, in_words, json_flag, loaded, recordings, session_name, setting_flags
+
+if TYPE_CHECKING:
+    from playhead.storage.store import Store
+
+
+@click.command()
+@click.option("--schema", is_flag=True, help="Print the store's tables and columns instead, for those who query it with SQL.")
+@json_flag
+@setting_flags(*RECORDINGS)
+def stats(schema: bool, as_json: bool, **flags: Any) -> None:
+    """Say what the store holds and how big it is."""
+    from ..listing import amount, print_facts, print_json, terminal
+
+    if schema:
+        from playhead.storage.tables import describe
+
+        click.echo(describe(), nl=False)
+        return
+    with recordings(loaded(flags).settings) as store:
+        found = store.stats()
+    if as_json:
+        print_json([found])
+        return
+    plain = found.model_dump(mode="json", exclude_none=True)
+    words = {name: amount(value) if name.endswith("_bytes") else _plain(value) for name, value in plain.items()}
+    if found.raw_bytes > found.store_bytes > 0:
+        words["store_bytes"] += f" ({found.raw_bytes / found.store_bytes:.1f} times smaller than raw)"
+    print_facts(terminal(), words.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{number:,} {name}" for name, number in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@click.command()
+@json_flag
+@setting_flags(*RECORDINGS)
+def verify(as_json: bool, **flags: Any) -> int:
+    """Check every recording: re-hash every body, follow every reference, read the journal.
+
+    Exit status 1 if anything is wrong; each finding is one line.
+    """
+    from playhead.storage.store import Problem
+
+    from ..listing import print_json, visible
+
+    settings = loaded(flags).settings
+    missing: list[str] = []
+    count = 0
+    with recordings(settings, missing.append) as store:
+        journal = (Problem(exchange=None, problem=text) for text in (*missing, *journal_problems(settings)))
+        for found in chain(journal, store.verify()):
+            count += 1
+            if as_json:
+                print_json([found])
+            else:
+                click.echo(visible(f"{'' if found.exchange is None else f'exchange {found.exchange}: '}{found.problem}"))
+        checked = store.stats().exchanges
+    if not as_json:
+        click.echo(f"{checked:,} exchange{'s'[: checked != 1]} checked, {count or 'no'} problem{'s'[: count != 1]} found.")
+    return 1 if count else 0
+
+
+def journal_problems(settings: Settings) -> Iterator[str]:
+    """The segments of the journal that cannot be read."""
+    from playhead.storage.datadir import DataDir
+    from playhead.storage.journal import SegmentReader, segments
+
+    directory = DataDir(settings.data, settings.key_file).journal_dir
+    for writer, numbers in segments(directory).items() if directory.is_dir() else ():
+        for number in numbers:
+            try:
+                reader = SegmentReader(directory, writer, number)
+            except FileNotFoundError:
+                continue  # stored and given up meanwhile
+            except (OSError, ValueError) as error:
+                yield f"the journal holds what cannot be read: {error}"
+                continue
+            while reader.read():
+                pass
+            reader.close()
+
+
+@click.command()
+@click.argument("what", metavar="SESSION|EXCHANGE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@setting_flags(*RECORDINGS)
+def delete(what: str, yes: bool, **flags: Any) -> int:
+    """Delete an exchange (by its number) or a whole session (by its name), for good.
+
+    A session whose name is a number is given as @NAME.
+    """
+    with recordings(loaded(flags).settings) as store:
+        if what.isdecimal():
+            return _delete_exchange(store, exchange_id(what), yes)
+        return _delete_session(store, session_name(what), yes)
+
+
+def _delete_exchange(store: Store, id_: int, yes: bool) -> int:
+    row = store.exchange(id_)
+    if any(each.session == str(id_) for each in store.sessions()):
+        raise ConfigError(f"{id_} is an exchange and a session: give the session as @{id_}; the exchange goes with its session {row.session}")
+    if not yes and not _agreed(f"Delete exchange {id_} of session {row.session} ({row.method} {row.path}, {row.started_at:%Y-%m-%d %H:%M:%S} UTC)?"):
+        return 1
+    store.delete_exchange(id_)
+    click.echo(f"Exchange {id_} is deleted.")
+    return 0
+
+
+def _delete_session(store: Store, name: str, yes: bool) -> int:
+    found = next((each for each in store.sessions() if each.session == name), None)
+    if found is None:
+        raise StoreError(f"There is no session {name!r}. `playhead sessions` lists those there are.")
+    counted = f"{found.exchanges:,} exchange{'s'[: found.exchanges != 1]} in {found.takes:,} take{'s'[: found.takes != 1]}"
+    if not yes and not _agreed(f"Delete session {name} with {counted}?"):
+        return 1
+    store.delete_session(name)
+    click.echo(f"Session {name} is deleted with {counted}.")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise ConfigError("nobody answered, so nothing was deleted: --yes deletes without asking") from None
+    if not agreed:
+        click.echo("Nothing was deleted.", err=True)
+    return agreed
+
+
+@click.command()
+@json_flag
+@setting_flags(*SERVING)
+def config(as_json: bool, **flags: Any) -> None:
+    """Show the settings in force and where each comes from."""
+    from ..listing import Column, Layout, print_json, print_table, terminal
+
+    found = loaded(flags)
+    rows = [{"setting": name, "value": value, "source": found.sources[name]} for name, value in shown(found.settings).items()]
+    if as_json:
+        print_json(rows)
+        return
+    columns = (
+        Column("SETTING", lambda row: row["setting"]),
+        Column("VALUE", lambda row: _value(row["setting"], row["value"]), least=16),
+        Column("SOURCE", lambda row: row["source"], least=20),
+    )
+    print_table(terminal(), Layout(columns), rows)
+
+
+def _value(name: str, value: object) -> str:
+    return default_text(name) if value is None else in_words(name, value)

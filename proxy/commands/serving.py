@@ -1,0 +1,112 @@
+"""`record` and `forward`: the proxy itself, alone or around a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import click
+
+from playhead.config.errors import ConfigError
+from playhead.config.settings import Loaded, Settings
+
+from .child import Child, ChildFailedError, without_proxies
+from .options import SERVING, arguments, loaded, recordings, setting_flags
+from .saying import say
+
+_AROUND = """With -- COMMAND, playhead starts on free ports (unless --listen and --console say which), runs the command with OPENAI_BASE_URL pointing at
+itself, stops when the command ends, and exits with the command's status."""
+_RECORD = f"""Forward everything to upstream and record it.
+
+Clients reach it by base URL: http://HOST:PORT/v1 records into the session given here, http://HOST:PORT/@NAME/v1 into session NAME.
+
+{_AROUND}"""
+_FORWARD = f"""Forward everything to upstream and record nothing.
+
+{_AROUND}"""
+
+
+@click.command(help=_RECORD, epilog="Example: playhead record --session nightly -- python agent.py")
+@setting_flags(*SERVING)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def record(command: tuple[str, ...], **flags: Any) -> int:
+    """Serve in record mode."""
+    return _serve("record", flags, command)
+
+
+@click.command(help=_FORWARD)
+@setting_flags(*SERVING)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def forward(command: tuple[str, ...], **flags: Any) -> int:
+    """Serve in forward mode."""
+    return _serve("forward", flags, command)
+
+
+def _serve(mode: Literal["record", "forward"], flags: Mapping[str, Any], command: tuple[str, ...]) -> int:
+    settings = loaded({**flags, "mode": mode})
+    if command:
+        return _around(mode, flags, settings, command)
+    from ..server import serve
+
+    return serve(settings.settings)
+
+
+def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tuple[str, ...]) -> int:
+    """Run the command with the proxy as a child; the command's status, as a shell gives it."""
+    if shutil.which(command[0]) is None:
+        raise ConfigError(f"there is no command {command[0]!r} to run")
+    begun = datetime.now(UTC)
+    free = {name: "127.0.0.1:0" for name in ("listen", "console") if settings.sources[name] == "default"}
+    try:
+        with Child([mode, *arguments({**flags, **free})]) as child:
+            print(child.ready_line, file=sys.stderr)
+            status = _run(command, environment(child.base_url, settings.settings))
+    except ChildFailedError as error:
+        return error.status
+    if mode == "record":
+        _summarize(settings.settings, begun)
+    return status
+
+
+def _summarize(settings: Settings, begun: datetime) -> None:
+    """Say what was recorded since then."""
+    with recordings(settings) as store:
+        found = [each for each in store.sessions() if each.last_at is not None and each.last_at >= begun]
+        for each in found:
+            outcomes = Counter(row.outcome or "open" for row in store.exchanges(each.session, since=begun))
+            counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
+            say(f"recorded in session {each.session}: {counted}")
+    if not found:
+        say("nothing was recorded: the command sent no request to OPENAI_BASE_URL")
+
+
+def environment(base_url: str, settings: Settings) -> dict[str, str]:
+    """What the command is started with: the variables by which SDKs find their API.
+
+    Another provider's variable is set only where upstream is that provider: its key must not go to anyone else.
+    """
+    names = {"OPENAI_BASE_URL": f"{base_url}/v1", "OPENAI_API_BASE": f"{base_url}/v1"}
+    if (urlsplit(settings.upstream).hostname or "").endswith("anthropic.com"):
+        names = {"ANTHROPIC_BASE_URL": base_url}
+    return {**without_proxies(os.environ), **names}
+
+
+def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> int:
+    # Ctrl-C and a stop are for the command to answer, as under a shell: this program waits for what it makes of them.
+    process = subprocess.Popen(command, env=environ)
+    before = {number: signal.signal(number, lambda given, _: process.send_signal(given)) for number in (signal.SIGTERM,)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        status = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status

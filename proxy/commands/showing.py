@@ -1,0 +1,160 @@
+"""`show`: one exchange, for people as text, for programs as bytes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from playhead.config.errors import ConfigError
+
+from .options import RECORDINGS, exchange_id, loaded, recordings, setting_flags
+from .saying import warn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from playhead.storage.store import Store
+
+_SHOWN = 64 << 10  # bytes of a body that are shown as text; `--raw` writes the rest as well
+
+
+@click.command()
+@click.argument("exchange")
+@click.option("--raw", type=click.Choice(["request", "response"]), help="Write that body to standard output, byte for byte, and nothing else.")
+@click.option("--decoded", is_flag=True, help="With --raw: undo the response's Content-Encoding (gzip, deflate, br, zstd).")
+@click.option("--json", "as_json", is_flag=True, help="What is known of it as one line of JSON, as `exchanges --json` has it.")
+@setting_flags(*RECORDINGS)
+def show(exchange: str, raw: str | None, decoded: bool, as_json: bool, **flags: Any) -> None:
+    """Show one exchange: what is known of it, its request and its response.
+
+    The request's body is kept as text: its Content-Encoding is undone and secrets in it are replaced. The response's is as the client got it.
+    """
+    id_ = exchange_id(exchange)
+    if decoded and raw is None:
+        raise ConfigError("--decoded goes with --raw request or --raw response; without --raw bodies are shown decoded anyway")
+    with recordings(loaded(flags).settings) as store:
+        if raw is not None:
+            _write_raw(store, id_, raw, decoded)
+        elif as_json:
+            from ..listing import print_json
+
+            print_json([store.exchange(id_)])
+        else:
+            _show(store, id_)
+
+
+def _write_raw(store: Store, id_: int, part: str, decoded: bool) -> None:
+    pieces: Iterable[bytes] = store.request_chunks(id_) if part == "request" else store.response_chunks(id_)
+    if decoded and part == "response":
+        pieces = decode(pieces, content_encoding(store.heads(id_).response_heads))
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def content_encoding(heads: bytes) -> bytes:
+    """The Content-Encoding of the final head, all its headers of that name joined."""
+    final = heads.rstrip(b"\r\n").rpartition(b"\r\n\r\n")[2]
+    lines = (line.partition(b":") for line in final.split(b"\r\n")[1:])
+    return b", ".join(value.strip() for name, _, value in lines if name.strip().lower() == b"content-encoding")
+
+
+def decode(pieces: Iterable[bytes], encoding: bytes) -> Iterator[bytes]:
+    """The pieces of a body with its codings undone; warns where that fails, after what could be decoded."""
+    from ..decoding import BodyDecoder
+
+    decoder = BodyDecoder(encoding)
+    for piece in pieces:
+        yield from decoder.feed(piece)
+    yield from decoder.finish()
+    if decoder.problem:
+        warn(decoder.problem)
+
+
+def _show(store: Store, id_: int) -> None:
+    from ..listing import facts, print_facts, terminal
+
+    row, raw = store.exchange(id_), store.heads(id_)
+    console = terminal()
+    print_facts(console, facts(row))
+    if row.transport == "ws":
+        _part(console, "request", raw.request_head)
+        _part(console, "response", raw.response_heads)
+        _messages(console, store, id_)
+        return
+    _part(console, "request", raw.request_head, pretty(store.request_chunks(id_)), f"playhead show {id_} --raw request")
+    body = decode(store.response_chunks(id_), content_encoding(raw.response_heads))
+    _part(console, "response", raw.response_heads, pretty(body), f"playhead show {id_} --raw response --decoded")
+
+
+def pretty(pieces: Iterable[bytes]) -> tuple[str, bool]:
+    """A body as text, JSON indented; True if that is only its start."""
+    start = b""
+    for piece in pieces:
+        start += piece
+        if len(start) > _SHOWN:
+            return as_text(start[:_SHOWN]), True
+    try:
+        return json.dumps(json.loads(start), indent=2, ensure_ascii=False), False
+    except ValueError:
+        return as_text(start), False
+
+
+def as_text(data: bytes) -> str:
+    """UTF-8, a character cut off at the end forgiven; of anything else how much it is."""
+    for cut in range(min(4, len(data) + 1)):
+        try:
+            return data[: len(data) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+    return f"({len(data):,} bytes that are not text)"
+
+
+def _part(console: Console, title: str, head: bytes, body: tuple[str, bool] = ("", False), rest: str = "") -> None:
+    """The head and the body of a request or a response. `rest`: the command that writes the whole body."""
+    from ..listing import print_text
+
+    console.print(f"\n{title.upper()}", style="bold")
+    print_text(console, head.decode("latin-1").replace("\r\n", "\n").rstrip("\n") or "(none)", style="dim")
+    text, cut = body
+    if text:
+        print_text(console, "\n" + text.rstrip("\n"))
+    if cut:
+        console.print(f"... and more: {rest}", style="yellow")
+
+
+def _messages(console: Console, store: Store, id_: int) -> None:
+    """The messages of a WebSocket in the order in which they came, as far as a person wants to read."""
+    from ..listing import print_text, span
+
+    console.print("\nMESSAGES", style="bold")
+    bodies = {"client": Cutter(store.request_chunks(id_)), "upstream": Cutter(store.response_chunks(id_))}
+    shown = 0
+    for event in store.events(id_):
+        if shown > _SHOWN:
+            console.print(f"... and more: playhead events {id_}, playhead show {id_} --raw response", style="yellow")
+            return
+        payload = bodies[event.direction].take(event.bytes)
+        shown += len(payload)
+        arrow = ">" if event.direction == "client" else "<"
+        console.print(f"{arrow} {span(event.offset_ms)}  {event.type or ''}", style="cyan" if arrow == ">" else "green")
+        print_text(console, as_text(payload))
+
+
+class Cutter:
+    """Cuts a body that comes in pieces into lengths that are known."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def take(self, size: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
+            self._rest += piece
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken

@@ -1,0 +1,1 @@
+"""The console: health and metrics on a port of its own."""

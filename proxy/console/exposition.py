@@ -1,0 +1,123 @@
+"""The metrics of playhead as Prometheus reads them: their names, their meaning, and how a snapshot becomes text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from playhead.storage.records import Outcome
+
+# Per metric, by its name: a number; or a number by label value; or for a summary its `sum` and `count`.
+Snapshot = Mapping[str, float | Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One metric. `values` of its `label` are exposed from the start, as 0, so that rates have a beginning."""
+
+    name: str
+    kind: Literal["counter", "gauge", "summary"]
+    help: str
+    label: str | None = None
+    values: tuple[str, ...] = ()
+
+
+METRICS = (
+    Described("playhead_exchanges_total", "counter", "Exchanges that ended, by how.", "outcome", get_args(Outcome)),
+    Described("playhead_requests_total", "counter", "Requests that clients sent, by transport.", "transport", ("http", "ws")),
+    Described(
+        "playhead_responses_total", "counter", "Answers that clients got, by class of status.", "status_class", ("1xx", "2xx", "3xx", "4xx", "5xx")
+    ),
+    Described("playhead_errors_total", "counter", "Answers that playhead itself gave instead of upstream's, by their code.", "code"),
+    Described("playhead_request_bytes_total", "counter", "Bytes of request bodies and client messages, as they came over the network."),
+    Described("playhead_response_bytes_total", "counter", "Bytes of response bodies and upstream messages, as they came over the network."),
+    Described("playhead_open_exchanges", "gauge", "Exchanges in flight."),
+    Described("playhead_open_connections", "gauge", "Network connections from clients that are open."),
+    Described("playhead_journal_bytes", "gauge", "Bytes in the journal that the recorder has not removed yet."),
+    Described("playhead_journal_lag_seconds", "gauge", "Age of the oldest journal entry that the store does not hold yet."),
+    Described("playhead_journal_dropped_exchanges_total", "counter", "Exchanges that were not recorded, or not wholly, because the journal was full."),
+    Described("playhead_recording_failures_total", "counter", "Failures to record, by reason; store: a commit failed and is tried again.", "reason", ("store",)),
+    Described("playhead_recorder_exchanges_total", "counter", "Exchanges that the recorder has stored."),
+    Described("playhead_recorder_up", "gauge", "1 while the recorder runs."),
+    Described("playhead_workers_up", "gauge", "Workers that run."),
+    Described("playhead_recorder_commit_seconds", "summary", "How long the recorder's commits to the store took."),
+)
+
+
+class _Snapshots(Collector):
+    def __init__(self, take: Callable[[], Snapshot]) -> None:
+        self._take = take
+
+    def collect(self) -> Iterator[Metric]:
+        taken = self._take()
+        if unknown := taken.keys() - {metric.name for metric in METRICS}:
+            raise KeyError(f"metrics that are not described: {sorted(unknown)}")
+        for metric in METRICS:
+            yield _family(metric, taken.get(metric.name, {} if metric.label or metric.kind == "summary" else 0.0))
+
+
+def _family(metric: Described, value: float | Mapping[str, float]) -> Metric:
+    if metric.kind == "summary":
+        parts = value if isinstance(value, Mapping) else {}
+        return SummaryMetricFamily(metric.name, metric.help, count_value=int(parts.get("count", 0)), sum_value=parts.get("sum", 0.0))
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    if not isinstance(value, Mapping):
+        return kind(metric.name, metric.help, value=value)
+    family = kind(metric.name, metric.help, labels=[metric.label or ""])
+    for label, number in {**dict.fromkeys(metric.values, 0.0), **value}.items():
+        family.add_metric([label], number)
+    return family
+
+
+def snapshot(state: Mapping[str, Any]) -> Snapshot:
+    """The metrics of a server from its processes' newest reports.
+
+    `state`: `workers`, a list of what `worker` reports, each with `up`; `recorder`, what the recorder reports, with `up`, or None where nothing is
+    recorded; `journal_bytes`. What a process has not reported yet counts as 0.
+    """
+    workers: list[Mapping[str, Any]] = state["workers"]
+    recorder: Mapping[str, Any] = state["recorder"] or {}
+    return {
+        "playhead_exchanges_total": _by_label(workers, "outcomes"),
+        "playhead_requests_total": _by_label(workers, "requests"),
+        "playhead_responses_total": _by_label(workers, "statuses"),
+        "playhead_errors_total": _by_label(workers, "errors"),
+        "playhead_request_bytes_total": _total(workers, "request_bytes"),
+        "playhead_response_bytes_total": _total(workers, "response_bytes"),
+        "playhead_open_exchanges": _total(workers, "open_exchanges"),
+        "playhead_open_connections": _total(workers, "open_connections"),
+        "playhead_journal_bytes": state["journal_bytes"],
+        "playhead_journal_lag_seconds": recorder.get("lag", 0.0),
+        "playhead_journal_dropped_exchanges_total": _total(workers, "dropped"),
+        "playhead_recording_failures_total": {"store": recorder.get("failures", 0)},
+        "playhead_recorder_exchanges_total": recorder.get("exchanges", 0),
+        "playhead_recorder_up": int(bool(recorder.get("up"))),
+        "playhead_workers_up": sum(bool(worker.get("up")) for worker in workers),
+        "playhead_recorder_commit_seconds": {"sum": recorder.get("commit_seconds", 0.0), "count": recorder.get("commits", 0)},
+    }
+
+
+def _total(workers: Iterable[Mapping[str, Any]], name: str) -> float:
+    return sum(float(worker.get(name, 0)) for worker in workers)
+
+
+def _by_label(workers: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, float]:
+    counts: Counter[str] = Counter()
+    for worker in workers:
+        counts.update(worker.get(name, {}))
+    return counts
+
+
+def expose(take: Callable[[], Snapshot], accept: str = "") -> tuple[bytes, str]:
+    """The snapshot as text in the format that `accept` asks for (Prometheus or OpenMetrics), and its content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshots(take))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

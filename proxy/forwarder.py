@@ -1,0 +1,133 @@
+"""The server side of a worker: takes requests from aiohttp, decides where they go, and hands them on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from playhead.config.settings import Settings
+
+from .addressing import Addressing, Refusal
+from .answers import answer
+from .http import CLOSE, KEEP, HttpExchange
+from .inbound import Reception
+from .metrics import Counters
+from .redaction import RedactionMemo
+from .tape import Tape
+from .upstream import Upstream
+from .websocket import SocketExchange, handshake_fault
+
+log = logging.getLogger("playhead")
+
+
+class InFlight(Protocol):
+    """What the forwarder keeps track of until it ends."""
+
+    @property
+    def silent_since(self) -> int:
+        """When something last passed, on the monotonic clock, in ns."""
+
+    def timed_out(self) -> None:
+        """Upstream has been silent for too long."""
+
+    def break_off(self) -> None:
+        """The server stops and waits no longer."""
+
+
+class Forwarder:
+    """What all exchanges of a worker share."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, tape: Tape, *, run: str, key: bytes) -> None:
+        self.settings = settings
+        self.upstream = upstream
+        self.tape = tape
+        self.run = run
+        self.stopping = False
+        self.counters = Counters()
+        self.memo = RedactionMemo()
+        self.exchanges: set[InFlight] = set()
+        modes = ("record", "forward") if settings.mode == "record" else ("forward",)
+        origin = upstream.origin
+        addressing = Addressing(settings.session, settings.mode, modes, origin.path)
+        self._reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request; what aiohttp gets back only says whether the connection lives on."""
+        if self.stopping:
+            return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."))
+        target = request.raw_path.encode("utf-8", "surrogateescape")
+        own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
+        inbound = self._reception.read(request.method, target, request.raw_headers, own)
+        if isinstance(inbound, Refusal):
+            return self._refuse(request, inbound)
+        self.counters.requests["ws" if inbound.websocket else "http"] += 1
+        if not inbound.websocket:
+            return cast(web.StreamResponse, await HttpExchange(self, request, inbound).run())
+        if fault := handshake_fault(request.method, request.raw_headers):
+            return self._refuse(request, Refusal("bad_request", fault))
+        return cast(web.StreamResponse, await SocketExchange(self, request, inbound).run())
+
+    def _refuse(self, request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
+        self.counters.error(refusal.code)
+        keep_alive = request.keep_alive and not request.body_exists and not self.stopping
+        head, body = answer(refusal.code, refusal.message, keep_alive=keep_alive, head_only=request.method == "HEAD")
+        if request.transport is not None:
+            request.transport.write(head + body)
+        return cast(web.StreamResponse, KEEP if keep_alive else CLOSE)
+
+    async def watch_silence(self) -> None:
+        """Break off what upstream has left silent for longer than the settings allow."""
+        limit = self.settings.read_timeout
+        while limit is not None:
+            await asyncio.sleep(min(limit / 4, 1.0))
+            oldest = time.monotonic_ns() - int(limit * 1e9)
+            for exchange in [exchange for exchange in self.exchanges if exchange.silent_since < oldest]:
+                exchange.timed_out()
+
+
+def _names(request: web.BaseRequest) -> frozenset[bytes]:
+    """What the server is called by the client of this request, as HOST:PORT."""
+    if request.transport is None:
+        return frozenset()
+    host, port = request.transport.get_extra_info("sockname")[:2]
+    return frozenset(f"{name}:{port}".encode() for name in (f"[{host}]" if ":" in host else host, "localhost"))
+
+
+class _Handler(RequestHandler):
+    """aiohttp's connection handler; only what it says about requests that are not HTTP is ours."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, in our own shape; a fault of ours breaks the connection off instead of writing into an answer."""
+        if status == 400:
+            head, body = answer("bad_request", f"The request is not HTTP/1.1 as it should be: {message or exc}.", keep_alive=False)
+            if self.transport is not None:
+                self.transport.write(head + body)
+        else:
+            log.error("a request failed for a fault of playhead's own", exc_info=exc)
+            if self.transport is not None:
+                self.transport.abort()
+        return cast(web.StreamResponse, CLOSE)
+
+
+class Server(web.Server):
+    """aiohttp's low-level server with limits raised and nothing done to bodies."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Any]) -> None:
+        limits = {"max_line_size": 1 << 17, "max_field_size": 1 << 17, "max_headers": 1000}
+        self._options: dict[str, Any] = {**limits, "auto_decompress": False, "access_log": None, "logger": log, "read_bufsize": 1 << 18}
+        super().__init__(handler, handler_cancellation=True, **self._options)
+
+    def __call__(self) -> RequestHandler:
+        """A handler for a new connection."""
+        return _Handler(self, loop=asyncio.get_running_loop(), **self._options)
+

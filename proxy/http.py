@@ -1,0 +1,453 @@
+"""Forwarding over HTTP: a request goes upstream as it came, the answer goes back as it comes, and both onto the tape."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from xxhash import xxh3_128
+
+from playhead.config.errors import UpstreamError
+from playhead.storage.journal import Kind
+
+from .answers import answer
+from .decoding import BodyDecoder
+from .guards import AnswerGuard, ChunkedGuard
+from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
+from .notes import end, opening, request_end
+from .redaction import RequestScanner, redact_response_head
+from .upstream import Connection
+
+if TYPE_CHECKING:
+    from .forwarder import Forwarder
+    from .inbound import Inbound
+
+_PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
+_BUFFERED = 1 << 18
+_NOTHING: frozenset[bytes] = frozenset()
+_TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
+
+
+class Passed:
+    """What aiohttp is told where the answer has been written already."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing: the head has been written."""
+
+    async def write_eof(self) -> None:
+        """Nothing: the body has been written."""
+
+
+KEEP = Passed(keep_alive=True)
+CLOSE = Passed(keep_alive=False)
+
+
+class RequestTape:
+    """Journals what a client sends: decoded, its secrets replaced."""
+
+    def __init__(self, exchange: HttpExchange, coding: bytes | None) -> None:
+        self._exchange = exchange
+        self._decoder = BodyDecoder(coding) if coding else None
+        self.scanner = RequestScanner(exchange.inbound.secrets, memo=exchange.forwarder.memo)
+        self._digest = xxh3_128() if coding else None
+        self.bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the body, transfer framing undone."""
+        self.bytes += len(data)
+        if self._decoder is None or self._digest is None:
+            self._record(self.scanner.feed(data))
+            return
+        self._digest.update(data)
+        for piece in self._decoder.feed(data):
+            self._record(self.scanner.feed(piece))
+
+    def _record(self, text: bytes) -> None:
+        if text:
+            self._exchange.record(Kind.REQUEST_DATA, text)
+
+    def end(self) -> None:
+        """The body is whole."""
+        problem = digest = None
+        if self._decoder is not None and self._digest is not None:
+            for piece in self._decoder.finish():
+                self._record(self.scanner.feed(piece))
+            if (problem := self._decoder.problem) is not None:
+                digest = self._digest.hexdigest()
+        self._record(self.scanner.finish())
+        self._exchange.record(Kind.REQUEST_END, request_end(self.bytes, redacted=self.scanner.redacted, problem=problem, digest=digest))
+
+
+class HttpExchange:
+    """One exchange in flight: the receiver of upstream's answer."""
+
+    def __init__(self, forwarder: Forwarder, request: web.BaseRequest, inbound: Inbound) -> None:
+        self.forwarder = forwarder
+        self.inbound = inbound
+        self.number = 0
+        self._request = request
+        self._started = time.monotonic_ns()
+        self._connection: Connection | None = None
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tape = forwarder.tape
+        self._request_tape: RequestTape | None = None
+        self._sent = False  # whether the request has gone upstream whole
+        self._head: Head | None = None
+        self._framing: Framing | None = None
+        self._guard: AnswerGuard | ChunkedGuard | None = None
+        self._redacted = False
+        self._dechunk = False
+        self._keep = request.keep_alive
+        self._unsent = 0
+        self._held = False
+        self._ended = False
+        self._last = self._started
+        self._problem: str | None = None
+        self._again: bytes | None = None
+        self._caught_up = asyncio.Event()
+
+    async def run(self) -> Passed:
+        """Forward the request, and wait until its answer has gone to the client."""
+        forwarder = self.forwarder
+        forwarder.exchanges.add(self)
+        try:
+            if not self._open():
+                return await self._finish()
+            try:
+                await self._send_request()
+            except UpstreamError as error:
+                self.failed(error)
+            return await self._finish()
+        except asyncio.CancelledError:
+            self._end("aborted" if forwarder.stopping else "client_closed")
+            raise
+        finally:
+            forwarder.exchanges.discard(self)
+            if not self._ended:
+                self._end("aborted")
+            self._let_go()
+            self._request_tape = self._guard = None  # they would hold each other until a garbage collection
+
+    def _let_go(self) -> None:
+        """Whatever upstream still does for us is not wanted any more."""
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    def _open(self) -> bool:
+        """Begin the record; False if strict durability forbids to go on."""
+        if not self.inbound.recorded:
+            return True
+        self.number = self._tape.open()
+        self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
+        if self.forwarder.tape.strict and (problem := self._tape.flush_now()):
+            self.number = 0
+            self._answer("recording_unavailable", f"The request was not made because it could not be recorded: {problem}.")
+            return False
+        return True
+
+    def record(self, kind: Kind, payload: bytes) -> None:
+        """Journal a frame of this exchange."""
+        if self.number:
+            self._tape.record(kind, self.number, self._now(), payload)
+
+    def _now(self) -> int:
+        self._last = time.monotonic_ns()
+        return self._last - self._started
+
+    # The request's way to upstream.
+
+    async def _send_request(self) -> None:
+        content = self._request.content
+        has_body = self._request.body_exists
+        whole = not has_body or content.is_eof()
+        body = content.read_nowait() if has_body and whole else b""
+        if self.number and has_body:
+            self._request_tape = RequestTape(self, self.inbound.coding)
+        if self._request_tape and body:
+            self._request_tape.feed(body)
+        start = self.inbound.head + (_chunked(body, last=True) if self.inbound.chunked and whole else body)
+        await self._begin(start, may_retry=whole and self.inbound.safe)
+        if whole:
+            self._request_whole()
+        else:
+            await self._pump(content)
+
+    async def _begin(self, start: bytes, *, may_retry: bool) -> None:
+        """Send the head and what is there of the body; on an idle connection that upstream closed meanwhile, once more if that is safe."""
+        upstream = self.forwarder.upstream
+        connection = upstream.take()
+        if connection is None:
+            connection = await upstream.connect()
+        elif may_retry:
+            self._again = start
+        self._connection = connection
+        connection.begin(self, self._request.method)
+        connection.write(start)
+
+    def _request_whole(self) -> None:
+        self._sent = True
+        if self._request_tape is not None:
+            self._request_tape.end()
+
+    async def _pump(self, content: Any) -> None:
+        """Send the body as it comes, until it ends or the answer does."""
+        pump = asyncio.ensure_future(self._pump_body(content))
+        pump.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is looked at below, or the client is gone
+        try:
+            await asyncio.wait((pump, self._done), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not pump.done():
+                pump.cancel()
+        if pump.done() and not pump.cancelled():
+            await self._pumped(pump)
+
+    async def _pumped(self, pump: asyncio.Future[None]) -> None:
+        try:
+            await pump
+        except (web.RequestPayloadError, HttpProcessingError):
+            if self._connection is not None:
+                self._connection.abort()
+            if self._head is None:
+                self._answer("bad_request", "The request's body is not framed as HTTP/1.1 demands.")
+            else:
+                self._break("client_closed")
+
+    async def _pump_body(self, content: Any) -> None:
+        connection = self._connection
+        if connection is None:  # the answer was faster
+            return
+        async for piece in content.iter_any():
+            if self._request_tape is not None:
+                self._request_tape.feed(piece)
+            connection.write(_chunked(piece, last=False) if self.inbound.chunked else piece)
+            await connection.drain()
+        if self.inbound.chunked:
+            connection.write(b"0\r\n\r\n")
+        self._request_whole()
+
+    # The answer's way to the client: called by the connection.
+
+    def interim(self, head: Head) -> None:
+        """Pass on a 1xx head."""
+        self.record(Kind.RESPONSE_HEAD, head.raw)
+        if self._request.version >= (1, 1):
+            self._send(head.raw)
+
+    def head(self, head: Head, framing: Framing) -> None:
+        """Pass on the head."""
+        if head.status == 101:
+            assert self._connection is not None
+            self._connection.abort()
+            self.failed(UpstreamError("upstream_protocol_error", f"{self.forwarder.upstream.origin} switched protocols though nobody asked"))
+            return
+        self._head, self._framing = head, framing
+        self._status(head.status)
+        self.record_head(head)
+        old = self._request.version < (1, 1)
+        self._dechunk = old and isinstance(framing, Chunked)
+        self._keep = self._keep and not isinstance(framing, UntilClose) and not self._dechunk and not self.forwarder.stopping
+        if self.number:
+            secrets = self.secrets()
+            self._guard = ChunkedGuard(secrets) if isinstance(framing, Chunked) else AnswerGuard(secrets)
+        headers = end_to_end(head, _TRANSFER_ENCODING if self._dechunk else _NOTHING)
+        self._send(response_head(head, headers, keep_alive=self._keep, old=old))
+
+    def record_head(self, head: Head) -> None:
+        """Journal a head from upstream."""
+        if self.number:
+            recorded, redacted = redact_response_head(head.raw)
+            self._redacted |= redacted
+            self.record(Kind.RESPONSE_HEAD, recorded)
+
+    def _status(self, status: int) -> None:
+        self.forwarder.counters.statuses[f"{status // 100}xx"] += 1
+
+    def secrets(self) -> list[bytes]:
+        """What must not be recorded of the answer if it says it again."""
+        found = [*self.inbound.secrets]
+        if self._request_tape is not None:
+            found += self._request_tape.scanner.secrets
+        return found
+
+    def data(self, data: bytes, payload: list[bytes] | None) -> None:
+        """Pass on a piece of the body."""
+        if self._guard is not None and (kept := self._guard.feed(data)):
+            self.record(Kind.RESPONSE_DATA, kept)
+        if self._dechunk:
+            data = b"".join(payload or ())
+        self._send(data)
+
+    def ended(self) -> None:
+        """The answer is whole."""
+        connection = self._connection
+        if connection is not None:
+            if not self._sent:
+                connection.reusable = False  # it still waits for the rest of a request that it has answered
+                self._keep = False
+            self.forwarder.upstream.release(connection)
+            self._connection = None
+        self._end("complete")
+        self._tape.then(self, self._resolve)
+
+    def failed(self, error: UpstreamError) -> None:
+        """Upstream broke off."""
+        connection, self._connection = self._connection, None
+        if self._again is not None and connection is not None and not connection.answered:
+            again, self._again = self._again, None
+            self._retry = asyncio.ensure_future(self._begin_again(again))
+        elif self._head is None:
+            self._answer(error.code, f"{error}.")
+        else:
+            self._break("timeout" if error.code == "upstream_timeout" else "upstream_closed")
+
+    async def _begin_again(self, start: bytes) -> None:
+        try:
+            self._connection = await self.forwarder.upstream.connect()
+            self._connection.begin(self, self._request.method)
+            self._connection.write(start)
+        except UpstreamError as error:
+            self.failed(error)
+
+    def timed_out(self) -> None:
+        """Upstream has been silent for longer than the settings allow."""
+        if self._connection is not None and not self._ended:
+            self._connection.abort()
+            limit = self.forwarder.settings.read_timeout
+            self.failed(UpstreamError("upstream_timeout", f"{self.forwarder.upstream.origin} was silent for {limit:g} s"))
+
+    @property
+    def silent_since(self) -> int:
+        """When something last passed, on the monotonic clock."""
+        return self._last
+
+    def unrecordable(self, problem: str) -> None:
+        """Strict durability: nothing goes to the client that is not recorded."""
+        if self._done.done():
+            return
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        self._ended = True
+        self._keep = False
+        self._hang_up()
+        self._resolve()
+
+    def break_off(self) -> None:
+        """The server stops and waits no longer."""
+        if not self._ended:
+            self._let_go()
+            self._break("aborted")
+
+    # Endings.
+
+    def _answer(self, code: str, message: str) -> None:
+        """Answer ourselves."""
+        if self._ended:
+            return
+        forwarder = self.forwarder
+        forwarder.counters.error(code)
+        self._keep = self._keep and (not self._request.body_exists or self._request.content.is_eof())
+        head, body = answer(code, message, keep_alive=self._keep, head_only=self._request.method == "HEAD")
+        self.record(Kind.RESPONSE_HEAD, head)
+        if body:
+            self.record(Kind.RESPONSE_DATA, body)
+        self._send(head + body)
+        self._end("timeout" if code == "upstream_timeout" else "unreachable" if code.startswith("upstream") else "aborted", code)
+        self._tape.then(self, self._resolve)
+
+    def _break(self, outcome: str) -> None:
+        """End the client's transfer so that it sees that it is not whole."""
+        self._keep = False
+        self._end(outcome)
+        self._tape.then(self, self._hang_up)
+        self._tape.then(self, self._resolve)
+
+    def _hang_up(self) -> None:
+        transport = self._request.transport
+        if transport is None:
+            return
+        if self._head is None or isinstance(self._framing, UntilClose) or self._dechunk:
+            # The end of the connection would be the end of the body: only a reset says that it is not.
+            with contextlib.suppress(OSError, AttributeError):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        else:
+            transport.close()
+
+    def _end(self, outcome: str, code: str | None = None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._request_tape is not None:
+            self.forwarder.counters.request_bytes += self._request_tape.bytes
+        self.forwarder.counters.outcome(outcome)
+        if not self.number:
+            return
+        if self._guard is not None:
+            if rest := self._guard.finish():
+                self.record(Kind.RESPONSE_DATA, rest)
+            self._redacted |= self._guard.redacted
+        at = self._now()
+        self._tape.close(self.number, at, Kind.END, lambda lost: end(outcome, code, redacted=self._redacted, lost=lost, problem=self._problem))
+
+    def _resolve(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+    async def _finish(self) -> Passed:
+        await self._done
+        return KEEP if self._keep else CLOSE
+
+    # Writing to the client.
+
+    def _send(self, data: bytes) -> None:
+        if not data:
+            return
+        self._unsent += len(data)
+        self._tape.then(self, self._write, data)
+        if self._unsent > _PAUSE_ABOVE:
+            self._hold()
+
+    def _write(self, data: bytes) -> None:
+        self._unsent -= len(data)
+        if self._held and not self._unsent:
+            self._caught_up.set()
+        transport = self._request.transport
+        if transport is None:
+            return
+        transport.write(data)
+        self.forwarder.counters.response_bytes += len(data)
+        if transport.get_write_buffer_size() > _BUFFERED:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Hold upstream back until the client has taken what is on its way."""
+        if not self._held and self._connection is not None:
+            self._held = True
+            self._connection.pause_reading()
+            self._go_on = asyncio.ensure_future(self._release())
+
+    async def _release(self) -> None:
+        if self._unsent > _PAUSE_ABOVE:  # strict durability: the disk is slower than upstream
+            self._caught_up.clear()
+            await self._caught_up.wait()
+        with contextlib.suppress(ConnectionError):
+            await self._request.writer.drain()
+        self._held = False
+        if self._connection is not None:
+            self._connection.resume_reading()
+
+
+def _chunked(data: bytes, *, last: bool) -> bytes:
+    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return chunk + b"0\r\n\r\n" if last else chunk

@@ -1,0 +1,176 @@
+"""A request's head, read once: where it goes, what upstream gets, what the record holds. Pure.
+
+Clients send the same headers again and again, so that each header line is judged once and its verdict kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from playhead.storage.datadir import key_id
+
+from .addressing import Address, Addressing, Refusal
+from .http1 import HOP_BY_HOP, Header
+from .notes import opening_meta
+from .redaction import redact_head
+
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_KEPT = 4000
+_UPGRADE = frozenset((b"connection", b"upgrade"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one header line means. `forwarded`, `recorded`: the line for upstream and for the record; None: not there."""
+
+    name: bytes  # lower-case
+    forwarded: bytes | None
+    recorded: bytes | None
+    secrets: tuple[bytes, ...]
+    credential: bytes | None
+    redacted: bool
+    special: bool  # its value counts for more than passing it on
+
+
+_SPECIAL = frozenset((b"host", b"connection", b"upgrade", b"transfer-encoding", b"content-encoding", b"playhead-session", b"playhead-mode"))
+
+
+@dataclass(slots=True)
+class Inbound:
+    """A request as it is forwarded and as it is recorded."""
+
+    method: str
+    address: Address
+    head: bytes = b""  # for upstream
+    recorded_head: bytes = b""  # as the client sent it, secrets replaced
+    meta: bytes = b""
+    secrets: list[bytes] = field(default_factory=list)
+    redacted: bool = False
+    chunked: bool = False
+    coding: bytes | None = None
+    websocket: bool = False
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is to be recorded."""
+        return self.address.mode == "record"
+
+    @property
+    def safe(self) -> bool:
+        """Whether sending it twice does no more than sending it once, whatever upstream made of the first."""
+        return self.method in _SAFE
+
+
+class Reception:
+    """Reads the heads of requests for one server. `key` makes key_ids; `run` names this start of the server."""
+
+    def __init__(self, addressing: Addressing, *, authority: bytes, upstream: str, run: str, key: bytes) -> None:
+        self._addressing = addressing
+        self._authority = authority
+        self._upstream = upstream
+        self._run = run
+        self._key = key
+        self._verdicts: dict[Header, _Verdict] = {}
+        self._metas: dict[tuple[str, bytes | None, bool, bool], bytes] = {}
+
+    def read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
+        """One request's head. `headers`: as the client sent them; `own`: what this server is called, if the target is not just a path."""
+        verdicts = self._verdicts
+        found = [verdicts.get(header) or self._judge(header) for header in headers]
+        special = [(verdict, header[1]) for verdict, header in zip(found, headers, strict=True) if verdict.special]
+        address = self._addressing.resolve(method, target, [(verdict.name, value) for verdict, value in special], own)
+        if isinstance(address, Refusal):
+            return address
+        inbound = Inbound(method, address)
+        listed = self._specials(inbound, special)
+        if inbound.chunked and any(verdict.name == b"transfer-encoding" and value.strip().lower() != b"chunked" for verdict, value in special):
+            return Refusal("bad_request", "The only Transfer-Encoding that playhead takes is chunked.")
+        first = method.encode() + b" "
+        forwarded = self._forwarded(found, listed, websocket=inbound.websocket)
+        inbound.head = first + b"\r\n".join([address.target + b" HTTP/1.1", *forwarded, b"\r\n"])
+        if inbound.recorded:
+            self._record(inbound, first, found)
+        return inbound
+
+    def _judge(self, header: Header) -> _Verdict:
+        if len(self._verdicts) >= _KEPT:
+            self._verdicts.clear()
+        name, value = header
+        lower = name.lower()
+        ours = lower.startswith(b"playhead-")
+        clean = redact_head(b"GET", b"/", [header])
+        passed = self._authority if lower == b"host" else value
+        verdict = self._verdicts[header] = _Verdict(
+            lower,
+            None if ours or (lower in HOP_BY_HOP and lower not in _UPGRADE) else name + b": " + passed,
+            None if ours else b": ".join(clean.headers[0]),
+            tuple(clean.secrets),
+            clean.credential,
+            clean.redacted,
+            lower in _SPECIAL,
+        )
+        return verdict
+
+    def _specials(self, inbound: Inbound, special: list[tuple[_Verdict, bytes]]) -> set[bytes]:
+        """What framing, coding and upgrade headers say; gives the names that `Connection` lists."""
+        listed: set[bytes] = set()
+        upgrades: set[bytes] = set()
+        for verdict, value in special:
+            name = verdict.name
+            if name == b"connection":
+                listed.update(member.strip().lower() for member in value.split(b","))
+            elif name == b"upgrade":
+                upgrades.update(member.strip().lower() for member in value.split(b","))
+            elif name == b"transfer-encoding":
+                inbound.chunked = True
+            elif name == b"content-encoding" and value.lower() != b"identity":
+                inbound.coding = value if inbound.coding is None else inbound.coding + b", " + value
+        inbound.websocket = b"websocket" in upgrades and b"upgrade" in listed
+        return listed
+
+    @staticmethod
+    def _forwarded(found: list[_Verdict], listed: set[bytes], *, websocket: bool) -> list[bytes]:
+        if not listed:
+            return [verdict.forwarded for verdict in found if verdict.forwarded is not None]
+        unwanted = listed | _UPGRADE
+        lines = [verdict.forwarded for verdict in found if verdict.forwarded is not None and verdict.name not in unwanted]
+        if websocket:
+            upgrade = next(verdict.forwarded for verdict in found if verdict.name == b"upgrade" and verdict.forwarded)
+            lines += [b"Connection: Upgrade", upgrade]
+        return lines
+
+    def _record(self, inbound: Inbound, first: bytes, found: list[_Verdict]) -> None:
+        target, credential = inbound.address.target, None
+        if b"?" in target:
+            clean = redact_head(b"GET", target, [])
+            target, credential, inbound.redacted = clean.target, clean.credential, clean.redacted
+            inbound.secrets += clean.secrets
+        for verdict in found:
+            if verdict.redacted:
+                inbound.redacted = True
+                inbound.secrets += verdict.secrets
+                credential = credential or verdict.credential
+        lines = [verdict.recorded for verdict in found if verdict.recorded is not None]
+        inbound.recorded_head = first + b"\r\n".join([target + b" HTTP/1.1", *lines, b"\r\n"])
+        key = (inbound.address.session, credential, inbound.redacted, inbound.websocket)
+        meta = self._metas.get(key)
+        inbound.meta = meta if meta is not None else self._meta(key)
+
+    def _meta(self, key: tuple[str, bytes | None, bool, bool]) -> bytes:
+        """The part of the opening note that is the same for many requests."""
+        if len(self._metas) >= _KEPT:
+            self._metas.clear()
+        session, credential, redacted, websocket = key
+        meta = self._metas[key] = opening_meta(
+            {
+                "session": session,
+                "run": self._run,
+                "mode": "record",
+                "key_id": None if credential is None else key_id(self._key, credential),
+                "upstream": self._upstream,
+                "transport": "ws" if websocket else "http",
+                "redacted": redacted,
+            }
+        )
+        return meta

@@ -1,0 +1,231 @@
+"""Listings: tables for people, JSON lines for programs.
+
+A table is laid out by its first rows and then streamed, so that a long listing takes no memory and `--follow` goes on in the same columns.
+Text that came over the network is shown with its control characters spelled out: a recording must not be able to drive the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, groupby, islice
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from playhead.storage.records import EventRecord, ExchangeRecord, Record, SessionRecord
+
+_BATCH = 200
+_GAP = 2
+_PIPE_WIDTH = 240  # where nobody looks at a terminal, nothing is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its title, the text of a row's cell, and how narrow it may become (None: never narrower than its content).
+
+    `typical`: its width in a table that begins before its rows are known.
+    """
+
+    title: str
+    text: Callable[[Any], str]
+    right: bool = False
+    least: int | None = None
+    typical: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table: its columns, and what rows that stand together have in common, which is said once above them."""
+
+    columns: tuple[Column, ...]
+    group: Callable[[Any], str] = lambda _: ""
+
+
+def terminal() -> Console:
+    """Where tables go: standard output, as wide as it is."""
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+def visible(text: str, keep: str = "") -> str:
+    """`text` with every character that does not print spelled out, except those in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text)
+
+
+def print_json(rows: Iterable[Record | dict[str, Any]]) -> None:
+    """One JSON object a line, each as soon as it is known."""
+    for row in rows:
+        text = row.model_dump_json() if isinstance(row, Record) else json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def print_table(console: Console, table: Layout, rows: Iterable[Any], *, empty: str = "There is nothing.", live: bool = False) -> None:
+    """Stream a table; `empty` says what there is none of. `live`: rows come one by one and each is shown at once."""
+    stream = iter(rows)
+    first = [] if live else list(islice(stream, _BATCH))
+    if not first and not live:
+        console.print(empty, style="dim")
+        return
+    widths = lay_out(table.columns, first, console.width)
+    _print_rows(console, table.columns, widths, [])
+    group = ""
+    for batch in chain([first], (list(chain([row], islice(stream, 0 if live else _BATCH - 1))) for row in stream)):
+        for name, members in groupby(batch, table.group):
+            if name != group:
+                console.print(name, style="dim")
+            group = name
+            _print_rows(console, table.columns, widths, list(members))
+
+
+def lay_out(columns: Sequence[Column], rows: Sequence[Any], width: int) -> list[int]:
+    """The columns' widths: their content's where all fit into `width`, else the widest that may give way do so."""
+    natural = [
+        max(len(column.title), *(cell_len(visible(column.text(row))) for row in rows)) if rows else max(len(column.title), column.typical)
+        for column in columns
+    ]
+    over = sum(natural) + _GAP * (len(columns) - 1) - width
+    while over > 0:
+        slack = [(size - column.least, index) for index, (column, size) in enumerate(zip(columns, natural, strict=True)) if column.least is not None]
+        most, index = max(slack, default=(0, 0))
+        if most <= 0:
+            break
+        natural[index] -= 1
+        over -= 1
+    return natural
+
+
+def _print_rows(console: Console, columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Any]) -> None:
+    """The rows; without any, the titles."""
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=not rows, header_style="bold")
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column.title, width=width, no_wrap=True, overflow="ellipsis", justify="right" if column.right else "left")
+    for row in rows:
+        table.add_row(*(Text(visible(column.text(row))) for column in columns), style=_row_style(row))
+    console.print(table)
+
+
+def _row_style(row: Any) -> str:
+    if not isinstance(row, ExchangeRecord):
+        return ""
+    if row.outcome is None:
+        return "cyan"
+    return "" if row.outcome == "complete" and not row.error_code and (row.status or 0) < 400 else "red"
+
+
+def moment(at: datetime | None) -> str:
+    """A time as a person reads it, in UTC like everything that is stored."""
+    return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def amount(size: float) -> str:
+    """A number of bytes, short."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def span(milliseconds: float | None) -> str:
+    """A length of time, short."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def result(row: ExchangeRecord) -> str:
+    """How an exchange ended, in a few words: its status, and what was wrong."""
+    how = "open" if row.outcome is None else row.outcome
+    parts = [str(row.status) if row.status else "", row.error_code or "", "" if how == "complete" else how]
+    return " ".join(part for part in parts if part)
+
+
+def tokens(row: ExchangeRecord) -> str:
+    """Tokens in and out, of any API's usage."""
+    usage = row.usage or {}
+    sides = [next((usage[name] for name in names if isinstance(usage.get(name), int)), None) for names in _TOKENS]
+    return "" if sides == [None, None] else f"{_grouped(sides[0])} + {_grouped(sides[1])}"
+
+
+_TOKENS = (("input_tokens", "prompt_tokens", "input"), ("output_tokens", "completion_tokens", "output"))
+
+
+def _grouped(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+SESSIONS = Layout(
+    (
+        Column("SESSION", lambda row: row.session, least=12),
+        Column("TAKES", lambda row: str(row.takes), right=True),
+        Column("EXCHANGES", lambda row: _grouped(row.exchanges), right=True),
+        Column("FIRST (UTC)", lambda row: moment(row.started_at)),
+        Column("LAST (UTC)", lambda row: moment(row.last_at)),
+        Column("SENT", lambda row: amount(row.request_bytes), right=True),
+        Column("RECEIVED", lambda row: amount(row.response_bytes), right=True),
+    )
+)
+EXCHANGES = Layout(
+    (
+        Column("ID", lambda row: str(row.id), right=True, typical=5),
+        Column("AT (UTC)", lambda row: f"{row.started_at:%H:%M:%S}"),
+        Column("REQUEST", lambda row: f"{row.method} {row.path}", least=14, typical=22),
+        Column("VIA", lambda row: row.transport, typical=4),
+        Column("RESULT", result, least=16, typical=16),
+        Column("MODEL", lambda row: row.model or "", least=10, typical=12),
+        Column("TOKENS", tokens, right=True, typical=11),
+        Column("TIME", lambda row: span(row.duration_ms), right=True, typical=7),
+    ),
+    lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
+)
+EVENTS = Layout(
+    (
+        Column("SEQ", lambda row: str(row.seq), right=True),
+        Column("AT", lambda row: f"{row.offset_ms:,.3f} ms", right=True),
+        Column("FROM", lambda row: row.direction),
+        Column("TYPE", lambda row: row.type or "", least=20),
+        Column("NUMBER", lambda row: _blank(row.sequence_number), right=True),
+        Column("LANE", lambda row: row.stream_id or "", least=6),
+        Column("BYTES", lambda row: _grouped(row.bytes), right=True),
+    )
+)
+
+
+def _blank(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def print_text(console: Console, text: str, style: str = "") -> None:
+    """Text of any length as it is, but for what does not print."""
+    console.print(Text(visible(text, keep="\n\t")), style=style, soft_wrap=True)
+
+
+def facts(row: SessionRecord | ExchangeRecord | EventRecord) -> list[tuple[str, str]]:
+    """Everything known of one row, by the names of `--json`; what is not known is left out."""
+    plain = row.model_dump(mode="json", exclude_none=True)
+    return [(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in plain.items()]
+
+
+def print_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one pair a line; long values go on below themselves."""
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(visible(value)))
+    console.print(table)

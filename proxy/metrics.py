@@ -1,0 +1,40 @@
+"""What a worker and the recorder count; the console shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a worker counts since its start."""
+
+    requests: Counter[str] = field(default_factory=Counter)  # by transport
+    outcomes: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)  # "2xx" ...
+    errors: Counter[str] = field(default_factory=Counter)  # answers of our own, by code
+    request_bytes: int = 0
+    response_bytes: int = 0
+    open_connections: int = 0  # WebSockets
+
+    def error(self, code: str) -> None:
+        """The proxy answered itself."""
+        self.errors[code] += 1
+
+    def outcome(self, outcome: str) -> None:
+        """An exchange ended."""
+        self.outcomes[outcome] += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "requests": dict(self.requests),
+            "outcomes": dict(self.outcomes),
+            "statuses": dict(self.statuses),
+            "errors": dict(self.errors),
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
+            "open_connections": self.open_connections,
+        }

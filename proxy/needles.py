@@ -1,0 +1,106 @@
+"""Finding known texts fast, wherever they stand: plainly, or as JSON may spell them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from pydantic_core import SchemaValidator, core_schema
+
+from playhead.config import rules
+
+from .fields import spelled
+
+Test = Callable[[bytes], bool]
+
+# A letter, digit, dash or underscore as \u00XX. Hardly any program writes these so, while \u003c and the like are common.
+ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+_SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
+_REACH = 96  # of the name of a field, each letter escaped, or of a parameter
+_RISKY = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"?&;\\-')
+
+
+def finds(pattern: str) -> Test:
+    """A test whether that pattern is found in a text: one for both `re` and Rust's regex, of ASCII.
+
+    Rust's engine, which comes with pydantic, looks for many texts at once and is ten times faster at finding nothing than `re` or `bytes.find`.
+    """
+    found = SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python
+
+    def test(text: bytes) -> bool:
+        # It takes bytes for UTF-8: of all others each byte is made a character.
+        return found(text if text.isascii() else text.decode("latin-1"))
+
+    return test
+
+
+class Needles:
+    """Known secrets, each as it is and as a JSON string holds it; to be found leftmost and longest."""
+
+    def __init__(self, secrets: Iterable[bytes]) -> None:
+        self._plain = sorted(dict.fromkeys(form for secret in secrets if usable(secret) for form in _json_forms(secret)), key=len, reverse=True)
+        self._spelled: re.Pattern[bytes] | None = None
+        special = {chr(byte) for needle in self._plain for byte in needle if _SPELLABLE.match(needle)} - set(map(chr, b"_-"))
+        odd = "".join(sorted(letter for letter in special if not letter.isalnum()))
+        self._special = finds("|".join(map(_spelled_for_rust, odd))) if odd else None
+        # What may be cut off in the middle: at most so many bytes at the end of a text, and only if its last byte is one of these.
+        self.reach = max(_REACH, 6 * max(map(len, self._plain), default=0))
+        self.risky = _RISKY.union(*self._plain, b"/")
+
+    def __bool__(self) -> bool:
+        return bool(self._plain)
+
+    def finder(self, text: bytes, *, odd: bool) -> Callable[[int], tuple[int, int] | None] | None:
+        """What finds the next one in that text from a place on; None if there is none. `odd`: whether the text has odd escapes."""
+        if odd or (self._special is not None and self._special(text)):
+            pattern = self._pattern()
+            return lambda pos: None if (match := pattern.search(text, pos)) is None else match.span()
+        present = [needle for needle in self._plain if needle in text]
+        if not present:
+            return None
+        return lambda pos: _leftmost(present, text, pos)
+
+    def _pattern(self) -> re.Pattern[bytes]:
+        if self._spelled is None:
+            self._spelled = re.compile(b"|".join(_spell(needle) if _SPELLABLE.match(needle) else re.escape(needle) for needle in self._plain))
+        return self._spelled
+
+
+@lru_cache(maxsize=64)
+def needles_of(secrets: tuple[bytes, ...]) -> Needles:
+    """The needles of those secrets: a client's are the same from request to request."""
+    return Needles(secrets)
+
+
+def _leftmost(present: list[bytes], text: bytes, pos: int) -> tuple[int, int] | None:
+    best: tuple[int, int] | None = None
+    for needle in present:
+        start = text.find(needle, pos)
+        if start >= 0 and (best is None or start < best[0]):
+            best = start, start + len(needle)
+    return best
+
+
+def usable(secret: bytes) -> bool:
+    """Whether it is long enough to be looked for, and not itself to be found in what replaces secrets."""
+    return len(secret) >= rules.LEAST_SECRET and not any(secret in put for put in rules.PLACEHOLDERS)
+
+
+def _json_forms(secret: bytes) -> tuple[bytes, ...]:
+    if not (b'"' in secret or b"\\" in secret or not secret.isascii()):
+        return (secret,)
+    text = secret.decode("utf-8", "surrogateescape")
+    written = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return (secret, *(form.encode("utf-8", "surrogateescape") for form in sorted(written)))
+
+
+def _spell(needle: bytes) -> bytes:
+    return spelled(needle.decode("ascii"))
+
+
+def _spelled_for_rust(letter: str) -> str:
+    code = f"{ord(letter):02x}"
+    escape = rf"\\u00{code[0]}[{code[1]}{code[1].upper()}]"
+    return escape + r"|\\/" if letter == "/" else escape

@@ -1,0 +1,125 @@
+"""The recorder process: drains the journal until the main process is gone and the workers are."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import select
+import signal
+import sys
+import time
+
+from playhead.config.errors import PlayheadError, StoreError
+from playhead.storage.datadir import DataDir
+from playhead.storage.store import Store
+
+from .children import Orders, read_orders, report, start_logging
+from .recorder import Recorder
+
+_BUSY_SECONDS = 0.03
+_IDLE_SECONDS = 0.1
+_REPORT_SECONDS = 1.0
+log = logging.getLogger("playhead")
+
+
+def main() -> None:
+    """Run until everything is stored and nothing more can come."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its work does: the main process ends its standard input
+    orders = read_orders()
+    start_logging(orders.settings.log_level)
+    settings = orders.settings
+    data = DataDir(settings.data, settings.key_file)
+    try:
+        store = Store.open(settings.store_url, create=True, durability=settings.durability)
+        store.check_key(data.key())
+    except PlayheadError as error:
+        report({"problem": str(error)})
+        raise SystemExit(3) from None
+    with store:
+        recorder = Recorder(store, data.journal_dir, reuse=True)
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        report({"ready": True})
+        RecorderLoop(recorder, orders).run()
+        recorder.close()
+
+
+class RecorderLoop:
+    """Steps of a recorder, at the pace of what there is to do."""
+
+    def __init__(self, recorder: Recorder, orders: Orders) -> None:
+        self._recorder = recorder
+        self._orders = orders
+        self._problem: str | None = None
+        self._failures = 0
+        self._told = 0.0
+        self._state: dict[str, object] = {}
+        self._behind_since: float | None = None
+
+    def run(self) -> None:
+        """Until standard input has ended and everything is stored."""
+        orphaned = False
+        quiet = 0
+        while True:
+            read = self._step()
+            self._report()
+            if orphaned and self._recorder.idle and not read:
+                return
+            if read and self._problem is None:
+                quiet = 0
+                if not self._more():
+                    orphaned = self._sleep(_BUSY_SECONDS, orphaned)
+                continue
+            quiet += 1
+            orphaned = self._sleep(_BUSY_SECONDS if quiet < 30 else _IDLE_SECONDS, orphaned)
+
+    def _more(self) -> bool:
+        """Whether the last step left something to read: then the next one comes at once."""
+        return self._recorder.behind
+
+    def _step(self) -> bool:
+        try:
+            read = self._recorder.step()
+        except StoreError as error:
+            if self._problem is None:
+                log.error("recording waits: %s", error)
+            self._problem = str(error)
+            self._failures += 1
+            self._behind_since = self._behind_since or time.monotonic()
+            return False
+        if self._problem is not None:
+            log.warning("recording goes on")
+        self._problem = None
+        self._behind_since = None
+        return read
+
+    def _sleep(self, seconds: float, orphaned: bool) -> bool:
+        """Wait; whether standard input has ended."""
+        if orphaned:
+            time.sleep(seconds)
+            return True
+        readable, _, _ = select.select([sys.stdin.fileno()], [], [], seconds)
+        return bool(readable)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._told < _REPORT_SECONDS:
+            return
+        self._told = now
+        recorder = self._recorder
+        state: dict[str, object] = {
+            "exchanges": recorder.exchanges,
+            "commits": recorder.commits,
+            "commit_seconds": round(recorder.commit_seconds, 6),
+            "failures": self._failures,
+            "problem": self._problem,
+            "lag": round(now - self._behind_since, 1) if self._behind_since else 0.0,
+        }
+        if state != self._state:
+            report({"metrics": state})
+            self._state = state
+
+
+if __name__ == "__main__":
+    main()

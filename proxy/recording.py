@@ -1,0 +1,286 @@
+"""Folds the journal frames of one exchange into what is stored of it: pure, no clock, no I/O.
+
+An exchange that ends soon is given whole (`finish`). One that stays open long or grows big is given in parts (`spill`); `snapshot` is then what is needed
+to go on behind the last part, also after a restart.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import Any, Literal, Self
+
+from pydantic_core import from_json
+
+from playhead.storage.records import Direction, Facts, Frame, Piece, Raw, Recorded, Spill, Transport
+
+from .edges import Edges
+from .gathered import Gathered
+from .reader import kind_of, read_request, request_fields, text_of
+from .reply import Reply, header
+from .transcript import Transcript
+
+# The numbers of storage.journal.Kind: the journal does I/O, this module does none.
+OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END = range(1, 9)
+
+
+class Assembly:
+    """One open exchange. `parse` False: its bytes are kept and not looked at (it broke the parser before); it is stored as `unparsed`."""
+
+    def __init__(self, writer: str, number: int, *, parse: bool = True) -> None:
+        self.writer = writer
+        self.number = number
+        self._parse = parse
+        self._opening = b"{}"
+        self._meta: dict[str, Any] = {}
+        self._head = b""  # of the request
+        self._method = self._path = ""
+        self._kind = "other"
+        self._heads: list[bytes] = []  # of the answer
+        self._status: int | None = None
+        self._reply: Reply | None = None
+        self._transcript: Transcript | None = None
+        self._gathered = Gathered()
+        self._asked: Edges | None = None  # of the request, once parts of it have left
+        self._request_end: dict[str, Any] = {}
+        self._end: dict[str, Any] | None = None
+        self._last_at = 0
+        self._pieces = 0  # given to the store so far
+
+    # Frames.
+
+    def feed(self, kind: int, at: int, payload: bytes) -> None:
+        """The next frame. `at`: ns since the exchange's start."""
+        self._last_at = at
+        if kind == RESPONSE_DATA:
+            if self._reply is not None:
+                self._reply.feed(at, payload)
+        elif kind == UPSTREAM_DATA:
+            if self._transcript is not None:
+                self._transcript.upstream(at, payload)
+        elif kind == CLIENT_FRAME:
+            if self._transcript is not None:
+                self._transcript.client(at, payload)
+        elif kind == REQUEST_DATA:
+            self._request_data(at, payload)
+        elif kind == OPEN:
+            self._open(payload)
+        elif kind == REQUEST_END:
+            self._request_end = from_json(payload)
+        elif kind == RESPONSE_HEAD:
+            self._response_head(payload)
+        elif kind == END:
+            self._end = from_json(payload)
+
+    def _open(self, payload: bytes) -> None:
+        self._opening, _, self._head = payload.partition(b"\n")
+        self._meta = from_json(self._opening)
+        line = self._head[: self._head.find(b"\r\n")].decode("latin-1").split(" ")
+        self._method, self._path = line[0], " ".join(line[1:-1])
+        self._kind = kind_of(self._path)
+
+    def _request_data(self, at: int, payload: bytes) -> None:
+        gathered = self._gathered
+        gathered.request.append(payload)
+        gathered.request_bytes += len(payload)
+        gathered.frames.append(Frame(Direction.CLIENT, at, len(payload)))
+
+    def _response_head(self, raw: bytes) -> None:
+        self._heads.append(raw)
+        code = raw[9:12]
+        status = int(code) if code.isdigit() else None
+        if status == 101:
+            self._status = status
+            extensions = header(raw, raw.lower(), b"sec-websocket-extensions")
+            self._transcript = Transcript(extensions, self._gathered, parse=self._parse)
+        elif status is None or status >= 200:
+            self._status = status
+            self._reply = Reply(raw, self._gathered, self._kind, parse=self._parse)
+
+    # Handing over.
+
+    def finish(self, *, aborted: bool = False) -> Recorded:
+        """The exchange as a whole: it ended, or (`aborted`) its writer did. Never was spilled."""
+        self._close()
+        gathered = self._gathered
+        request, response = b"".join(gathered.request), b"".join(gathered.response)
+        recorded = self._recorded(final=True, aborted=aborted)
+        frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
+        recorded.raw = Raw(self._head, request, b"".join(self._heads), response, self._trailers, frames, chunks)
+        recorded.events = gathered.rows
+        return recorded
+
+    def spill(self, *, final: bool, aborted: bool = False) -> Spill:
+        """What came since the last spill; it is forgotten here. `final`: the exchange ended, or (`aborted`) its writer did."""
+        if final:
+            self._close()
+        self._leave()
+        recorded = self._recorded(final=final, aborted=aborted)
+        recorded.raw = Raw(self._head, response_heads=b"".join(self._heads), trailers=self._trailers)
+        gathered = self._gathered
+        pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
+        rows, frames, chunks = gathered.rows[:], tuple(gathered.frames), tuple(gathered.chunks)
+        for given in (gathered.request, gathered.response, gathered.rows, gathered.frames, gathered.chunks):
+            given.clear()
+        return Spill(recorded, [piece for piece in pieces if piece], rows, frames, chunks, final)
+
+    def _leave(self) -> None:
+        """The bodies are about to be given away: keep what the facts need of them."""
+        if self._reply is not None:
+            self._reply.leave()
+        if self._asked is None:
+            self._asked = Edges()
+        if self._transcript is None:
+            for data in self._gathered.request:
+                self._asked.feed(data)
+
+    def _piece(self, part: Literal["request", "response"], data: list[bytes]) -> Piece | None:
+        whole = b"".join(data)
+        if not whole:
+            return None
+        self._pieces += 1
+        return Piece(part, self._pieces - 1, whole)
+
+    def _close(self) -> None:
+        if self._reply is not None:
+            self._reply.close(self._last_at)
+        if self._transcript is not None:
+            self._transcript.close(self._last_at)
+
+    @property
+    def _trailers(self) -> bytes:
+        return self._reply.trailers if self._reply else b""
+
+    # What is known of it.
+
+    def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
+        meta, end, gathered = self._meta, self._end or {}, self._gathered
+        request, answer = self._head, self._heads[-1] if self._heads else b""
+        asked, answered = request.lower(), answer.lower()
+        retry = header(request, asked, b"x-stainless-retry-count")
+        outcome = end.get("outcome", "aborted" if aborted or final else None)
+        return Recorded(
+            writer=self.writer,
+            number=self.number,
+            session=meta.get("session", ""),
+            run=meta.get("run", ""),
+            transport=self._transport,
+            method=self._method,
+            path=self._path,
+            started_at_ns=meta.get("started_at", 0),
+            status=self._status if end.get("status") is None else end["status"],
+            outcome=outcome if final else None,
+            first_event_ns=gathered.first_ns,
+            duration_ns=self._last_at if final else None,
+            request_bytes=self._request_end.get("bytes", gathered.request_bytes),
+            response_bytes=gathered.response_bytes,
+            event_count=gathered.count,
+            redacted=self._redacted,
+            request_id=_header_text(answer, answered, b"x-request-id") or _header_text(answer, answered, b"request-id"),
+            attempt=int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None,
+            key_id=meta.get("key_id"),
+            organization=_header_text(answer, answered, b"openai-organization") or _header_text(request, asked, b"openai-organization"),
+            project=_header_text(answer, answered, b"openai-project") or _header_text(request, asked, b"openai-project"),
+            upstream=meta.get("upstream", ""),
+            facts=self._facts(asked, outcome, final=final),
+        )
+
+    @property
+    def _transport(self) -> Transport:
+        if self._transcript is not None:
+            return "ws"
+        return "sse" if self._reply is not None and self._reply.is_stream else "http"
+
+    @property
+    def _redacted(self) -> Literal["request", "response", "both"] | None:
+        request = bool(self._meta.get("redacted") or self._request_end.get("redacted"))
+        response = bool(self._end and self._end.get("redacted"))
+        if request:
+            return "both" if response else "request"
+        return "response" if response else None
+
+    def _facts(self, asked: bytes, outcome: str | None, *, final: bool) -> Facts:
+        facts = Facts(kind=self._kind, parse="partial")
+        whole = outcome == "complete"
+        problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
+        if not self._parse:
+            problems.append("it is stored as it came, since it could not be parsed")
+        else:
+            read_request(facts, self._request_fields(header(self._head, asked, b"content-type")), self._path)
+        if self._reply is not None:
+            problems += self._reply.read(facts, whole=whole, final=final)
+        elif self._transcript is not None:
+            problems += self._transcript.read(facts)
+        end = self._end or {}
+        facts.error_code = end.get("error") or facts.error_code
+        if end.get("problem"):
+            problems.append(end["problem"])
+        if end.get("lost"):
+            problems.append("parts of it could not be journalled")
+        facts.problem = "; ".join(problems) or None
+        self._judge(facts, whole=whole)
+        return facts
+
+    def _judge(self, facts: Facts, *, whole: bool) -> None:
+        """The last word on how well it was understood."""
+        if not self._parse:
+            facts.parse = "unparsed"
+        elif facts.kind == "other" or (whole and not self._gathered.response_bytes) or (self._end or {}).get("error"):
+            facts.parse = "not_applicable"
+        elif facts.problem and facts.parse == "parsed":
+            facts.parse = "partial"
+
+    def _request_fields(self, content_type: bytes) -> dict[str, Any]:
+        if self._transcript is not None:
+            return self._transcript.asked
+        if self._asked is None:
+            return request_fields(b"".join(self._gathered.request), content_type)
+        whole = self._asked.whole
+        return self._asked.members() if whole is None else request_fields(whole, content_type)
+
+    # Going on after a restart.
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON. Call it right after `spill`: what was not given away is not in it."""
+        return {
+            "identity": [self.writer, self.number],
+            "open": b64encode(self._opening + b"\n" + self._head).decode(),
+            "heads": [b64encode(head).decode() for head in self._heads],
+            "gathered": self._gathered.state(),
+            "asked": self._asked.state() if self._asked else None,
+            "request_end": self._request_end,
+            "end": self._end,
+            "last_at": self._last_at,
+            "pieces": self._pieces,
+            "reply": self._reply.state() if self._reply else None,
+            "transcript": self._transcript.state() if self._transcript else None,
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any], *, parse: bool = True) -> Self:
+        """The assembly that gave this snapshot."""
+        writer, number = state["identity"]
+        assembly = cls(writer, number, parse=parse)
+        assembly._open(b64decode(state["open"]))
+        for head in state["heads"]:
+            assembly._response_head(b64decode(head))
+        assembly._gathered.restore(state["gathered"])
+        if state["asked"] is not None:
+            assembly._asked = Edges()
+            assembly._asked.restore(state["asked"])
+        assembly._request_end, assembly._end = state["request_end"], state["end"]
+        assembly._last_at, assembly._pieces = state["last_at"], state["pieces"]
+        if assembly._reply is not None and state["reply"] is not None:
+            assembly._reply.restore(state["reply"])
+        if assembly._transcript is not None and state["transcript"] is not None:
+            assembly._transcript.restore(state["transcript"])
+        return assembly
+
+
+def _header_text(head: bytes, lower: bytes, name: bytes) -> str | None:
+    return text_of(header(head, lower, name).decode("latin-1"))
+
+
+def _undecoded(request_end: dict[str, Any]) -> str:
+    """What stands for a request body that could not be decoded."""
+    digest = request_end.get("xxh3")
+    return f"{request_end['problem']} ({request_end.get('bytes')} bytes{f', xxh3 {digest}' if digest else ''})"

@@ -1,0 +1,251 @@
+"""The answer of one HTTP exchange, made of its journal frames: body, events and facts. Pure.
+
+A body that is `text/event-stream` is split into events as its bytes come, so that each has its time. Where the body is encoded, it is decoded for
+parsing only: the bytes kept are those that came, and the sizes of events are those of the decoded body's pieces.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import deque
+from typing import Any
+
+from playhead.storage.records import Direction, EventRow, Facts, Frame
+
+from . import sse
+from .chunks import ChunkScanner
+from .decoding import BodyDecoder
+from .edges import Edges
+from .gathered import Gathered
+from .reader import EventReader, answer_fields, event_type, read_answer, sequence_number
+
+MAX_TEXT = 32 << 20
+"""A body that decodes to more is not parsed."""
+
+MAX_FED = 1 << 20
+"""Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
+
+_NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
+
+
+def header(head: bytes, lower: bytes, name: bytes) -> bytes:
+    """The value of a header of a raw head (several: joined by commas); `lower`: the head in lower case."""
+    found: list[bytes] = []
+    at = lower.find(b"\r\n" + name + b":")
+    while at >= 0:
+        start = at + len(name) + 3
+        end = lower.find(b"\r\n", start)
+        found.append(head[start:end].strip(b" \t"))
+        at = lower.find(b"\r\n" + name + b":", end)
+    return found[0] if len(found) == 1 else b", ".join(found)
+
+
+class _Decoding:
+    """Undoes a content-encoding piece by piece. Never raises."""
+
+    __slots__ = ("_decoder", "_fed", "_fed_bytes", "_lost")
+
+    def __init__(self, coding: bytes) -> None:
+        self._decoder = BodyDecoder(coding)
+        self._fed: list[bytes] = []
+        self._fed_bytes = 0
+        self._lost = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._lost:
+            return b""
+        self._fed_bytes += len(data)
+        if self._fed_bytes <= MAX_FED:
+            self._fed.append(data)
+        else:
+            self._fed.clear()
+        return b"".join(self._decoder.feed(data))
+
+    def finish(self, *, whole: bool) -> str | None:
+        """Why the body, or its end, could not be decoded. That the end of a cut body is missing is no news."""
+        if self._lost:
+            return "a long encoded body was cut by a restart of the recorder"
+        if whole:
+            deque(self._decoder.finish(), maxlen=0)
+        return self._decoder.problem
+
+    def state(self) -> str | None:
+        return b64encode(b"".join(self._fed)).decode() if self._fed_bytes <= MAX_FED and not self._lost else None
+
+    def restore(self, state: str | None) -> None:
+        self._lost = state is None
+        if state:
+            self.feed(b64decode(state))
+
+
+class Reply:
+    """One final answer. `parse` False: its body is kept and not looked at."""
+
+    __slots__ = ("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_kind", "_parse", "_reader", "_sse", "content_type")
+
+    def __init__(self, head: bytes, gathered: Gathered, kind: str, *, parse: bool) -> None:
+        lower = head.lower()
+        self.content_type = header(lower, lower, b"content-type")
+        coding = header(lower, lower, b"content-encoding")
+        self._coding = coding if coding != b"identity" else b""
+        self._gathered, self._kind, self._parse = gathered, kind, parse
+        self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in header(lower, lower, b"transfer-encoding") else None
+        self._reader = EventReader()
+        self._sse = sse.Decoder() if self.is_stream and parse else None
+        self._decoding = _Decoding(self._coding) if self._coding and self._sse else None
+        self._edges: Edges | None = None  # of the decoded body, once parts of it have left
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer says that it is a stream of events."""
+        return self.content_type.partition(b";")[0].strip() == b"text/event-stream"
+
+    @property
+    def trailers(self) -> bytes:
+        return self._chunked.trailers if self._chunked else b""
+
+    def feed(self, at: int, data: bytes) -> None:
+        """Bytes after the head, as they came."""
+        payload = self._chunked.feed(data) if self._chunked else data
+        if not payload:
+            return
+        gathered = self._gathered
+        gathered.response.append(payload)
+        gathered.response_bytes += len(payload)
+        gathered.frames.append(Frame(Direction.UPSTREAM, at, len(payload)))
+        if self._sse is not None:
+            self._events(at, self._sse.feed(self._decoding.feed(payload) if self._decoding else payload))
+        elif gathered.first_ns is None:
+            gathered.first_ns = at
+
+    def _events(self, at: int, events: list[sse.SseEvent]) -> None:
+        gathered, see = self._gathered, self._reader.see
+        add, count, first = gathered.rows.append, gathered.count, gathered.first_ns
+        for kind, data, size in events:
+            if kind is None:
+                kind, number = event_type(data)
+            else:
+                number = sequence_number(data)
+            if first is None and data:
+                first = gathered.first_ns = at
+            add(EventRow(count, at, 1, kind, number, None, size))
+            count += 1
+            see(kind, data)
+        gathered.count = count
+
+    def close(self, at: int) -> None:
+        """Nothing more will come: the rest that is no whole event becomes a row without a type."""
+        rest = self._sse.flush() if self._sse is not None else None
+        if rest is None:
+            return
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, rest.size))
+        gathered.count += 1
+        kind, data, _ = sse.parse(rest.data, rest.size)
+        if data and answer_fields(data)[1]:  # all of an event but its blank line
+            self._reader.see(kind or event_type(data)[0], data)
+
+    def leave(self) -> None:
+        """The body gathered so far is about to be stored: keep what the facts need of it."""
+        if not self._parse or self._sse is not None:
+            return
+        if self._edges is None:
+            self._edges = Edges()
+            self._decoding = _Decoding(self._coding) if self._coding else None
+        for piece in self._gathered.response:
+            self._edges.feed(self._decoding.feed(piece) if self._decoding else piece)
+
+    def read(self, facts: Facts, *, whole: bool, final: bool) -> list[str]:
+        """Take what the answer says, and how well it was understood; gives the problems.
+
+        `whole`: it was not cut. `final`: nothing more will come. Call `leave` before if parts of the body have left.
+        """
+        problems = [self._chunked.problem] if self._chunked and self._chunked.problem else []
+        if not self._parse:
+            return problems
+        if self._sse is None:
+            problem = self._read_body(facts, whole=whole) if final else None
+        else:
+            problem = self._decoding.finish(whole=whole) if self._decoding and final else None
+            problem = self._judge_stream(facts, self._reader) or problem
+        return [*problems, problem] if problem else problems
+
+    def _judge_stream(self, facts: Facts, reader: EventReader) -> str | None:
+        sound = reader.read(facts)
+        facts.parse = "parsed" if reader.ended and sound else "partial" if sound else "unparsed"
+        return None if sound else "the event that ends the stream is not JSON"
+
+    def _read_body(self, facts: Facts, *, whole: bool) -> str | None:
+        text: bytes | None
+        if self._edges is not None:
+            problem = self._decoding.finish(whole=whole) if self._decoding else None
+            text, start = self._edges.whole, self._edges.head[:64].lstrip()
+        else:
+            text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
+            start = text[:64].lstrip()
+        if not start:
+            return problem
+        if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
+            reader = EventReader()
+            for kind, data, _ in sse.Decoder().feed(text):
+                reader.see(kind or event_type(data)[0], data)
+            return self._judge_stream(facts, reader) or problem
+        if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
+            return self._not_json(facts) or problem
+        if text is None and self._edges is not None:
+            fields, sound = self._edges.members(), True
+        else:
+            fields, sound = answer_fields(text or b"")
+        read_answer(facts, fields)
+        facts.parse = "parsed" if sound else "unparsed" if whole else "partial"
+        return problem or (None if sound or not whole else "the answer is not JSON")
+
+    def _not_json(self, facts: Facts) -> str | None:
+        """Sound, pictures and text are answers of some kinds; where JSON is the rule, the answer comes from something in between."""
+        if self._kind not in _NAMED:
+            return None
+        facts.parse = "unparsed"
+        kind = self.content_type.decode("latin-1")[:80] or "of no declared type"
+        return f"the answer is not JSON but {kind}"
+
+    def _decoded(self, body: bytes, *, whole: bool) -> tuple[bytes, str | None]:
+        """The body with its encoding undone, and why that failed."""
+        if not self._coding or not body:
+            return body, None
+        decoder = BodyDecoder(self._coding)
+        pieces: list[bytes] = []
+        size = 0
+        for piece in decoder.feed(body):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_TEXT:
+                return b"", f"the answer decodes to more than {MAX_TEXT >> 20} MiB and is not parsed"
+        if whole:
+            pieces += decoder.finish()
+        return b"".join(pieces), decoder.problem
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON; what was gathered so far is not in it. Call `leave` before."""
+        return {
+            "chunked": self._chunked.state() if self._chunked else None,
+            "reader": self._reader.state(),
+            "sse": self._sse.state() if self._sse else None,
+            "decoding": self._decoding.state() if self._decoding else None,
+            "edges": self._edges.state() if self._edges else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in a new reply to the same head, where the one stood that gave this state."""
+        if self._chunked:
+            self._chunked.restore(state["chunked"])
+        if not self._parse:
+            return
+        self._reader.restore(state["reader"])
+        if state["edges"] is not None:
+            self.leave()
+        if self._edges is not None:
+            self._edges.restore(state["edges"])
+        if self._sse is not None and state["sse"] is not None:
+            self._sse = sse.Decoder.restore(state["sse"])
+        if self._decoding is not None:
+            self._decoding.restore(state["decoding"])

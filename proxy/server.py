@@ -1,0 +1,175 @@
+"""The main process of a server: starts the workers, the recorder and the console, watches over them, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from playhead.config.errors import StoreError
+from playhead.config.settings import HostPort, Settings
+from playhead.storage.datadir import DataDir, RecorderLock
+from playhead.storage.journal import size_of
+
+from .children import Child, Orders, start_logging
+from .console.app import console_app
+
+log = logging.getLogger("playhead")
+_LOCK_SECONDS = 10.0
+_RECORDER_SECONDS = 60.0
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status; raises PlayheadError if it cannot start."""
+    start_logging(settings.log_level)
+    return asyncio.run(Supervisor(settings).run())
+
+
+def listen(address: HostPort, count: int = 1) -> list[socket.socket]:
+    """Sockets that listen on one address, one for each worker. Raises StoreError."""
+    family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    sockets = []
+    try:
+        # Sharing a port would also let a second playhead slip in unseen: the first socket asks for it alone.
+        for number in range(count):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if number == 0:
+                listener.bind(where)
+                where = listener.getsockname()
+                if count > 1:
+                    listener.close()
+                    listener = socket.socket(family, socket.SOCK_STREAM)
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sockets.append(listener)
+            if count > 1:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind(where)
+            listener.listen(4096)
+    except OSError as error:
+        for listener in sockets:
+            listener.close()
+        raise StoreError(f"cannot listen on {address}: {error.strerror}") from None
+    return sockets
+
+
+class Supervisor:
+    """What the main process does; also what the console asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_id = f"{time.time_ns():x}-{secrets.token_hex(4)}"
+        self._workers: list[Child] = []
+        self._recorder: Child | None = None
+        self._data = DataDir(settings.data, settings.key_file)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start everything, say so, and stop it when told."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = listen(self._settings.listen, self._settings.workers)
+            for listener in sockets:
+                stack.callback(listener.close)
+            console = listen(self._settings.console)[0]
+            stack.callback(console.close)
+            if self._settings.mode == "record":
+                await self._start_recorder(stack)
+            problem = await self._start_workers(sockets)
+            if problem is None:
+                await self._start_console(stack, console)
+                self._say_ready(sockets[0], console)
+                await self._stop.wait()
+            for listener in sockets:
+                listener.close()
+            stopped = await self._shut()
+            if problem is not None:
+                raise StoreError(problem)
+        return 0 if stopped else 3
+
+    async def _start_recorder(self, stack: contextlib.AsyncExitStack) -> None:
+        """Raises StoreError if another one records here, or the store cannot be used."""
+        if warning := self._data.ensure():
+            log.warning("%s", warning)
+        self._data.key()
+        lock = RecorderLock(self._data)
+        if not await asyncio.to_thread(lock.acquire, _LOCK_SECONDS):
+            raise StoreError(f"another playhead records into {self._settings.data} ({lock.holder()}): stop it, or name another directory with --data")
+        stack.callback(lock.release)
+        self._recorder = Child("playhead.proxy.recorder_process", Orders(self._settings, self._run_id, lock_fd=lock.fileno()))
+        problem = await self._recorder.start()
+        if problem is not None:
+            self._recorder.dismiss()
+            raise StoreError(problem)
+
+    async def _start_workers(self, sockets: list[socket.socket]) -> str | None:
+        for listener in sockets:
+            listener.set_inheritable(True)
+            self._workers.append(Child("playhead.proxy.worker", Orders(self._settings, self._run_id, listen_fd=listener.fileno())))
+        problems = await asyncio.gather(*(worker.start() for worker in self._workers))
+        return next((problem for problem in problems if problem is not None), None)
+
+    async def _start_console(self, stack: contextlib.AsyncExitStack, listener: socket.socket) -> None:
+        token = self._settings.console_token
+        app = console_app(self, self._settings.console, token.get_secret_value() if token else None)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+
+    def _say_ready(self, listener: socket.socket, console: socket.socket) -> None:
+        settings = self._settings
+        parts = [f"playhead ready {settings.mode} {_url(listener)}", f"console {_url(console)}", f"upstream {settings.upstream}"]
+        if settings.mode == "record":
+            parts += [f"session {settings.session}", f"data {settings.data}"]
+        print("  ".join(parts), flush=True)
+
+    async def _shut(self) -> bool:
+        """Drain the workers, then the recorder; False if something had to be killed."""
+        for worker in self._workers:
+            worker.terminate()
+        limit = self._settings.drain_timeout + 5
+        drained = all(await asyncio.gather(*(worker.join(limit) for worker in self._workers)))
+        if self._recorder is not None:
+            self._recorder.dismiss()
+            if not await self._recorder.join(_RECORDER_SECONDS):
+                drained = False
+                log.error("the store did not take everything: %d bytes wait in the journal for the next start", size_of(self._data.journal_dir))
+        return drained
+
+    # What the console asks.
+
+    def ready(self) -> list[str]:
+        """What is not as it should be; empty if everything is."""
+        problems = [f"worker {number} is down" for number, worker in enumerate(self._workers) if not worker.up]
+        problems += [str(text) for worker in self._workers if (text := worker.state.get("metrics", {}).get("journal_problem"))]
+        if self._recorder is not None:
+            if not self._recorder.up:
+                problems.append("the recorder is down")
+            if text := self._recorder.state.get("metrics", {}).get("problem"):
+                problems.append(str(text))
+        return problems
+
+    def metrics(self) -> Mapping[str, Any]:
+        """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`."""
+        recorder = self._recorder
+        return {
+            "workers": [{**worker.state.get("metrics", {}), "up": worker.up} for worker in self._workers],
+            "recorder": {**recorder.state.get("metrics", {}), "up": recorder.up} if recorder else None,
+            "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
+        }
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{HostPort(host, port)}"

@@ -1,0 +1,80 @@
+"""Commands that read recordings see all of them: what the journal held when they began is stored before they look."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from playhead.config.settings import Settings
+from playhead.storage.datadir import DataDir, RecorderLock
+from playhead.storage.journal import SegmentReader, segments
+from playhead.storage.store import Store
+
+from .progress import read_progress
+from .recorder import Recorder
+
+_WAIT_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+
+def settle(settings: Settings) -> str | None:
+    """Wait until a running recorder has stored what the journal holds now, or store it where none runs.
+
+    Returns what is missing, as a sentence, or None. Raises StoreError if there is something to store and the store cannot be used.
+    """
+    data = DataDir(settings.data, settings.key_file)
+    if not data.journal_dir.is_dir() or not segments(data.journal_dir):
+        return None
+    lock = RecorderLock(data)
+    if lock.acquire(0):
+        try:
+            _drain(settings, data.journal_dir)
+        finally:
+            lock.release()
+        return None
+    return _wait(data.journal_dir)
+
+
+def _drain(settings: Settings, directory: Path) -> None:
+    with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
+        recorder = Recorder(store, directory)
+        try:
+            while recorder.step():
+                pass
+        finally:
+            recorder.close()
+
+
+def _wait(directory: Path) -> str | None:
+    targets = journal_end(directory)
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        behind = [writer for writer, place in targets.items() if not _reached(directory, writer, place)]
+        if not behind:
+            return None
+        if time.monotonic() > deadline:
+            return f"the recorder has not stored everything within {_WAIT_SECONDS:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
+        time.sleep(_POLL_SECONDS)
+
+
+def _reached(directory: Path, writer: str, place: tuple[int, int]) -> bool:
+    progress = read_progress(directory)
+    # A writer whose journal is gone from the disk is stored for good.
+    return progress.get(writer, (0, 0)) >= place or writer not in segments(directory)
+
+
+def journal_end(directory: Path) -> dict[str, tuple[int, int]]:
+    """Per writer, the end of its last whole frame: segment and offset."""
+    progress = read_progress(directory)
+    ends = {}
+    for writer, numbers in segments(directory).items():
+        segment, offset = max((numbers[-1], 0), progress.get(writer, (0, 0)))
+        try:
+            reader = SegmentReader(directory, writer, segment, offset)
+        except (OSError, ValueError):
+            continue  # given up since it was listed
+        while reader.read():
+            pass
+        ends[writer] = (segment, reader.offset)
+        reader.close()
+    return ends

@@ -1,0 +1,61 @@
+"""Which exchange the recorder was working on when it died: one that kills it twice is stored without being parsed."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from pathlib import Path
+
+_MARK = struct.Struct("<QH200s")  # number + 1 (0: none), length of the writer's name, its name
+_KILLS = 2
+
+
+class Suspects:
+    """A mark on the exchange at hand that survives the process (not the machine), and how often each marked one was there at a death."""
+
+    def __init__(self, directory: Path) -> None:
+        self._counts_path = directory / "suspects.json"
+        path = directory / "recorder.mark"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, _MARK.size)
+            self._mark = mmap.mmap(fd, _MARK.size)
+        finally:
+            os.close(fd)
+        self._current: tuple[str, int] | None = None
+        self._counts = self._load()
+        number, length, name = _MARK.unpack(self._mark[:])
+        if number:
+            key = f"{name[:length].decode()}:{number - 1}"
+            self._counts[key] = self._counts.get(key, 0) + 1
+            self._counts_path.write_text(json.dumps(self._counts))
+        self.clear()
+
+    def _load(self) -> dict[str, int]:
+        try:
+            loaded = json.loads(self._counts_path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(key): int(count) for key, count in loaded.items()} if isinstance(loaded, dict) else {}
+
+    def mark(self, writer: str, number: int) -> None:
+        """The exchange is at hand."""
+        if (writer, number) != self._current:
+            self._current = (writer, number)
+            name = writer.encode()[:200]
+            _MARK.pack_into(self._mark, 0, number + 1, len(name), name)
+
+    def clear(self) -> None:
+        """None is."""
+        self._current = None
+        _MARK.pack_into(self._mark, 0, 0, 0, b"")
+
+    def convicted(self, writer: str, number: int) -> bool:
+        """Whether the exchange was at hand at two deaths."""
+        return bool(self._counts) and self._counts.get(f"{writer}:{number}", 0) >= _KILLS
+
+    def close(self) -> None:
+        """Give up the file."""
+        self._mark.close()

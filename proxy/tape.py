@@ -1,0 +1,132 @@
+"""What a worker writes: frames to the journal, and behind them bytes to its clients.
+
+All that arrives in one turn of the event loop is written to the journal with one call; only then it leaves for the clients. So a killed process
+loses nothing that a client has received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from playhead.storage.journal import JournalWriter
+
+
+class Unrecorded(Protocol):
+    """Whose bytes wait for the journal."""
+
+    def unrecordable(self, problem: str) -> None:
+        """Strict durability: what was to be sent could not be recorded; it was not sent, and nothing more will be."""
+
+
+_Step = tuple[Unrecorded, Callable[..., object], tuple[Any, ...]]
+
+
+class Tape:
+    """The journal of a worker and the outbox behind it. `journal` is None where nothing is recorded."""
+
+    def __init__(self, journal: JournalWriter | None, *, strict: bool) -> None:
+        self.journal = journal
+        self.strict = strict
+        self.dropped = 0  # exchanges of which something was not recorded
+        self._loop = asyncio.get_running_loop()
+        self._number = 0
+        self._closed: list[int] = []  # exchanges that ended in this turn
+        self._outbox: list[_Step] = []
+        self._scheduled = False
+        self._waiting: list[_Step] = []  # strict: journalled, to be sent once it is on disk
+        self._syncing = False
+
+    def open(self) -> int:
+        """The number of a new exchange."""
+        self._number += 1
+        return self._number
+
+    def record(self, kind: int, number: int, at: int, payload: bytes) -> None:
+        """Journal a frame of an exchange with this turn."""
+        if self.journal is not None and number not in self.journal.lost:
+            self.journal.append(kind, number, at, payload)
+            self._schedule()
+
+    def close(self, number: int, at: int, kind: int, payload: Callable[[bool], bytes]) -> None:
+        """Journal the last frame of an exchange; `payload` is told whether frames of it were lost."""
+        if self.journal is None:
+            return
+        lost = number in self.journal.lost
+        if lost:
+            self.journal.lost.discard(number)
+            self.dropped += 1
+        else:
+            self._closed.append(number)
+        self.journal.append(kind, number, at, payload(lost))
+        self._schedule()
+
+    def then(self, owner: Unrecorded, step: Callable[..., object], *args: Any) -> None:
+        """Do something when all that was recorded so far is in the journal (strict: on disk), after all steps before."""
+        self._outbox.append((owner, step, args))
+        self._schedule()
+
+    def flush_now(self) -> str | None:
+        """Write what was recorded at once; the reason if that failed."""
+        return None if self.journal is None or self.journal.flush() else self.journal.problem
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        steps, self._outbox = self._outbox, []
+        journal = self.journal
+        written = journal is None or journal.flush()
+        if journal is not None and not written:
+            gone = journal.lost.intersection(self._closed)
+            self.dropped += len(gone)
+            journal.lost -= gone
+        self._closed.clear()
+        if not self.strict or journal is None:
+            for _, step, args in steps:
+                step(*args)
+        elif not written:
+            self._refuse(steps, journal.problem or "")
+        elif steps:
+            self._waiting += steps
+            self._sync(journal)
+
+    def _sync(self, journal: JournalWriter) -> None:
+        """Bring the journal to the disk, for all that wait together."""
+        if self._syncing or not self._waiting:
+            return
+        steps, self._waiting = self._waiting, []
+        self._syncing = True
+        # A descriptor of its own: the journal may begin a new segment meanwhile.
+        task = self._loop.run_in_executor(None, _fdatasync, journal.duplicate())
+        task.add_done_callback(lambda done: self._synced(journal, steps, done.exception()))
+
+    def _synced(self, journal: JournalWriter, steps: list[_Step], error: BaseException | None) -> None:
+        self._syncing = False
+        if error is None:
+            for _, step, args in steps:
+                step(*args)
+        else:
+            self._refuse(steps, f"the journal cannot be brought to disk: {error}")
+        self._sync(journal)
+
+    def _refuse(self, steps: list[_Step], problem: str) -> None:
+        for owner in dict.fromkeys(owner for owner, _, _ in steps):
+            owner.unrecordable(problem)
+
+    def shut(self) -> None:
+        """Write what is left; idempotent."""
+        if self.journal is not None:
+            self.journal.close()
+
+
+def _fdatasync(fd: int) -> None:
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)

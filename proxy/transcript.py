@@ -1,0 +1,206 @@
+"""The messages of one forwarded WebSocket, made of its journal frames: bodies, events and facts of the whole connection. Pure.
+
+The seam for splitting a connection into exchanges by lane and turn is `_message`: it gets every whole message of both directions in order, with its
+time, type and lane.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from playhead.storage.records import Direction, EventRow, Facts, Frame
+
+from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
+from .gathered import Gathered
+from .reader import EventReader, event_type, request_fields, stream_id
+
+MAX_MESSAGE = 16 << 20
+"""Of a longer message only the size is known."""
+
+_KEEP = 4096  # of a longer message
+_ASKS = ("response.create", "session.start", "session.update")
+_CONTROL: Mapping[int, str] = {Opcode.CLOSE: "websocket.close", Opcode.PING: "websocket.ping", Opcode.PONG: "websocket.pong"}
+
+
+class _Channel:
+    """One direction. Control frames that interrupt a message wait for its end, so that each message is one piece of the body."""
+
+    __slots__ = ("body", "broken", "direction", "kept", "opcode", "parts", "size", "waiting")
+
+    def __init__(self, direction: Direction, body: list[bytes]) -> None:
+        self.direction = direction
+        self.body = body
+        self.opcode = 0  # of the message that goes on; 0: none
+        self.size = 0  # of what has come of it
+        self.parts: list[bytes] = []  # the same, as far as it is kept
+        self.kept = 0
+        self.waiting: list[tuple[int, int, bytes]] = []  # time, opcode, payload
+        self.broken = 0  # bytes behind a violation of the protocol
+
+    def take(self, payload: bytes) -> None:
+        """One more piece of the message that goes on."""
+        self.body.append(payload)
+        self.size += len(payload)
+        if self.size <= MAX_MESSAGE:
+            self.parts.append(payload)
+        else:
+            self.parts = [b"".join(self.parts)[:_KEEP]]
+
+    def end(self) -> tuple[bytes, int]:
+        """The message that ended, as far as it was kept, and its size."""
+        ended = b"".join(self.parts), self.size
+        self.opcode, self.size, self.parts = 0, 0, []
+        return ended
+
+    def state(self) -> dict[str, Any]:
+        waiting = [[at, opcode, b64encode(payload).decode()] for at, opcode, payload in self.waiting]
+        return {
+            "opcode": self.opcode,
+            "size": self.size,
+            "parts": b64encode(b"".join(self.parts)).decode(),
+            "waiting": waiting,
+            "broken": self.broken,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.opcode, self.size, self.broken = state["opcode"], state["size"], state["broken"]
+        self.parts = [b64decode(state["parts"])]
+        self.waiting = [(at, opcode, b64decode(payload)) for at, opcode, payload in state["waiting"]]
+
+
+class Transcript:
+    """One connection. `parse` False: what came is kept as it is, framing of upstream's half included, and not looked at."""
+
+    __slots__ = ("_asked", "_client", "_decoder", "_gathered", "_parse", "_reader", "_upstream")
+
+    def __init__(self, extensions: bytes, gathered: Gathered, *, parse: bool) -> None:
+        self._gathered, self._parse = gathered, parse
+        self._client = _Channel(Direction.CLIENT, gathered.request)
+        self._upstream = _Channel(Direction.UPSTREAM, gathered.response)
+        self._decoder = FrameDecoder(deflate_of(extensions, "server"), resumable=True)
+        self._reader = EventReader()
+        self._asked: dict[str, Any] | bytes = {}  # the client's last request, or what it says
+
+    def client(self, at: int, payload: bytes) -> None:
+        """A CLIENT_FRAME of the journal."""
+        piece = unpack(payload)
+        self._gathered.frames.append(Frame(Direction.CLIENT, at, len(piece.payload)))
+        self._gathered.request_bytes += len(piece.payload)
+        if self._parse:
+            self._piece(self._client, at, piece)
+        else:
+            self._client.body.append(piece.payload)
+
+    def upstream(self, at: int, data: bytes) -> None:
+        """Raw bytes from upstream after the 101."""
+        gathered, channel = self._gathered, self._upstream
+        before = gathered.response_bytes
+        if not self._parse:
+            channel.body.append(data)
+            gathered.response_bytes += len(data)
+        else:
+            for piece in self._decoder.feed(data):
+                gathered.response_bytes += len(piece.payload)
+                self._piece(channel, at, piece)
+            if self._decoder.problem is not None and self._decoder.rest:
+                self._break(channel, at, self._decoder.rest)
+        gathered.frames.append(Frame(Direction.UPSTREAM, at, gathered.response_bytes - before))
+
+    def _piece(self, channel: _Channel, at: int, piece: MessagePiece) -> None:
+        opcode, first, last, payload = piece
+        if opcode >= Opcode.CLOSE:
+            if channel.opcode:
+                channel.waiting.append((at, opcode, payload))
+            else:
+                self._control(channel, at, opcode, payload)
+        elif first and last and not channel.opcode:
+            channel.body.append(payload)
+            self._message(channel.direction, at, opcode, payload, len(payload))
+        else:
+            channel.opcode = opcode or Opcode.BINARY
+            channel.take(payload)
+            if last:
+                self._message(channel.direction, at, channel.opcode, *channel.end())
+                self._release(channel)
+
+    def _message(self, direction: Direction, at: int, opcode: int, data: bytes, size: int) -> None:
+        """A whole message: one event. `data`: its payload, or its beginning if it is very long."""
+        kind, number = event_type(data)
+        lane = stream_id(data) if kind is not None and b'"stream_id"' in data else None
+        gathered = self._gathered
+        if direction == Direction.UPSTREAM:
+            if gathered.first_ns is None:
+                gathered.first_ns = at
+            if kind is not None:
+                self._reader.see(kind, data)
+        elif kind in _ASKS:
+            self._asked = data
+        shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
+        gathered.rows.append(EventRow(gathered.count, at, direction, shown, number, lane, size, opcode))
+        gathered.count += 1
+
+    def _control(self, channel: _Channel, at: int, opcode: int, payload: bytes) -> None:
+        channel.body.append(payload)
+        self._row(channel, at, _CONTROL.get(opcode, "websocket.control"), len(payload), opcode)
+
+    def _release(self, channel: _Channel) -> None:
+        for waiting in channel.waiting:
+            self._control(channel, *waiting)
+        channel.waiting.clear()
+
+    def _row(self, channel: _Channel, at: int, kind: str | None, size: int, opcode: int) -> None:
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, at, channel.direction, kind, None, None, size, opcode))
+        gathered.count += 1
+
+    def _break(self, channel: _Channel, at: int, rest: bytes) -> None:
+        """Bytes that are no frames: they are kept as one last event without a type."""
+        self._cut(channel, at)
+        channel.body.append(rest)
+        channel.broken += len(rest)
+        self._gathered.response_bytes += len(rest)
+
+    def _cut(self, channel: _Channel, at: int) -> None:
+        """The message that goes on will not end: what came of it becomes a row without a type."""
+        if channel.opcode:
+            opcode = channel.opcode
+            self._row(channel, at, None, channel.end()[1], opcode)
+        self._release(channel)
+
+    def close(self, at: int) -> None:
+        """Nothing more will come."""
+        for channel in (self._client, self._upstream):
+            self._cut(channel, at)
+            if channel.broken:
+                self._row(channel, at, None, channel.broken, 0)
+                channel.broken = 0
+
+    def read(self, facts: Facts) -> list[str]:
+        """Take what the messages say: of responses the last that ended. Gives the problems."""
+        sound = self._reader.read(facts)
+        if self._parse and self._gathered.first_ns is not None:
+            facts.parse = "parsed" if self._reader.ended and sound else "partial" if sound else "unparsed"
+        problem = self._decoder.problem
+        return [f"upstream broke the WebSocket protocol: {problem}"] if problem else []
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the client's last request says."""
+        if not isinstance(self._asked, dict):
+            self._asked = request_fields(self._asked, b"")
+        return self._asked
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON; what was gathered so far is not in it."""
+        channels = [self._client.state(), self._upstream.state()]
+        return {"channels": channels, "decoder": self._decoder.state(), "reader": self._reader.state(), "asked": self.asked}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in a new transcript of the same handshake, where the one stood that gave this state."""
+        for channel, known in zip((self._client, self._upstream), state["channels"], strict=True):
+            channel.restore(known)
+        self._decoder.restore(state["decoder"])
+        self._reader.restore(state["reader"])
+        self._asked = state["asked"]

@@ -1,0 +1,209 @@
+"""Forwarding of WebSockets: the handshake goes upstream as it is, and after a 101 the bytes of both directions are spliced.
+
+Pings, close codes, compression and fragmentation are the two ends' own affair. For the record the client's frames are decoded here, since their
+secrets must not reach the journal; upstream's are journalled as they come, and decoded by the recorder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from playhead.config.errors import UpstreamError
+from playhead.storage.journal import Kind
+
+from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
+from .guards import AnswerGuard
+from .http import CLOSE, HttpExchange, Passed
+from .http1 import Framing, Head, Header
+from .redaction import RequestScanner
+
+if TYPE_CHECKING:
+    from .forwarder import Forwarder
+    from .inbound import Inbound
+
+
+def handshake_fault(method: str, headers: Iterable[Header]) -> str | None:
+    """What is wrong with a request that asks for a WebSocket (RFC 6455 section 4.1); None if upstream may decide."""
+    headers = list(headers)
+    keys = [value for name, value in headers if name.lower() == b"sec-websocket-key"]
+    versions = [value for name, value in headers if name.lower() == b"sec-websocket-version"]
+    if method != "GET":
+        return "A WebSocket handshake is a GET."
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return "A WebSocket handshake needs one Sec-WebSocket-Key of 16 bytes in base64."
+    if versions != [b"13"]:
+        return "A WebSocket handshake needs Sec-WebSocket-Version: 13."
+    return None
+
+
+def _is_key(value: bytes) -> bool:
+    with contextlib.suppress(binascii.Error, ValueError):
+        return len(base64.b64decode(value, validate=True)) == 16
+    return False
+
+
+class ClientTape:
+    """Journals what a client sends over its WebSocket: unmasked, inflated, secrets replaced, message by message or in pieces."""
+
+    def __init__(self, exchange: SocketExchange, extensions: bytes) -> None:
+        self._exchange = exchange
+        self._decoder = FrameDecoder(masked=True, deflate=deflate_of(extensions, "client"))
+        self._scanner: RequestScanner | None = None
+        self.closed = False  # whether the client has sent a close frame
+        self.redacted = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The next bytes from the client; gives the secrets that were found, for the answers to be guarded against them."""
+        found: list[bytes] = []
+        for piece in self._decoder.feed(data):
+            if piece.opcode > Opcode.BINARY:
+                self.closed = self.closed or piece.opcode == Opcode.CLOSE
+                self._exchange.record(Kind.CLIENT_FRAME, pack(piece))
+            else:
+                found += self._message(piece)
+        return found
+
+    def _message(self, piece: MessagePiece) -> list[bytes]:
+        if piece.first or self._scanner is None:
+            self._scanner = RequestScanner(self._exchange.inbound.secrets, memo=self._exchange.forwarder.memo)
+        scanner = self._scanner
+        text = scanner.feed(piece.payload)
+        if piece.last:
+            text += scanner.finish()
+            self._scanner = None
+        if text or piece.first or piece.last:
+            self._exchange.record(Kind.CLIENT_FRAME, pack(piece._replace(payload=text)))
+        if not piece.last:
+            return []
+        self.redacted = self.redacted or scanner.redacted
+        return scanner.secrets
+
+    @property
+    def problem(self) -> str | None:
+        """Why the client's frames could not be decoded any further."""
+        return self._decoder.problem
+
+
+class SocketExchange(HttpExchange):
+    """One client WebSocket and its upstream twin; until upstream agrees, an HTTP exchange like any other."""
+
+    def __init__(self, forwarder: Forwarder, request: web.BaseRequest, inbound: Inbound) -> None:
+        super().__init__(forwarder, request, inbound)
+        self._upgraded = False
+        self._client: ClientTape | None = None
+        self._stalled: asyncio.Task[None] | None = None
+
+    async def run(self) -> Passed:
+        """Forward the handshake, and splice until one side ends."""
+        try:
+            passed = await super().run()
+        finally:
+            if self._upgraded:
+                self.forwarder.counters.open_connections -= 1
+        return CLOSE if self._upgraded else passed
+
+    def head(self, head: Head, framing: Framing) -> None:
+        """Pass on upstream's answer to the handshake: a refusal as it is, a 101 with all that follows."""
+        if head.status != 101:
+            super().head(head, framing)
+            return
+        self._upgraded = True
+        self.forwarder.counters.open_connections += 1
+        self._head = head
+        self._status(head.status)
+        self.record_head(head)
+        if self.number:
+            self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")
+            self._guard = AnswerGuard(self.secrets())
+        self._send(head.raw)
+        protocol = self._request.protocol
+        protocol.keep_alive(False)
+        protocol.set_parser(_ClientBytes(self))  # type: ignore[arg-type]  # it asks for no more than `feed_data` and `feed_eof`
+
+    def data(self, data: bytes, payload: list[bytes] | None) -> None:
+        """Pass on bytes from upstream."""
+        if not self._upgraded:
+            super().data(data, payload)
+            return
+        if self._guard is not None and (kept := self._guard.feed(data)):
+            self.record(Kind.UPSTREAM_DATA, kept)
+        self._send(data)
+
+    def from_client(self, data: bytes) -> None:
+        """Pass on bytes from the client."""
+        connection = self._connection
+        if connection is None:
+            return
+        self.forwarder.counters.request_bytes += len(data)
+        if self._client is not None and (found := self._client.feed(data)) and isinstance(self._guard, AnswerGuard):
+            self._guard.add(found)
+        connection.write(data)
+        if connection.stalled and self._stalled is None:
+            self._stalled = asyncio.ensure_future(self._wait_for_upstream())
+
+    async def _wait_for_upstream(self) -> None:
+        """Upstream is slower than the client: hold the client back."""
+        connection, transport = self._connection, self._request.transport
+        if connection is not None and transport is not None:
+            transport.pause_reading()
+            await connection.drain()
+            if not transport.is_closing():
+                transport.resume_reading()
+        self._stalled = None
+
+    def ended(self) -> None:
+        """Upstream closed its side: so do we, once all is sent."""
+        if not self._upgraded:
+            super().ended()
+            return
+        self._connection = None
+        self._end("upstream_closed")
+        self._tape.then(self, self._close_client)
+        self._tape.then(self, self._resolve)
+
+    def _close_client(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    def failed(self, error: UpstreamError) -> None:
+        """Upstream dropped the socket: the client sees it dropped, without a close frame that nobody sent."""
+        if self._upgraded:
+            self._connection = None
+            self._break("upstream_closed")
+        else:
+            super().failed(error)
+
+    def _end(self, outcome: str, code: str | None = None) -> None:
+        if not self._ended and self._client is not None:
+            self._redacted |= self._client.redacted
+            self._problem = self._client.problem
+        super()._end(outcome, code)
+
+    def _let_go(self) -> None:
+        """The client is gone: what it said last, its close frame perhaps, still goes to upstream."""
+        if self._upgraded and self._connection is not None:
+            self._connection.close_write()
+        else:
+            super()._let_go()
+
+
+class _ClientBytes:
+    """What aiohttp feeds with all that comes from the client after the upgrade."""
+
+    def __init__(self, exchange: SocketExchange) -> None:
+        self._exchange = exchange
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Never at an end of its own accord, never with a rest."""
+        self._exchange.from_client(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection is lost: aiohttp ends the handler."""

@@ -1,0 +1,131 @@
+"""A worker process: one event loop that forwards, and writes the journal.
+
+Its standard input carries its orders (`children.Orders`) and ends when the main process does; on standard output it reports, a JSON object a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+
+import uvloop
+
+from playhead.storage.datadir import DataDir
+from playhead.storage.journal import JournalWriter
+
+from .children import Orders, read_orders, report, start_logging
+from .forwarder import Forwarder, Server
+from .tape import Tape
+from .upstream import Origin, Upstream, tls_context
+
+_BACKLOG = 4096
+_REPORT_SECONDS = 1.0
+
+
+def main() -> None:
+    """Run until the main process says stop, or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
+    orders = read_orders()
+    start_logging(orders.settings.log_level)
+    # What exists now lives as long as the process; what exchanges leave behind has no cycles.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    uvloop.run(_serve(orders))
+
+
+async def _serve(orders: Orders) -> None:
+    settings = orders.settings
+    journal = None
+    key = b""
+    if settings.mode == "record":
+        data = DataDir(settings.data, settings.key_file)
+        key = data.key()
+        writer = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(3)}"
+        journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=settings.durability == "strict")
+    origin = Origin.parse(settings.upstream)
+    context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
+    upstream = Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
+    tape = Tape(journal, strict=settings.durability == "strict")
+    forwarder = Forwarder(settings, upstream, tape, run=orders.run, key=key)
+    await Worker(orders, forwarder).run()
+
+
+class Worker:
+    """The life of a worker: accept, report, stop."""
+
+    def __init__(self, orders: Orders, forwarder: Forwarder) -> None:
+        self._orders = orders
+        self._forwarder = forwarder
+        self._server = Server(forwarder.handle)
+        self._stop = asyncio.Event()
+        self._orphaned = False
+
+    async def run(self) -> None:
+        """Serve until told to stop, then let what is in flight end."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_reader(sys.stdin.fileno(), self._orphan)
+        listener = socket.socket(fileno=self._orders.listen_fd)
+        accepting = await loop.create_server(self._server, sock=listener, backlog=_BACKLOG)
+        helpers = [asyncio.ensure_future(self._report()), asyncio.ensure_future(self._forwarder.watch_silence())]
+        report({"ready": True})
+        await self._stop.wait()
+        accepting.close()
+        await self._drain()
+        for helper in helpers:
+            helper.cancel()
+        self._forwarder.upstream.close()
+        self._forwarder.tape.shut()
+        report(self._state())
+
+    def _orphan(self) -> None:
+        """The main process is gone: nobody would watch over a drain."""
+        if not os.read(sys.stdin.fileno(), 1):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._orphaned = True
+            self._stop.set()
+
+    async def _drain(self) -> None:
+        forwarder = self._forwarder
+        forwarder.stopping = True
+        self._server.pre_shutdown()
+        end = time.monotonic() + self._orders.settings.drain_timeout
+        while forwarder.exchanges and not self._orphaned and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        for exchange in list(forwarder.exchanges):
+            exchange.break_off()
+        await asyncio.sleep(0.05)  # what was said last goes out
+        await self._server.shutdown(0.1)
+
+    async def _report(self) -> None:
+        """Tell the main process what has been counted, when it changed."""
+        before: dict[str, object] = {}
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            state = self._state()
+            if state != before:
+                report(state)
+                before = state
+
+    def _state(self) -> dict[str, object]:
+        forwarder = self._forwarder
+        journal = forwarder.tape.journal
+        return {
+            "metrics": {
+                **forwarder.counters.snapshot(),
+                "open_exchanges": len(forwarder.exchanges),
+                "dropped": forwarder.tape.dropped,
+                "journal_problem": journal.problem if journal else None,
+                "journal_written": journal.written if journal else 0,
+            }
+        }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is kept: the journal, the records, the store. Imports config only."""

@@ -1,0 +1,226 @@
+"""Frames and chunk sizes by column: numbers that mostly follow from the bodies, written in as few bytes as is quick.
+
+Of a body's pieces only those sizes are written that its SSE blocks or its chunks do not tell already. Times are kept as steps; their two low
+bytes are noise that would spoil the statistics of a compressor, so they stand apart.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, compress
+
+from playhead.config.errors import StoreError
+
+from .records import Direction, Frame, Raw
+
+# Flags of what was left out. They share a byte with those of deltas.py, which take the low bits.
+_CHUNKS_ARE_BLOCKS = 0x10  # one chunk for each block of the response (`_blocks`)
+_FRAMES_ARE_PIECES = 0x20  # one frame from upstream for each chunk, or for each block where the answer is not chunked
+
+_BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
+_MASK = (1 << 64) - 1
+_FLIPPED = bytes((1,)) + bytes(255)  # what was 0 (Direction.CLIENT) becomes 1, all else 0
+
+# What reading damaged bytes raises inside this package.
+DAMAGE = (IndexError, ValueError, OverflowError, MemoryError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Frames by column."""
+
+    directions: bytes
+    offsets: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, raw: Raw) -> Timeline:
+        if not raw.frames:
+            return cls(b"", (), ())
+        directions, offsets, lengths = zip(*[(f.direction, f.offset_ns, f.length) for f in raw.frames], strict=True)
+        return cls(bytes(directions), offsets, lengths)
+
+    @property
+    def from_upstream(self) -> tuple[int, ...]:
+        return tuple(compress(self.lengths, self.directions))
+
+    @property
+    def from_client(self) -> tuple[int, ...]:
+        return tuple(compress(self.lengths, self.directions.translate(_FLIPPED)))
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Each offset less the one before, modulo 2^64."""
+        return tuple([(b - a) & _MASK for a, b in zip((0, *self.offsets), self.offsets, strict=False)])
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Chunk sizes and frames, written: what compresses, what does not, and the flags that say what was left out."""
+
+    packed: bytes
+    loose: bytes
+    flags: int
+
+    @classmethod
+    def of(cls, raw: Raw, timeline: Timeline) -> Columns:
+        packed, loose, flags = b"", b"", 0
+        pieces = _blocks(raw.response) if raw.chunks or len(timeline.offsets) > 1 else ()
+        if raw.chunks:
+            if raw.chunks == pieces:
+                flags |= _CHUNKS_ARE_BLOCKS
+            else:
+                packed, pieces = _planes(raw.chunks), raw.chunks
+        if timeline.offsets:
+            lengths = timeline.lengths
+            if timeline.from_upstream == pieces:
+                flags |= _FRAMES_ARE_PIECES
+                lengths = timeline.from_client
+            steps = words(timeline.steps)
+            packed += timeline.directions + _planes(lengths) + _high_planes(steps)
+            loose = steps[0::8] + steps[1::8]
+        return cls(packed, loose, flags)
+
+
+def restored(raw: Raw, columns: Columns, chunk_count: int, frame_count: int) -> Raw:
+    packed, position = columns.packed, 0
+    chunks: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    pieces = _blocks(raw.response) if chunk_count or frame_count > 1 else ()
+    if chunk_count:
+        if not columns.flags & _CHUNKS_ARE_BLOCKS:
+            pieces, position = _read_planes(packed, 0, chunk_count)
+        chunks = pieces
+    if frame_count:
+        frames, position = _read_frames(columns, position, frame_count, pieces)
+    if position != len(packed) or len(chunks) != chunk_count or len(columns.loose) != 2 * frame_count:
+        raise ValueError("its chunks and frames do not fit its bodies")
+    return Raw(raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers, frames, chunks)
+
+
+def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int, ...]) -> tuple[tuple[Frame, ...], int]:
+    directions = columns.packed[position : position + count]
+    position += count
+    if columns.flags & _FRAMES_ARE_PIECES:
+        rest, position = _read_planes(columns.packed, position, count - len(pieces))
+        upstream, client = iter(pieces), iter(rest)
+        lengths = [next(client if direction == Direction.CLIENT else upstream, -1) for direction in directions]
+        if min(lengths, default=0) < 0:
+            raise ValueError("its frames do not fit its response")
+    else:
+        found, position = _read_planes(columns.packed, position, count)
+        lengths = list(found)
+    high, position = _read_planes(columns.packed, position, count)
+    loose = columns.loose
+    steps = [(a << 16) + (b << 8) + c for a, b, c in zip(high, loose[count : 2 * count], loose[:count], strict=True)]
+    offsets = accumulate(steps, lambda a, b: (a + b) & _MASK)
+    return tuple(map(Frame, directions, offsets, lengths)), position
+
+
+def _blocks(response: bytes) -> tuple[int, ...]:
+    """Sizes of what blank lines end in a response, and of what follows the last one: SSE comes in such pieces."""
+    sizes = [len(block) + 2 for block in _BLANK_LINE.split(response)]
+    sizes[-1] -= 2
+    return tuple(sizes if sizes[-1] else sizes[:-1])
+
+
+def words(values: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def _planes(values: Sequence[int]) -> bytes:
+    """Numbers below 2^64 as a byte for the width, then the lowest byte of each, the next byte of each, ...: quick, and compresses well."""
+    if not values:
+        return b"\0"
+    width = (max(values).bit_length() + 7) // 8 or 1  # no width 0: the count must not exceed the bytes that back it
+    written = words(values)
+    return b"".join((bytes((width,)), *[written[plane::8] for plane in range(width)]))
+
+
+def _high_planes(written: bytes) -> bytes:
+    """`_planes` of numbers, already in words, without their two low bytes."""
+    planes = [written[plane::8] for plane in range(2, 8)]
+    while len(planes) > 1 and not planes[-1].strip(b"\0"):
+        planes.pop()
+    return b"".join((bytes((len(planes),)), *planes))
+
+
+def _read_planes(data: bytes, position: int, count: int) -> tuple[tuple[int, ...], int]:
+    """The numbers, and where they end in `data`. Raises ValueError, IndexError."""
+    width = data[position]
+    end = position + 1 + width * count
+    if width > 8 or count < 0 or end > len(data) or (count and not width):
+        raise ValueError("its columns are cut off")
+    read = bytearray(8 * count)
+    for plane in range(width):
+        read[plane::8] = data[position + 1 + plane * count : position + 1 + (plane + 1) * count]
+    return struct.unpack(f"<{count}Q", read), end
+
+
+def pack_frames(frames: Sequence[Frame]) -> bytes:
+    """Frames on their own, for what is stored piece by piece. Offsets and lengths are below 2^64, directions below 2^8."""
+    columns = Columns.of(Raw(frames=tuple(frames)), timeline := Timeline.of(Raw(frames=tuple(frames))))
+    return varints((len(timeline.offsets), columns.flags)) + columns.loose + columns.packed
+
+
+def unpack_frames(data: bytes) -> tuple[Frame, ...]:
+    """Raises StoreError if it is damaged."""
+    try:
+        (count, flags), position = read_varints(data, 0, 2)
+        columns = Columns(data[position + 2 * count :], data[position : position + 2 * count], flags)
+        frames, end = _read_frames(columns, 0, count, ()) if count else ((), 0)
+        if end != len(columns.packed):
+            raise ValueError("it has bytes too many")
+    except DAMAGE as error:
+        raise StoreError(f"stored frames cannot be read: {error}") from None
+    return frames
+
+
+def pack_sizes(sizes: Sequence[int]) -> bytes:
+    """Chunk sizes on their own; each is below 2^64."""
+    return varints((len(sizes),)) + _planes(sizes)
+
+
+def unpack_sizes(data: bytes) -> tuple[int, ...]:
+    """Raises StoreError if it is damaged."""
+    try:
+        (count,), position = read_varints(data, 0, 1)
+        sizes, end = _read_planes(data, position, count)
+        if end != len(data):
+            raise ValueError("it has bytes too many")
+    except DAMAGE as error:
+        raise StoreError(f"stored chunk sizes cannot be read: {error}") from None
+    return sizes
+
+
+def varints(values: Sequence[int]) -> bytes:
+    """Each number in groups of seven bits, the lowest first; the high bit says that more follow."""
+    written = bytearray()
+    for value in values:
+        rest = value
+        while rest > 127:
+            written.append(rest & 127 | 128)
+            rest >>= 7
+        written.append(rest)
+    return bytes(written)
+
+
+def read_varints(data: bytes, position: int, count: int) -> tuple[list[int], int]:
+    """`count` numbers and where they end. Raises ValueError."""
+    values = []
+    for _ in range(count):
+        value = shift = 0
+        while True:
+            if position >= len(data) or shift > 63:
+                raise ValueError("its header is cut off")
+            byte = data[position]
+            position += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        values.append(value)
+    return values, position

@@ -1,0 +1,103 @@
+"""Deletes exchanges and sessions so that nothing of them is left in the store's files.
+
+What was written as a difference to a deleted exchange is written anew first. Freed pages are overwritten (`secure_delete`) and given back to the disk;
+PostgreSQL frees the rows for reuse, and keeps its own log and backups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, exists, literal, select, update
+
+from playhead.config.errors import StoreError
+
+from .bodies import Base, encode_against
+from .engine import Database
+from .queries import BodyReader, no_exchange
+from .tables import bodies, connections, deleted, event_rows, exchanges, pieces, sessions, takes, writers
+
+_AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
+_PAGES_AT_ONCE = 1000
+
+
+def delete_exchange(database: Database, id_: int) -> None:
+    """Raises StoreError if there is none."""
+    with database.writing() as connection:
+        if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
+            raise no_exchange(database, id_)
+        _delete(connection, [id_])
+    _give_back(database)
+
+
+def delete_session(database: Database, session: str) -> int:
+    """Delete a session with all its exchanges; how many they were. Broken off, it can be called again. Raises StoreError if there is none."""
+    count = 0
+    while True:
+        with database.writing() as connection:
+            if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+                raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
+            # The newest first: what is written against others goes before them, and nothing has to be written anew.
+            newest = select(exchanges.c.id).where(exchanges.c.session == session).order_by(exchanges.c.id.desc()).limit(_AT_ONCE)
+            ids = connection.execute(newest).scalars().all()
+            _delete(connection, ids)
+            count += len(ids)
+            if len(ids) < _AT_ONCE:
+                connection.execute(delete(takes).where(takes.c.session == session))
+                connection.execute(delete(sessions).where(sessions.c.name == session))
+                break
+    _give_back(database)
+    return count
+
+
+def _delete(connection: Connection, ids: Sequence[int]) -> None:
+    connection.execute(select(bodies.c.exchange).where(bodies.c.exchange.in_(ids)).with_for_update())  # nobody may choose them as a base now
+    _free_dependents(connection, ids)
+    live = exchanges.join(writers, writers.c.id == exchanges.c.writer)
+    identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
+    connection.execute(deleted.insert().from_select(["writer", "number"], identities))
+    theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None))).scalars().all()
+    for table in (pieces, bodies, event_rows):
+        connection.execute(delete(table).where(table.c.exchange.in_(ids)))
+    connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
+    if theirs:
+        used = exists(select(literal(1)).where(exchanges.c.connection == connections.c.id))
+        connection.execute(delete(connections).where(connections.c.id.in_(theirs), ~used))
+
+
+def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
+    """Write anew what is written against exchanges that are to go.
+
+    The first dependent of each is written alone and the others against it: no chain gets longer.
+    """
+    going = set(ids)
+    found = select(bodies.c.base, bodies.c.exchange).where(bodies.c.base.in_(ids)).order_by(bodies.c.base, bodies.c.exchange)
+    reader = BodyReader()
+    heirs: dict[int, Base] = {}
+    for base, dependent in connection.execute(found).all():
+        if dependent in going:
+            continue
+        try:
+            raw = reader.row(connection, dependent)
+        except StoreError:
+            # It was damaged before, and stays so; that must not keep anybody from deleting the other.
+            connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(base=None))
+            continue
+        stored = encode_against(raw, heirs.get(base))
+        heirs.setdefault(base, Base(dependent, raw, 0))
+        values = {"base": stored.base, "depth": stored.depth, "codec": stored.codec, "digest": stored.digest, "data": stored.data}
+        connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(**values))
+
+
+def _give_back(database: Database) -> None:
+    """Return freed pages to the disk, and empty the log that still holds what they held."""
+    with database.autocommit() as connection:
+        if not database.sqlite:
+            for table in (pieces, bodies, event_rows, exchanges, connections):
+                connection.exec_driver_sql(f"VACUUM {table.name}")
+            return
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        while connection.exec_driver_sql("PRAGMA freelist_count").scalar():
+            raw.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")  # `execute` would free one page and stop
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

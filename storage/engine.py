@@ -1,0 +1,338 @@
+"""Opens the database behind a store URL: makes it, refuses what is not a store of ours, brings an old schema up to date.
+
+A file of somebody else is recognised by what SQLite's header says, read without locks and without files beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import SetColumnComment, SetTableComment
+
+from playhead.config.errors import ConfigError, StoreError
+
+from .tables import APPLICATION_ID, HEAD, VERSION_TABLE, meta, metadata
+
+Durability = Literal["relaxed", "strict"]
+
+_PAGE_BYTES = 1024  # most bodies are some KB: larger pages would be left half empty, a tenth of the store
+_LOG_PAGES = 8000  # of the write-ahead log before it is merged into the file
+_ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
+_BEGIN = "playhead_begin"
+_ALEMBIC = threading.Lock()  # it keeps the migration that runs in globals of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database. `name`: for messages, without password. `path`: of the SQLite file. `writable`: False: reading only."""
+
+    engine: Engine
+    name: str
+    path: Path | None
+    writable: bool
+
+    @property
+    def sqlite(self) -> bool:
+        """SQLite, not PostgreSQL."""
+        return self.path is not None
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store. Raises StoreError for every failure of the database."""
+        with translated(self.name), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write, committed at the end. Raises StoreError for every failure; then nothing of it is stored."""
+        if not self.writable:
+            raise StoreError(f"The store {self.name} can only be read: its file or its directory is read-only.")
+        # SQLite: who is going to write takes the lock first; a transaction that began by reading could not wait for it.
+        options = {_BEGIN: "BEGIN IMMEDIATE"}
+        with translated(self.name), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection without a transaction, for maintenance."""
+        options = {_BEGIN: ""} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
+        with translated(self.name), self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+
+def open_database(url: str, *, create: bool, durability: Durability, lock_timeout: float) -> Database:
+    """Open the store at `url`, with the newest schema.
+
+    `create`: it is wanted for recording: made if there is none, and it must be writable. Without it, an unwritable one is opened for reading.
+    Raises ConfigError: no URL of ours; StoreError: no store there, not a store of ours, a newer schema, no access.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(_path(parsed), create=create, durability=durability, lock_timeout=lock_timeout)
+    return _open_postgresql(parsed, create=create, lock_timeout=lock_timeout)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise ConfigError("The store must be a URL such as sqlite:////path/to/store.db or postgresql://user@host/database.") from None
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        return parsed
+    raise ConfigError(f"The store URL begins with {parsed.drivername}: playhead knows sqlite and postgresql.")
+
+
+def _path(url: URL) -> Path:
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ConfigError("The store must be a file: sqlite:///relative/path.db or sqlite:////absolute/path.db, without parameters.")
+    return Path(url.database)
+
+
+# SQLite.
+
+
+def _open_sqlite(path: Path, *, create: bool, durability: Durability, lock_timeout: float) -> Database:
+    name = str(path)
+    with translated(name):
+        if _missing(path):
+            if not create:
+                raise StoreError(f"There is no store at {name}. Record something first, or name another one with --data or --store.")
+            _make_sqlite(path)
+        _refuse_foreign(path)
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        if create and not writable:
+            raise StoreError(f"The store {name} cannot be written: its file or its directory is read-only.")
+        engine = _sqlite_engine(_connect_uri(path, writable=writable), durability, lock_timeout)
+    database = Database(engine, name, path, writable)
+    with _disposed_on_error(engine):
+        _bring_up_to_date(database)
+    return database
+
+
+def _missing(path: Path) -> bool:
+    """Nothing there, or an empty file, as a program that died at once leaves it."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return True
+    if not path.is_file():
+        raise StoreError(f"{path} is not a playhead store: it is not a file.")
+    return status.st_size == 0
+
+
+def _refuse_foreign(path: Path) -> None:
+    # `immutable` reads the file alone: no lock, no -wal or -shm beside it. Opening the file ourselves would not do: closing it would drop the
+    # POSIX locks that other connections of this process hold on it.
+    connection = sqlite3.connect(_uri(path, "mode=ro&immutable=1"), uri=True)
+    try:
+        found = connection.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if _code(error) == sqlite3.SQLITE_NOTADB:
+            raise StoreError(f"{path} is not a playhead store: it is not an SQLite file. It was left as it is.") from None
+        raise
+    finally:
+        connection.close()
+    if found != APPLICATION_ID:
+        raise StoreError(f"{path} is not a playhead store but an SQLite file of another program. It was left as it is.")
+
+
+def _make_sqlite(path: Path) -> None:
+    """Make the store under another name first, so that it is whole when it appears; who comes second takes what is there."""
+    draft = path.with_name(f"{path.name}.new-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(draft, isolation_level=None)
+        for pragma in (f"page_size = {_PAGE_BYTES}", "auto_vacuum = INCREMENTAL", f"application_id = {APPLICATION_ID}", "journal_mode = WAL"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.close()
+        engine = _sqlite_engine(_uri(draft, "mode=rw"), "strict", 5.0)
+        with contextlib.closing(_Disposing(engine)), Database(engine, str(path), draft, True).writing() as connection_:
+            _migrate(connection_)
+        if path.exists() and path.stat().st_size == 0:
+            path.unlink()
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from None
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+class _Disposing:
+    def __init__(self, engine: Engine) -> None:
+        self.close = engine.dispose
+
+
+def _uri(path: Path, parameters: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{parameters}"
+
+
+def _connect_uri(path: Path, *, writable: bool) -> str:
+    if writable:
+        return _uri(path, "mode=rw")
+    wal = path.with_name(path.name + "-wal")
+    # A reader needs the index beside the log and cannot make it here; where there is no log, the file alone is the store.
+    return _uri(path, "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1")
+
+
+def _sqlite_engine(uri: str, durability: Durability, lock_timeout: float) -> Engine:
+    connect = partial(sqlite3.connect, uri, uri=True, timeout=lock_timeout, isolation_level=None, check_same_thread=False)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+    synchronous = "FULL" if durability == "strict" else "NORMAL"
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("foreign_keys = ON", "secure_delete = ON", f"synchronous = {synchronous}", f"wal_autocheckpoint = {_LOG_PAGES}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if statement := connection.get_execution_options().get(_BEGIN, "BEGIN"):
+            connection.exec_driver_sql(statement)
+
+    return engine
+
+
+# PostgreSQL.
+
+
+def _open_postgresql(url: URL, *, create: bool, lock_timeout: float) -> Database:
+    name = f"postgresql://{url.host or url.query.get('host', 'localhost')}/{url.database or ''}"
+    try:
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise StoreError("PostgreSQL needs another package: pip install 'playhead[postgres]'.") from None
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
+        connection.commit()
+
+    database = Database(engine, name, None, True)
+    with _disposed_on_error(engine):
+        with database.writing() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            _make_postgresql(connection, name, create=create)
+        _bring_up_to_date(database)
+    return database
+
+
+def _make_postgresql(connection: Connection, name: str, *, create: bool) -> None:
+    inspector = inspect(connection)
+    tables = {*inspector.get_table_names(), *inspector.get_view_names()}
+    if VERSION_TABLE in tables:
+        return
+    if tables:
+        raise StoreError(
+            f"{name} is not a playhead store: it holds tables of another program. It was left as it is. "
+            "Give playhead a database or a schema of its own."
+        )
+    if not create:
+        raise StoreError(f"There is no store at {name}: the database is empty. Record something first, or name another one with --store.")
+    _migrate(connection)
+
+
+# Both.
+
+
+def _bring_up_to_date(database: Database) -> None:
+    with database.reading() as connection:
+        found = _version(connection)
+    if found == HEAD:
+        return
+    if found is None or found > HEAD:
+        raise StoreError(
+            f"The store {database.name} was written by a newer playhead (schema {found}, this one knows {HEAD}). It was left as it is: "
+            "install the newer version."
+        )
+    with database.writing() as connection:
+        if not database.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        _migrate(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    found: str | None = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables to HEAD, from nothing or from an older schema; within the caller's transaction."""
+    from alembic import command  # costs 100 ms, which only a new or an old store has to pay
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "playhead.storage:migrations")
+    config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+    with _ALEMBIC:
+        command.upgrade(config, HEAD)
+    if connection.execute(select(meta.c.value).where(meta.c.key == "about")).first() is None:
+        about = "A store of playhead, a recording proxy for LLM API traffic. Query exchanges and events; `playhead help` has all columns."
+        connection.execute(meta.insert().values(key="about", value=about))
+    if connection.dialect.name == "postgresql":
+        for table in metadata.sorted_tables:
+            connection.execute(SetTableComment(table))
+            for column in table.columns:
+                connection.execute(SetColumnComment(column))
+
+
+@contextlib.contextmanager
+def _disposed_on_error(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+@contextlib.contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turn every failure of the database into a StoreError that says what happened; statements and values stay out of it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_story(error, name)) from None
+    except exc.DBAPIError as error:
+        raise StoreError(_story(error.orig or error, name)) from None
+    except exc.SQLAlchemyError as error:
+        raise StoreError(f"The store {name} failed: {type(error).__name__}.") from error
+
+
+def _code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _story(error: BaseException, name: str) -> str:
+    code = _code(error) if isinstance(error, sqlite3.Error) else 0
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"The store {name} is locked by another program. Try again when that has finished."
+    if code == sqlite3.SQLITE_FULL:
+        return f"The disk is full: the store {name} cannot grow. Make room; recording goes on then."
+    if code == sqlite3.SQLITE_READONLY:
+        return f"The store {name} cannot be written: it is read-only."
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"The store {name} is damaged ({error}). `playhead verify` says where; restore it from a backup."
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return f"The store {name} cannot be opened: check that its directory exists and may be written."
+    if isinstance(error, sqlite3.Error):
+        return f"The store {name} failed: {error}."
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    if primary is None:  # no connection: the server's text names host and port, never the password
+        primary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"The store {name} failed: {primary}."

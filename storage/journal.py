@@ -1,0 +1,316 @@
+"""The journal: append-only segment files that proxy workers write and the recorder reads.
+
+A worker (a `writer`) appends frames to `DIR/<writer>-<n>.seg`; each frame says to which exchange of that writer it belongs. A segment begins with
+MAGIC and a salt; a frame is a header (check, length, kind, number, at), then the payload. The check covers salt, header and payload, so that a
+torn or damaged frame is recognised, and so is what an earlier life of the file left behind its end: drained segments are used again, since writing
+over pages that exist costs a third of making new ones. A writer holds a lock on its newest segment as long as it lives: a pid would prove nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from xxhash import xxh3_64_intdigest
+
+MAGIC = b"playhead journal 1\n"
+SEGMENT_BYTES = 16 << 20
+FREE_SEGMENTS = 4
+_START = len(MAGIC) + 8
+_WINDOW = 1 << 17
+_WINDOW_MAX = 8 << 20
+_HEADER = struct.Struct("<QIBQQ")  # check, length of the payload, kind, number, at
+_MASK = (1 << 64) - 1
+_IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
+
+
+class Kind(IntEnum):
+    """What a frame holds. Payloads named JSON are UTF-8."""
+
+    OPEN = 1
+    """JSON meta, a line feed, the redacted request head."""
+    REQUEST_DATA = 2
+    """Body bytes of the client, codings undone, secrets replaced."""
+    REQUEST_END = 3
+    """JSON: the request is whole."""
+    RESPONSE_HEAD = 4
+    """One head from upstream as it came, cookies replaced; interim ones too."""
+    RESPONSE_DATA = 5
+    """Raw bytes after the final head, transfer framing included, secrets masked."""
+    CLIENT_FRAME = 6
+    """A flag byte and a piece of a WebSocket message of the client."""
+    UPSTREAM_DATA = 7
+    """Raw WebSocket bytes from upstream after the 101, secrets masked."""
+    END = 8
+    """JSON: how the exchange ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFrame:
+    """One frame as read. `at`: ns since the exchange's start. `end`: offset in the segment behind it."""
+
+    kind: int
+    number: int
+    at: int
+    payload: bytes
+    end: int
+
+
+def encode(salt: int, kind: int, number: int, at: int, payload: bytes) -> bytes:
+    """The header of a frame; the payload is to follow it."""
+    check = xxh3_64_intdigest(payload, _seed(salt, len(payload), kind, number, at))
+    return _HEADER.pack(check, len(payload), kind, number, at)
+
+
+def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
+    return (salt ^ number << 32 ^ at << 8 ^ length << 4 ^ kind) & _MASK
+
+
+def _number_of(header: bytes) -> int:
+    return int(_HEADER.unpack(header)[3])
+
+
+def decode(salt: int, data: bytes, base: int) -> Iterator[JournalFrame]:
+    """The whole and sound frames at the start of `data`, which stands at offset `base` of its segment; ends before the first that is not."""
+    position, size = 0, len(data)
+    unpack = _HEADER.unpack_from
+    while position + _HEADER.size <= size:
+        check, length, kind, number, at = unpack(data, position)
+        start = position + _HEADER.size
+        position = start + length
+        if position > size:
+            return
+        payload = data[start:position]
+        if xxh3_64_intdigest(payload, _seed(salt, length, kind, number, at)) != check:
+            return
+        yield JournalFrame(kind, number, at, payload, base + position)
+
+
+def segment_path(directory: Path, writer: str, segment: int) -> Path:
+    """Where a segment lies."""
+    return directory / f"{writer}-{segment:06d}.seg"
+
+
+def segments(directory: Path) -> dict[str, list[int]]:
+    """The segments in a journal, by writer, in order."""
+    found: dict[str, list[int]] = {}
+    for path in directory.glob("*.seg"):
+        writer, _, number = path.stem.rpartition("-")
+        if writer and number.isdigit():
+            found.setdefault(writer, []).append(int(number))
+    return {writer: sorted(numbers) for writer, numbers in found.items()}
+
+
+def size_of(directory: Path) -> int:
+    """Bytes that the journal holds."""
+    total = 0
+    for path in directory.glob("*.seg"):
+        with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+            total += path.stat().st_size
+    return total
+
+
+class JournalWriter:
+    """Appends the frames of one worker; never raises for a full or broken disk once it is open.
+
+    `append` collects, `flush` writes all that was collected with one call of the system. What cannot be written is dropped whole, and the exchanges
+    it belonged to are in `lost`.
+    """
+
+    def __init__(self, directory: Path, writer: str, *, limit: int, segment_bytes: int = SEGMENT_BYTES, durable: bool = False) -> None:
+        self.writer = writer
+        self._durable = durable
+        self.lost: set[int] = set()
+        self.problem: str | None = None  # why frames are being dropped now
+        self.written = 0
+        self._directory = directory
+        self._limit = limit
+        self._segment_bytes = segment_bytes
+        self._segment = 0
+        self._salt = 0
+        self._fd = -1
+        self._end = 0
+        self._buffers: list[bytes] = []
+        self._bytes = 0
+        self._unchecked = 0
+        statistics = os.statvfs(directory)
+        # Room that is left to the store: a journal that fills the disk could never be drained.
+        self._reserve = min(64 << 20, statistics.f_blocks * statistics.f_frsize // 4)
+        self._check_every = min(4 << 20, self._reserve // 8, limit // 8)
+        self._roll()
+
+    def append(self, kind: int, number: int, at: int, payload: bytes) -> None:
+        """Collect a frame."""
+        size = _HEADER.size + len(payload)
+        if self._end + self._bytes + size > self._segment_bytes and self._end + self._bytes > _START:
+            self._next_segment()
+        self._buffers += (encode(self._salt, kind, number, at, payload), payload)
+        self._bytes += size
+
+    def _next_segment(self) -> None:
+        self.flush()
+        try:
+            self._roll()
+        except OSError as error:
+            self.problem = f"the journal cannot begin a new segment: {error.strerror}"
+
+    def flush(self) -> bool:
+        """Write what was collected; False if it had to be dropped."""
+        if not self._buffers:
+            return True
+        buffers, size = self._buffers, self._bytes
+        self._buffers, self._bytes = [], 0
+        self._unchecked += size
+        if self.problem is not None or self._unchecked >= self._check_every:
+            self._unchecked = 0
+            self.problem = self._obstacle(size)
+        if self.problem is None:
+            try:
+                _write_all(self._fd, buffers, self._end)
+                self._end += size
+                self.written += size
+            except OSError as error:  # what was written of it is torn, and written over by the next
+                self.problem = f"the journal cannot be written: {error.strerror}"
+        if self.problem is not None:
+            self.lost.update(map(_number_of, buffers[::2]))
+        return self.problem is None
+
+    def _obstacle(self, size: int) -> str | None:
+        try:
+            statistics = os.statvfs(self._directory)
+        except OSError as error:
+            return f"the journal cannot be reached: {error.strerror}"
+        if statistics.f_bavail * statistics.f_frsize < self._reserve + size:
+            return "the disk of the journal is full"
+        if size_of(self._directory) + size > self._limit:
+            return "the journal has reached its limit"
+        return None
+
+    def duplicate(self) -> int:
+        """A descriptor of the segment for bringing it to the disk; the caller closes it. The segments before it are on disk if `durable`."""
+        return os.dup(self._fd)
+
+    def _roll(self) -> None:
+        """Begin a new segment, in a drained one if there is one, and give up the one before it. Raises OSError."""
+        path = segment_path(self._directory, self.writer, self._segment + 1)
+        # The segment appears under its name only when it is locked, or the recorder would take its writer for dead.
+        hidden = path.with_suffix(".new")
+        _claim_free(self._directory, hidden)
+        salt = os.urandom(8)
+        fd = os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_all(fd, [MAGIC, salt], 0)
+            os.rename(hidden, path)
+        except OSError:
+            os.close(fd)
+            hidden.unlink(missing_ok=True)
+            raise
+        before, self._fd = self._fd, fd
+        self._segment += 1
+        self._salt, self._end = int.from_bytes(salt, "little"), _START
+        if before >= 0:
+            if self._durable:
+                os.fdatasync(before)
+            os.close(before)
+
+    def close(self) -> None:
+        """Write what is left and give up the segment; idempotent."""
+        if self._fd < 0:
+            return
+        self.flush()
+        os.close(self._fd)
+        self._fd = -1
+
+
+def _claim_free(directory: Path, path: Path) -> None:
+    for free in directory.glob("*.free"):
+        with contextlib.suppress(OSError):  # another worker was faster
+            free.rename(path)
+            return
+
+
+def retire(directory: Path, path: Path, *, reuse: bool) -> None:
+    """Give up a drained segment: a few are kept for the workers to write over, the others are removed."""
+    if reuse and len(list(directory.glob("*.free"))) < FREE_SEGMENTS:
+        path.rename(path.with_suffix(".free"))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_free(directory: Path) -> None:
+    """Remove the drained segments that were kept: they hold what was recorded."""
+    for path in directory.glob("*.free"):
+        path.unlink(missing_ok=True)
+
+
+def _write_all(fd: int, buffers: list[bytes], offset: int) -> None:
+    """Write all buffers at an offset. Raises OSError, also for a disk that takes only a part."""
+    for start in range(0, len(buffers), _IOV_MAX):
+        batch = buffers[start : start + _IOV_MAX]
+        size = sum(map(len, batch))
+        count = os.pwritev(fd, batch, offset)
+        if count < size:
+            rest = memoryview(b"".join(batch))
+            while count < size:
+                step = os.pwrite(fd, rest[count:], offset + count)
+                if step == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                count += step
+        offset += size
+
+
+class SegmentReader:
+    """Reads one segment from an offset on, while it may still grow. Raises OSError; ValueError if it is no segment."""
+
+    def __init__(self, directory: Path, writer: str, segment: int, offset: int = 0) -> None:
+        self.path = segment_path(directory, writer, segment)
+        self.offset = max(offset, _START)
+        self._window = _WINDOW
+        self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        head = os.pread(self._fd, _START, 0)
+        if len(head) < _START or not head.startswith(MAGIC):
+            self.close()
+            raise ValueError(f"{self.path} is no journal segment")
+        self._salt = int.from_bytes(head[len(MAGIC) :], "little")
+
+    def read(self) -> list[JournalFrame]:
+        """The next whole frames; empty at the end, or before a frame that is torn or damaged."""
+        data = os.pread(self._fd, self._window, self.offset)
+        if len(data) >= _HEADER.size:
+            needed = _HEADER.size + _HEADER.unpack_from(data)[1]
+            if len(data) < needed <= os.fstat(self._fd).st_size - self.offset:
+                data = os.pread(self._fd, needed, self.offset)
+        frames = list(decode(self._salt, data, self.offset))
+        consumed = frames[-1].end - self.offset if frames else 0
+        # Far behind, read much at a time; near the end, do not read again and again what an earlier life left there.
+        self._window = min(self._window * 4, _WINDOW_MAX) if consumed > self._window // 2 else _WINDOW
+        self.offset += consumed
+        return frames
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last read found so much that more is likely to be there."""
+        return self._window > _WINDOW
+
+    def abandoned(self) -> bool:
+        """Whether no worker holds the segment any more: nothing will be added."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return True
+
+    def close(self) -> None:
+        """Give up the file; idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,333 @@
+"""What is asked of the store: listings, and the raw bytes of an exchange."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, text, true
+
+from playhead.config.errors import ConfigError, StoreError
+
+from .bodies import BodyCodec, StoredBody, decode_chain
+from .engine import Database
+from .records import EventRecord, EventRow, ExchangeRecord, Frame, Raw, Record, SessionRecord
+from .rows import piece_data, unpack_times
+from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, metadata, pieces, sessions, takes
+
+_PAGE = 500  # rows read at once, so that no listing holds the store's state for long
+_PICO = Decimal(10) ** -12
+_CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
+
+ROW_COLUMNS = [exchanges.c[name] for name in ExchangeRecord.model_fields]
+
+
+class Stats(Record):
+    """What `playhead stats` prints. Sizes in bytes; `raw_bytes`: what was recorded, decoded; `store_bytes`: what the store takes on disk."""
+
+    sessions: int
+    takes: int
+    exchanges: int
+    open: int
+    events: int
+    request_bytes: int
+    response_bytes: int
+    raw_bytes: int
+    stored_bytes: int
+    store_bytes: int
+    first_at: datetime | None
+    last_at: datetime | None
+    outcomes: dict[str, int]
+    transports: dict[str, int]
+    schema_version: str
+    store: str
+
+
+class Filter(Record):
+    """Which exchanges of a session to list. `status`: "200" or "4xx". `after`: only those with greater ids, in the order in which they were
+    stored: what is new since the last look.
+    """
+
+    take: int | None = None
+    since: datetime | None = None
+    status: str | None = None
+    model: str | None = None
+    after: int | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """As SQL. Raises ConfigError for a status that cannot be."""
+        columns = exchanges.c
+        if self.take is not None:
+            yield columns["take"] == self.take
+        if self.since is not None:
+            yield columns["started_at"] >= self.since
+        if self.model is not None:
+            yield columns["model"] == self.model
+        if self.after is not None:
+            yield columns["id"] > self.after
+        if self.status is not None:
+            if not re.fullmatch(r"[1-5](?:\d\d|xx)", self.status):
+                raise ConfigError(f"There is no status {self.status!r}: give one such as 200, or a class such as 4xx.")
+            low = int(self.status.replace("x", "0"))
+            yield columns["status"].between(low, low + 99 if self.status.endswith("xx") else low)
+
+
+def list_sessions(database: Database) -> list[SessionRecord]:
+    """All sessions by name."""
+    columns = exchanges.c
+    found = (
+        select(
+            sessions.c.name.label("session"),
+            select(func.count()).where(takes.c.session == sessions.c.name).scalar_subquery().label("takes"),
+            func.count(columns.id).label("exchanges"),
+            func.min(columns.started_at, type_=columns.started_at.type).label("started_at"),
+            func.max(columns.started_at, type_=columns.started_at.type).label("last_at"),
+            func.coalesce(func.sum(columns.request_bytes), 0).label("request_bytes"),
+            func.coalesce(func.sum(columns.response_bytes), 0).label("response_bytes"),
+        )
+        .select_from(sessions.outerjoin(exchanges, columns.session == sessions.c.name))
+        .group_by(sessions.c.name)
+        .order_by(sessions.c.name)
+    )
+    with database.reading() as connection:
+        return [SessionRecord.model_validate(dict(row._mapping)) for row in connection.execute(found)]
+
+
+def list_exchanges(database: Database, session: str, wanted: Filter, limit: int | None) -> Iterator[ExchangeRecord]:
+    """Those of a session by seq; with `wanted.after` by id. Raises StoreError at once if there is no such session."""
+    with database.reading() as connection:
+        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+            raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
+    statement = select(*ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
+    return _paged_exchanges(database, statement, limit, by_id=wanted.after is not None)
+
+
+def _paged_exchanges(database: Database, statement: Select[Any], limit: int | None, *, by_id: bool) -> Iterator[ExchangeRecord]:
+    order = [exchanges.c.id] if by_id else [exchanges.c.seq, exchanges.c.id]
+    after: ColumnElement[bool] = true()
+    left = limit
+    while left is None or left > 0:
+        size = _PAGE if left is None else min(_PAGE, left)
+        with database.reading() as connection:
+            rows = connection.execute(statement.where(after).order_by(*order).limit(size)).all()
+        yield from map(exchange_record, rows)
+        if len(rows) < size:
+            return
+        last = rows[-1]
+        columns = exchanges.c
+        after = columns.id > last.id if by_id else (columns.seq > last.seq) | ((columns.seq == last.seq) & (columns.id > last.id))
+        left = None if left is None else left - size
+
+
+def exchange_record(row: Row[Any]) -> ExchangeRecord:
+    """As the listings print it."""
+    fields = dict(row._mapping)
+    if fields["cost"] is not None:
+        fields["cost"] = format(fields["cost"] * _PICO, "f")
+    return ExchangeRecord.model_construct(**fields)
+
+
+def find_exchange(database: Database, id_: int) -> ExchangeRecord:
+    """Raises StoreError if there is none."""
+    with database.reading() as connection:
+        row = connection.execute(select(*ROW_COLUMNS).where(exchanges.c.id == _id(id_))).first()
+    if row is None:
+        raise no_exchange(database, id_)
+    return exchange_record(row)
+
+
+def no_exchange(database: Database, id_: int) -> StoreError:
+    """What to raise."""
+    return StoreError(f"There is no exchange {id_} in the store {database.name}. `playhead exchanges SESSION` lists those there are.")
+
+
+def _id(id_: int) -> int:
+    return id_ if 0 <= id_ < 1 << 63 else -1
+
+
+def _require(database: Database, id_: int) -> None:
+    with database.reading() as connection:
+        if connection.execute(select(exchanges.c.id).where(exchanges.c.id == _id(id_))).first() is None:
+            raise no_exchange(database, id_)
+
+
+def list_events(database: Database, id_: int, after: int = -1) -> Iterator[EventRecord]:
+    """Events of an exchange by seq, those after `after`. Raises StoreError at once if there is no such exchange."""
+    _require(database, id_)
+    statement = select(events).where(events.c.exchange == id_)
+    return (EventRecord.model_construct(**row._mapping) for row in _paged(database, statement, events.c.seq, after))
+
+
+def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
+    """As `list_events`, as they were recorded: with opcodes and nanoseconds."""
+    _require(database, id_)
+    wanted = [event_rows.c[name] for name in EventRow.__slots__ if name != "type"]
+    joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
+    statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
+    return (EventRow(**row._mapping) for row in _paged(database, statement, event_rows.c.seq, -1))
+
+
+def _paged(database: Database, statement: Select[Any], seq: ColumnElement[int], after: int, size: int = _PAGE) -> Iterator[Row[Any]]:
+    """Rows by a column that counts up, a page for each transaction."""
+    while True:
+        with database.reading() as connection:
+            rows = connection.execute(statement.where(seq > after).order_by(seq).limit(size)).all()
+        yield from rows
+        if len(rows) < size:
+            return
+        after = rows[-1].seq
+
+
+# Raw bytes.
+
+
+class BodyReader:
+    """Decodes bodies; keeps some of them, for those that are written against them. `cache`: bytes to keep."""
+
+    def __init__(self, cache: int = _CACHE) -> None:
+        self._codec = BodyCodec(0)
+        self._room = cache
+        self._kept: OrderedDict[int, Raw] = OrderedDict()
+
+    def row(self, connection: Connection, id_: int) -> Raw:
+        """What the row of bodies of an exchange holds: all of it, or the start where there are pieces. Raises StoreError if it cannot be read."""
+        chain = list(self._chain(connection, id_))
+        if not chain:
+            raise StoreError(f"exchange {id_} has no body in the store")
+        known = self._kept.get(chain[-1].base or 0)
+        if known is None:
+            raw = decode_chain(chain)
+        else:
+            raw = known
+            for stored in reversed(chain):
+                raw = self._codec.decode(stored, {stored.base: raw}.__getitem__)
+        self._keep(id_, raw)
+        return raw
+
+    def _chain(self, connection: Connection, id_: int) -> Iterator[StoredBody]:
+        """Its row and those it is written against, as far as what is kept."""
+        wanted: int | None = id_
+        while wanted is not None:
+            row = connection.execute(select(bodies).where(bodies.c.exchange == wanted)).first()
+            if row is None:
+                return
+            yield StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
+            if row.base in self._kept:
+                return
+            if row.base is not None and row.base >= wanted:
+                raise StoreError(f"exchange {wanted} cannot be read: its base {row.base} is not older than itself")
+            wanted = row.base
+
+    def _keep(self, id_: int, raw: Raw) -> None:
+        self._kept[id_] = raw
+        self._room -= _size(raw)
+        while self._room < 0 and self._kept:
+            _, forgotten = self._kept.popitem(last=False)
+            self._room += _size(forgotten)
+
+
+def _size(raw: Raw) -> int:
+    return len(raw.request) + len(raw.response) + 64 * len(raw.frames) + 2048
+
+
+def read_raw(database: Database, id_: int) -> Raw:
+    """Everything of an exchange, put together from its pieces. Raises StoreError: no such exchange, or damaged."""
+    with database.reading() as connection:
+        if connection.execute(select(exchanges.c.id).where(exchanges.c.id == _id(id_))).first() is None:
+            raise no_exchange(database, id_)
+        raw = BodyReader(0).row(connection, id_)
+        rows = connection.execute(select(pieces).where(pieces.c.exchange == id_).order_by(pieces.c.part, pieces.c.seq)).all()
+    return _joined(raw, [(row.part, piece_data(row.codec, row.data, row.raw_bytes)) for row in rows]) if rows else raw
+
+
+def _joined(raw: Raw, parts: Iterable[tuple[str, bytes]]) -> Raw:
+    request, response = [raw.request], [raw.response]
+    frames: list[Frame] = list(raw.frames)
+    chunks: list[int] = list(raw.chunks)
+    for part, data in parts:
+        if part == "times":
+            more = unpack_times(data)
+            frames += more[0]
+            chunks += more[1]
+        else:
+            (request if part == "request" else response).append(data)
+    return Raw(raw.request_head, b"".join(request), raw.response_heads, b"".join(response), raw.trailers, tuple(frames), tuple(chunks))
+
+
+def read_heads(database: Database, id_: int) -> Raw:
+    """Heads and trailers of an exchange, and of its bodies what is not in pieces."""
+    _require(database, id_)
+    with database.reading() as connection:
+        return BodyReader(0).row(connection, id_)
+
+
+def read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
+    """A body of an exchange piece by piece, `part`: request or response. Raises StoreError at once if there is no such exchange."""
+    _require(database, id_)
+    return _read_part(database, id_, part)
+
+
+def _read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
+    with database.reading() as connection:
+        raw = BodyReader(0).row(connection, id_)
+    if start := raw.request if part == "request" else raw.response:
+        yield start
+    statement = select(pieces).where(pieces.c.exchange == id_, pieces.c.part == part)
+    for row in _paged(database, statement, pieces.c.seq, -1, 4):
+        yield piece_data(row.codec, row.data, row.raw_bytes)
+
+
+# The whole.
+
+
+def store_stats(database: Database) -> Stats:
+    """Counts and sizes."""
+    columns = exchanges.c
+    with database.reading() as connection:
+        counts = connection.execute(
+            select(
+                func.count().label("exchanges"),
+                func.count().filter(columns.outcome.is_(None)).label("open"),
+                func.coalesce(func.sum(columns.events), 0).label("events"),
+                func.coalesce(func.sum(columns.request_bytes), 0).label("request_bytes"),
+                func.coalesce(func.sum(columns.response_bytes), 0).label("response_bytes"),
+                func.min(columns.started_at, type_=columns.started_at.type).label("first_at"),
+                func.max(columns.started_at, type_=columns.started_at.type).label("last_at"),
+            )
+        ).one()
+        sizes = [
+            connection.execute(
+                select(func.coalesce(func.sum(table.c.raw_bytes), 0), func.coalesce(func.sum(func.length(table.c.data)), 0))
+            ).one()
+            for table in (bodies, pieces)
+        ]
+        return Stats(
+            **counts._mapping,
+            sessions=connection.execute(select(func.count()).select_from(sessions)).scalar_one(),
+            takes=connection.execute(select(func.count()).select_from(takes)).scalar_one(),
+            raw_bytes=sum(int(size[0]) for size in sizes),
+            stored_bytes=sum(int(size[1]) for size in sizes),
+            store_bytes=_disk_bytes(connection, database.path),
+            outcomes=_counted(connection, columns.outcome),
+            transports=_counted(connection, columns.transport),
+            schema_version=HEAD,
+            store=database.name,
+        )
+
+
+def _counted(connection: Connection, column: ColumnElement[str]) -> dict[str, int]:
+    rows = connection.execute(select(column, func.count()).where(column.is_not(None)).group_by(column).order_by(column))
+    return dict(rows.all())
+
+
+def _disk_bytes(connection: Connection, path: Path | None) -> int:
+    if path is not None:
+        beside = [path, path.with_name(path.name + "-wal")]
+        return sum(file.stat().st_size for file in beside if file.exists())
+    asked = text("SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(CAST(:names AS text[])) AS name")
+    return int(connection.execute(asked, {"names": [table.name for table in metadata.sorted_tables]}).scalar_one())

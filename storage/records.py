@@ -1,0 +1,253 @@
+"""What is stored, listed and exported.
+
+Frozen dataclasses travel inside the program; pydantic models (`...Record`) are what listings print: their fields are
+the stable names of `--json`, the columns of the tables, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+Transport = Literal["http", "sse", "ws"]
+Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
+Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
+
+
+class Direction(IntEnum):
+    """Who sent it."""
+
+    CLIENT = 0
+    UPSTREAM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One piece of body or message as it arrived from the network.
+
+    `offset_ns`: from the exchange's start. `length`: bytes of payload (de-chunked body, or message), not of framing.
+    """
+
+    direction: int
+    offset_ns: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Everything of one exchange as it came, secrets replaced.
+
+    `request_head`, `response_heads`: request line or status line and headers, CRLF, ending with an empty line; `response_heads` holds
+    1xx heads before the final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing
+    undone, content-encoding kept. `trailers`: raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not
+    chunked). For a WebSocket, `request` and `response` are the payloads of all messages of each direction end to end, and the events say
+    where each begins.
+    """
+
+    request_head: bytes = b""
+    request: bytes = b""
+    response_heads: bytes = b""
+    response: bytes = b""
+    trailers: bytes = b""
+    frames: tuple[Frame, ...] = ()
+    chunks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One SSE event or one WebSocket message (control frames included: type `websocket.ping`, `.pong`, `.close`).
+
+    `bytes`: length of its piece of the body: blocks of SSE with their blank line, payloads of messages; the pieces of one direction stand end
+    to end in the body. `type`: the event's type, or `websocket.text` / `websocket.binary` for messages that have none.
+    `flags`: WebSocket opcode (0 for SSE).
+    """
+
+    seq: int
+    offset_ns: int
+    direction: int
+    type: str | None
+    sequence_number: int | None
+    stream_id: str | None
+    bytes: int
+    flags: int = 0
+
+
+@dataclass(slots=True)
+class Facts:
+    """The columns of an exchange that parsing finds; all optional, so that garbage gives an empty one."""
+
+    kind: str = "other"
+    model: str | None = None
+    response_id: str | None = None
+    previous_response_id: str | None = None
+    response_status: str | None = None
+    service_tier: str | None = None
+    error_code: str | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+    usage: dict[str, Any] | None = None
+    parse: Parse = "not_applicable"
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One exchange made of its journal frames: what the recorder hands to the store.
+
+    `writer`, `number` identify it for ever. `outcome` is None while it goes on (it was stored piece by piece so far).
+    `request_bytes`, `response_bytes`: body bytes on the wire, transfer framing not counted.
+    """
+
+    writer: str
+    number: int
+    session: str
+    run: str
+    transport: Transport
+    method: str
+    path: str
+    started_at_ns: int
+    status: int | None = None
+    outcome: Outcome | None = None
+    first_event_ns: int | None = None
+    duration_ns: int | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    event_count: int = 0
+    redacted: Literal["request", "response", "both"] | None = None
+    request_id: str | None = None
+    attempt: int | None = None
+    key_id: str | None = None
+    organization: str | None = None
+    project: str | None = None
+    upstream: str = ""
+    facts: Facts = field(default_factory=Facts)
+    raw: Raw = field(default_factory=Raw)
+    events: list[EventRow] = field(default_factory=list)
+    seq: int | None = None  # given by the recorder when the exchange opens; the store gives one if it is None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an exchange too long or too big to be stored at once, in order: `seq` counts from 0 within the exchange.
+
+    `part`: request or response body.
+    """
+
+    part: Literal["request", "response"]
+    seq: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class Spill:
+    """What an open exchange hands to the store before its end, and forgets.
+
+    The first spill of an exchange inserts its row (`outcome` null); the last write of it completes the row. Pieces, events and frames
+    given once are not given again.
+    """
+
+    recorded: Recorded  # facts as known so far; raw holds only the heads
+    pieces: list[Piece]
+    events: list[EventRow]
+    frames: tuple[Frame, ...]
+    chunks: tuple[int, ...]
+    final: bool  # True: the exchange ended with this spill, the row becomes complete
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the recorder has come in a writer's journal.
+
+    `segment`, `offset`: where reading starts again after a restart (the start of the oldest open exchange). `open`: per open exchange number
+    what must survive a restart: seq, and for spilled exchanges the state to go on from, with the place up to which it is stored.
+    """
+
+    writer: str
+    segment: int
+    offset: int
+    open: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction of the recorder stores."""
+
+    finished: list[Recorded] = field(default_factory=list)
+    spills: list[Spill] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)  # writers whose journal is drained for ever
+
+
+class Record(BaseModel):
+    """Base of what listings print."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class SessionRecord(Record):
+    session: str
+    takes: int
+    exchanges: int
+    started_at: datetime | None
+    last_at: datetime | None
+    request_bytes: int
+    response_bytes: int
+
+
+class ExchangeRecord(Record):
+    """One exchange as `playhead exchanges --json` prints it (DESIGN 2.2)."""
+
+    id: int
+    session: str
+    take: int
+    seq: int
+    connection: int | None
+    stream_id: str | None
+    transport: Transport
+    method: str
+    path: str
+    status: int | None
+    outcome: Outcome | None
+    started_at: datetime
+    first_event_ms: float | None
+    duration_ms: float | None
+    request_bytes: int
+    response_bytes: int
+    events: int
+    parse: Parse
+    redacted: str | None
+    kind: str
+    model: str | None
+    response_id: str | None
+    previous_response_id: str | None
+    response_status: str | None
+    service_tier: str | None
+    error_code: str | None
+    request_id: str | None
+    attempt: int | None
+    key_id: str | None
+    organization: str | None
+    project: str | None
+    user: str | None
+    upstream: str
+    usage: dict[str, Any] | None
+    cost: str | None
+    cost_note: str | None
+
+
+class EventRecord(Record):
+    """One event as `playhead events --json` prints it (DESIGN 2.2)."""
+
+    exchange: int
+    seq: int
+    offset_ms: float
+    direction: Literal["client", "upstream"]
+    type: str | None
+    sequence_number: int | None
+    stream_id: str | None
+    bytes: int

@@ -1,0 +1,202 @@
+"""The store: the only door to the database."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from types import TracebackType
+
+from sqlalchemy import select
+
+from playhead.config.errors import StoreError
+
+from . import deletion, queries
+from .engine import Database, Durability, open_database
+from .queries import Filter, Stats
+from .records import Batch, EventRecord, EventRow, ExchangeRecord, Position, Raw, SessionRecord
+from .tables import meta
+from .verify import Problem, find_problems
+from .writing import Writer, positions
+
+__all__ = ["Filter", "Problem", "Stats", "Store"]
+
+
+class Store:
+    """An open store. Close it; it is a context manager. May be used by several threads.
+
+    Every failure of the database is a StoreError, whose text says what to do. After it the store can be used again: what was to be written is not
+    there, not even in part.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = Writer(database)
+        self._open = True
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False, durability: Durability = "relaxed", lock_timeout: float = 5.0) -> Store:
+        """Open the store at a URL (sqlite:///PATH, postgresql://...), bringing an older schema up to date.
+
+        `create`: for recording: it is made if there is none, and must be writable; without it, one that is not writable is opened for reading.
+        `durability`: strict: a commit is on disk when `write` returns; relaxed: when `make_durable` does, and never half of it.
+        `lock_timeout`: seconds to wait for other programs that use it.
+        Raises ConfigError: not such a URL. StoreError: no store there, not one of ours (it is left untouched), a newer schema, no access.
+        """
+        return cls(open_database(url, create=create, durability=durability, lock_timeout=lock_timeout))
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._open = False
+        self._database.engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
+
+    def __repr__(self) -> str:
+        return f"<Store {self.name} {'open' if self._open else 'closed'}>"
+
+    @property
+    def name(self) -> str:
+        """For messages: path, or host and database; no password."""
+        return self._database.name
+
+    # Writing.
+
+    def write(self, batch: Batch) -> None:
+        """Store a batch in one transaction. What stands already is skipped: each (writer, number) is stored once.
+
+        Raises StoreError: nothing of it is stored, and it may be given again.
+        """
+        self._writer.write(batch)
+
+    def next_seq(self, session: str) -> int:
+        """The place for the next exchange of a session, given once: 1, 2, ... Raises StoreError."""
+        return self._writer.next_seq(session)
+
+    def seq_taken(self, session: str, seq: int) -> None:
+        """This place belongs to an exchange already: `next_seq` will not give it."""
+        self._writer.seq_taken(session, seq)
+
+    def positions(self) -> list[Position]:
+        """How far the journals are stored, without those that are drained for ever."""
+        with self._database.reading() as connection:
+            return positions(connection)
+
+    def make_durable(self) -> None:
+        """When this returns, all that was written is on disk. Raises StoreError."""
+        path = self._database.path
+        if path is None:
+            return  # PostgreSQL's commits are
+        try:
+            with contextlib.suppress(FileNotFoundError):  # no log: everything is in the file, and synced
+                _sync(f"{path}-wal")
+            _sync(str(path.parent))
+        except OSError as error:
+            raise StoreError(f"The store {self.name} could not be written to disk: {error.strerror}.") from None
+
+    def check_key(self, key: bytes) -> None:
+        """The first key that a store sees is its key for ever. Raises StoreError for another one: its key ids would not be comparable."""
+        shown = hmac.digest(key, b"playhead store", "sha256").hex()[:32]
+        wanted = select(meta.c.value).where(meta.c.key == "key")
+        with self._database.reading() as connection:
+            known = connection.execute(wanted).scalar()
+        if known is None:
+            with self._database.writing() as connection:
+                known = connection.execute(wanted).scalar()
+                if known is None:
+                    connection.execute(meta.insert().values(key="key", value=shown))
+                    return
+        if not hmac.compare_digest(known, shown):
+            raise StoreError(
+                f"The store {self.name} was recorded with another key, so key ids would differ. "
+                "Give all recorders of a store the same file with --key-file."
+            )
+
+    # Reading. Listings read page by page, so that a recorder is never held up.
+
+    def sessions(self) -> list[SessionRecord]:
+        """All sessions by name."""
+        return queries.list_sessions(self._database)
+
+    def exchanges(
+        self,
+        session: str,
+        *,
+        take: int | None = None,
+        since: datetime | None = None,
+        status: str | int | None = None,
+        model: str | None = None,
+        limit: int | None = None,
+        after: int | None = None,
+    ) -> Iterator[ExchangeRecord]:
+        """Exchanges of a session by seq. `status`: 200 or "4xx". `after`: by id, only those after this id: what was stored since the last look.
+
+        Raises StoreError: no such session; ConfigError: no such status.
+        """
+        wanted = Filter(take=take, since=since, status=None if status is None else str(status), model=model, after=after)
+        return queries.list_exchanges(self._database, session, wanted, limit)
+
+    def exchange(self, id_: int) -> ExchangeRecord:
+        """Raises StoreError if there is none."""
+        return queries.find_exchange(self._database, id_)
+
+    def events(self, id_: int, after: int = -1) -> Iterator[EventRecord]:
+        """Events of an exchange by seq, those after `after`. Raises StoreError if there is no such exchange."""
+        return queries.list_events(self._database, id_, after)
+
+    def event_rows(self, id_: int) -> Iterator[EventRow]:
+        """Events of an exchange as recorded: with opcodes and nanoseconds. Raises StoreError if there is no such exchange."""
+        return queries.list_event_rows(self._database, id_)
+
+    def raw(self, id_: int) -> Raw:
+        """Everything of an exchange, whole, in memory. Raises StoreError: no such exchange, or damaged."""
+        return queries.read_raw(self._database, id_)
+
+    def heads(self, id_: int) -> Raw:
+        """Heads and trailers of an exchange; bodies only as far as they are not in pieces. Raises StoreError as `raw`."""
+        return queries.read_heads(self._database, id_)
+
+    def request_chunks(self, id_: int) -> Iterator[bytes]:
+        """The request body in order, some MiB at a time. Raises StoreError as `raw`."""
+        return queries.read_part(self._database, id_, "request")
+
+    def response_chunks(self, id_: int) -> Iterator[bytes]:
+        """The response body in order, some MiB at a time. Raises StoreError as `raw`."""
+        return queries.read_part(self._database, id_, "response")
+
+    def stats(self) -> Stats:
+        """Counts and sizes of everything."""
+        return queries.store_stats(self._database)
+
+    def verify(self) -> Iterator[Problem]:
+        """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage."""
+        return find_problems(self._database)
+
+    # Deleting.
+
+    def delete_exchange(self, id_: int) -> None:
+        """Delete an exchange; its bytes leave the files. Raises StoreError if there is none."""
+        deletion.delete_exchange(self._database, id_)
+
+    def delete_session(self, session: str) -> int:
+        """Delete a session and its exchanges; how many they were. Raises StoreError if there is none."""
+        return deletion.delete_session(self._database, session)
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

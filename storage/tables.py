@@ -1,0 +1,280 @@
+"""The tables of the store. Nothing else knows SQL names.
+
+`describe()` is their documentation for people who query the store with SQL: the comments below, which PostgreSQL keeps in its catalogue too.
+The migrations make the tables; a test holds them equal to this module.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+HEAD = "0001"
+"""The newest schema: the revision of the last migration."""
+
+VERSION_TABLE = "playhead_schema"
+APPLICATION_ID = 0x706C6864
+"""In the header of every SQLite store ("plhd"), so that a file of somebody else is known before it is touched."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment in UTC: TIMESTAMP WITH TIME ZONE on PostgreSQL, RFC 3339 text of one length on SQLite, which sorts as the moments do."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column's type."""
+        kind: TypeEngine[Any] = TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """PostgreSQL reads the text as well."""
+        return None if value is None else time_text(value)
+
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
+        """Aware, in UTC."""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return None if value is None else value.astimezone(UTC)
+
+
+def time_text(value: datetime) -> str:
+    """RFC 3339 in UTC, microseconds always written."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def ns_text(nanoseconds: int) -> str:
+    """As `time_text`, of a wall clock's nanoseconds."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest // 1000:06d}Z"
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_views = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY is the rowid
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True, comment="What exchanges.session refers to."),
+    Column("created_at", UtcTime, nullable=False, comment="When its first exchange started."),
+    sqlite_autoincrement=True,
+    comment="Named lists of exchanges, ordered by seq.",
+)
+
+takes = Table(
+    "takes",
+    metadata,
+    Column("session", Text, ForeignKey("sessions.name"), primary_key=True),
+    Column("take", Integer, primary_key=True, autoincrement=False, comment="1, 2, ... within the session."),
+    Column("run", Text, nullable=False, comment="The one start of `record` that it is."),
+    Column("started_at", UtcTime, nullable=False, comment="When its first exchange started."),
+    UniqueConstraint("session", "run"),
+    sqlite_with_rowid=False,
+    comment="What one start of `record` added to a session.",
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("take", Integer, nullable=False),
+    Column("path", Text, nullable=False, comment="Path and query of the handshake."),
+    Column("upstream", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("duration_ms", Double, comment="Null while it is open."),
+    sqlite_autoincrement=True,
+    comment="WebSocket connections: one client WebSocket and its upstream twin each.",
+)
+
+writers = Table(
+    "writers",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("writer", Text, nullable=False, unique=True, comment="Name of the proxy worker's journal."),
+    Column("host", Text, nullable=False, comment="Machine of the recorder that reads it."),
+    Column("segment", BigInteger, nullable=False, comment="Where reading starts again after a restart: the segment ..."),
+    Column("position", BigInteger, nullable=False, comment="... and the offset in it."),
+    Column("open", Text, nullable=False, comment="JSON: what must survive a restart, by number of the open exchange."),
+    Column("state", Text, nullable=False, comment="live, or gone: its journal is drained for ever."),
+    comment="Journals of proxy workers and how far they are stored. Bookkeeping of the recorder.",
+)
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("id", _Id, primary_key=True, comment="Never given again, not even after a delete."),
+    Column("session", Text, ForeignKey("sessions.name"), nullable=False),
+    Column("take", Integer, nullable=False, comment="Of the session; see takes."),
+    Column("seq", BigInteger, nullable=False, comment="Place in the session: the order in which requests arrived."),
+    Column("connection", BigInteger, comment="The WebSocket connection it belongs to; see connections."),
+    Column("stream_id", Text, comment="Lane of a Responses WebSocket; null: the default lane."),
+    Column("transport", Text, nullable=False, comment="http, sse or ws."),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False, comment="Path and query as forwarded, secrets replaced."),
+    Column("status", Integer, comment="Status of the answer; null: none came. 101 for a WebSocket."),
+    Column("outcome", Text, comment="complete, client_closed, upstream_closed, timeout, unreachable, aborted; null: it still goes on."),
+    Column("started_at", UtcTime, nullable=False, comment="UTC."),
+    Column("first_event_ms", Double, comment="From the start to the first event, message or body byte of the answer."),
+    Column("duration_ms", Double),
+    Column("request_bytes", BigInteger, nullable=False, comment="Body bytes on the wire, transfer framing not counted."),
+    Column("response_bytes", BigInteger, nullable=False, comment="Body bytes on the wire, transfer framing not counted."),
+    Column("events", Integer, nullable=False, comment="Number of its events."),
+    Column("parse", Text, nullable=False, comment="parsed, partial, unparsed or not_applicable."),
+    Column("redacted", Text, comment="request, response or both: where secrets were replaced."),
+    Column("kind", Text, nullable=False, comment="responses, chat.completions, embeddings, images, audio, realtime, messages, other."),
+    Column("model", Text),
+    Column("response_id", Text),
+    Column("previous_response_id", Text),
+    Column("response_status", Text, comment="Status in the Response object."),
+    Column("service_tier", Text),
+    Column("error_code", Text),
+    Column("request_id", Text, comment="x-request-id of the answer."),
+    Column("attempt", Integer, comment="Retry count that the client sent; 0 is the first attempt."),
+    Column("key_id", Text, comment="HMAC of the API key; the key itself is nowhere."),
+    Column("organization", Text),
+    Column("project", Text),
+    Column("user", Text),
+    Column("upstream", Text, nullable=False, comment="Base URL it was forwarded to."),
+    Column("usage", JSON(none_as_null=True), comment="Usage object of the answer."),
+    Column("cost", BigInteger, comment="In 10^-12 USD; null: see cost_note."),
+    Column("cost_note", Text, comment="Why cost is null, assumed, or counted elsewhere."),
+    Column("problem", Text, comment="Why it could not be read or recorded whole."),
+    Column("writer", BigInteger, nullable=False, comment="With number: its identity in the journal; see writers."),
+    Column("number", BigInteger, nullable=False, comment="Counts within the writer."),
+    Index(None, "session", "seq"),
+    UniqueConstraint("writer", "number"),
+    sqlite_autoincrement=True,
+    comment="One row per exchange: a request and all that came back for it. Columns as in `playhead exchanges --json`.",
+)
+
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("type", Text, nullable=False, unique=True),
+    comment="The types that event rows refer to.",
+)
+
+# No foreign keys here: they would make each of the many rows a fifth dearer. `playhead verify` checks the references.
+event_rows = Table(
+    "event_rows",
+    metadata,
+    Column("exchange", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False, comment="0, 1, ... within the exchange."),
+    Column("offset_ns", BigInteger, nullable=False, comment="From the start of the exchange."),
+    Column("direction", SmallInteger, nullable=False, comment="0: from the client, 1: from upstream."),
+    Column("type", Integer, comment="See event_types."),
+    Column("sequence_number", BigInteger, comment="As the event itself says."),
+    Column("stream_id", Text),
+    Column("bytes", BigInteger, nullable=False, comment="Length of its piece of the body; the pieces of one direction stand end to end."),
+    Column("flags", SmallInteger, nullable=False, comment="Opcode of a WebSocket message; 0 for SSE."),
+    sqlite_with_rowid=False,
+    comment="SSE events and WebSocket messages, small. Use the view events.",
+)
+
+events = Table(
+    "events",
+    _views,
+    Column("exchange", BigInteger, primary_key=True, comment="See exchanges."),
+    Column("seq", Integer, primary_key=True, comment="0, 1, ... within the exchange."),
+    Column("offset_ms", Double, comment="From the start of the exchange."),
+    Column("direction", Text, comment="client or upstream: who sent it."),
+    Column("type", Text),
+    Column("sequence_number", BigInteger, comment="As the event itself says."),
+    Column("stream_id", Text, comment="Lane; null: the default lane."),
+    Column("bytes", BigInteger, comment="Length of its piece of the body; the pieces of one direction stand end to end."),
+    comment="View: one row per SSE event or WebSocket message. Columns as in `playhead events --json`.",
+)
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("exchange", _Id, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
+    Column("base", BigInteger, ForeignKey("bodies.exchange"), index=True, comment="The exchange whose raw bytes it is a difference to; null: none."),
+    Column("depth", Integer, nullable=False, comment="How many bases are read at most to decode it."),
+    Column("codec", Text, nullable=False, comment="How data is encoded."),
+    Column("digest", Text, nullable=False, comment="Of the decoded bytes, with the name of the hash."),
+    Column("raw_bytes", BigInteger, nullable=False, comment="Size of the decoded bytes."),
+    Column("data", LargeBinary, nullable=False, comment="Heads, bodies, frames; read it by `playhead show --raw`."),
+    comment="Everything raw of an exchange as it came, secrets replaced, compressed.",
+)
+
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("exchange", BigInteger, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
+    Column("part", Text, primary_key=True, comment="request or response: body bytes; times: frames and chunk sizes."),
+    Column("seq", Integer, primary_key=True, autoincrement=False, comment="0, 1, ... within the part."),
+    Column("codec", Text, nullable=False, comment="How data is encoded."),
+    Column("digest", Text, nullable=False, comment="Of the decoded bytes, with the name of the hash."),
+    Column("raw_bytes", BigInteger, nullable=False, comment="Size of the decoded bytes."),
+    Column("data", LargeBinary, nullable=False),
+    comment="Bodies of exchanges that were too long or too big to be stored at once, in order; they follow what bodies holds.",
+)
+
+deleted = Table(
+    "deleted",
+    metadata,
+    Column("writer", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+    comment="Exchanges that were deleted while their journal may still hold them, so that they do not come back.",
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Notes about the store itself.",
+)
+
+
+def describe() -> str:
+    """The tables and columns, for people who query the store with SQL."""
+    order = [exchanges, events, sessions, takes, connections, bodies, pieces, event_rows, event_types, writers, deleted, meta]
+    return "\n".join(_describe(table) for table in order)
+
+
+_WORDS = MappingProxyType({Text: "text", Double: "number", UtcTime: "time", JSON: "JSON", LargeBinary: "bytes"})
+
+
+def _describe(table: Table) -> str:
+    lines = [f"{table.name}: {table.comment}"]
+    for column in table.columns:
+        kind = _WORDS.get(type(column.type), "integer")
+        note = f"  {column.comment}" if column.comment else ""
+        lines.append(f"    {column.name:<21}{kind:<9}{note}".rstrip())
+    return "\n".join(lines) + "\n"

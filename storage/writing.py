@@ -1,0 +1,347 @@
+"""How batches of the recorder become rows: each in one transaction, each exchange exactly once.
+
+An exchange is known for ever by its writer and its number there. What stands already is skipped, what was deleted stays away, what was stored
+without its end is completed.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
+from .engine import Database
+from .records import Batch, Position, Recorded, Spill
+from .rows import Inserter, Row, body_row, clean, digest, event_rows, exchange_row, milliseconds, pack_times, piece_row, update_sql
+from .tables import bodies, connections, deleted, event_types, exchanges, ns_text, pieces, sessions, takes, writers
+from .tables import event_rows as event_table
+
+_PARAMETERS = 1000  # of one statement
+_Identity = tuple[int, int]  # id of the writer, number
+
+
+@dataclass(slots=True)
+class _Standing:
+    """An exchange that the store holds."""
+
+    id: int
+    take: int
+    seq: int
+    connection: int | None
+    open: bool
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What saves asking the database. `seqs`: the next free one of each session."""
+
+    codec: BodyCodec = field(default_factory=BodyCodec)
+    types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
+    writers: dict[str, int] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
+
+
+class Writer:
+    """Writes batches; remembers between them what saves asking."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._memory = _Memory()
+        self._lock = threading.Lock()
+
+    def write(self, batch: Batch) -> None:
+        """Store all of it, or nothing and raise StoreError."""
+        with self._lock:
+            encoded: list[int] = []
+            try:
+                with self._database.writing() as connection:
+                    transaction = _Transaction(connection, self._memory, encoded)
+                    transaction.store(batch)
+            except BaseException:
+                for id_ in encoded:  # their ids will be given to others
+                    self._memory.codec.forget(id_)
+                raise
+            transaction.remember()
+
+    def next_seq(self, session: str) -> int:
+        """The place of the next exchange in its session, given once."""
+        with self._lock:
+            seqs = self._memory.seqs
+            if session not in seqs:
+                with self._database.reading() as connection:
+                    seqs[session] = first_free_seq(connection, session)
+            seqs[session] += 1
+            return seqs[session] - 1
+
+    def seq_taken(self, session: str, seq: int) -> None:
+        """`next_seq` will not give this place."""
+        with self._lock, self._database.reading() as connection:
+            known = self._memory.seqs.get(session) or first_free_seq(connection, session)
+            self._memory.seqs[session] = max(known, seq + 1)
+
+
+def first_free_seq(connection: Connection, session: str) -> int:
+    """One more than the greatest seq of the session, stored or promised to an exchange that is still open; 1 in a new session."""
+    greatest: int = connection.execute(select(func.max(exchanges.c.seq)).where(exchanges.c.session == session)).scalar() or 0
+    for row in connection.execute(select(writers.c.open).where(writers.c.state == "live")):
+        for promised in json.loads(row.open).values():
+            if promised.get("session") == session:
+                greatest = max(greatest, promised.get("seq") or 0)
+    return greatest + 1
+
+
+def positions(connection: Connection) -> list[Position]:
+    """How far the journals that may go on are stored."""
+    rows = connection.execute(select(writers).where(writers.c.state == "live").order_by(writers.c.id))
+    return [Position(row.writer, row.segment, row.position, json.loads(row.open)) for row in rows]
+
+
+class _Types(dict[str | None, int | None]):
+    """Ids of event types; a new type gets one when it is first asked for."""
+
+    def __init__(self, connection: Connection, known: dict[str | None, int | None]) -> None:
+        super().__init__(known)
+        self._connection = connection
+
+    def __missing__(self, name: str | None) -> int:
+        row = {"type": clean(name)}
+        self._connection.execute(_insert_new(self._connection, event_types), row)
+        found: int = self._connection.execute(select(event_types.c.id).where(event_types.c.type == row["type"])).scalar_one()
+        self[name] = found
+        return found
+
+
+class _Transaction:
+    """One batch on its way into the store. `encoded`: ids of the exchanges whose bodies the codec remembers from it."""
+
+    def __init__(self, connection: Connection, memory: _Memory, encoded: list[int]) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._codec = memory.codec
+        self._types = _Types(connection, memory.types)
+        self._writers = dict(memory.writers)
+        self._seqs = memory.seqs
+        self._encoded = encoded
+        self._takes: dict[tuple[str, str], int] = {}
+        self._standing: dict[_Identity, _Standing] = {}
+        self._deleted: set[_Identity] = set()
+
+    def remember(self) -> None:
+        """The transaction is committed: what it learnt holds."""
+        self._memory.types.update(self._types)
+        self._memory.writers.update(self._writers)
+
+    def store(self, batch: Batch) -> None:
+        """Write the rows of a batch."""
+        recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
+        self._know_writers({*(r.writer for r in recorded), *(p.writer for p in batch.positions), *batch.gone})
+        self._look_up(recorded)
+        self._finish(batch.finished)
+        for spill in batch.spills:
+            self._spill(spill)
+        for position in batch.positions:
+            self._move(position)
+        for writer in batch.gone:
+            self._bury(self._writers[writer])
+
+    # What is known already.
+
+    def _know_writers(self, names: set[str]) -> None:
+        for name in sorted(names - self._writers.keys()):
+            row = {"writer": name, "host": platform.node(), "segment": 0, "position": 0, "open": "{}", "state": "live"}
+            self._connection.execute(_insert_new(self._connection, writers), row)
+            self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
+
+    def _look_up(self, recorded: list[Recorded]) -> None:
+        numbers: dict[int, set[int]] = defaultdict(set)
+        for r in recorded:
+            numbers[self._writers[r.writer]].add(r.number)
+        for writer, wanted in numbers.items():
+            for part in _parts(sorted(wanted)):
+                for row in self._connection.execute(_STANDING, {"writer": writer, "numbers": part}):
+                    self._standing[writer, row.number] = _Standing(row.id, row.take, row.seq, row.connection, row.outcome is None)
+                for row in self._connection.execute(_DELETED, {"writer": writer, "numbers": part}):
+                    self._deleted.add((writer, row.number))
+
+    # Whole exchanges.
+
+    def _finish(self, finished: list[Recorded]) -> None:
+        fresh: dict[_Identity, Recorded] = {}
+        for r in finished:
+            identity = (self._writers[r.writer], r.number)
+            standing = self._standing.get(identity)
+            if identity in self._deleted or identity in fresh:
+                continue
+            if standing is None:
+                fresh[identity] = r
+            elif standing.open:
+                self._replace(identity, standing, r)
+        if not fresh:
+            return
+        rows, stored, events = [], {}, []
+        for id_, (identity, r) in zip(self._ids("exchanges", len(fresh)), fresh.items(), strict=True):
+            place = self._place(r)
+            self._standing[identity] = _Standing(id_, *place, open=False)
+            rows.append(exchange_row(id_, place, identity[0], r))
+            stored[id_] = self._codec.encode(_key(id_, r), r.raw)
+            self._encoded.append(id_)
+            events += event_rows(id_, r.events, self._types)
+        self._without_lost_bases(stored, dict(zip(stored, fresh.values(), strict=True)))
+        Inserter(self._connection, exchanges)(rows)
+        Inserter(self._connection, bodies)([body_row(id_, body) for id_, body in stored.items()])
+        Inserter(self._connection, event_table)(events)
+
+    def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
+        """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
+        for table in (pieces, bodies, event_table):
+            self._connection.execute(delete(table).where(table.c.exchange == standing.id))
+        self._update(identity, standing, r)
+        Inserter(self._connection, bodies)([body_row(standing.id, encode_against(r.raw, None))])
+        Inserter(self._connection, event_table)(event_rows(standing.id, r.events, self._types))
+        standing.open = False
+
+    def _without_lost_bases(self, stored: dict[int, StoredBody], recorded: dict[int, Recorded]) -> None:
+        """Somebody may have deleted a base since it was remembered; on PostgreSQL, what is found is kept until the commit."""
+        wanted = {body.base for body in stored.values() if body.base is not None} - stored.keys()
+        lost = set(wanted)
+        for part in _parts(sorted(wanted)):
+            lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part})}
+        if not lost:
+            return
+        for id_, body in stored.items():
+            if body.base in lost:
+                # Not against another base: that might be written against this one.
+                stored[id_] = encode_against(recorded[id_].raw, None)
+        for base in lost:
+            self._codec.forget(base)
+
+    # Exchanges piece by piece.
+
+    def _spill(self, spill: Spill) -> None:
+        r = spill.recorded
+        identity = (self._writers[r.writer], r.number)
+        standing = self._standing.get(identity)
+        if identity in self._deleted or (standing is not None and not standing.open):
+            return
+        if standing is None:
+            id_ = next(self._ids("exchanges", 1))
+            standing = self._standing[identity] = _Standing(id_, *self._place(r), open=True)
+            Inserter(self._connection, exchanges)([exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)])
+        self._update(identity, standing, r, final=spill.final)
+        self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
+        Inserter(self._connection, bodies)([body_row(standing.id, encode_against(r.raw, None))])
+        rows = [piece_row(standing.id, piece.part, piece.seq, piece.data) for piece in spill.pieces]
+        if spill.frames or spill.chunks:
+            rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
+        Inserter(self._connection, pieces, ignore=True)(rows)
+        Inserter(self._connection, event_table, ignore=True)(event_rows(standing.id, spill.events, self._types))
+        standing.open = not spill.final
+
+    def _times(self, id_: int, data: bytes) -> Iterator[Row]:
+        """Frames and chunk sizes of a spill. They have no number of their own: what equals the last ones is a spill that is given again."""
+        last = self._connection.execute(_LAST_TIMES, {"exchange": id_}).first()
+        if last is None or last.digest != digest(data):
+            yield piece_row(id_, "times", 0 if last is None else last.seq + 1, data)
+
+    def _update(self, identity: _Identity, standing: _Standing, r: Recorded, *, final: bool = True) -> None:
+        id_, *values = exchange_row(standing.id, (standing.take, standing.seq, standing.connection), identity[0], r)
+        if not final:
+            values[_OUTCOME] = None
+        self._connection.exec_driver_sql(update_sql(self._connection, exchanges), (*values, id_))
+        if standing.connection is not None and final:
+            ended = update(connections).where(connections.c.id == standing.connection)
+            self._connection.execute(ended.values(duration_ms=milliseconds(r.duration_ns)))
+
+    # Journals.
+
+    def _move(self, position: Position) -> None:
+        moved = update(writers).where(writers.c.id == self._writers[position.writer])
+        memory = json.dumps(position.open, separators=(",", ":"))
+        self._connection.execute(
+            moved.values(segment=position.segment, position=position.offset, open=memory, state="live", host=platform.node())
+        )
+
+    def _bury(self, writer: int) -> None:
+        self._connection.execute(update(writers).where(writers.c.id == writer).values(state="gone", open="{}"))
+        self._connection.execute(delete(deleted).where(deleted.c.writer == writer))
+
+    # Places and ids.
+
+    def _place(self, r: Recorded) -> tuple[int, int, int | None]:
+        take = self._take(r)
+        seq = r.seq
+        if seq is None:
+            seq = self._seqs[r.session] if r.session in self._seqs else first_free_seq(self._connection, r.session)
+            self._seqs[r.session] = seq + 1
+        elif r.session in self._seqs:
+            self._seqs[r.session] = max(self._seqs[r.session], seq + 1)
+        if r.transport != "ws":
+            return take, seq, None
+        id_ = next(self._ids("connections", 1))
+        row = (id_, r.session, take, clean(r.path), clean(r.upstream), ns_text(r.started_at_ns), milliseconds(r.duration_ns))
+        Inserter(self._connection, connections)([row])
+        return take, seq, id_
+
+    def _take(self, r: Recorded) -> int:
+        key = (r.session, r.run)
+        if key not in self._takes:
+            found = self._connection.execute(_TAKE, {"session": r.session, "run": r.run}).scalar()
+            self._takes[key] = found if found is not None else self._new_take(r)
+        return self._takes[key]
+
+    def _new_take(self, r: Recorded) -> int:
+        started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
+        self._connection.execute(_insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
+        # Another recorder may be about to begin a take of this session: it has to wait here.
+        self._connection.execute(select(sessions.c.id).where(sessions.c.name == r.session).with_for_update())
+        last = self._connection.execute(select(func.max(takes.c.take)).where(takes.c.session == r.session)).scalar() or 0
+        self._connection.execute(insert(takes), {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
+        return int(last) + 1
+
+    def _ids(self, table: str, count: int) -> Iterator[int]:
+        """Ids that were never given before, ascending."""
+        if self._connection.dialect.name == "sqlite":
+            last = self._connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar() or 0
+            return iter(range(last + 1, last + 1 + count))
+        asked = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+        return iter(sorted(self._connection.execute(asked, {"table": table, "count": count}).scalars()))
+
+
+_STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "outcome"]).where(
+    exchanges.c.writer == bindparam("writer"), exchanges.c.number.in_(bindparam("numbers", expanding=True))
+)
+_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"), deleted.c.number.in_(bindparam("numbers", expanding=True)))
+_BASES = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
+_LAST_TIMES = (
+    select(pieces.c.seq, pieces.c.digest)
+    .where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times")
+    .order_by(pieces.c.seq.desc())
+    .limit(1)
+)
+_TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))
+_OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
+
+
+def _insert_new(connection: Connection, table: Table) -> Insert:
+    """Inserts a row unless it is there, whoever put it there."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def _parts(values: list[int]) -> Iterator[list[int]]:
+    return (values[i : i + _PARAMETERS] for i in range(0, len(values), _PARAMETERS))
+
+
+def _key(id_: int, r: Recorded) -> BodyKey:
+    facts = r.facts
+    return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)
+

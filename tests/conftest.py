@@ -1,0 +1,43 @@
+"""What every test may use: the shared corpus, async tests, one way to run hypothesis."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+ASYNC_TEST_SECONDS = 60
+
+# No deadlines and no verdicts on speed: a busy machine must not fail a test. CI derives its examples from the test itself, so that it
+# cannot fail by chance; everywhere else they are new in each run.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the corpus, the bench and the suites, beside the checkout. Skips where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared beside the checkout: the corpus and the suites are not part of the project")
+    return SHARED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests, each on a loop of its own; one that hangs fails instead."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+
+    async def bounded() -> None:
+        async with asyncio.timeout(ASYNC_TEST_SECONDS):
+            await pyfuncitem.obj(**arguments)
+
+    asyncio.run(bounded())
+    return True

