@@ -120,6 +120,9 @@ SUBPROTOCOLS: Mapping[str, bytes] = MappingProxyType({"openai-insecure-api-key."
 # What stands for a secret that was found by its value.
 NEEDLE = b"secret"
 
+# Paths that answer with new secrets, as a pattern. In an answer that is compressed these cannot be found.
+GIVING_PATHS = r"/(?:realtime|live)/(?:[a-z_/]*client_secrets|[a-z_]*sessions)/?(?:\?|$)"
+
 # Keywords of JSON Schema: a map whose keys are all of these describes headers or an environment, it is none.
 SCHEMA_KEYWORDS = frozenset(
     (

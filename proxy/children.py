@@ -29,7 +29,8 @@ class Orders:
 
 
 def read_orders() -> Orders:
-    """In a child: its orders, from the first line of standard input."""
+    """In a child: its orders, from the first line of standard input. Files that it makes are its user's alone."""
+    os.umask(0o077)
     line = b""
     while not line.endswith(b"\n"):  # unbuffered: what follows, the end of the file, is for the event loop to see
         piece = os.read(sys.stdin.fileno(), 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import brotli  # type: ignore[import-untyped]
@@ -38,7 +39,8 @@ class _Zlib:
         self._begun = self._ended = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
+        full = False  # a full piece may leave output inside although all input is taken
+        while data or full:
             if self._ended and not (data := self._next_member(data)):
                 return
             inflate, data = self._begin(data)
@@ -52,14 +54,8 @@ class _Zlib:
             if piece:
                 yield piece
             self._ended = inflate.eof
-            # A full piece may leave output inside although all input is taken.
             data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-            while not data and not inflate.eof and len(piece) == PIECE:
-                piece = inflate.decompress(b"", PIECE)
-                if piece:
-                    yield piece
-                self._ended = inflate.eof
-                data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+            full = not inflate.eof and len(piece) == PIECE
 
     def _begin(self, data: bytes) -> tuple[zlib._Decompress | None, bytes]:
         if self._inflate is None:
@@ -91,12 +87,15 @@ class _Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         try:
-            while data or not self._brotli.can_accept_more_data():
-                if self._brotli.is_finished():
+            more = bool(data)
+            while more:
+                if data and self._brotli.is_finished():
                     raise CodingError("undecodable br body: it goes on behind its end")
                 piece, data, self._begun = self._brotli.process(data, output_buffer_limit=PIECE // 2), b"", True
                 for start in range(0, len(piece), PIECE):
                     yield piece[start : start + PIECE]
+                # It may have taken all input and still hold output.
+                more = not self._brotli.can_accept_more_data() or len(piece) >= PIECE // 2
         except brotli.error as error:
             raise CodingError(f"undecodable br body: {error}") from None
 
@@ -197,13 +196,15 @@ class _ZstdEnd:
         return size + 4 * self._checksum
 
 
-_STAGES: dict[str, Callable[[], _Stage]] = {
-    "gzip": lambda: _Zlib("gzip"),
-    "x-gzip": lambda: _Zlib("gzip"),
-    "deflate": lambda: _Zlib("deflate"),
-    "br": _Brotli,
-    "zstd": _Zstd,
-}
+_STAGES: Mapping[str, Callable[[], _Stage]] = MappingProxyType(
+    {
+        "gzip": lambda: _Zlib("gzip"),
+        "x-gzip": lambda: _Zlib("gzip"),
+        "deflate": lambda: _Zlib("deflate"),
+        "br": _Brotli,
+        "zstd": _Zstd,
+    }
+)
 
 
 class BodyDecoder:

@@ -269,10 +269,10 @@ class _Member:
 
 @dataclass(slots=True)
 class _Object:
-    """The members of an object as far as they could be read, and how it went on from `at`."""
+    """The members of an object as far as they could be read, how it ended, and up to where that had to be read."""
 
     members: list[_Member]
-    ending: Literal["closed", "nested", "more"]
+    ending: Literal["closed", "nested", "more", "broken"]
     at: int
 
 
@@ -286,7 +286,7 @@ def _plain(key: bytes) -> bytes:
 
 
 def _read(window: Window, at: int, *, deep: bool = False) -> _Object:
-    """Reads the object at `at`; up to the first object within it, unless `deep`. What is no JSON ends it as a bracket does."""
+    """Reads the object at `at`; up to the first object within it, unless `deep`."""
     text, limit = window.text, window.limit
     found = _Object([], "more", at + 1)
     while True:
@@ -304,7 +304,7 @@ def _read(window: Window, at: int, *, deep: bool = False) -> _Object:
         if found.at == limit:
             return found
         if text[found.at] != 0x2C:
-            found.ending, found.at = "closed", found.at + (text[found.at] == 0x7D)
+            found.ending, found.at = ("closed", found.at + 1) if text[found.at] == 0x7D else ("broken", limit)
             return found
         found.at += 1
 

@@ -306,9 +306,7 @@ class FrameDecoder:
         elif opcode not in (0, 1, 2):
             raise _ViolationError(f"a frame has the unknown opcode {opcode}")
         elif (opcode == 0) != (self._opcode != 0):
-            raise _ViolationError(
-                "a message begins before the one before it has ended" if opcode else "a frame goes on with a message that has not begun"
-            )
+            raise _ViolationError("a message begins before the one before it has ended" if opcode else "a frame goes on with a message that has not begun")
 
     def _take(self, chunk: bytes, pieces: list[MessagePiece]) -> None:
         """Give a piece of this frame's payload; it is the frame's last if nothing is left of it."""

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .needles import Test, finds, usable
+from playhead.config import rules
+
+from .needles import Test, finds, readable, usable
 
 Span = tuple[int, int]
 
@@ -27,6 +29,7 @@ _MASKED = re.compile(rb"(?i)<redacted|\*\*\*|\[redacted\]|redacted\"")
 _LITERALS = (b'"client_secret"', b'"ek_')
 _LOOK = 24  # bytes that tell whether a value is masked already, or an ephemeral key
 _LONGEST_LINE = 16 << 10
+_GIVING = re.compile(rules.GIVING_PATHS.encode())
 
 
 class _Target:
@@ -45,7 +48,7 @@ class _Target:
 
     def found(self, text: bytes) -> bool:
         """Whether anything stands in the text that must be looked at closely."""
-        return self._test(text) or any(secret in text for secret in self._others)
+        return self._test(readable(text)) or any(secret in text for secret in self._others)
 
     def cut(self, text: bytes) -> int:
         """Where something that is looked for may begin and be cut off by the end of the text."""
@@ -73,12 +76,18 @@ class _Watch:
         self._target = _target(tuple(secrets))
         self._held = b""
         self._base = 0
-        self._through = 0  # up to here everything held is to be overwritten
+        self._spans: list[Span] = []  # found already, in what is held
         self._inside: int | None = None  # where a value goes on that began before
+        self._after = 0  # fields before that have been dealt with
 
     def add(self, secrets: Iterable[bytes]) -> None:
         """More secrets to look for from now on."""
         self._target = _target(tuple(dict.fromkeys((*self._target.secrets, *secrets))))
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is undecided yet."""
+        return bool(self._held)
 
     def feed(self, data: bytes, *, final: bool) -> tuple[list[Span], int]:
         """The next bytes; gives the spans to overwrite and where the undecided rest begins."""
@@ -86,25 +95,26 @@ class _Watch:
         base = self._base
         spans: list[Span] = []
         cut = len(text) if final else self._target.cut(text)
-        if self._inside is not None or self._through > base or self._target.found(text):
+        if self._inside is not None or self._spans or self._target.found(text):
             spans, undecided = self._search(text, final)
             cut = min(cut, undecided)
-            self._through = max([self._through, *[base + end for _, end in spans]])
+            self._spans = [(base + start, base + end) for start, end in spans if end > cut]
         self._base, self._held = base + cut, text[cut:]
-        return [(base + start, base + min(end, cut)) for start, end in spans if start < cut], base + cut
+        return [(base + max(start, 0), base + min(end, cut)) for start, end in spans if start < cut], base + cut
 
     def _search(self, text: bytes, final: bool) -> tuple[list[Span], int]:
         """All there is to overwrite, and where the first thing begins that cannot be decided yet."""
-        spans = [(0, min(self._through - self._base, len(text)))] if self._through > self._base else []
+        spans = list(dict.fromkeys((start - self._base, end - self._base) for start, end in self._spans))
         for secret in self._target.secrets:
             at = text.find(secret)
             while at >= 0:
                 spans.append((at, at + len(secret)))
                 at = text.find(secret, at + 1)
-        pos = 0
+        pos = max(0, self._after - self._base)
         if self._inside is not None:
             pos = self._value(text, self._inside - self._base, spans)
         while self._inside is None:
+            self._after = self._base + pos
             start = min((place for literal in _LITERALS if (place := text.find(literal, pos)) >= 0), default=-1)
             if start < 0:
                 return spans, len(text)
@@ -135,14 +145,20 @@ def _undecided(text: bytes, start: int, value: int | None) -> bool:
     return len(text) - start < _AHEAD and _FIELD_CUT.match(text, start) is not None
 
 
+def gives_secrets(target: bytes) -> bool:
+    """Whether the answer to a request of that target gives out new secrets: if it is compressed, a guard must overwrite `everything`."""
+    return _GIVING.search(target) is not None
+
+
 class AnswerGuard:
-    """Overwrites secrets in an answer: `secrets`, byte for byte, and new ones that upstream gives out (`client_secret`).
+    """Overwrites secrets in an answer: `secrets`, byte for byte, and new ones that upstream gives out (`client_secret`); or else `everything`.
 
     The pieces may be split anywhere. As many bytes come out as went in; those that may be the start of a secret come later.
     """
 
-    def __init__(self, secrets: Iterable[bytes] = ()) -> None:
+    def __init__(self, secrets: Iterable[bytes] = (), *, everything: bool = False) -> None:
         self.redacted = False
+        self._everything = everything
         self._watch = _Watch(secrets)
         self._held = b""
         self._base = 0
@@ -160,6 +176,9 @@ class AnswerGuard:
         return self._next(b"", final=True)
 
     def _next(self, data: bytes, *, final: bool) -> bytes:
+        if self._everything:
+            self.redacted = self.redacted or bool(data)
+            return b"*" * len(data)
         spans, end = self._watch.feed(data, final=final)
         base, self._base = self._base, end
         raw = self._held + data if self._held else data
@@ -173,8 +192,9 @@ class AnswerGuard:
 class ChunkedGuard:
     """The same for the raw bytes of a chunked answer: secrets are found across the borders of chunks, and the framing stays as it is."""
 
-    def __init__(self, secrets: Iterable[bytes] = ()) -> None:
+    def __init__(self, secrets: Iterable[bytes] = (), *, everything: bool = False) -> None:
         self.redacted = False
+        self._everything = everything
         self._watch = _Watch(secrets)
         self._chunks = _Chunks()
         self._held = b""
@@ -194,7 +214,10 @@ class ChunkedGuard:
         return self._next(b"", final=True)
 
     def _next(self, raw: bytes, *, final: bool) -> bytes:
-        slices = self._chunks.feed(raw)
+        slices = self._chunks.feed(raw) if raw else []
+        if self._everything:
+            self.redacted = self.redacted or bool(slices)
+            return _overwritten(raw, slices)
         payload = b"".join([raw[start:end] for start, end in slices])
         spans, end = self._watch.feed(payload, final=final)
         if self._held:
@@ -202,7 +225,7 @@ class ChunkedGuard:
             slices = [*self._slices, *[(start + shift, stop + shift) for start, stop in slices]]
             raw = self._held + raw
         base, self._base = self._base, end
-        if not spans and end - base == sum([stop - start for start, stop in slices]):
+        if not spans and not self._watch.holds:
             self._held, self._slices = b"", []
             return raw
         cut, self._slices = _split(slices, end - base, len(raw))
@@ -235,38 +258,63 @@ def _places(slices: list[Span], start: int, end: int) -> list[Span]:
 
 
 class _Chunks:
-    """Where the payload stands in the raw bytes of a chunked body, which come split anywhere. What is no such body, and trailers, count as payload."""
+    """Where the payload stands in the raw bytes of a chunked body, which come split anywhere. What breaks the framing counts as payload."""
 
-    __slots__ = ("_left", "_line", "_rest")
+    __slots__ = ("_ended", "_left", "_line", "_rest")
 
     def __init__(self) -> None:
         self._left = 0  # of the chunk that goes on
         self._line = b""  # a line of which the end is not here yet
+        self._ended = False  # whether nothing follows but trailers
         self._rest = False  # whether all that follows counts as payload
 
     def feed(self, raw: bytes) -> list[Span]:
         """The next raw bytes; gives where payload stands in them."""
         slices: list[Span] = []
-        pos, end, left = 0, len(raw), self._left
-        while pos < end:
+        pos, end = 0, len(raw)
+        while pos < end and not self._ended:
             if self._rest:
                 slices.append((pos, end))
                 break
-            if left:
-                stop = min(pos + left, end)
+            if self._left:
+                stop = min(pos + self._left, end)
                 slices.append((pos, stop))
-                left -= stop - pos
+                self._left -= stop - pos
                 pos = stop
                 continue
-            stop = raw.find(b"\n", pos)
-            line = self._line + raw[pos:] if stop < 0 else self._line + raw[pos : stop + 1]
-            pos, self._line = (end, line) if stop < 0 else (stop + 1, b"")
-            if stop >= 0 and line not in (b"\r\n", b"\n"):
-                left = _chunk_size(line)
-            self._rest = (left < 1 and (stop >= 0 and line not in (b"\r\n", b"\n"))) or len(self._line) > _LONGEST_LINE
-            left = max(left, 0)
-        self._left = left
+            if not self._line and (whole := _whole_chunks(raw, pos, slices)) > pos:
+                pos = whole
+                continue
+            pos = self._read_line(raw, pos)
         return slices
+
+    def _read_line(self, raw: bytes, pos: int) -> int:
+        """Reads on in a line of framing: the first one of a chunk, or the empty one behind it."""
+        stop = raw.find(b"\n", pos)
+        if stop < 0:
+            self._line += raw[pos:]
+            self._rest = len(self._line) > _LONGEST_LINE
+            return len(raw)
+        line, self._line = self._line + raw[pos : stop + 1], b""
+        if line not in (b"\r\n", b"\n"):
+            size = _chunk_size(line)
+            self._left, self._ended, self._rest = max(size, 0), size == 0, size < 0
+        return stop + 1
+
+
+def _whole_chunks(raw: bytes, pos: int, slices: list[Span]) -> int:
+    """Goes through the chunks that are here whole and in the plainest form; where that ends."""
+    find, end = raw.find, len(raw)
+    try:
+        while (start := find(b"\r\n", pos, pos + 16) + 2) > 1:
+            stop = start + int(raw[pos : start - 2], 16)
+            if not start < stop < end - 1 or raw[stop] != 13:
+                break
+            slices.append((start, stop))
+            pos = stop + 2
+    except ValueError:
+        pass
+    return pos
 
 
 def _chunk_size(line: bytes) -> int:

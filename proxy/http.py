@@ -294,6 +294,8 @@ class HttpExchange:
             if not self._sent:
                 connection.reusable = False  # it still waits for the rest of a request that it has answered
                 self._keep = False
+            if self._held:
+                connection.resume_reading()  # the next exchange on it is not ours to hold
             self.forwarder.upstream.release(connection)
             self._connection = None
         self._end("complete")

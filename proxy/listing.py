@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -48,9 +48,15 @@ class Layout:
     group: Callable[[Any], str] = lambda _: ""
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        # The command line decides what that means: rich would exit with status 1.
+        raise BrokenPipeError
+
+
 def terminal() -> Console:
     """Where tables go: standard output, as wide as it is."""
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = _Terminal(highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console
@@ -223,9 +229,10 @@ def facts(row: SessionRecord | ExchangeRecord | EventRecord) -> list[tuple[str, 
 
 def print_facts(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values, one pair a line; long values go on below themselves."""
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        table.add_row(name, Text(visible(value)))
-    console.print(table)
+    plain = [(name, visible(value)) for name, value in pairs]
+    indent = max((len(name) for name, _ in plain), default=0) + _GAP
+    for name, value in plain:
+        first, *rest = chop_cells(value, max(console.width - indent, 10)) or [""]
+        console.print(Text.assemble((name.ljust(indent), "bold"), first), soft_wrap=True)
+        for line in rest:
+            console.print(Text(" " * indent + line), soft_wrap=True)

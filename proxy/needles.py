@@ -13,11 +13,12 @@ from playhead.config import rules
 
 from .fields import spelled
 
-Test = Callable[[bytes], bool]
+Test = Callable[[bytes | str], bool]
 
 # A letter, digit, dash or underscore as \u00XX. Hardly any program writes these so, while \u003c and the like are common.
 ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
+_PLACEHOLDERS = b"\n".join(sorted(rules.PLACEHOLDERS))
 _REACH = 96  # of the name of a field, each letter escaped, or of a parameter
 _RISKY = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"?&;\\-')
 
@@ -26,14 +27,14 @@ def finds(pattern: str) -> Test:
     """A test whether that pattern is found in a text: one for both `re` and Rust's regex, of ASCII.
 
     Rust's engine, which comes with pydantic, looks for many texts at once and is ten times faster at finding nothing than `re` or `bytes.find`.
+    Wants its text `readable`.
     """
-    found = SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python
 
-    def test(text: bytes) -> bool:
-        # It takes bytes for UTF-8: of all others each byte is made a character.
-        return found(text if text.isascii() else text.decode("latin-1"))
 
-    return test
+def readable(text: bytes) -> bytes | str:
+    """The text for tests. They would take bytes for UTF-8 and find nothing in what is none: of all but ASCII each byte is made a character."""
+    return text if text.isascii() else text.decode("latin-1")
 
 
 class Needles:
@@ -54,7 +55,7 @@ class Needles:
 
     def finder(self, text: bytes, *, odd: bool) -> Callable[[int], tuple[int, int] | None] | None:
         """What finds the next one in that text from a place on; None if there is none. `odd`: whether the text has odd escapes."""
-        if odd or (self._special is not None and self._special(text)):
+        if odd or (self._special is not None and self._special(readable(text))):
             pattern = self._pattern()
             return lambda pos: None if (match := pattern.search(text, pos)) is None else match.span()
         present = [needle for needle in self._plain if needle in text]
@@ -85,7 +86,7 @@ def _leftmost(present: list[bytes], text: bytes, pos: int) -> tuple[int, int] | 
 
 def usable(secret: bytes) -> bool:
     """Whether it is long enough to be looked for, and not itself to be found in what replaces secrets."""
-    return len(secret) >= rules.LEAST_SECRET and not any(secret in put for put in rules.PLACEHOLDERS)
+    return len(secret) >= rules.LEAST_SECRET and secret not in _PLACEHOLDERS
 
 
 def _json_forms(secret: bytes) -> tuple[bytes, ...]:

@@ -29,9 +29,7 @@ _FAMILY = re.compile(
     r"/(responses|embeddings|images|audio|realtime|live|messages"
     r"|threads|assistants|conversations|organization|models|files|fine_tuning|evals|batches|containers|vector_stores|uploads|skills|agents)(?=/|$)"
 )
-_KINDS: Mapping[str, str] = {name: name for name in ("responses", "embeddings", "images", "audio", "realtime", "messages")} | {
-    "live": "realtime"
-}
+_KINDS: Mapping[str, str] = {name: name for name in ("responses", "embeddings", "images", "audio", "realtime", "messages")} | {"live": "realtime"}
 
 
 def kind_of(path: str) -> str:
@@ -117,7 +115,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 # Requests.
 
-_FORM_MODEL = re.compile(rb'name="?model"?\s*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
+_FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
 
 

@@ -11,6 +11,7 @@ import time
 
 from playhead.config.errors import PlayheadError, StoreError
 from playhead.storage.datadir import DataDir
+from playhead.storage.journal import remove_free
 from playhead.storage.store import Store
 
 from .children import Orders, read_orders, report, start_logging
@@ -43,6 +44,7 @@ def main() -> None:
         report({"ready": True})
         RecorderLoop(recorder, orders).run()
         recorder.close()
+    remove_free(data.journal_dir)
 
 
 class RecorderLoop:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 from playhead.config import rules
 
 from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, masked, parameter, spelled
 from .memo import RedactionMemo, Trail, hold
-from .needles import ODD_ESCAPE, Needles, finds, needles_of, usable
+from .needles import ODD_ESCAPE, Needles, finds, needles_of, readable, usable
 
 __all__ = ["RedactedHead", "RedactionMemo", "RequestScanner", "redact_head", "redact_response_head"]
 
@@ -25,22 +26,25 @@ Header = tuple[bytes, bytes]
 # A value is looked for its end so far; the rest of a longer one is dropped, whatever it is.
 WINDOW = 64 << 10
 
-_FIELDS = {rule.name: rule for rule in rules.FIELDS}
+_FIELDS: Mapping[str, rules.FieldRule] = MappingProxyType({rule.name: rule for rule in rules.FIELDS})
 _NAMES = tuple(dict.fromkeys((*_FIELDS, *rules.FORM_FIELDS)))
 _PARAMETERS = "|".join((rules.URL_PREFIX + "[a-z0-9-]{1,40}", *sorted(rules.URL_PARAMETERS, key=len, reverse=True)))
 _URL = rf"(?:[?&](?:amp;)?|\\u00(?:26|3[fF]))(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
+_URL_PLAIN = rf"[?&](?:amp;)?(?i:{_PARAMETERS})(?:=|\\u003[dD])"
 _KEYS = '"(?:' + "|".join(_NAMES) + ')"'
 
 _has_keys = finds(_KEYS + "|" + ODD_ESCAPE)
 _has_odd_escapes = finds(ODD_ESCAPE)
-_has_parameters = finds(_URL)
+_has_parameters = finds(_URL_PLAIN)
+_has_escaped_marks = finds(r"\\u00(?:26|3[fF])")  # & and ? as some encoders write them
 _KEY = re.compile(b'"(' + "|".join(_NAMES).encode() + b')"')
 _KEY_SPELLED = re.compile(b'"(' + b"|".join(map(spelled, _NAMES)) + b')"')
 _PARAMETER = re.compile(_URL.encode())
 _FORM = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+=")
 _FORM_CUT = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+\Z")
 _PUT_NEEDLE = rules.placeholder(rules.NEEDLE)
-_CREDENTIAL_STARTS = tuple(start.encode() for start in rules.CREDENTIAL_STARTS)
+_CREDENTIALS = tuple(start.encode() for start in rules.CREDENTIAL_STARTS)
+_CREDENTIAL_STARTS = frozenset(start[:3] for start in _CREDENTIALS)
 _ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)")
 
 
@@ -76,20 +80,17 @@ def redact_head(method: bytes, target: bytes, headers: Sequence[Header]) -> Reda
         kind = header_kind(name)
         if kind is not None:
             clean[place] = name, _header(name, value, kind, found)
-        elif value.startswith(_CREDENTIAL_STARTS):
+        elif value[:3] in _CREDENTIAL_STARTS and value.startswith(_CREDENTIALS):
             clean[place] = name, _header(name, value, b"credential", found)
         elif len(name) == 22 and name.lower() == b"sec-websocket-protocol":
             clean[place] = name, _subprotocols(value, found)
     if b"?" in target:
         target = _query(target, found)
     for secret in found.secrets:
-        put = None
+        target = target.replace(secret, _PUT_NEEDLE)
         for place, (name, value) in enumerate(clean):
             if secret in value:
-                put = put or rules.placeholder(rules.NEEDLE)
-                clean[place] = name, value.replace(secret, put)
-        if secret in target:
-            target = target.replace(secret, rules.placeholder(rules.NEEDLE))
+                clean[place] = name, value.replace(secret, _PUT_NEEDLE)
     return RedactedHead(target, clean, tuple(found.secrets), _credential(found), found.redacted)
 
 
@@ -176,15 +177,16 @@ class _Candidates:
     """Where a secret may begin in a text; the next one from a place on."""
 
     def __init__(self, text: bytes, needles: Needles, form: bool, begins: bool) -> None:
-        odd_or_key = _has_keys(text)
-        odd = odd_or_key and _has_odd_escapes(text)
+        view = readable(text)
+        odd_or_key = _has_keys(view)
+        odd = odd_or_key and _has_odd_escapes(view)
         self.needle = needles.finder(text, odd=odd) if needles else None
         self._finders: list[_Find] = []
         if self.needle is not None:
             self._finders.append(_needle_finder(self.needle))
         if odd_or_key:
             self._finders.append(_key_finder(text, _KEY_SPELLED if odd else _KEY))
-        if _has_parameters(text):
+        if _has_parameters(view) or _has_escaped_marks(view):
             self._finders.append(_parameter_finder(text, form))
         if begins and form:
             self._finders.append(_form_finder(text))
@@ -254,9 +256,10 @@ class RequestScanner:
     Holds back at most 64 KiB and what of a known secret may be cut off. `secrets` are those found, to be looked for in the answer.
     """
 
-    def __init__(self, needles: Iterable[bytes] = (), memo: RedactionMemo | None = None) -> None:
+    def __init__(self, needles: Iterable[bytes] = (), memo: RedactionMemo | None = None, *, window: int = WINDOW) -> None:
         self.secrets: list[bytes] = []
         self.redacted = False
+        self._window = window  # of how many bytes a verdict is made
         self._needles = needles_of(tuple(needles))
         self._trail = Trail(memo, self._needles) if memo is not None else None
         self._held = b""
@@ -338,13 +341,13 @@ class RequestScanner:
                 pos = end
                 break
             start = candidate.start
-            limit = min(len(text), start + WINDOW)
+            limit = min(len(text), start + self._window)
             verdict = candidate.judge(Window(text, limit, final and limit == len(text)))
             if isinstance(verdict, Hit):
                 pos = self._apply(text, pos, _with_needles(verdict, candidates.needle), out)
-            elif limit - start < WINDOW:
+            elif limit - start < self._window:
                 out.append(text[pos:start])
-                pos, self._retry = start, min(WINDOW, (len(text) - start) * 5 // 4)
+                pos, self._retry = start, min(self._window, (len(text) - start) * 5 // 4)
                 break
             elif verdict.drop is None:
                 # Nothing but white space behind the name: JSON is the same without it.

@@ -25,6 +25,7 @@ MAX_TEXT = 32 << 20
 MAX_FED = 1 << 20
 """Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
 
+_MAX_SPACE = 1 << 16
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
 
@@ -38,6 +39,11 @@ def header(head: bytes, lower: bytes, name: bytes) -> bytes:
         found.append(head[start:end].strip(b" \t"))
         at = lower.find(b"\r\n" + name + b":", end)
     return found[0] if len(found) == 1 else b", ".join(found)
+
+
+def _start(text: bytes) -> bytes:
+    """What a body begins with, behind the white space that some servers send to keep the connection open."""
+    return text[:_MAX_SPACE].lstrip()[:8]
 
 
 class _Decoding:
@@ -179,10 +185,10 @@ class Reply:
         text: bytes | None
         if self._edges is not None:
             problem = self._decoding.finish(whole=whole) if self._decoding else None
-            text, start = self._edges.whole, self._edges.head[:64].lstrip()
+            text, start = self._edges.whole, _start(self._edges.head)
         else:
             text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
-            start = text[:64].lstrip()
+            start = _start(text)
         if not start:
             return problem
         if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
@@ -203,6 +209,7 @@ class Reply:
     def _not_json(self, facts: Facts) -> str | None:
         """Sound, pictures and text are answers of some kinds; where JSON is the rule, the answer comes from something in between."""
         if self._kind not in _NAMED:
+            facts.parse = "not_applicable"
             return None
         facts.parse = "unparsed"
         kind = self.content_type.decode("latin-1")[:80] or "of no declared type"

@@ -23,7 +23,8 @@ from .children import Child, Orders, start_logging
 from .console.app import console_app
 
 log = logging.getLogger("playhead")
-_LOCK_SECONDS = 10.0
+_LOCK_SECONDS = 5.0
+_BACKLOG = 4096
 _RECORDER_SECONDS = 60.0
 
 
@@ -33,8 +34,8 @@ def serve(settings: Settings) -> int:
     return asyncio.run(Supervisor(settings).run())
 
 
-def listen(address: HostPort, count: int = 1) -> list[socket.socket]:
-    """Sockets that listen on one address, one for each worker. Raises StoreError."""
+def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
+    """Sockets bound to one address, one for each worker; nobody can connect before they listen. Raises StoreError."""
     family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     sockets = []
     try:
@@ -53,7 +54,6 @@ def listen(address: HostPort, count: int = 1) -> list[socket.socket]:
             if count > 1:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 listener.bind(where)
-            listener.listen(4096)
     except OSError as error:
         for listener in sockets:
             listener.close()
@@ -78,10 +78,10 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with contextlib.AsyncExitStack() as stack:
-            sockets = listen(self._settings.listen, self._settings.workers)
+            sockets = bind(self._settings.listen, self._settings.workers)
             for listener in sockets:
                 stack.callback(listener.close)
-            console = listen(self._settings.console)[0]
+            console = bind(self._settings.console)[0]
             stack.callback(console.close)
             if self._settings.mode == "record":
                 await self._start_recorder(stack)
@@ -115,6 +115,7 @@ class Supervisor:
     async def _start_workers(self, sockets: list[socket.socket]) -> str | None:
         for listener in sockets:
             listener.set_inheritable(True)
+            listener.listen(_BACKLOG)  # here, so that what connects while a worker is started again waits
             self._workers.append(Child("playhead.proxy.worker", Orders(self._settings, self._run_id, listen_fd=listener.fileno())))
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)

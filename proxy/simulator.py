@@ -26,7 +26,7 @@ _HEADERS: Mapping[str, str] = {"Server": "playhead-simulator", "openai-version":
 class Simulator:
     """The behaviour, and which requests have failed already."""
 
-    def __init__(self, pace: float = PACE) -> None:
+    def __init__(self, pace: float) -> None:
         self._pace = pace
         self._failed: set[str] = set()
 
@@ -69,9 +69,9 @@ class Simulator:
 
 
 @asynccontextmanager
-async def simulated_upstream() -> AsyncIterator[str]:
-    """A simulator on a free port of this machine, while the context lasts; its base URL without `/v1`."""
-    runner = web.AppRunner(Simulator().app(), access_log=None)
+async def simulated_upstream(pace: float = PACE) -> AsyncIterator[str]:
+    """A simulator on a free port of this machine, while the context lasts; its base URL without `/v1`. `pace`: seconds between events."""
+    runner = web.AppRunner(Simulator(pace).app(), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -104,20 +104,26 @@ class Decoder:
         if cut < 2:
             self._hold_first(data)
             return
-        if cut < len(data):
-            self._hold_first(data[cut:])
-            data = data[:cut]
         if not self._started:
-            data = self._without_mark(data)
+            data, cut = self._without_mark(data), cut - 3 * (data[:3] == _BOM)
+        if not self._blank and data.find(b"\n\n") + 2 == cut == len(data):
+            head, _, line = data[:-2].partition(b"\n")
+            if head and line and b"\n" not in line:
+                events.append(_pair(head, line))
+                return
         # Nearly all streams are made of blocks of two lines, or of one, all alike, and have thousands of them.
-        lines = data.split(b"\n")
+        lines = data[:cut].split(b"\n")
         if len(lines) % 3 == 1 and not any(lines[2::3]) and all(heads := lines[:-1:3]) and all(second := lines[1::3]):
             self._lines([_pair(head, line) for head, line in zip(heads, second, strict=True)], events)
         elif len(lines) % 2 and not any(lines[1::2]) and all(first := lines[:-1:2]):
             self._lines([_single(line) for line in first], events)
         else:
-            for block in data.split(b"\n\n")[:-1]:
+            *blocks, rest = data.split(b"\n\n")
+            for block in blocks:
                 self._emit(block, len(block) + 2, events)
+            cut = len(data) - len(rest)
+        if cut < len(data):
+            self._hold_first(data[cut:])
 
     def _lines(self, found: list[SseEvent], events: list[SseEvent]) -> None:
         if self._blank:

@@ -240,8 +240,7 @@ def _make_postgresql(connection: Connection, name: str, *, create: bool) -> None
         return
     if tables:
         raise StoreError(
-            f"{name} is not a playhead store: it holds tables of another program. It was left as it is. "
-            "Give playhead a database or a schema of its own."
+            f"{name} is not a playhead store: it holds tables of another program. It was left as it is. Give playhead a database or a schema of its own."
         )
     if not create:
         raise StoreError(f"There is no store at {name}: the database is empty. Record something first, or name another one with --store.")

@@ -24,7 +24,7 @@ _PAGE = 500  # rows read at once, so that no listing holds the store's state for
 _PICO = Decimal(10) ** -12
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
 
-ROW_COLUMNS = [exchanges.c[name] for name in ExchangeRecord.model_fields]
+_ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
 
 
 class Stats(Record):
@@ -103,7 +103,7 @@ def list_exchanges(database: Database, session: str, wanted: Filter, limit: int 
     with database.reading() as connection:
         if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
             raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
-    statement = select(*ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
+    statement = select(*_ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
     return _paged_exchanges(database, statement, limit, by_id=wanted.after is not None)
 
 
@@ -135,7 +135,7 @@ def exchange_record(row: Row[Any]) -> ExchangeRecord:
 def find_exchange(database: Database, id_: int) -> ExchangeRecord:
     """Raises StoreError if there is none."""
     with database.reading() as connection:
-        row = connection.execute(select(*ROW_COLUMNS).where(exchanges.c.id == _id(id_))).first()
+        row = connection.execute(select(*_ROW_COLUMNS).where(exchanges.c.id == _id(id_))).first()
     if row is None:
         raise no_exchange(database, id_)
     return exchange_record(row)
@@ -301,9 +301,7 @@ def store_stats(database: Database) -> Stats:
             )
         ).one()
         sizes = [
-            connection.execute(
-                select(func.coalesce(func.sum(table.c.raw_bytes), 0), func.coalesce(func.sum(func.length(table.c.data)), 0))
-            ).one()
+            connection.execute(select(func.coalesce(func.sum(table.c.raw_bytes), 0), func.coalesce(func.sum(func.length(table.c.data)), 0))).one()
             for table in (bodies, pieces)
         ]
         return Stats(

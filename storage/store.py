@@ -119,8 +119,7 @@ class Store:
                     return
         if not hmac.compare_digest(known, shown):
             raise StoreError(
-                f"The store {self.name} was recorded with another key, so key ids would differ. "
-                "Give all recorders of a store the same file with --key-file."
+                f"The store {self.name} was recorded with another key, so key ids would differ. Give all recorders of a store the same file with --key-file."
             )
 
     # Reading. Listings read page by page, so that a recorder is never held up.

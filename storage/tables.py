@@ -61,7 +61,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 def time_text(value: datetime) -> str:
     """RFC 3339 in UTC, microseconds always written."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def ns_text(nanoseconds: int) -> str:

@@ -93,9 +93,7 @@ def _bodies(database: Database) -> Iterator[_Found]:
     yield from _readable(database, select(bodies.c.exchange), bodies.c.exchange, lambda connection, id_: reader.row(connection, id_))
 
 
-def _readable(
-    database: Database, statement: Select[int], column: ColumnElement[int], read: Callable[[Connection, int], object]
-) -> Iterator[_Found]:
+def _readable(database: Database, statement: Select[int], column: ColumnElement[int], read: Callable[[Connection, int], object]) -> Iterator[_Found]:
     """Those that cannot be read and why."""
     for id_ in _ids(database, statement, column):
         try:

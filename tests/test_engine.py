@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, create_engine, text
+
 from playhead.config.errors import ConfigError, PlayheadError, StoreError
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from playhead.storage.tables import VERSION_TABLE
-from sqlalchemy import Engine, create_engine, text
 from stores import BACKENDS, place_for_store, recorded
 
 
@@ -231,9 +232,7 @@ def test_a_read_only_store_cannot_be_recorded_into(read_only: Path) -> None:
         Store.open(f"sqlite:///{read_only}", create=True)
         return "opened"
 
-    assert as_somebody_else(recorded_into) == (
-        f"StoreError: The store {read_only} cannot be written: its file or its directory is read-only."
-    )
+    assert as_somebody_else(recorded_into) == (f"StoreError: The store {read_only} cannot be written: its file or its directory is read-only.")
 
 
 def test_a_read_only_store_refuses_to_be_changed(read_only: Path) -> None:

@@ -116,7 +116,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert len(text.split("\n")) == 3
 
 
-WRONG = {
+WRONG: dict[str, list[object]] = {
     "upstream": ["", "api.openai.com", "ftp://host", "http://", "https://host/?q=1", "https://host#f", "https://host:0", "https://host:99999", 5],
     "listen": ["", "8080", ":8080", "localhost", "::1:80", "[::1]", "[zz]:80", "host:65536", "host:-1", "http://host:80", 8080, True],
     "data": ["", 5, "a\0b"],

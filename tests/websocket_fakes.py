@@ -38,13 +38,7 @@ def encode(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False,
     """The bytes of one frame. `mask`: four bytes, as clients must send."""
     size = len(payload)
     flag = 0x80 if mask is not None else 0
-    length = (
-        bytes([flag | size])
-        if size < 126
-        else struct.pack("!BH", flag | 126, size)
-        if size < 1 << 16
-        else struct.pack("!BQ", flag | 127, size)
-    )
+    length = bytes([flag | size]) if size < 126 else struct.pack("!BH", flag | 126, size) if size < 1 << 16 else struct.pack("!BQ", flag | 127, size)
     body = payload if mask is None else mask + apply_mask(payload, mask)
     return bytes([fin << 7 | rsv1 << 6 | opcode]) + length + body
 

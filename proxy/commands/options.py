@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -87,6 +89,7 @@ def recordings(settings: Settings, on_missing: Callable[[str], None] | None = No
 
     from ..settle import settle
 
+    logging.basicConfig(format="playhead: %(message)s", level=logging.WARNING, stream=sys.stderr)
     if missing := settle(settings):
         (on_missing or warn)(missing)
     with Store.open(settings.store_url, create=False) as store:
@@ -110,10 +113,10 @@ def exchange_id(text: str) -> int:
 
 def since_time(text: str, now: datetime) -> datetime:
     """A moment: RFC 3339, or an age such as 10m, 2h, 3d. Raises ConfigError."""
-    if match := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
+        if match := re.fullmatch(r"(\d{1,9})([smhd])", text):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ConfigError(f"--since {text!r}: allowed is a time such as 2026-11-22T08:30:00Z, a date, or an age such as 90s, 10m, 2h or 3d") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

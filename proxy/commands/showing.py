@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -105,13 +106,11 @@ def pretty(pieces: Iterable[bytes]) -> tuple[str, bool]:
 
 
 def as_text(data: bytes) -> str:
-    """UTF-8, a character cut off at the end forgiven; of anything else how much it is."""
-    for cut in range(min(4, len(data) + 1)):
-        try:
-            return data[: len(data) - cut].decode()
-        except UnicodeDecodeError:
-            continue
-    return f"({len(data):,} bytes that are not text)"
+    """UTF-8, a character that is cut off at the end left out; of anything else how much it is."""
+    try:
+        return getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return f"({len(data):,} bytes that are not text)"
 
 
 def _part(console: Console, title: str, head: bytes, body: tuple[str, bool] = ("", False), rest: str = "") -> None:

@@ -43,7 +43,7 @@ METRICS = (
     Described("playhead_journal_bytes", "gauge", "Bytes in the journal that the recorder has not removed yet."),
     Described("playhead_journal_lag_seconds", "gauge", "Age of the oldest journal entry that the store does not hold yet."),
     Described("playhead_journal_dropped_exchanges_total", "counter", "Exchanges that were not recorded, or not wholly, because the journal was full."),
-    Described("playhead_recording_failures_total", "counter", "Failures to record, by reason; store: a commit failed and is tried again.", "reason", ("store",)),
+    Described("playhead_recording_failures_total", "counter", "Failures to record, by reason: store, a commit that is tried again.", "reason", ("store",)),
     Described("playhead_recorder_exchanges_total", "counter", "Exchanges that the recorder has stored."),
     Described("playhead_recorder_up", "gauge", "1 while the recorder runs."),
     Described("playhead_workers_up", "gauge", "Workers that run."),

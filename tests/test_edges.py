@@ -1,0 +1,89 @@
+"""Members read from the ends of a JSON text that is cut in the middle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy import edges
+from playhead.proxy.edges import Edges, leading, trailing
+
+OBJECT: dict[str, Any] = {
+    "model": 'x\\"}{[',
+    "nested": {"c": [1, "]", {"d": "\\\\"}], "model": "no"},
+    "n": -1.5e3,
+    "input": ["q" * 50, {"user": "no"}],
+    "usage": {"x": {"y": 2}},
+    "stream": True,
+    "end": "end\\\\",
+    "none": None,
+    "": "é",
+}
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=6
+)
+objects = st.dictionaries(st.text(max_size=4), values, max_size=6)
+
+
+@pytest.mark.parametrize("style", [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}])
+def test_a_whole_object_is_read_from_either_end(style: dict[str, Any]) -> None:
+    text = json.dumps(OBJECT, **style).encode()
+
+    assert leading(text) == OBJECT
+    assert trailing(text) == OBJECT
+
+
+@given(objects, st.integers(0, 500))
+def test_a_cut_beginning_gives_only_what_is_there(value: dict[str, Any], at: int) -> None:
+    found = leading(json.dumps(value).encode()[:at])
+
+    assert found == {name: value[name] for name in found}
+
+
+@given(objects, st.integers(0, 500))
+def test_a_cut_end_gives_only_what_is_there(value: dict[str, Any], at: int) -> None:
+    text = json.dumps(value).encode()
+    found = trailing(text[min(at, len(text)) :])
+
+    assert found == {name: value[name] for name in found}
+
+
+@given(st.binary(max_size=200))
+def test_garbage_never_raises(text: bytes) -> None:
+    leading(text)
+    trailing(text)
+
+
+def test_members_around_a_big_one_are_found() -> None:
+    text = json.dumps({"model": "m", "input": ["x" * 1000] * 300, "user": "u", "metadata": {"a": "b"}}).encode()
+    kept = Edges()
+    for at in range(0, len(text), 999):
+        kept.feed(text[at : at + 999])
+
+    assert kept.whole is None
+    assert kept.members() == {"model": "m", "user": "u", "metadata": {"a": "b"}}
+
+
+def test_a_short_text_is_kept_whole() -> None:
+    kept = Edges()
+    text = bytes(range(256)) * (2 * edges.EDGE // 256)
+    for at in range(0, len(text), 1000):
+        kept.feed(text[at : at + 1000])
+
+    assert kept.whole == text
+
+
+def test_edges_restored_from_their_state_go_on_alike() -> None:
+    text = bytes(range(256)) * 1000
+    one, other = Edges(), Edges()
+    one.feed(text[:70_000])
+    other.restore(json.loads(json.dumps(one.state())))
+    one.feed(text[70_000:])
+    other.feed(text[70_000:])
+
+    assert other.state() == one.state()
+    assert one.size == len(text)

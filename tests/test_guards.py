@@ -1,0 +1,137 @@
+"""Answers without secrets: whatever the split, whatever the framing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playhead.proxy.guards import AnswerGuard, ChunkedGuard, gives_secrets
+
+KEY = b"sk-proj-Sekret+/9876543210"
+# Secrets that begin alike, end alike and overlap one another.
+SECRETS = (KEY, b"sk-sk-secret-1", b"secret-1sk-sk-zz", b"aaaaaaaaab")
+GIVEN = b'{"client_secret": {"expires_at": 12, "value": "ek_68af296e8e408191"}, "id": "sess_1"}'
+
+fragments = st.sampled_from(
+    [
+        *SECRETS,
+        *(b"sk-", b"sk-sk-", b"secret-1", b"aaaaaaaa", b"a", b"xyz", b"\n\n", b"\xff", b"null", b" ", b":", b"{", b"}", b'"', b"\\", b'\\"'),
+        *(b'"client_secret"', b'"client_secret": {"value": "', b'"client_secret":"', b'"expires_at":12,', b'"value":"', b"<redacted>", b"***"),
+        b'"ek_0123456789abcdef01',
+    ]
+)
+answers = st.lists(fragments, max_size=25).map(b"".join)
+cuts = st.lists(st.integers(0, 400), max_size=12)
+secrets_of_a_request = st.lists(st.sampled_from(SECRETS), unique=True)
+
+
+def guarded(guard: AnswerGuard | ChunkedGuard, data: bytes, borders: Sequence[int] = ()) -> bytes:
+    places = [0, *sorted(min(border, len(data)) for border in borders), len(data)]
+    return b"".join(guard.feed(data[start:end]) for start, end in zip(places, places[1:], strict=False)) + guard.finish()
+
+
+def chunked(data: bytes, sizes: Sequence[int]) -> bytes:
+    out, pos = b"", 0
+    for size in [*sizes, len(data) or 1]:
+        piece, pos = data[pos : pos + size], pos + size
+        if piece:
+            out += b"%x;a=b\r\n%s\r\n" % (len(piece), piece) if size % 2 else b"%X\r\n%s\r\n" % (len(piece), piece)
+    return out + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+@given(answers, secrets_of_a_request, cuts)
+def test_the_split_makes_no_difference(answer: bytes, secrets: list[bytes], borders: list[int]) -> None:
+    assert guarded(AnswerGuard(secrets), answer, borders) == guarded(AnswerGuard(secrets), answer)
+
+
+@given(answers, secrets_of_a_request, cuts, st.lists(st.integers(1, 40), max_size=12))
+def test_chunks_make_no_difference(answer: bytes, secrets: list[bytes], borders: list[int], sizes: list[int]) -> None:
+    clean = guarded(AnswerGuard(secrets), answer)
+    assert guarded(ChunkedGuard(secrets), chunked(answer, sizes), borders) == chunked(clean, sizes)
+
+
+@given(answers, secrets_of_a_request, cuts)
+def test_no_secret_survives_and_every_byte_keeps_its_place(answer: bytes, secrets: list[bytes], borders: list[int]) -> None:
+    clean = guarded(AnswerGuard(secrets), answer, borders)
+    assert len(clean) == len(answer)
+    assert all(new in (old, ord("*")) for old, new in zip(answer, clean, strict=True))
+    assert not any(secret in clean for secret in secrets)
+
+
+@given(answers, secrets_of_a_request)
+def test_redacted_says_whether_anything_was_overwritten(answer: bytes, secrets: list[bytes]) -> None:
+    guard = AnswerGuard(secrets)
+    clean = guarded(guard, answer)
+    assert guard.redacted or clean == answer
+
+
+@given(st.binary(max_size=300), cuts)
+def test_garbage_where_chunks_should_be_passes(data: bytes, borders: list[int]) -> None:
+    assert guarded(ChunkedGuard(SECRETS), data, borders) == data
+
+
+def test_a_secret_is_found_byte_by_byte() -> None:
+    answer = b'data: {"error":"bad key ' + KEY + b'"}\n\n'
+    assert guarded(AnswerGuard([KEY]), answer, range(len(answer))) == answer.replace(KEY, b"*" * len(KEY))
+
+
+def test_a_secret_is_found_across_chunks() -> None:
+    raw = b"8\r\nkey sk-p\r\n1\r\nr\r\n15\r\noj-Sekret+/9876543210\r\n0\r\n\r\n"
+    assert guarded(ChunkedGuard([KEY]), raw) == b"8\r\nkey ****\r\n1\r\n*\r\n15\r\n" + b"*" * 21 + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("answer", [GIVEN, GIVEN.replace(b" ", b"\n  "), b'{"client_secret":"ek_68af296e8e408191","x":1}', b'{"value":"ek_68af296e8e408191aa"}'])
+def test_new_secrets_are_overwritten(answer: bytes) -> None:
+    clean = guarded(AnswerGuard(), answer, range(len(answer)))
+    assert clean == answer.replace(b"ek_68af296e8e408191aa", b"*" * 21).replace(b"ek_68af296e8e408191", b"*" * 19)
+
+
+@pytest.mark.parametrize("value", [b"<redacted>", b"***", b"[REDACTED]", b""])
+def test_values_that_are_masked_already_stay(value: bytes) -> None:
+    guard = AnswerGuard()
+    answer = GIVEN.replace(b"ek_68af296e8e408191", value)
+    assert guarded(guard, answer, range(len(answer))) == answer
+    assert not guard.redacted
+
+
+def test_a_null_client_secret_holds_nothing_back() -> None:
+    assert AnswerGuard().feed(b'{"client_secret": null') == b'{"client_secret": null'
+
+
+def test_an_event_is_not_held_back() -> None:
+    event = b'event: response.output_text.delta\ndata: {"type":"x","delta":"sk-"}\n\n'
+    assert AnswerGuard([KEY]).feed(event) == event
+
+
+def test_only_what_may_be_a_secret_is_held_back() -> None:
+    guard = AnswerGuard([KEY])
+    assert guard.feed(b"abc sk-pro") == b"abc "
+    assert guard.feed(b"be") == b"sk-probe"
+
+
+def test_secrets_added_later_are_found() -> None:
+    guard = AnswerGuard()
+    guard.add([KEY])
+    assert guarded(guard, b"x" + KEY) == b"x" + b"*" * len(KEY)
+
+
+def test_short_secrets_and_the_words_of_placeholders_are_not_looked_for() -> None:
+    answer = b"short <redacted:api-key> redacted:api-key"
+    assert guarded(AnswerGuard([b"short", b"redacted:api-key"]), answer) == answer
+
+
+def test_a_secret_that_is_no_ascii_is_found() -> None:
+    secret = "pässwörd-12345".encode()
+    assert guarded(AnswerGuard([secret]), b"a " + secret) == b"a " + b"*" * len(secret)
+
+
+def test_everything_can_be_overwritten_but_framing() -> None:
+    assert guarded(AnswerGuard(everything=True), b"\x1f\x8bdata") == b"******"
+    assert guarded(ChunkedGuard(everything=True), b"3\r\nabc\r\n0\r\n\r\n", [4]) == b"3\r\n***\r\n0\r\n\r\n"
+
+
+def test_answers_with_new_secrets_are_known_by_their_path() -> None:
+    assert gives_secrets(b"/v1/realtime/client_secrets")
+    assert not gives_secrets(b"/v1/responses/resp_1")

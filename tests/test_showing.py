@@ -1,0 +1,93 @@
+"""`show`: what a person sees of an exchange, and bodies byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from command_line import BLOCKS, HEAD, JSON_HEAD, Playhead, on, recorded, write, write_some
+from playhead.proxy.cli import run
+from playhead.proxy.commands.showing import Cutter, as_text, content_encoding
+from playhead.storage.records import Piece, Raw, Spill
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_some(tmp_path / "data")
+
+
+@pytest.fixture
+def playhead(data: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> Playhead:
+    return on(data, capsysbinary)
+
+
+def test_show_tells_what_is_known_and_what_was_said(playhead: Playhead) -> None:
+    told = playhead("show", "1")
+
+    assert "Authorization: Bearer <redacted:api-key>" in told.out
+    assert '{\n  "model": "m",\n  "input": "hi"\n}' in told.out
+    assert '{\n  "id": "resp_1"\n}' in told.out
+
+
+def test_show_undoes_the_content_encoding(playhead: Playhead) -> None:
+    assert playhead("show", "4").out.endswith("content-encoding: gzip\n\nunpacked\n")
+
+
+def test_show_tells_a_websocket_as_a_conversation(playhead: Playhead) -> None:
+    assert playhead("show", "5").out.endswith("MESSAGES\n> 0.0 ms  session.update\n{}\n< 0.0 ms  session.created\nhello\n")
+
+
+def test_show_has_the_row_as_json(playhead: Playhead) -> None:
+    assert playhead("show", "3", "--json").rows[0]["error_code"] == "server_error"
+
+
+def test_raw_is_the_body_byte_for_byte(playhead: Playhead) -> None:
+    assert playhead("show", "1", "--raw", "request").out == '{"model":"m","input":"hi"}'
+    assert playhead("show", "2", "--raw", "response").out.encode() == b"".join(BLOCKS)
+
+
+def test_raw_keeps_the_content_encoding_unless_told_otherwise(data: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["show", "4", "--raw", "response", "--data", str(data)]) == 0
+    assert gzip.decompress(capsysbinary.readouterr().out) == b"unpacked"
+    assert run(["show", "4", "--raw", "response", "--decoded", "--data", str(data)]) == 0
+    assert capsysbinary.readouterr().out == b"unpacked"
+
+
+def test_a_body_that_cannot_be_decoded_is_shown_as_far_as_it_goes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = replace(recorded(0).raw, response_heads=b"HTTP/1.1 200 OK\r\nContent-Encoding: rot13\r\n\r\n", response=b"uryyb")
+    write(data, recorded(7, raw=raw))
+
+    assert run(["show", "7", "--raw", "response", "--decoded", "--data", str(data)]) == 0
+    assert capsys.readouterr().err == "playhead: warning: unknown content coding 'rot13'\n"
+
+
+def test_a_big_body_is_shown_in_part_and_written_whole(playhead: Playhead, data: Path) -> None:
+    big = recorded(7, raw=Raw(HEAD, b"", JSON_HEAD, b""))
+    pieces = [Piece("response", seq, b"%d" % seq * 100_000) for seq in range(3)]
+    write(data, spills=[Spill(big, pieces, [], (), (), final=True)])
+
+    assert playhead("show", "7").out.endswith("... and more: playhead show 7 --raw response --decoded\n")
+    assert playhead("show", "7", "--raw", "response").out == "0" * 100_000 + "1" * 100_000 + "2" * 100_000
+
+
+def test_what_is_no_text_is_not_shown() -> None:
+    assert as_text(b"\xff\xfe\xfd") == "(3 bytes that are not text)"
+
+
+def test_a_character_that_is_cut_off_does_no_harm() -> None:
+    assert as_text("a☃".encode()[:-1]) == "a"
+
+
+def test_the_content_encoding_is_that_of_the_final_head() -> None:
+    heads = b"HTTP/1.1 103 Hint\r\ncontent-encoding: br\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ncontent-encoding: zstd\r\n\r\n"
+
+    assert content_encoding(heads) == b"gzip, zstd"
+
+
+def test_a_body_is_cut_into_lengths_whatever_its_pieces() -> None:
+    cutter = Cutter([b"a", b"bcd", b"", b"ef"])
+
+    assert [cutter.take(size) for size in (2, 0, 3, 9, 1)] == [b"ab", b"", b"cde", b"f", b""]

@@ -1,0 +1,105 @@
+"""Verifying finds each kind of damage, and nothing in a sound store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from playhead.storage.engine import Database, open_database
+from playhead.storage.records import Batch, Frame, Piece, Raw, Spill
+from playhead.storage.store import Store
+from stores import BACKENDS, event, place_for_store, raw, streamed
+
+
+@pytest.fixture(params=BACKENDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with place_for_store(request.param, request, tmp_path) as url:
+        opened = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+        with Store(opened) as store:
+            history = b'{"input":"' + bytes(range(97, 123)) * 100
+            bodies = [raw(n, request=history + b'%d"}' % n) for n in range(4)]
+            exchanges = [streamed(n, [event(0), event(1), event(2)], raw=body, transport="ws") for n, body in enumerate(bodies)]
+            spill = Spill(
+                streamed(9, raw=Raw(b"GET / HTTP/1.1\r\n\r\n")),
+                [Piece("response", 0, b"first" * 100), Piece("response", 1, b"second")],
+                [],
+                (Frame(1, 1, 506),),
+                (),
+                final=True,
+            )
+            store.write(Batch(exchanges, [spill]))
+            yield opened
+
+
+def found(database: Database, *damage: str) -> list[tuple[int | None, str]]:
+    """What verifying says after the damage, as (place of the exchange, text)."""
+    store = Store(database)
+    ids = [row.id for row in store.exchanges("default")]
+    with database.autocommit() as connection:
+        if database.sqlite:
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        else:
+            for table, constraint in connection.execute(
+                text("SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace")
+            ).all():
+                connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+        for statement in damage:
+            connection.exec_driver_sql(statement.format(*ids))
+    problems = [(None if problem.exchange is None else problem.exchange - ids[0], problem.problem) for problem in store.verify()]
+    store.close()
+    return [problem for problem in problems if "refers to a row" not in problem[1]]
+
+
+def test_a_sound_store_has_no_problems(database: Database) -> None:
+    assert found(database) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "exchange", "words"),
+    [
+        ("UPDATE bodies SET digest = 'xxh3:00000000000000000000000000000000' WHERE exchange = {3}", 3, "a stored body is damaged"),
+        ("DELETE FROM bodies WHERE exchange = {3}", 3, "it has no body"),
+        ("DELETE FROM event_rows WHERE exchange = {1} AND seq = 2", 1, "the number of its events is not what its row says"),
+        ("DELETE FROM event_rows WHERE exchange = {1} AND seq = 1", 1, "events are missing between others"),
+        ("UPDATE event_rows SET type = 999 WHERE exchange = {2}", 2, "the type of an event is not there"),
+        ("DELETE FROM pieces WHERE part = 'response' AND seq = 0", 4, "its response lacks piece 0"),
+        ("UPDATE pieces SET digest = 'xxh3:00' WHERE seq = 1", 4, "piece 1 of its response is damaged"),
+        ("UPDATE pieces SET raw_bytes = 5 WHERE seq = 1", 4, "piece 1 of its response is damaged"),
+        ("UPDATE pieces SET codec = 'lz9' WHERE part = 'times'", 4, "a piece has the codec 'lz9'"),
+        ("UPDATE pieces SET codec = 'zstd' WHERE seq = 1", 4, "a piece cannot be decompressed"),
+        ("DELETE FROM takes", 0, "its take is not there"),
+        ("UPDATE exchanges SET session = 'nowhere' WHERE id = {2}", 2, "its session is not there"),
+        ("UPDATE exchanges SET writer = 999 WHERE id = {2}", 2, "its writer is not there"),
+        ("UPDATE exchanges SET connection = 999 WHERE id = {2}", 2, "its connection is not there"),
+        ("UPDATE exchanges SET seq = 1 WHERE id = {2}", 2, "another exchange has its place"),
+        ("DELETE FROM exchanges WHERE id = {2}", 2, "rows of event_rows are left of it"),
+        ("UPDATE bodies SET base = {3} WHERE exchange = {1}", 1, "is not older than itself"),
+    ],
+)
+def test_damage_is_found(database: Database, damage: str, exchange: int, words: str) -> None:
+    problems = found(database, damage)
+
+    assert any(place == exchange and words in problem for place, problem in problems), problems
+
+
+def test_bytes_that_changed_are_found_wherever_they_are_needed(database: Database) -> None:
+    flip = "substr(data, 1, 20) || " + ("x'ff'" if database.sqlite else "'\\xff'::bytea") + " || substr(data, 22)"
+    problems = found(database, f"UPDATE bodies SET data = {flip} WHERE exchange = {{0}}")
+
+    assert {place for place, _ in problems} >= {0}
+
+
+def test_a_base_that_is_gone_is_found(database: Database) -> None:
+    problems = found(database, "DELETE FROM bodies WHERE exchange = {0}")
+
+    assert (0, "it has no body") in problems
+    assert any("delta" in problem for place, problem in problems if place == 1)
+
+
+def test_verifying_goes_on_after_damage(database: Database) -> None:
+    problems = found(database, "UPDATE bodies SET digest = '' WHERE exchange = {3}", "DELETE FROM event_rows WHERE exchange = {1}")
+
+    assert {place for place, _ in problems} == {1, 3}
