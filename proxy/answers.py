@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +18,22 @@ class Error:
     meaning: str
 
 
-ERRORS = {
-    error.code: error
-    for error in (
-        Error("upstream_unreachable", 502, "Bad Gateway", True, "upstream could not be reached, or closed the connection without an answer"),
-        Error("upstream_protocol_error", 502, "Bad Gateway", True, "upstream's answer is not HTTP/1.1"),
-        Error("upstream_timeout", 504, "Gateway Timeout", True, "upstream took no connection in time, or was silent for longer than read_timeout"),
-        Error("bad_session_name", 400, "Bad Request", False, "the session's name has characters that are not allowed"),
-        Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
-        Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
-        Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
-        Error("recording_unavailable", 503, "Service Unavailable", True, "strict durability: the request could not be recorded, so it was not made"),
-        Error("shutting_down", 503, "Service Unavailable", True, "the server is stopping"),
-    )
-}
+ERRORS = MappingProxyType(
+    {
+        error.code: error
+        for error in (
+            Error("upstream_unreachable", 502, "Bad Gateway", True, "upstream could not be reached, or closed the connection without an answer"),
+            Error("upstream_protocol_error", 502, "Bad Gateway", True, "upstream's answer is not HTTP/1.1"),
+            Error("upstream_timeout", 504, "Gateway Timeout", True, "upstream took no connection in time, or was silent for longer than read_timeout"),
+            Error("bad_session_name", 400, "Bad Request", False, "the session's name has characters that are not allowed"),
+            Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
+            Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
+            Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
+            Error("recording_unavailable", 503, "Service Unavailable", True, "strict durability: the request could not be recorded, so it was not made"),
+            Error("shutting_down", 503, "Service Unavailable", True, "the server is stopping"),
+        )
+    }
+)
 
 
 def answer(code: str, message: str, *, keep_alive: bool, head_only: bool = False) -> tuple[bytes, bytes]:

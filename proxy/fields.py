@@ -295,7 +295,7 @@ def _read(window: Window, at: int, *, deep: bool = False) -> _Object:
             space = _end(_SPACE, text, found.at, limit)
             closed = space < limit and text[space] == 0x7D
             if closed or _MEMBER_CUT.match(text, found.at, limit) is None:
-                found.ending, found.at = "closed", space + closed
+                found.ending, found.at = ("closed", space + 1) if closed else ("broken", limit)
             return found
         found.at = match.end()
         if not _read_value(window, _plain(match[1]), found, deep):

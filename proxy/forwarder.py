@@ -6,76 +6,50 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
-
-from playhead.config.settings import Settings
 
 from .addressing import Addressing, Refusal
 from .answers import answer
 from .http import CLOSE, KEEP, HttpExchange
 from .inbound import Reception
-from .metrics import Counters
-from .redaction import RedactionMemo
-from .tape import Tape
-from .upstream import Upstream
+from .service import Service
 from .websocket import SocketExchange, handshake_fault
 
 log = logging.getLogger("playhead")
 
 
-class InFlight(Protocol):
-    """What the forwarder keeps track of until it ends."""
-
-    @property
-    def silent_since(self) -> int:
-        """When something last passed, on the monotonic clock, in ns."""
-
-    def timed_out(self) -> None:
-        """Upstream has been silent for too long."""
-
-    def break_off(self) -> None:
-        """The server stops and waits no longer."""
-
-
 class Forwarder:
-    """What all exchanges of a worker share."""
+    """Serves the requests of a worker."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, tape: Tape, *, run: str, key: bytes) -> None:
-        self.settings = settings
-        self.upstream = upstream
-        self.tape = tape
-        self.run = run
-        self.stopping = False
-        self.counters = Counters()
-        self.memo = RedactionMemo()
-        self.exchanges: set[InFlight] = set()
+    def __init__(self, service: Service, *, run: str, key: bytes) -> None:
+        self.service = service
+        settings, origin = service.settings, service.upstream.origin
         modes = ("record", "forward") if settings.mode == "record" else ("forward",)
-        origin = upstream.origin
         addressing = Addressing(settings.session, settings.mode, modes, origin.path)
         self._reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request; what aiohttp gets back only says whether the connection lives on."""
-        if self.stopping:
+        if self.service.stopping:
             return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."))
         target = request.raw_path.encode("utf-8", "surrogateescape")
         own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
         inbound = self._reception.read(request.method, target, request.raw_headers, own)
         if isinstance(inbound, Refusal):
             return self._refuse(request, inbound)
-        self.counters.requests["ws" if inbound.websocket else "http"] += 1
+        self.service.counters.requests["ws" if inbound.websocket else "http"] += 1
         if not inbound.websocket:
-            return cast(web.StreamResponse, await HttpExchange(self, request, inbound).run())
+            return cast(web.StreamResponse, await HttpExchange(self.service, request, inbound).run())
         if fault := handshake_fault(request.method, request.raw_headers):
             return self._refuse(request, Refusal("bad_request", fault))
-        return cast(web.StreamResponse, await SocketExchange(self, request, inbound).run())
+        return cast(web.StreamResponse, await SocketExchange(self.service, request, inbound).run())
 
     def _refuse(self, request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
-        self.counters.error(refusal.code)
-        keep_alive = request.keep_alive and not request.body_exists and not self.stopping
+        self.service.counters.error(refusal.code)
+        keep_alive = request.keep_alive and not request.body_exists and not self.service.stopping
         head, body = answer(refusal.code, refusal.message, keep_alive=keep_alive, head_only=request.method == "HEAD")
         if request.transport is not None:
             request.transport.write(head + body)
@@ -83,11 +57,11 @@ class Forwarder:
 
     async def watch_silence(self) -> None:
         """Break off what upstream has left silent for longer than the settings allow."""
-        limit = self.settings.read_timeout
+        limit = self.service.settings.read_timeout
         while limit is not None:
             await asyncio.sleep(min(limit / 4, 1.0))
             oldest = time.monotonic_ns() - int(limit * 1e9)
-            for exchange in [exchange for exchange in self.exchanges if exchange.silent_since < oldest]:
+            for exchange in [exchange for exchange in self.service.exchanges if exchange.silent_since < oldest]:
                 exchange.timed_out()
 
 

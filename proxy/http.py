@@ -7,26 +7,23 @@ import contextlib
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from xxhash import xxh3_128
 
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .answers import answer
-from .decoding import BodyDecoder
 from .guards import AnswerGuard, ChunkedGuard
 from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
-from .notes import end, opening, request_end
-from .redaction import RequestScanner, redact_response_head
+from .inbound import Inbound
+from .notes import end, opening
+from .redaction import redact_response_head
+from .request_tape import RequestTape
+from .service import Service
 from .upstream import Connection
-
-if TYPE_CHECKING:
-    from .forwarder import Forwarder
-    from .inbound import Inbound
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
@@ -51,54 +48,18 @@ KEEP = Passed(keep_alive=True)
 CLOSE = Passed(keep_alive=False)
 
 
-class RequestTape:
-    """Journals what a client sends: decoded, its secrets replaced."""
-
-    def __init__(self, exchange: HttpExchange, coding: bytes | None) -> None:
-        self._exchange = exchange
-        self._decoder = BodyDecoder(coding) if coding else None
-        self.scanner = RequestScanner(exchange.inbound.secrets, memo=exchange.forwarder.memo)
-        self._digest = xxh3_128() if coding else None
-        self.bytes = 0
-
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the body, transfer framing undone."""
-        self.bytes += len(data)
-        if self._decoder is None or self._digest is None:
-            self._record(self.scanner.feed(data))
-            return
-        self._digest.update(data)
-        for piece in self._decoder.feed(data):
-            self._record(self.scanner.feed(piece))
-
-    def _record(self, text: bytes) -> None:
-        if text:
-            self._exchange.record(Kind.REQUEST_DATA, text)
-
-    def end(self) -> None:
-        """The body is whole."""
-        problem = digest = None
-        if self._decoder is not None and self._digest is not None:
-            for piece in self._decoder.finish():
-                self._record(self.scanner.feed(piece))
-            if (problem := self._decoder.problem) is not None:
-                digest = self._digest.hexdigest()
-        self._record(self.scanner.finish())
-        self._exchange.record(Kind.REQUEST_END, request_end(self.bytes, redacted=self.scanner.redacted, problem=problem, digest=digest))
-
-
 class HttpExchange:
     """One exchange in flight: the receiver of upstream's answer."""
 
-    def __init__(self, forwarder: Forwarder, request: web.BaseRequest, inbound: Inbound) -> None:
-        self.forwarder = forwarder
+    def __init__(self, service: Service, request: web.BaseRequest, inbound: Inbound) -> None:
+        self.service = service
         self.inbound = inbound
         self.number = 0
         self._request = request
         self._started = time.monotonic_ns()
         self._connection: Connection | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tape = forwarder.tape
+        self._tape = service.tape
         self._request_tape: RequestTape | None = None
         self._sent = False  # whether the request has gone upstream whole
         self._head: Head | None = None
@@ -117,8 +78,8 @@ class HttpExchange:
 
     async def run(self) -> Passed:
         """Forward the request, and wait until its answer has gone to the client."""
-        forwarder = self.forwarder
-        forwarder.exchanges.add(self)
+        service = self.service
+        service.exchanges.add(self)
         try:
             if not self._open():
                 return await self._finish()
@@ -128,10 +89,10 @@ class HttpExchange:
                 self.failed(error)
             return await self._finish()
         except asyncio.CancelledError:
-            self._end("aborted" if forwarder.stopping else "client_closed")
+            self._end("aborted" if service.stopping else "client_closed")
             raise
         finally:
-            forwarder.exchanges.discard(self)
+            service.exchanges.discard(self)
             if not self._ended:
                 self._end("aborted")
             self._let_go()
@@ -149,7 +110,7 @@ class HttpExchange:
             return True
         self.number = self._tape.open()
         self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
-        if self.forwarder.tape.strict and (problem := self._tape.flush_now()):
+        if self._tape.strict and (problem := self._tape.flush_now()):
             self.number = 0
             self._answer("recording_unavailable", f"The request was not made because it could not be recorded: {problem}.")
             return False
@@ -172,7 +133,7 @@ class HttpExchange:
         whole = not has_body or content.is_eof()
         body = content.read_nowait() if has_body and whole else b""
         if self.number and has_body:
-            self._request_tape = RequestTape(self, self.inbound.coding)
+            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo)
         if self._request_tape and body:
             self._request_tape.feed(body)
         start = self.inbound.head + (_chunked(body, last=True) if self.inbound.chunked and whole else body)
@@ -184,7 +145,7 @@ class HttpExchange:
 
     async def _begin(self, start: bytes, *, may_retry: bool) -> None:
         """Send the head and what is there of the body; on an idle connection that upstream closed meanwhile, once more if that is safe."""
-        upstream = self.forwarder.upstream
+        upstream = self.service.upstream
         connection = upstream.take()
         if connection is None:
             connection = await upstream.connect()
@@ -248,14 +209,14 @@ class HttpExchange:
         if head.status == 101:
             assert self._connection is not None
             self._connection.abort()
-            self.failed(UpstreamError("upstream_protocol_error", f"{self.forwarder.upstream.origin} switched protocols though nobody asked"))
+            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.upstream.origin} switched protocols though nobody asked"))
             return
         self._head, self._framing = head, framing
         self._status(head.status)
         self.record_head(head)
         old = self._request.version < (1, 1)
         self._dechunk = old and isinstance(framing, Chunked)
-        self._keep = self._keep and not isinstance(framing, UntilClose) and not self._dechunk and not self.forwarder.stopping
+        self._keep = self._keep and not isinstance(framing, UntilClose) and not self._dechunk and not self.service.stopping
         if self.number:
             secrets = self.secrets()
             self._guard = ChunkedGuard(secrets) if isinstance(framing, Chunked) else AnswerGuard(secrets)
@@ -270,7 +231,7 @@ class HttpExchange:
             self.record(Kind.RESPONSE_HEAD, recorded)
 
     def _status(self, status: int) -> None:
-        self.forwarder.counters.statuses[f"{status // 100}xx"] += 1
+        self.service.counters.statuses[f"{status // 100}xx"] += 1
 
     def secrets(self) -> list[bytes]:
         """What must not be recorded of the answer if it says it again."""
@@ -296,7 +257,7 @@ class HttpExchange:
                 self._keep = False
             if self._held:
                 connection.resume_reading()  # the next exchange on it is not ours to hold
-            self.forwarder.upstream.release(connection)
+            self.service.upstream.release(connection)
             self._connection = None
         self._end("complete")
         self._tape.then(self, self._resolve)
@@ -314,7 +275,7 @@ class HttpExchange:
 
     async def _begin_again(self, start: bytes) -> None:
         try:
-            self._connection = await self.forwarder.upstream.connect()
+            self._connection = await self.service.upstream.connect()
             self._connection.begin(self, self._request.method)
             self._connection.write(start)
         except UpstreamError as error:
@@ -324,8 +285,8 @@ class HttpExchange:
         """Upstream has been silent for longer than the settings allow."""
         if self._connection is not None and not self._ended:
             self._connection.abort()
-            limit = self.forwarder.settings.read_timeout
-            self.failed(UpstreamError("upstream_timeout", f"{self.forwarder.upstream.origin} was silent for {limit:g} s"))
+            limit = self.service.settings.read_timeout
+            self.failed(UpstreamError("upstream_timeout", f"{self.service.upstream.origin} was silent for {limit:g} s"))
 
     @property
     def silent_since(self) -> int:
@@ -356,8 +317,8 @@ class HttpExchange:
         """Answer ourselves."""
         if self._ended:
             return
-        forwarder = self.forwarder
-        forwarder.counters.error(code)
+        service = self.service
+        service.counters.error(code)
         self._keep = self._keep and (not self._request.body_exists or self._request.content.is_eof())
         head, body = answer(code, message, keep_alive=self._keep, head_only=self._request.method == "HEAD")
         self.record(Kind.RESPONSE_HEAD, head)
@@ -391,8 +352,8 @@ class HttpExchange:
             return
         self._ended = True
         if self._request_tape is not None:
-            self.forwarder.counters.request_bytes += self._request_tape.bytes
-        self.forwarder.counters.outcome(outcome)
+            self.service.counters.request_bytes += self._request_tape.bytes
+        self.service.counters.outcome(outcome)
         if not self.number:
             return
         if self._guard is not None:
@@ -428,7 +389,7 @@ class HttpExchange:
         if transport is None:
             return
         transport.write(data)
-        self.forwarder.counters.response_bytes += len(data)
+        self.service.counters.response_bytes += len(data)
         if transport.get_write_buffer_size() > _BUFFERED:
             self._hold()
 

@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -20,7 +20,6 @@ from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import size_of
 
 from .children import Child, Orders, start_logging
-from .console.app import console_app
 
 log = logging.getLogger("playhead")
 _LOCK_SECONDS = 5.0
@@ -28,10 +27,16 @@ _BACKLOG = 4096
 _RECORDER_SECONDS = 60.0
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status; raises PlayheadError if it cannot start."""
+MakeConsole = Callable[["Supervisor", HostPort, str | None], web.Application]
+
+
+def serve(settings: Settings, make_console: MakeConsole) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status; raises PlayheadError if it cannot start.
+
+    `make_console`: from what it shows, where it is bound, and its token.
+    """
     start_logging(settings.log_level)
-    return asyncio.run(Supervisor(settings).run())
+    return asyncio.run(Supervisor(settings, make_console).run())
 
 
 def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
@@ -64,8 +69,9 @@ def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
 class Supervisor:
     """What the main process does; also what the console asks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, make_console: MakeConsole) -> None:
         self._settings = settings
+        self._make_console = make_console
         self._run_id = f"{time.time_ns():x}-{secrets.token_hex(4)}"
         self._workers: list[Child] = []
         self._recorder: Child | None = None
@@ -122,7 +128,7 @@ class Supervisor:
 
     async def _start_console(self, stack: contextlib.AsyncExitStack, listener: socket.socket) -> None:
         token = self._settings.console_token
-        app = console_app(self, self._settings.console, token.get_secret_value() if token else None)
+        app = self._make_console(self, self._settings.console, token.get_secret_value() if token else None)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

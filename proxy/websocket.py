@@ -11,7 +11,6 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -22,11 +21,9 @@ from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
 from .guards import AnswerGuard
 from .http import CLOSE, HttpExchange, Passed
 from .http1 import Framing, Head, Header
+from .inbound import Inbound
 from .redaction import RequestScanner
-
-if TYPE_CHECKING:
-    from .forwarder import Forwarder
-    from .inbound import Inbound
+from .service import Service
 
 
 def handshake_fault(method: str, headers: Iterable[Header]) -> str | None:
@@ -72,7 +69,7 @@ class ClientTape:
 
     def _message(self, piece: MessagePiece) -> list[bytes]:
         if piece.first or self._scanner is None:
-            self._scanner = RequestScanner(self._exchange.inbound.secrets, memo=self._exchange.forwarder.memo)
+            self._scanner = RequestScanner(self._exchange.inbound.secrets, memo=self._exchange.service.memo)
         scanner = self._scanner
         text = scanner.feed(piece.payload)
         if piece.last:
@@ -94,8 +91,8 @@ class ClientTape:
 class SocketExchange(HttpExchange):
     """One client WebSocket and its upstream twin; until upstream agrees, an HTTP exchange like any other."""
 
-    def __init__(self, forwarder: Forwarder, request: web.BaseRequest, inbound: Inbound) -> None:
-        super().__init__(forwarder, request, inbound)
+    def __init__(self, service: Service, request: web.BaseRequest, inbound: Inbound) -> None:
+        super().__init__(service, request, inbound)
         self._upgraded = False
         self._client: ClientTape | None = None
         self._stalled: asyncio.Task[None] | None = None
@@ -106,7 +103,7 @@ class SocketExchange(HttpExchange):
             passed = await super().run()
         finally:
             if self._upgraded:
-                self.forwarder.counters.open_connections -= 1
+                self.service.counters.open_connections -= 1
         return CLOSE if self._upgraded else passed
 
     def head(self, head: Head, framing: Framing) -> None:
@@ -115,7 +112,7 @@ class SocketExchange(HttpExchange):
             super().head(head, framing)
             return
         self._upgraded = True
-        self.forwarder.counters.open_connections += 1
+        self.service.counters.open_connections += 1
         self._head = head
         self._status(head.status)
         self.record_head(head)
@@ -141,7 +138,7 @@ class SocketExchange(HttpExchange):
         connection = self._connection
         if connection is None:
             return
-        self.forwarder.counters.request_bytes += len(data)
+        self.service.counters.request_bytes += len(data)
         if self._client is not None and (found := self._client.feed(data)) and isinstance(self._guard, AnswerGuard):
             self._guard.add(found)
         connection.write(data)

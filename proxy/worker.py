@@ -21,6 +21,7 @@ from playhead.storage.journal import JournalWriter
 
 from .children import Orders, read_orders, report, start_logging
 from .forwarder import Forwarder, Server
+from .service import Service
 from .tape import Tape
 from .upstream import Origin, Upstream, tls_context
 
@@ -52,8 +53,8 @@ async def _serve(orders: Orders) -> None:
     context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
     upstream = Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
     tape = Tape(journal, strict=settings.durability == "strict")
-    forwarder = Forwarder(settings, upstream, tape, run=orders.run, key=key)
-    await Worker(orders, forwarder).run()
+    service = Service(settings, upstream, tape)
+    await Worker(orders, Forwarder(service, run=orders.run, key=key)).run()
 
 
 class Worker:
@@ -62,6 +63,7 @@ class Worker:
     def __init__(self, orders: Orders, forwarder: Forwarder) -> None:
         self._orders = orders
         self._forwarder = forwarder
+        self._service = forwarder.service
         self._server = Server(forwarder.handle)
         self._stop = asyncio.Event()
         self._orphaned = False
@@ -80,8 +82,8 @@ class Worker:
         await self._drain()
         for helper in helpers:
             helper.cancel()
-        self._forwarder.upstream.close()
-        self._forwarder.tape.shut()
+        self._service.upstream.close()
+        self._service.tape.shut()
         report(self._state())
 
     def _orphan(self) -> None:
@@ -92,13 +94,13 @@ class Worker:
             self._stop.set()
 
     async def _drain(self) -> None:
-        forwarder = self._forwarder
-        forwarder.stopping = True
+        service = self._service
+        service.stopping = True
         self._server.pre_shutdown()
         end = time.monotonic() + self._orders.settings.drain_timeout
-        while forwarder.exchanges and not self._orphaned and time.monotonic() < end:
+        while service.exchanges and not self._orphaned and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        for exchange in list(forwarder.exchanges):
+        for exchange in list(service.exchanges):
             exchange.break_off()
         await asyncio.sleep(0.05)  # what was said last goes out
         await self._server.shutdown(0.1)
@@ -114,13 +116,13 @@ class Worker:
                 before = state
 
     def _state(self) -> dict[str, object]:
-        forwarder = self._forwarder
-        journal = forwarder.tape.journal
+        service = self._service
+        journal = service.tape.journal
         return {
             "metrics": {
-                **forwarder.counters.snapshot(),
-                "open_exchanges": len(forwarder.exchanges),
-                "dropped": forwarder.tape.dropped,
+                **service.counters.snapshot(),
+                "open_exchanges": len(service.exchanges),
+                "dropped": service.tape.dropped,
                 "journal_problem": journal.problem if journal else None,
                 "journal_written": journal.written if journal else 0,
             }

@@ -158,6 +158,7 @@ def test_a_body_that_breaks_off_keeps_its_secrets(document: Pair, end: int) -> N
         '{"properties":{"headers":{"description":"Headers to send"},"env":{"$ref":"#/$defs/env"},"authorization":{"type":"string"}}}',
         '{"properties":{"headers":{"type":["object","null"],"title":"Headers"},"env":{"anyOf":[{"type":"object"},{"type":"null"}]}}}',
         '{"headers":{},"env":{"type":"object"},"authorization":null,"client_secret":null,"domain_secrets":[]}',
+        '{"responses":{"headers":{"X-Rate":{"schema":{}},"note":"kept"}},"env":{"a":[{"b":"c"}],"d":"kept"}}',
         '{"required":["headers","authorization","env"],"env":"production","headers":"none","domain_secrets":{"type":"array"}}',
         '{"text":"what is ?key= and &sig= and \\"authorization\\": \\"Bearer x\\" for? ?key={API_KEY}&token=${TOKEN}"}',
         '{"authorization":"Bearer <redacted>","headers":{"X":"***"},"env":{"A":"[REDACTED]"},"client_secret":{"value":"<redacted:client-secret>"}}',
@@ -257,6 +258,24 @@ def test_a_remembered_text_goes_on_as_it_is() -> None:
     scan(RequestScanner([NEEDLE], memo), text)
     longer = text[:-2] + b'more"}'
     assert scan(RequestScanner([NEEDLE], memo), longer, [len(text) - 2]) == longer
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b'"headers": {"a":"%s""c"}' % (b"b" * 200), b'"headers": {"a":"%s"}' % (b"b" * 200)),
+        (b'"headers": {"a":"%s",x}' % (b"b" * 200), b'"headers": {"a":"%s","c":"d"}' % (b"b" * 200)),
+        (b'"headers": {"a":"%s","type" x' % (b"b" * 200), b'"headers": {"a":"%s","type":"object"}' % (b"b" * 200)),
+        (b'"env"  "a"', b'"env"  : {"a":"b"}'),
+        (b'"a?sig=1234\\"', b'"a?sig=1234\\u002b5"'),
+        (b'"\\u0061uthorizatio"', b'"\\u0061uthorization":"b"'),
+    ],
+)
+def test_a_verdict_is_used_again_only_if_all_that_it_rests_on_is_the_same(first: bytes, second: bytes) -> None:
+    for filling in (b"", b" " * 80, b"," * 8000):
+        memo, start = RedactionMemo(least=0), b"x " * 500 + filling
+        findings(start + first + filling, (), memo)
+        assert findings(start + second, (), memo) == findings(start + second, ())
 
 
 def test_texts_are_remembered_only_for_the_same_known_secrets() -> None:

@@ -43,9 +43,7 @@ def blocks(stream: bytes) -> list[tuple[str | None, bytes]]:
         if not line:
             if fields:
                 found.append((name, b"\n".join(data)))
-            name: str | None = None
-    data: list[bytes] = []
-    fields = False
+            name, data, fields = None, [], False
             continue
         fields = True
         key, _, value = line.partition(b":")

@@ -54,9 +54,10 @@ def _serve(mode: Literal["record", "forward"], flags: Mapping[str, Any], command
     settings = loaded({**flags, "mode": mode})
     if command:
         return _around(mode, flags, settings, command)
+    from ..console.app import console_app
     from ..server import serve
 
-    return serve(settings.settings)
+    return serve(settings.settings, console_app)
 
 
 def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tuple[str, ...]) -> int:

@@ -1,0 +1,40 @@
+"""What all exchanges of a worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from playhead.config.settings import Settings
+
+from .metrics import Counters
+from .redaction import RedactionMemo
+from .tape import Tape
+from .upstream import Upstream
+
+
+class InFlight(Protocol):
+    """What a worker keeps track of until it ends."""
+
+    @property
+    def silent_since(self) -> int:
+        """When something last passed, on the monotonic clock, in ns."""
+
+    def timed_out(self) -> None:
+        """Upstream has been silent for too long."""
+
+    def break_off(self) -> None:
+        """The server stops and waits no longer."""
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """A worker's means and its state. `stopping`: nothing new is begun."""
+
+    settings: Settings
+    upstream: Upstream
+    tape: Tape
+    counters: Counters = field(default_factory=Counters)
+    memo: RedactionMemo = field(default_factory=RedactionMemo)
+    exchanges: set[InFlight] = field(default_factory=set)
+    stopping: bool = False
