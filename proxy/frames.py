@@ -358,5 +358,5 @@ class FrameDecoder:
         self._left, self._final, self._control = state["frame"]
         self._opcode, self._begun, self._deflated = state["message"]
         self.problem = state["problem"]
-        if self._inflater and not self._inflater.restore(state["inflater"]) and self.problem is None:
+        if self._inflater and self.problem is None and not self._inflater.restore(state["inflater"]):
             self.problem = "a long compressed message was cut by a restart of the recorder"

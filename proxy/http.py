@@ -58,7 +58,7 @@ class HttpExchange:
         self._request = request
         self._started = time.monotonic_ns()
         self._connection: Connection | None = None
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done: asyncio.Future[None] = service.loop.create_future()
         self._tape = service.tape
         self._request_tape: RequestTape | None = None
         self._sent = False  # whether the request has gone upstream whole
@@ -74,7 +74,7 @@ class HttpExchange:
         self._last = self._started
         self._problem: str | None = None
         self._again: bytes | None = None
-        self._caught_up = asyncio.Event()
+        self._caught_up: asyncio.Event | None = None
 
     async def run(self) -> Passed:
         """Forward the request, and wait until its answer has gone to the client."""
@@ -383,7 +383,7 @@ class HttpExchange:
 
     def _write(self, data: bytes) -> None:
         self._unsent -= len(data)
-        if self._held and not self._unsent:
+        if self._caught_up is not None and not self._unsent:
             self._caught_up.set()
         transport = self._request.transport
         if transport is None:
@@ -402,7 +402,7 @@ class HttpExchange:
 
     async def _release(self) -> None:
         if self._unsent > _PAUSE_ABOVE:  # strict durability: the disk is slower than upstream
-            self._caught_up.clear()
+            self._caught_up = asyncio.Event()
             await self._caught_up.wait()
         with contextlib.suppress(ConnectionError):
             await self._request.writer.drain()

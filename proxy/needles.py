@@ -19,7 +19,7 @@ Test = Callable[[bytes | str], bool]
 ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
 _PLACEHOLDERS = b"\n".join(sorted(rules.PLACEHOLDERS))
-_REACH = 96  # of the name of a field, each letter escaped, or of a parameter
+REACH = 96  # of the name of a field, each letter escaped, or of a parameter
 _RISKY = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"?&;\\-')
 
 
@@ -47,7 +47,7 @@ class Needles:
         odd = "".join(sorted(letter for letter in special if not letter.isalnum()))
         self._special = finds("|".join(map(_spelled_for_rust, odd))) if odd else None
         # What may be cut off in the middle: at most so many bytes at the end of a text, and only if its last byte is one of these.
-        self.reach = max(_REACH, 6 * max(map(len, self._plain), default=0))
+        self.reach = max(REACH, 6 * max(map(len, self._plain), default=0))
         self.risky = _RISKY.union(*self._plain, b"/")
 
     def __bool__(self) -> bool:

@@ -17,7 +17,7 @@ from playhead.config import rules
 
 from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, masked, parameter, spelled
 from .memo import RedactionMemo, Trail, hold
-from .needles import ODD_ESCAPE, Needles, finds, needles_of, readable, usable
+from .needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
 
 __all__ = ["RedactedHead", "RedactionMemo", "RequestScanner", "redact_head", "redact_response_head"]
 
@@ -35,8 +35,10 @@ _KEYS = '"(?:' + "|".join(_NAMES) + ')"'
 
 _has_keys = finds(_KEYS + "|" + ODD_ESCAPE)
 _has_odd_escapes = finds(ODD_ESCAPE)
-_has_parameters = finds(_URL_PLAIN)
+_has_plain_parameters = finds(_URL_PLAIN)
 _has_escaped_marks = finds(r"\\u00(?:26|3[fF])")  # & and ? as some encoders write them
+_has_parameters = finds(_URL)
+_BLOCK = 4096
 _KEY = re.compile(b'"(' + "|".join(_NAMES).encode() + b')"')
 _KEY_SPELLED = re.compile(b'"(' + b"|".join(map(spelled, _NAMES)) + b')"')
 _PARAMETER = re.compile(_URL.encode())
@@ -186,7 +188,7 @@ class _Candidates:
             self._finders.append(_needle_finder(self.needle))
         if odd_or_key:
             self._finders.append(_key_finder(text, _KEY_SPELLED if odd else _KEY))
-        if _has_parameters(view) or _has_escaped_marks(view):
+        if _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
             self._finders.append(_parameter_finder(text, form))
         if begins and form:
             self._finders.append(_form_finder(text))
@@ -228,9 +230,18 @@ def _key_finder(text: bytes, pattern: re.Pattern[bytes]) -> _Find:
     return finder
 
 
+def _next_parameter(text: bytes, pos: int) -> re.Match[bytes] | None:
+    """The next parameter: `re` is slow at a pattern that may begin in several ways, and is only let into blocks that have one."""
+    for start in range(pos, len(text), _BLOCK):
+        end = start + _BLOCK + REACH
+        if _has_parameters(readable(text[start:end])) and (match := _PARAMETER.search(text, start, end)) is not None:
+            return match
+    return None
+
+
 def _parameter_finder(text: bytes, form: bool) -> _Find:
     def finder(pos: int) -> _Candidate | None:
-        if (match := _PARAMETER.search(text, pos)) is None:
+        if (match := _next_parameter(text, pos)) is None:
             return None
         return _Candidate(match.start(), lambda window: parameter(window, match.start(), match.end(), match[1].decode(), form=form))
 

@@ -189,22 +189,27 @@ class Reply:
         else:
             text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
             start = _start(text)
-        if not start:
+        if problem is not None:
+            fields, sound = answer_fields(text or b"")
+            read_answer(facts, fields)
+            facts.parse = "partial" if sound else "unparsed"
             return problem
+        if not start:
+            return None
         if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
             reader = EventReader()
             for kind, data, _ in sse.Decoder().feed(text):
                 reader.see(kind or event_type(data)[0], data)
-            return self._judge_stream(facts, reader) or problem
+            return self._judge_stream(facts, reader)
         if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
-            return self._not_json(facts) or problem
+            return self._not_json(facts)
         if text is None and self._edges is not None:
             fields, sound = self._edges.members(), True
         else:
             fields, sound = answer_fields(text or b"")
         read_answer(facts, fields)
         facts.parse = "parsed" if sound else "unparsed" if whole else "partial"
-        return problem or (None if sound or not whole else "the answer is not JSON")
+        return None if sound or not whole else "the answer is not JSON"
 
     def _not_json(self, facts: Facts) -> str | None:
         """Sound, pictures and text are answers of some kinds; where JSON is the rule, the answer comes from something in between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,7 +30,10 @@ class InFlight(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """A worker's means and its state. `stopping`: nothing new is begun."""
+    """A worker's means and its state. `stopping`: nothing new is begun.
+
+    `loop` is asked for once: on Python 3.11 each asking is a call of the system.
+    """
 
     settings: Settings
     upstream: Upstream
@@ -38,3 +42,4 @@ class Service:
     memo: RedactionMemo = field(default_factory=RedactionMemo)
     exchanges: set[InFlight] = field(default_factory=set)
     stopping: bool = False
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)

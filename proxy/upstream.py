@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -256,7 +257,7 @@ class Upstream:
 
     def take(self) -> Connection | None:
         """An idle connection that still stands, the last used first."""
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        oldest = time.monotonic() - IDLE_SECONDS
         while self._idle:
             since, connection = self._idle.pop()
             if not connection.closed and since >= oldest:
@@ -269,7 +270,7 @@ class Upstream:
         if not connection.reusable or connection.closed:
             connection.abort()
             return
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._idle.append((now, connection))
         while now - self._idle[0][0] > IDLE_SECONDS:
             self._idle.pop(0)[1].abort()

@@ -155,17 +155,15 @@ def _make_sqlite(path: Path) -> None:
     draft = path.with_name(f"{path.name}.new-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(draft, isolation_level=None)
-        for pragma in (f"page_size = {_PAGE_BYTES}", "auto_vacuum = INCREMENTAL", f"application_id = {APPLICATION_ID}", "journal_mode = WAL"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.close()
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as plain:
+            # In this order: nothing but the size of pages can come before the kind of vacuum.
+            for pragma in (f"page_size = {_PAGE_BYTES}", "auto_vacuum = INCREMENTAL", f"application_id = {APPLICATION_ID}", "journal_mode = WAL"):
+                plain.execute(f"PRAGMA {pragma}")
         engine = _sqlite_engine(_uri(draft, "mode=rw"), "strict", 5.0)
-        with contextlib.closing(_Disposing(engine)), Database(engine, str(path), draft, True).writing() as connection_:
-            _migrate(connection_)
-        if path.exists() and path.stat().st_size == 0:
-            path.unlink()
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+        with contextlib.ExitStack() as stack:
+            stack.callback(engine.dispose)
+            _migrate(stack.enter_context(Database(engine, str(path), draft, True).writing()))
+        _appear(draft, path)
     except OSError as error:
         raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from None
     finally:
@@ -173,9 +171,17 @@ def _make_sqlite(path: Path) -> None:
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-class _Disposing:
-    def __init__(self, engine: Engine) -> None:
-        self.close = engine.dispose
+def _appear(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless a store has it by now."""
+    if path.exists() and path.stat().st_size == 0:
+        path.unlink()
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            draft.rename(path)
 
 
 def _uri(path: Path, parameters: str) -> str:
@@ -255,7 +261,9 @@ def _bring_up_to_date(database: Database) -> None:
         found = _version(connection)
     if found == HEAD:
         return
-    if found is None or found > HEAD:
+    if found is None:
+        raise StoreError(f"The store {database.name} is damaged: it does not say which schema it has. Restore it from a backup.")
+    if found > HEAD:
         raise StoreError(
             f"The store {database.name} was written by a newer playhead (schema {found}, this one knows {HEAD}). It was left as it is: "
             "install the newer version."

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select, text, true
 
 from playhead.config.errors import ConfigError, StoreError
 
@@ -211,17 +211,18 @@ class BodyReader:
 
     def _chain(self, connection: Connection, id_: int) -> Iterator[StoredBody]:
         """Its row and those it is written against, as far as what is kept."""
-        wanted: int | None = id_
-        while wanted is not None:
-            row = connection.execute(select(bodies).where(bodies.c.exchange == wanted)).first()
-            if row is None:
-                return
+        own = connection.execute(select(bodies).where(bodies.c.exchange == id_)).first()
+        if own is None:
+            return
+        rows = [own]
+        if own.base is not None and own.base not in self._kept:
+            rows += connection.execute(_LINEAGE, {"exchange": own.base}).all()
+        for row in rows:
+            if row.base is not None and row.base >= row.exchange:
+                raise StoreError(f"exchange {row.exchange} cannot be read: its base {row.base} is not older than itself")
             yield StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
             if row.base in self._kept:
                 return
-            if row.base is not None and row.base >= wanted:
-                raise StoreError(f"exchange {wanted} cannot be read: its base {row.base} is not older than itself")
-            wanted = row.base
 
     def _keep(self, id_: int, raw: Raw) -> None:
         self._kept[id_] = raw
@@ -229,6 +230,17 @@ class BodyReader:
         while self._room < 0 and self._kept:
             _, forgotten = self._kept.popitem(last=False)
             self._room += _size(forgotten)
+
+
+def _lineage() -> Select[Any]:
+    """Rows of bodies from an exchange to the one that has no base; bases are older, so that not even damage goes round in circles."""
+    b = bodies.c
+    start = select(b.exchange, b.base).where(b.exchange == bindparam("exchange")).cte("lineage", recursive=True)
+    line = start.union_all(select(b.exchange, b.base).where(b.exchange == start.c.base, b.exchange < start.c.exchange))
+    return select(bodies).join(line, line.c.exchange == b.exchange).order_by(b.exchange.desc())
+
+
+_LINEAGE = _lineage()
 
 
 def _size(raw: Raw) -> int:

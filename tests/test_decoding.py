@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zlib
+from itertools import pairwise
 
 import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+
 from playhead.proxy.decoding import PIECE, BodyDecoder
 
 TEXT = b'{"model":"gpt","input":"' + b"words and more words " * 60 + b'"}'
@@ -144,5 +146,5 @@ def test_damage_never_raises(coding: str, data: bytes, cuts: list[int], place: i
     sent = sent[:place] + damage + sent[place + len(damage) :]
     borders = [0, *sorted(min(cut, len(sent)) for cut in cuts), len(sent)]
     decoder = BodyDecoder(name)
-    decoded(decoder, *[sent[start:end] for start, end in zip(borders, borders[1:], strict=False)])
+    decoded(decoder, *[sent[start:end] for start, end in pairwise(borders)])
     assert decoder.problem is None or isinstance(decoder.problem, str)

@@ -203,6 +203,15 @@ def test_bad_compressed_bytes_are_a_problem() -> None:
     assert "cannot be inflated" in (decoder.problem or "")
 
 
+def test_a_broken_decoder_is_restored_broken() -> None:
+    first, second = FrameDecoder(KEEP, resumable=True), FrameDecoder(KEEP, resumable=True)
+    first.feed(b"\xc1\x04\xff\xff\xff\xff")
+    second.restore(json.loads(json.dumps(first.state())))
+
+    assert second.problem == first.problem
+    assert second.feed(b"\x81\x02ok") == []
+
+
 def test_a_bomb_is_a_problem_and_its_pieces_are_bounded() -> None:
     z = zlib.compressobj(9, zlib.DEFLATED, -15)
     body = b"".join([z.compress(bytes(1 << 20)) for _ in range((frames.MAX_INFLATED >> 20) + 2)]) + z.flush(zlib.Z_SYNC_FLUSH)

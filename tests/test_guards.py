@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from playhead.proxy.guards import AnswerGuard, ChunkedGuard, gives_secrets
 
 KEY = b"sk-proj-Sekret+/9876543210"
@@ -29,7 +31,7 @@ secrets_of_a_request = st.lists(st.sampled_from(SECRETS), unique=True)
 
 def guarded(guard: AnswerGuard | ChunkedGuard, data: bytes, borders: Sequence[int] = ()) -> bytes:
     places = [0, *sorted(min(border, len(data)) for border in borders), len(data)]
-    return b"".join(guard.feed(data[start:end]) for start, end in zip(places, places[1:], strict=False)) + guard.finish()
+    return b"".join(guard.feed(data[start:end]) for start, end in pairwise(places)) + guard.finish()
 
 
 def chunked(data: bytes, sizes: Sequence[int]) -> bytes:
@@ -82,7 +84,10 @@ def test_a_secret_is_found_across_chunks() -> None:
     assert guarded(ChunkedGuard([KEY]), raw) == b"8\r\nkey ****\r\n1\r\n*\r\n15\r\n" + b"*" * 21 + b"\r\n0\r\n\r\n"
 
 
-@pytest.mark.parametrize("answer", [GIVEN, GIVEN.replace(b" ", b"\n  "), b'{"client_secret":"ek_68af296e8e408191","x":1}', b'{"value":"ek_68af296e8e408191aa"}'])
+@pytest.mark.parametrize(
+    "answer",
+    [GIVEN, GIVEN.replace(b" ", b"\n  "), b'{"client_secret":"ek_68af296e8e408191","x":1}', b'{"value":"ek_68af296e8e408191aa"}'],
+)
 def test_new_secrets_are_overwritten(answer: bytes) -> None:
     clean = guarded(AnswerGuard(), answer, range(len(answer)))
     assert clean == answer.replace(b"ek_68af296e8e408191aa", b"*" * 21).replace(b"ek_68af296e8e408191", b"*" * 19)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from playhead.proxy.redaction import redact_head, redact_response_head
 
 KEY = b"sk-proj-0123456789"

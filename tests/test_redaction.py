@@ -6,12 +6,14 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from playhead.proxy.redaction import RedactionMemo, RequestScanner, redact_head
 
 NEEDLE = b"sk-Needle+12/45"
@@ -32,7 +34,7 @@ cuts = st.lists(st.integers(0, 3000), max_size=10)
 
 def pieces(text: bytes, borders: Sequence[int]) -> Iterator[bytes]:
     places = [0, *sorted(min(border, len(text)) for border in borders), len(text)]
-    return (text[start:end] for start, end in zip(places, places[1:], strict=False))
+    return (text[start:end] for start, end in pairwise(places))
 
 
 def scan(scanner: RequestScanner, text: bytes, borders: Sequence[int] = ()) -> bytes:
@@ -115,7 +117,13 @@ members: st.SearchStrategy[tuple[str, Pair]] = st.one_of(
         )
     ),
     st.just(
-        ("url", ("https://h/p?a=1&X-Amz-Signature=CANARY0123&b=2 ?sig=CANARY", f"https://h/p?a=1&X-Amz-Signature={put('signature')}&b=2 ?sig={put('signature')}"))
+        (
+            "url",
+            (
+                "https://h/p?a=1&X-Amz-Signature=CANARY0123&b=2 ?sig=CANARY",
+                f"https://h/p?a=1&X-Amz-Signature={put('signature')}&b=2 ?sig={put('signature')}",
+            ),
+        )
     ),
     st.sampled_from(["headers", "env", "authorization"]).map(lambda name: ("parameters", same(schema_of(name)))),
     plain_values.map(lambda value: ("other", same(value))),
@@ -208,7 +216,8 @@ def test_the_secrets_of_a_form_are_replaced() -> None:
 
 def test_the_secrets_of_a_multipart_body_are_replaced() -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
-    text = part % (b"password", b"", b"CANARY-1 --2") + part % (b"api_key", b'; filename="f"\r\nContent-Type: text/plain', b"CANARY") + part % (b"file", b"", b"keep")
+    typed = b'; filename="f"\r\nContent-Type: text/plain'
+    text = part % (b"password", b"", b"CANARY-1 --2") + part % (b"api_key", typed, b"CANARY") + part % (b"file", b"", b"keep")
     expected = text.replace(b"CANARY-1 --2", b"<redacted:password>").replace(b"CANARY", b"<redacted:api-key>") + b"--b--\r\n"
     assert redacted(text + b"--b--\r\n", range(len(text))) == expected
 

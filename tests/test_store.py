@@ -226,6 +226,22 @@ def test_two_recorders_may_share_a_store(url: str) -> None:
         assert list(store.verify()) == []
 
 
+def test_a_connection_that_the_server_closed_is_made_again(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with place_for_store("postgresql", request, tmp_path) as url:
+        database = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+        second = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+        with Store(database) as store, Store(second):
+            store.write(Batch([recorded(1)]))
+            with database.reading() as connection:
+                mine = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            with second.reading() as connection:
+                connection.exec_driver_sql(f"SELECT pg_terminate_backend({mine}, 5000)")
+
+            store.write(Batch([recorded(2)]))
+
+            assert store.stats().exchanges == 2
+
+
 def test_a_base_that_somebody_deleted_is_not_used(url: str) -> None:
     history = b'{"input":"' + bytes(range(97, 123)) * 400
     with Store.open(url, create=True) as recorder, Store.open(url) as other:
