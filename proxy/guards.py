@@ -29,6 +29,7 @@ _MASKED = re.compile(rb"(?i)<redacted|\*\*\*|\[redacted\]|redacted\"")
 _LITERALS = (b'"client_secret"', b'"ek_')
 _LOOK = 24  # bytes that tell whether a value is masked already, or an ephemeral key
 _LONGEST_LINE = 16 << 10
+_PASSED = 256 << 10  # raw bytes whose framing may wait to be read
 _GIVING = re.compile(rules.GIVING_PATHS.encode())
 
 
@@ -88,6 +89,13 @@ class _Watch:
     def holds(self) -> bool:
         """Whether anything is undecided yet."""
         return bool(self._held)
+
+    def calm(self, data: bytes) -> bool:
+        """Take the next bytes in if nothing is held and nothing in them needs a closer look; else False, and nothing has happened."""
+        if self._held or self._inside is not None or self._target.cut(data) < len(data) or self._target.found(data):
+            return False
+        self._base += len(data)
+        return True
 
     def feed(self, data: bytes, *, final: bool) -> tuple[list[Span], int]:
         """The next bytes; gives the spans to overwrite and where the undecided rest begins."""
@@ -200,20 +208,37 @@ class ChunkedGuard:
         self._held = b""
         self._slices: list[Span] = []  # of the payload in what is held
         self._base = 0  # where in the payload the first of these begins
+        self._passed: list[bytes] = []  # raw bytes that were given out at once: their framing is still to be read
+        self._passed_bytes = 0
 
     def add(self, secrets: Iterable[bytes]) -> None:
         """More secrets to look for from now on."""
         self._watch.add(secrets)
 
-    def feed(self, raw: bytes) -> bytes:
-        """The next raw bytes; gives what may be journalled now."""
-        return self._next(raw, final=False)
+    def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
+        """The next raw bytes; gives what may be journalled now. `payload`: the chunk data in them, if the caller has it."""
+        if payload is None or self._held or self._everything or not self._watch.calm(data := b"".join(payload)):
+            return self._next(raw, final=False)
+        # Reading the framing costs more than all else, and most answers end before it is asked for.
+        self._passed.append(raw)
+        self._passed_bytes += len(raw)
+        if self._passed_bytes > _PASSED:
+            self._catch_up()
+        self._base += len(data)
+        return raw
+
+    def _catch_up(self) -> None:
+        for raw in self._passed:
+            self._chunks.feed(raw)
+        self._passed.clear()
+        self._passed_bytes = 0
 
     def finish(self) -> bytes:
         """The answer has ended or was broken off: gives the rest."""
         return self._next(b"", final=True)
 
     def _next(self, raw: bytes, *, final: bool) -> bytes:
+        self._catch_up()
         slices = self._chunks.feed(raw) if raw else []
         if self._everything:
             self.redacted = self.redacted or bool(slices)

@@ -16,7 +16,7 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .answers import answer
-from .guards import AnswerGuard, ChunkedGuard
+from .guards import AnswerGuard, ChunkedGuard, gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
 from .inbound import Inbound
 from .notes import end, opening
@@ -218,15 +218,16 @@ class HttpExchange:
         self._dechunk = old and isinstance(framing, Chunked)
         self._keep = self._keep and not isinstance(framing, UntilClose) and not self._dechunk and not self.service.stopping
         if self.number:
-            secrets = self.secrets()
-            self._guard = ChunkedGuard(secrets) if isinstance(framing, Chunked) else AnswerGuard(secrets)
+            # Into compressed bytes no mask can be put: an answer that gives out a new secret is kept by its length alone.
+            everything = b"content-encoding" in head.first and gives_secrets(self.inbound.address.target)
+            self._guard = (ChunkedGuard if isinstance(framing, Chunked) else AnswerGuard)(self.secrets(), everything=everything)
         headers = end_to_end(head, _TRANSFER_ENCODING if self._dechunk else _NOTHING)
         self._send(response_head(head, headers, keep_alive=self._keep, old=old))
 
     def record_head(self, head: Head) -> None:
         """Journal a head from upstream."""
         if self.number:
-            recorded, redacted = redact_response_head(head.raw)
+            recorded, redacted = redact_response_head(head.raw, self.secrets())
             self._redacted |= redacted
             self.record(Kind.RESPONSE_HEAD, recorded)
 
@@ -242,8 +243,11 @@ class HttpExchange:
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on a piece of the body."""
-        if self._guard is not None and (kept := self._guard.feed(data)):
-            self.record(Kind.RESPONSE_DATA, kept)
+        guard = self._guard
+        if guard is not None:
+            kept = guard.feed(data, payload) if isinstance(guard, ChunkedGuard) else guard.feed(data)
+            if kept:
+                self.record(Kind.RESPONSE_DATA, kept)
         if self._dechunk:
             data = b"".join(payload or ())
         self._send(data)

@@ -33,7 +33,8 @@ class Tape:
         self.dropped = 0  # exchanges of which something was not recorded
         self._loop = asyncio.get_running_loop()
         self._number = 0
-        self._closed: list[int] = []  # exchanges that ended in this turn
+        self._closed: dict[int, bool] = {}  # exchanges that ended in this turn, and whether they are counted as dropped
+        self._problem: str | None = None  # why something of this turn was dropped before its end
         self._outbox: list[_Step] = []
         self._scheduled = False
         self._waiting: list[_Step] = []  # strict: journalled, to be sent once it is on disk
@@ -58,8 +59,7 @@ class Tape:
         if lost:
             self.journal.lost.discard(number)
             self.dropped += 1
-        else:
-            self._closed.append(number)
+        self._closed[number] = lost
         self.journal.append(kind, number, at, payload(lost))
         self._schedule()
 
@@ -70,7 +70,10 @@ class Tape:
 
     def flush_now(self) -> str | None:
         """Write what was recorded at once; the reason if that failed."""
-        return None if self.journal is None or self.journal.flush() else self.journal.problem
+        if self.journal is None or self.journal.flush():
+            return None
+        self._problem = self.journal.problem or "the journal could not be written"
+        return self._problem
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -81,17 +84,17 @@ class Tape:
         self._scheduled = False
         steps, self._outbox = self._outbox, []
         journal = self.journal
-        written = journal is None or journal.flush()
-        if journal is not None and not written:
+        self.flush_now()
+        problem, self._problem = self._problem, None  # of the whole turn: what was written at once was part of it
+        if journal is not None and problem is not None:
             gone = journal.lost.intersection(self._closed)
-            self.dropped += len(gone)
+            self.dropped += sum(not self._closed[number] for number in gone)
             journal.lost -= gone
         self._closed.clear()
         if not self.strict or journal is None:
-            for _, step, args in steps:
-                step(*args)
-        elif not written:
-            self._refuse(steps, journal.problem or "")
+            self._take(steps)
+        elif problem is not None:
+            self._refuse(steps, problem)
         elif steps:
             self._waiting += steps
             self._sync(journal)
@@ -109,11 +112,17 @@ class Tape:
     def _synced(self, journal: JournalWriter, steps: list[_Step], error: BaseException | None) -> None:
         self._syncing = False
         if error is None:
-            for _, step, args in steps:
-                step(*args)
+            self._take(steps)
         else:
             self._refuse(steps, f"the journal cannot be brought to disk: {error}")
         self._sync(journal)
+
+    def _take(self, steps: list[_Step]) -> None:
+        for _, step, args in steps:
+            try:
+                step(*args)
+            except Exception as error:  # of one client: the others get theirs
+                self._loop.call_exception_handler({"message": "bytes could not be sent to a client", "exception": error})
 
     def _refuse(self, steps: list[_Step], problem: str) -> None:
         for owner in dict.fromkeys(owner for owner, _, _ in steps):

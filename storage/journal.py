@@ -1,9 +1,9 @@
 """The journal: append-only segment files that proxy workers write and the recorder reads.
 
 A worker (a `writer`) appends frames to `DIR/<writer>-<n>.seg`; each frame says to which exchange of that writer it belongs. A segment begins with
-MAGIC and a salt; a frame is a header (check, length, kind, number, at), then the payload. The check covers salt, header and payload, so that a
-torn or damaged frame is recognised, and so is what an earlier life of the file left behind its end: drained segments are used again, since writing
-over pages that exist costs a third of making new ones. A writer holds a lock on its newest segment as long as it lives: a pid would prove nothing.
+MAGIC and a salt; a frame is a header (check, length, kind, number, at), then the payload. The check covers salt, name of the segment, header and
+payload, so that a torn or damaged frame is recognised, and so is what an earlier life of the file left there: drained segments are used again, since
+writing over pages that exist costs a third of making new ones. A writer holds a lock on its newest segment as long as it lives: a pid would prove nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,13 @@ def encode(salt: int, kind: int, number: int, at: int, payload: bytes) -> bytes:
 
 
 def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
-    return (salt ^ number << 32 ^ at << 8 ^ length << 4 ^ kind) & _MASK
+    # Rotated, not shifted: no bit of a field may fall out, or damage to it would go unseen.
+    return (salt ^ number << 32 ^ number >> 32 ^ at << 8 ^ at >> 56 ^ length << 4 ^ kind) & _MASK
+
+
+def _salt_of(path: Path, stored: bytes) -> int:
+    """The name goes in: if the machine dies before the new beginning of a file used again is on disk, its old frames must not pass for this writer's."""
+    return int.from_bytes(stored, "little") ^ xxh3_64_intdigest(path.name.encode())
 
 
 def _number_of(header: bytes) -> int:
@@ -120,8 +126,8 @@ def size_of(directory: Path) -> int:
 class JournalWriter:
     """Appends the frames of one worker; never raises for a full or broken disk once it is open.
 
-    `append` collects, `flush` writes all that was collected with one call of the system. What cannot be written is dropped whole, and the exchanges
-    it belonged to are in `lost`.
+    `append` collects, `flush` writes all that was collected with one call of the system. Frames that cannot be written are dropped, and the exchanges
+    they belonged to are in `lost`.
     """
 
     def __init__(self, directory: Path, writer: str, *, limit: int, segment_bytes: int = SEGMENT_BYTES, durable: bool = False) -> None:
@@ -140,6 +146,7 @@ class JournalWriter:
         self._buffers: list[bytes] = []
         self._bytes = 0
         self._unchecked = 0
+        self._whole = True  # whether everything since the last flush was written
         statistics = os.statvfs(directory)
         # Room that is left to the store: a journal that fills the disk could never be drained.
         self._reserve = min(64 << 20, statistics.f_blocks * statistics.f_frsize // 4)
@@ -155,16 +162,20 @@ class JournalWriter:
         self._bytes += size
 
     def _next_segment(self) -> None:
-        self.flush()
+        self._write()
         try:
             self._roll()
         except OSError as error:
             self.problem = f"the journal cannot begin a new segment: {error.strerror}"
 
     def flush(self) -> bool:
-        """Write what was collected; False if it had to be dropped."""
-        if not self._buffers:
-            return True
+        """Write what was collected; False if something that was appended since the last flush had to be dropped."""
+        if self._buffers:
+            self._write()
+        whole, self._whole = self._whole, True
+        return whole
+
+    def _write(self) -> None:
         buffers, size = self._buffers, self._bytes
         self._buffers, self._bytes = [], 0
         self._unchecked += size
@@ -172,15 +183,16 @@ class JournalWriter:
             self._unchecked = 0
             self.problem = self._obstacle(size)
         if self.problem is None:
-            try:
-                _write_all(self._fd, buffers, self._end)
-                self._end += size
-                self.written += size
-            except OSError as error:  # what was written of it is torn, and written over by the next
+            done, error = _write_all(self._fd, buffers, self._end)
+            if error is not None:
                 self.problem = f"the journal cannot be written: {error.strerror}"
-        if self.problem is not None:
+                # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
+                buffers, size = _torn(buffers, done)
+            self._end += size
+            self.written += size
+        if self.problem is not None and buffers:
             self.lost.update(map(_number_of, buffers[::2]))
-        return self.problem is None
+            self._whole = False
 
     def _obstacle(self, size: int) -> str | None:
         try:
@@ -207,18 +219,22 @@ class JournalWriter:
         fd = os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(fd, [MAGIC, salt], 0)
+            _, error = _write_all(fd, [MAGIC, salt], 0)
+            if error is not None:
+                raise error
+            if self._durable and self._fd >= 0:
+                os.fdatasync(self._fd)
             os.rename(hidden, path)
+            if self._durable:
+                _sync_directory(self._directory)  # the name must survive with what will be brought to disk under it
         except OSError:
             os.close(fd)
             hidden.unlink(missing_ok=True)
             raise
         before, self._fd = self._fd, fd
         self._segment += 1
-        self._salt, self._end = int.from_bytes(salt, "little"), _START
+        self._salt, self._end = _salt_of(path, salt), _START
         if before >= 0:
-            if self._durable:
-                os.fdatasync(before)
             os.close(before)
 
     def close(self) -> None:
@@ -246,25 +262,51 @@ def retire(directory: Path, path: Path, *, reuse: bool) -> None:
 
 
 def remove_free(directory: Path) -> None:
-    """Remove the drained segments that were kept: they hold what was recorded."""
-    for path in directory.glob("*.free"):
-        path.unlink(missing_ok=True)
+    """Remove the drained segments that were kept: they hold what was recorded. No worker may live: what one was about to use goes as well."""
+    for pattern in ("*.free", "*.new"):
+        for path in directory.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
-def _write_all(fd: int, buffers: list[bytes], offset: int) -> None:
-    """Write all buffers at an offset. Raises OSError, also for a disk that takes only a part."""
-    for start in range(0, len(buffers), _IOV_MAX):
-        batch = buffers[start : start + _IOV_MAX]
-        size = sum(map(len, batch))
-        count = os.pwritev(fd, batch, offset)
-        if count < size:
-            rest = memoryview(b"".join(batch))
-            while count < size:
-                step = os.pwrite(fd, rest[count:], offset + count)
-                if step == 0:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                count += step
-        offset += size
+def _write_all(fd: int, buffers: list[bytes], offset: int) -> tuple[int, OSError | None]:
+    """Write all buffers at an offset: how many bytes were written, and what stopped it."""
+    done = 0
+    try:
+        for start in range(0, len(buffers), _IOV_MAX):
+            batch = buffers[start : start + _IOV_MAX]
+            size = sum(map(len, batch))
+            count = os.pwritev(fd, batch, offset + done)
+            done += count
+            if count < size:
+                rest = memoryview(b"".join(batch))[count:]
+                while rest:
+                    count = os.pwrite(fd, rest, offset + done)
+                    if count == 0:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    done += count
+                    rest = rest[count:]
+    except OSError as error:
+        return done, error
+    return done, None
+
+
+def _torn(buffers: list[bytes], done: int) -> tuple[list[bytes], int]:
+    """Of buffers (header, payload, header, ...) of which `done` bytes were written: those of frames that are not whole; the bytes of those that are."""
+    size = 0
+    for at in range(0, len(buffers), 2):
+        end = size + len(buffers[at]) + len(buffers[at + 1])
+        if end > done:
+            return buffers[at:], size
+        size = end
+    return [], size
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 class SegmentReader:
@@ -279,7 +321,7 @@ class SegmentReader:
         if len(head) < _START or not head.startswith(MAGIC):
             self.close()
             raise ValueError(f"{self.path} is no journal segment")
-        self._salt = int.from_bytes(head[len(MAGIC) :], "little")
+        self._salt = _salt_of(self.path, head[len(MAGIC) :])
 
     def read(self) -> list[JournalFrame]:
         """The next whole frames; empty at the end, or before a frame that is torn or damaged."""

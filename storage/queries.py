@@ -166,7 +166,7 @@ def list_events(database: Database, id_: int, after: int = -1) -> Iterator[Event
 def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
     """As `list_events`, as they were recorded: with opcodes and nanoseconds."""
     _require(database, id_)
-    wanted = [event_rows.c[name] for name in EventRow.__slots__ if name != "type"]
+    wanted = [event_rows.c[name] for name in EventRow._fields if name != "type"]
     joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
     statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
     return (EventRow(**row._mapping) for row in _paged(database, statement, event_rows.c.seq, -1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,8 +26,7 @@ class Direction(IntEnum):
     UPSTREAM = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One piece of body or message as it arrived from the network.
 
     `offset_ns`: from the exchange's start. `length`: bytes of payload (de-chunked body, or message), not of framing.
@@ -58,8 +57,7 @@ class Raw:
     chunks: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One SSE event or one WebSocket message (control frames included: type `websocket.ping`, `.pong`, `.close`).
 
     `bytes`: length of its piece of the body: blocks of SSE with their blank line, payloads of messages; the pieces of one direction stand end

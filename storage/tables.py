@@ -160,7 +160,7 @@ exchanges = Table(
     Column("service_tier", Text),
     Column("error_code", Text),
     Column("request_id", Text, comment="x-request-id of the answer."),
-    Column("attempt", Integer, comment="Retry count that the client sent; 0 is the first attempt."),
+    Column("attempt", Integer, comment="Which try of the client this is, from its retry count: 1 is the first; null if it sends none."),
     Column("key_id", Text, comment="HMAC of the API key; the key itself is nowhere."),
     Column("organization", Text),
     Column("project", Text),

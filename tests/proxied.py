@@ -16,6 +16,7 @@ import uvloop
 from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
 from playhead.proxy.forwarder import Forwarder, Server
+from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
 from playhead.proxy.upstream import Origin, Upstream, tls_context
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
@@ -108,8 +109,7 @@ class Proxy:
     """A running proxy. What it holds belongs to its own thread: tests only look."""
 
     port: int
-    forwarder: Forwarder
-    upstream: Upstream
+    service: Service
     journal_dir: Path
     stop: Callable[[], Awaitable[None]]
 
@@ -124,7 +124,7 @@ class Proxy:
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
-        await until(lambda: not self.forwarder.exchanges)
+        await until(lambda: not self.service.exchanges)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -155,7 +155,8 @@ async def proxied(
         origin = Origin.parse(settings.upstream)
         tls = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
         leg = Upstream(origin, connect_timeout=settings.connect_timeout, tls=tls)
-        forwarder = Forwarder(settings, leg, Tape(writer(), strict=strict), run="run", key=KEY)
+        service = Service(settings, leg, Tape(writer(), strict=strict))
+        forwarder = Forwarder(service, run="run", key=KEY)
         server = Server(forwarder.handle)
         accepting = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         stopping = asyncio.Event()
@@ -166,14 +167,14 @@ async def proxied(
             await asyncio.to_thread(thread.join)
 
         watch = asyncio.ensure_future(forwarder.watch_silence())
-        proxy = Proxy(accepting.sockets[0].getsockname()[1], forwarder, leg, journal_dir, stop)
+        proxy = Proxy(accepting.sockets[0].getsockname()[1], service, journal_dir, stop)
         here.call_soon_threadsafe(ready.set_result, proxy)
         await stopping.wait()
         accepting.close()
         watch.cancel()
         await server.shutdown(0.1)
         leg.close()
-        forwarder.tape.shut()
+        service.tape.shut()
         await asyncio.sleep(0.01)
 
     def run() -> None:
