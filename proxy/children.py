@@ -70,11 +70,12 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self._serving = False  # the process that runs now has said that it is ready
 
     @property
     def up(self) -> bool:
         """Whether it runs and has said that it is ready."""
-        return self.ready.is_set() and self._process is not None and self._process.returncode is None
+        return self._serving and self._process is not None and self._process.returncode is None
 
     async def start(self) -> str | None:
         """Start it and wait until it is ready; what it says if it cannot."""
@@ -104,13 +105,21 @@ class Child:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(base64.b64encode(pickle.dumps(self._orders)) + b"\n")
+        if self._stopping:  # told to stop while it was being started again
+            process.stdin.close()
         async for line in process.stdout:
-            with contextlib.suppress(ValueError):
-                self.state.update(json.loads(line))
-            if self.state.get("ready"):
-                self.ready.set()
-            self._on_change()
+            self._heard(line)
         await process.wait()
+        self._serving = False
+
+    def _heard(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            self.state.update(said)
+            if said.get("ready"):
+                self._serving = True
+                self.ready.set()
+        self._on_change()
 
     def terminate(self) -> None:
         """Tell it to stop by SIGTERM; it is not started again."""

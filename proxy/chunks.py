@@ -9,6 +9,8 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any
 
+from .http1 import Chunked, ProtocolError
+
 _SIZE, _DATA, _AFTER, _TRAILERS, _DONE = range(5)
 _MAX_LINE = 1 << 16
 
@@ -19,12 +21,13 @@ class ChunkScanner:
     `sizes`: gets the size of every chunk that has ended. `trailers`: raw lines, CRLF behind each. `problem`: why nothing further is read.
     """
 
-    __slots__ = ("_held", "_left", "_open", "_phase", "problem", "sizes", "trailers")
+    __slots__ = ("_fresh", "_held", "_left", "_open", "_phase", "problem", "sizes", "trailers")
 
     def __init__(self, sizes: list[int]) -> None:
         self.problem: str | None = None
         self.sizes = sizes
         self.trailers = b""
+        self._fresh = True  # nothing has come yet
         self._phase = _SIZE
         self._held = b""  # a line of which the end is missing
         self._open = 0  # size of this chunk
@@ -37,6 +40,9 @@ class ChunkScanner:
 
     def feed(self, data: bytes) -> bytes:
         """The payload in these bytes."""
+        if self._fresh and data.endswith(b"\r\n0\r\n\r\n") and (payload := self._whole(data)) is not None:
+            return payload
+        self._fresh = False
         if self._held:
             data, self._held = self._held + data, b""
         found: list[bytes] = []
@@ -60,6 +66,20 @@ class ChunkScanner:
             self._line(data[at:end])
             at = end + 2
         return found[0] if len(found) == 1 else b"".join(found)
+
+    def _whole(self, data: bytes) -> bytes | None:
+        """The payload of a body that is here from its beginning to its end; None if it is not, or has trailers or faults."""
+        parser = Chunked(borders=True)
+        try:
+            parser.feed(data)
+        except ProtocolError:
+            return None
+        if not parser.done or parser.trailers:
+            return None
+        self._fresh = False
+        self._phase = _DONE
+        self.sizes += parser.sizes
+        return b"".join(parser.payload)
 
     def _whole_chunks(self, data: bytes, at: int, found: list[bytes]) -> int:
         """Take the chunks that are here from size to end, as nearly all are. Returns where they end."""
@@ -118,3 +138,4 @@ class ChunkScanner:
         self._phase, self._open, self._left = state["position"]
         self._held, self.trailers = b64decode(state["held"]), b64decode(state["trailers"])
         self.problem = state["problem"]
+        self._fresh = False

@@ -14,10 +14,13 @@ from types import SimpleNamespace
 import httptools
 
 MAX_HEAD = 1 << 20
+_EMPTY_LINE = b"\r\n\r\n"
 # RFC 9110 section 7.6.1, with `Proxy-Connection`, which is none but is treated as one everywhere.
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization")
 )
+# What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
+FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z")
 
 Header = tuple[bytes, bytes]
@@ -79,7 +82,7 @@ def end_to_end(head: Head, drop: frozenset[bytes] = frozenset()) -> Headers:
     """The headers less the hop-by-hop ones, those that `Connection` lists, and `drop`; order, case and duplicates stay."""
     if HOP_BY_HOP.isdisjoint(head.first) and drop.isdisjoint(head.first):
         return head.headers
-    unwanted = HOP_BY_HOP | tokens(head.headers, b"connection") | drop
+    unwanted = HOP_BY_HOP | (tokens(head.headers, b"connection") - FRAMING) | drop
     return [header for header in head.headers if header[0].lower() not in unwanted]
 
 
@@ -119,12 +122,13 @@ class Chunked:
     `payload` holds the slices of chunk data that the last `feed` found; `sizes` the size of every chunk that ended, if `borders` are wanted.
     """
 
-    __slots__ = ("_borders", "_done", "_found", "_open", "_parser", "_trailers", "payload", "sizes")
+    __slots__ = ("_borders", "_done", "_found", "_last", "_open", "_parser", "_trailers", "payload", "sizes")
 
     def __init__(self, *, borders: bool = False) -> None:
         self.payload: list[bytes] = []
         self.sizes: list[int] = []
         self._open = 0  # bytes of the chunk that goes on
+        self._last = b""  # the last bytes fed: the empty line that ends the body may have begun in them
         self._borders = borders
         # The parser finds its callbacks as attributes: one that is absent costs nothing, list.append costs less than any method of ours, and
         # none of them holds this object, so that no reference cycle is left behind for every answer.
@@ -154,24 +158,41 @@ class Chunked:
         return b"".join([name + b": " + value + b"\r\n" for name, value in self._trailers])
 
     def feed(self, data: bytes) -> int:
-        """Scan the next bytes; returns how many belong to the message: all.
+        """Scan the next bytes; returns how many belong to the message.
 
         Raises ProtocolError; what came before the fault is in `payload`.
         """
         self._found.clear()
+        taken = 0
         try:
-            if self._done:
-                raise httptools.HttpParserError
-            self._parser.feed_data(data)
+            for end in self._ends(data):
+                self._parser.feed_data(data[taken:end] if taken or end < len(data) else data)
+                taken = end
+                if self._done:
+                    break
         except httptools.HttpParserError as error:
-            # llhttp reads on behind the end of a message, and finds no other one there.
-            story = "upstream went on after the end of its answer" if self._done else f"upstream sent a bad chunk: {error}"
-            raise ProtocolError(story) from None
+            raise ProtocolError(f"upstream sent a bad chunk: {error}") from None
         finally:
             self.payload = [piece for piece in self._found if piece is not None]
             if self._borders:
                 self._measure()
-        return len(data)
+        return taken
+
+    def _ends(self, data: bytes) -> list[int]:
+        """Where the body may end: behind each empty line, and with the data. The parser must not see what follows: it would take it for a message."""
+        ends = []
+        seam = self._last + data[:3]
+        at = seam.find(_EMPTY_LINE)
+        if at >= 0:
+            ends.append(at + 4 - len(self._last))
+        at = data.find(_EMPTY_LINE)
+        while at >= 0:
+            ends.append(at + 4)
+            at = data.find(_EMPTY_LINE, at + 4)
+        self._last = (self._last + data)[-3:] if len(data) < 3 else data[-3:]
+        if not ends or ends[-1] != len(data):
+            ends.append(len(data))
+        return ends
 
     def _measure(self) -> None:
         size = self._open

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from playhead.storage.datadir import key_id
+from playhead.storage.keys import key_id
 
 from .addressing import Address, Addressing, Refusal
-from .http1 import HOP_BY_HOP, Header
+from .http1 import FRAMING, HOP_BY_HOP, Header
 from .notes import opening_meta
 from .redaction import redact_head
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _KEPT = 4000
-_UPGRADE = frozenset((b"connection", b"upgrade"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Reception:
         passed = self._authority if lower == b"host" else value
         verdict = self._verdicts[header] = _Verdict(
             lower,
-            None if ours or (lower in HOP_BY_HOP and lower not in _UPGRADE) else name + b": " + passed,
+            None if ours or lower in HOP_BY_HOP else name + b": " + passed,
             None if ours else b": ".join(clean.headers[0]),
             tuple(clean.secrets),
             clean.credential,
@@ -133,10 +132,10 @@ class Reception:
     def _forwarded(found: list[_Verdict], listed: set[bytes], *, websocket: bool) -> list[bytes]:
         if not listed:
             return [verdict.forwarded for verdict in found if verdict.forwarded is not None]
-        unwanted = listed | _UPGRADE
+        unwanted = listed - FRAMING
         lines = [verdict.forwarded for verdict in found if verdict.forwarded is not None and verdict.name not in unwanted]
         if websocket:
-            upgrade = next(verdict.forwarded for verdict in found if verdict.name == b"upgrade" and verdict.forwarded)
+            upgrade = next(verdict.recorded for verdict in found if verdict.name == b"upgrade" and verdict.recorded)
             lines += [b"Connection: Upgrade", upgrade]
         return lines
 

@@ -6,27 +6,39 @@ exchange. So what is read again after a restart is recognised, and each exchange
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playhead.storage.journal import JournalFrame, Kind, SegmentReader, retire, segment_path, segments
-from playhead.storage.records import Batch, Position, Recorded
+from pydantic_core import from_json
+
+from playhead.config.errors import StoreError
+from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments
+from playhead.storage.records import Batch, Kind, Position, Recorded
 from playhead.storage.store import Store
 
-from .progress import write_progress
+from .progress import Progress
 from .recording import Assembly
+from .request_memo import RequestMemo
 from .suspects import Suspects
 
-SPILL_BYTES = 4 << 20
-SPILL_SECONDS = 30.0
-_BATCH_BYTES = 16 << 20
 log = logging.getLogger("playhead")
 
 _Place = tuple[int, int]  # segment, offset
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When an open exchange is stored in part: by what came of it since the last time, and by how long ago that was. And how much one transaction takes."""
+
+    spill_bytes: int = 4 << 20
+    spill_seconds: float = 30.0
+    batch_bytes: int = 16 << 20
+
+
+_LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -40,6 +52,7 @@ class _Open:
     seq: int
     bytes: int = 0
     state: dict[str, Any] | None = None  # since it was stored in part: what is needed to go on from `since`
+    parse: bool = True
 
 
 @dataclass(slots=True)
@@ -56,53 +69,61 @@ class _Tail:
 
     def position(self) -> Position:
         """Where to start again, and what to remember until then."""
-        start = min((one.since for one in self.open.values()), default=(self.segment, self.offset))
+        # Where it has been read to counts as well: what was stored in part before a restart may have come further than the reading since then.
+        start = min((self.segment, self.offset), *(one.since for one in self.open.values()))
         memory: dict[str, Any] = {str(number): kept for number, kept in self.kept.items()}
         for number, one in self.open.items():
             memory[str(number)] = {"session": one.session, "seq": one.seq}
             if one.state is not None:
-                memory[str(number)] |= {"since": one.since, "state": one.state}
+                memory[str(number)] |= {"since": one.since, "state": one.state, "parse": one.parse}
         return Position(self.writer, *start, memory)
 
 
 class Recorder:
     """Drains a journal directory into a store. `step` does what there is to do now."""
 
-    def __init__(self, store: Store, directory: Path, *, reuse: bool = False) -> None:
+    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS) -> None:
         self.exchanges = 0
         self.commits = 0
         self.commit_seconds = 0.0
         self._store = store
         self._directory = directory
         self._reuse = reuse  # whether workers live that may write over drained segments
+        self._limits = limits
         self._tails: dict[str, _Tail] = {}
         self._batch = Batch()
         self._batch_bytes = 0
+        self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._drained: list[Path] = []  # segments to give up once what they held is durable
-        self._published: dict[str, _Place] = {}
+        self._unreadable: set[Path] = set()  # they have been complained about, and stay where they are
+        self._progress = Progress(directory)
         self._suspects = Suspects(directory)
+        self._memo = RequestMemo()
 
     def step(self) -> bool:
         """Read on and commit; whether anything was read. Raises StoreError if the store does not take it: call again, nothing is lost."""
         self._commit()
         self._discover()
         try:
-            return self._read()
-        except BaseException:
+            read = self._read()
+        except BaseException as error:
             for tail in self._tails.values():
                 tail.reader.offset = tail.offset  # what was read and not taken in is read again
+            if isinstance(error, (StoreError, OSError, KeyboardInterrupt)):
+                self._suspects.clear()  # no exchange is to blame
             raise
-        finally:
-            self._suspects.clear()
+        self._suspects.clear()
+        return read
 
     def _read(self) -> bool:
         read = False
         found = {writer: tail.reader.read() for writer, tail in self._tails.items()}
-        seqs = self._number_opens(found) if len(found) > 1 else {}
+        if len(found) > 1:
+            self._number_opens(found)
         for writer, frames in found.items():
             tail = self._tails[writer]
             for frame in frames:
-                self._frame(tail, frame, seqs)
+                self._frame(tail, frame)
             read = bool(frames) or self._advance(tail) or read
         self._spill_long()
         self._commit()
@@ -111,7 +132,7 @@ class Recorder:
     @property
     def idle(self) -> bool:
         """Whether no worker lives and everything is stored."""
-        return not self._tails and not self._pending
+        return not self._tails and not self._pending and not self._drained
 
     @property
     def behind(self) -> bool:
@@ -129,99 +150,129 @@ class Recorder:
             tail.reader.close()
         self._tails.clear()
         self._suspects.close()
+        self._progress.close()
 
     # Reading.
 
     def _discover(self) -> None:
         """Begin with writers that are new, where the store says."""
-        found = segments(self._directory)
-        fresh = found.keys() - self._tails.keys()
+        fresh = {}
+        for writer, numbers in segments(self._directory).items():
+            left = [number for number in numbers if segment_path(self._directory, writer, number) not in self._unreadable]
+            if left and writer not in self._tails:
+                fresh[writer] = left
         if not fresh:
             return
         known = {position.writer: position for position in self._store.positions()}
         for writer in sorted(fresh):
-            position = known.get(writer) or Position(writer, 0, 0, {})
-            for segment in [segment for segment in found[writer] if segment < position.segment]:
-                retire(self._directory, segment_path(self._directory, writer, segment), reuse=False)
-            left = [segment for segment in found[writer] if segment >= position.segment]
-            if left:
-                self._begin_tail(position, left[0])
+            self._begin_tail(known.get(writer) or Position(writer, 0, 0, {}), fresh[writer])
+        self._give_up_drained()
 
-    def _begin_tail(self, position: Position, segment: int) -> None:
+    def _begin_tail(self, position: Position, numbers: list[int]) -> None:
         writer = position.writer
-        try:
-            reader = SegmentReader(self._directory, writer, segment, position.offset if segment == position.segment else 0)
-        except (OSError, ValueError) as error:
-            log.error("a segment of the journal cannot be read, and stays where it is: %s", error)
-            return
         kept = {int(number): memory for number, memory in position.open.items()}
         for memory in kept.values():
             self._store.seq_taken(memory["session"], memory["seq"])
-        self._tails[writer] = _Tail(writer, segment, reader.offset, reader, kept=kept, first=segment)
+        for segment in numbers:
+            try:
+                reader = self._open_segment(writer, segment, position.offset if segment == position.segment else 0)
+            except OSError as error:
+                path = segment_path(self._directory, writer, segment)
+                self._unreadable.update(segment_path(self._directory, writer, number) for number in numbers)
+                log.error("the journal cannot be read from %s on, and stays where it is: %s", path, error.strerror)
+                return
+            if reader is None:
+                continue
+            if segment >= position.segment:
+                self._tails[writer] = _Tail(writer, segment, reader.offset, reader, kept=kept, first=segment)
+                return
+            reader.close()
+            self._drained.append(reader.path)
 
-    def _number_opens(self, found: dict[str, list[JournalFrame]]) -> dict[tuple[str, int], int]:
+    def _open_segment(self, writer: str, segment: int, offset: int = 0) -> SegmentReader | None:
+        """None if it is not a segment. Raises OSError."""
+        try:
+            return SegmentReader(self._directory, writer, segment, offset)
+        except ValueError as error:
+            log.error("a part of the journal is lost: %s", error)
+            self._unreadable.add(segment_path(self._directory, writer, segment))
+            return None
+
+    def _number_opens(self, found: dict[str, list[JournalFrame]]) -> None:
         """Exchanges of several workers get their places in the order in which their requests came."""
         opens = []
         for writer, frames in found.items():
             for frame in frames:
-                if frame.kind == Kind.OPEN and frame.number not in self._tails[writer].kept:
-                    meta = json.loads(frame.payload[: frame.payload.find(b"\n")])
+                if frame.kind == Kind.OPEN and frame.number not in self._tails[writer].kept and (writer, frame.number) not in self._seqs:
+                    meta = _meta(frame)
                     opens.append((meta["started_at"], writer, frame.number, meta["session"]))
-        return {(writer, number): self._store.next_seq(session) for _, writer, number, session in sorted(opens)}
+        for _, writer, number, session in sorted(opens):
+            self._seqs[writer, number] = self._store.next_seq(session)
 
-    def _frame(self, tail: _Tail, frame: JournalFrame, seqs: dict[tuple[str, int], int]) -> None:
-        number, before, after = frame.number, (tail.segment, tail.offset), (tail.segment, frame.end)
+    def _frame(self, tail: _Tail, frame: JournalFrame) -> None:
+        kind, number, at, payload, end = frame
         self._suspects.mark(tail.writer, number)
-        one = tail.open.get(number) or self._begin(tail, frame, before, seqs)
-        tail.offset = frame.end
-        if one is None or (one.state is not None and before < one.since):
-            return  # it is stored, or its state holds this frame
+        one = tail.open.get(number)
+        if one is None:
+            one = self._begin(tail, frame)
+            if one is None:
+                tail.offset = end  # the rest of an exchange that is stored
+                return
+        if one.state is not None and (tail.segment, tail.offset) < one.since:
+            tail.offset = end  # its state holds this frame
+            return
+        tail.offset = end
         try:
-            one.assembly.feed(frame.kind, frame.at, frame.payload)
+            one.assembly.feed(kind, at, payload)
         except Exception:
-            log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
-            one.assembly = self._unparsed(tail, number, one, after)
-        size = len(frame.payload)
+            self._stop_parsing(tail, one)
+        size = len(payload)
         one.bytes += size
         self._batch_bytes += size
-        if frame.kind == Kind.END:
+        if kind == Kind.END:
             del tail.open[number]
-            self._finish(tail, number, one, aborted=False)
-        elif one.bytes > SPILL_BYTES:
+            self._finish(tail, one, aborted=False)
+        elif one.bytes > self._limits.spill_bytes:
             self._spill(tail, one)
-        if self._batch_bytes > _BATCH_BYTES:
+        if self._batch_bytes > self._limits.batch_bytes:
             self._commit()
 
-    def _unparsed(self, tail: _Tail, number: int, one: _Open, until: _Place) -> Assembly:
-        """The exchange again, from its frames in the journal, without parsing."""
-        assembly = Assembly(tail.writer, number, parse=False) if one.state is None else Assembly.restore(one.state, parse=False)
-        for segment in range(one.since[0], until[0] + 1):
+    def _stop_parsing(self, tail: _Tail, one: _Open) -> None:
+        """Parsing failed: the exchange again, from its frames in the journal, without that."""
+        number = one.assembly.number
+        log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
+        one.parse = False
+        one.assembly = Assembly(tail.writer, number, parse=False) if one.state is None else Assembly.restore(one.state, parse=False)
+        for segment in range(one.since[0], tail.segment + 1):
+            if segment_path(self._directory, tail.writer, segment) in self._unreadable:
+                continue
             reader = SegmentReader(self._directory, tail.writer, segment, one.since[1] if segment == one.since[0] else 0)
             while frames := reader.read():
                 for frame in frames:
-                    if frame.number == number and (segment, frame.end) <= until:
-                        assembly.feed(frame.kind, frame.at, frame.payload)
+                    if frame.number == number and (segment, frame.end) <= (tail.segment, tail.offset):
+                        one.assembly.feed(frame.kind, frame.at, frame.payload)
             reader.close()
-        return assembly
 
-    def _begin(self, tail: _Tail, frame: JournalFrame, before: _Place, seqs: dict[tuple[str, int], int]) -> _Open | None:
+    def _begin(self, tail: _Tail, frame: JournalFrame) -> _Open | None:
         number = frame.number
-        memory = tail.kept.pop(number, None)
+        memory = tail.kept.pop(number, None) if tail.kept else None
         if memory is not None and "state" in memory:
             return self._restore(tail, number, memory)
         if frame.kind != Kind.OPEN:
             return None
-        assembly = Assembly(tail.writer, number, parse=not self._suspects.convicted(tail.writer, number))
-        session = str(json.loads(frame.payload[: frame.payload.find(b"\n")])["session"])
-        seq = memory["seq"] if memory else seqs.get((tail.writer, number)) or self._store.next_seq(session)
-        one = tail.open[number] = _Open(assembly, before, time.monotonic(), session, seq)
+        session = str(_meta(frame)["session"])
+        seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
+        parse = not self._suspects.convicted(tail.writer, number)
+        assembly = Assembly(tail.writer, number, parse=parse)
+        one = tail.open[number] = _Open(assembly, (tail.segment, tail.offset), time.monotonic(), session, seq, parse=parse)
         return one
 
     def _restore(self, tail: _Tail, number: int, memory: dict[str, Any]) -> _Open:
         segment, offset = memory["since"]
-        assembly = Assembly.restore(memory["state"])
+        state, parse = memory["state"], memory["parse"] and not self._suspects.convicted(tail.writer, number)
+        assembly = Assembly.restore(state, parse=parse)
         place = (int(segment), int(offset))
-        one = tail.open[number] = _Open(assembly, place, time.monotonic(), memory["session"], memory["seq"], state=memory["state"])
+        one = tail.open[number] = _Open(assembly, place, time.monotonic(), memory["session"], memory["seq"], state=state, parse=parse)
         return one
 
     def _advance(self, tail: _Tail) -> bool:
@@ -231,16 +282,15 @@ class Recorder:
         # What was written between the last read and the end of the lock:
         more = tail.reader.read()
         for frame in more:
-            self._frame(tail, frame, {})
+            self._frame(tail, frame)
         if more:
             return True
-        tail.reader.close()
-        if segment_path(self._directory, tail.writer, tail.segment + 1).exists():
-            tail.segment += 1
-            tail.reader = SegmentReader(self._directory, tail.writer, tail.segment)
-            tail.offset = tail.reader.offset
-        else:
-            self._bury(tail)
+        for segment in segments(self._directory).get(tail.writer, []):
+            if segment > tail.segment and (reader := self._open_segment(tail.writer, segment)) is not None:
+                tail.reader.close()
+                tail.segment, tail.offset, tail.reader = segment, reader.offset, reader
+                return True
+        self._bury(tail)
         return True
 
     def _bury(self, tail: _Tail) -> None:
@@ -248,20 +298,21 @@ class Recorder:
         for number, memory in list(tail.kept.items()):
             if "state" in memory:
                 self._restore(tail, number, memory)
-        for number, one in tail.open.items():
-            self._finish(tail, number, one, aborted=True)
+        for one in tail.open.values():
+            self._finish(tail, one, aborted=True)
+        tail.reader.close()
         del self._tails[tail.writer]
         self._batch.gone.append(tail.writer)
         self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, tail.segment + 1)]
 
     # Storing.
 
-    def _finish(self, tail: _Tail, number: int, one: _Open, *, aborted: bool) -> None:
+    def _finish(self, tail: _Tail, one: _Open, *, aborted: bool) -> None:
+        self._suspects.mark(tail.writer, one.assembly.number)
         try:
             self._add(one, aborted=aborted)
         except Exception:
-            log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
-            one.assembly = self._unparsed(tail, number, one, (tail.segment, tail.offset))
+            self._stop_parsing(tail, one)
             self._add(one, aborted=aborted)
         self.exchanges += 1
 
@@ -277,10 +328,15 @@ class Recorder:
 
     def _spill(self, tail: _Tail, one: _Open) -> None:
         """Store what an exchange holds so far, and forget it."""
-        spill = one.assembly.spill(final=False)
+        self._suspects.mark(tail.writer, one.assembly.number)
+        try:
+            spill, state = one.assembly.spill(final=False), one.assembly.snapshot()
+        except Exception:
+            self._stop_parsing(tail, one)
+            spill, state = one.assembly.spill(final=False), one.assembly.snapshot()
         spill.recorded.seq = one.seq
         self._batch.spills.append(spill)
-        one.state, one.bytes, one.begun = one.assembly.snapshot(), 0, time.monotonic()
+        one.state, one.bytes, one.begun = state, 0, time.monotonic()
         one.since = (tail.segment, tail.offset)
 
     def _spill_long(self) -> None:
@@ -288,7 +344,7 @@ class Recorder:
         now = time.monotonic()
         for tail in self._tails.values():
             for one in tail.open.values():
-                if now - one.begun > SPILL_SECONDS and (one.bytes or tail.segment > one.since[0]):
+                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]):
                     self._spill(tail, one)
 
     @property
@@ -300,26 +356,32 @@ class Recorder:
         """Bring the batch and the positions into the store. Raises StoreError; then the batch stays."""
         batch = self._batch
         if self._pending:
+            self._suspects.clear()
             began = time.perf_counter()
             batch.positions = [tail.position() for tail in self._tails.values()]
             self._store.write(batch)
             self.commits += 1
             self.commit_seconds += time.perf_counter() - began
             self._batch, self._batch_bytes = Batch(), 0
-            self._give_up_segments()
-        progress = {tail.writer: (tail.segment, tail.offset) for tail in self._tails.values()}
-        if progress != self._published:
-            write_progress(self._directory, progress)
-            self._published = progress
+            for tail in self._tails.values():
+                keep = tail.position().segment
+                self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, keep)]
+                tail.first = keep
+        self._give_up_drained()
+        self._progress.publish({tail.writer: (tail.segment, tail.offset) for tail in self._tails.values()})
 
-    def _give_up_segments(self) -> None:
-        for tail in self._tails.values():
-            keep = tail.position().segment
-            self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, keep)]
-            tail.first = keep
-        if self._drained:
-            self._store.make_durable()
-            for path in self._drained:
-                if path.exists():
-                    retire(self._directory, path, reuse=self._reuse)
-            self._drained.clear()
+    def _give_up_drained(self) -> None:
+        """What they held is stored: once that is on disk, they may go. Raises StoreError; then they are still there."""
+        if not self._drained:
+            return
+        self._store.make_durable()
+        for path in self._drained:
+            if path not in self._unreadable and path.exists():
+                retire(self._directory, path, reuse=self._reuse)
+        self._drained.clear()
+
+
+def _meta(frame: JournalFrame) -> dict[str, Any]:
+    """What an OPEN says."""
+    meta: dict[str, Any] = from_json(frame.payload[: frame.payload.find(b"\n")])
+    return meta

@@ -11,22 +11,27 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.records import Direction, Facts, Frame, Piece, Raw, Recorded, Spill, Transport
+from playhead.storage.records import Direction, Facts, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
 
 from .edges import Edges
 from .gathered import Gathered
 from .reader import kind_of, read_request, request_fields, text_of
-from .reply import Reply, header
+from .reply import Reply, headers_of
+from .request_memo import RequestMemo
 from .transcript import Transcript
 
-# The numbers of storage.journal.Kind: the journal does I/O, this module does none.
-OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END = range(1, 9)
+# As plain numbers, since frames have them and an enum's member costs more to compare.
+OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END = map(int, Kind)
 
 
 class Assembly:
-    """One open exchange. `parse` False: its bytes are kept and not looked at (it broke the parser before); it is stored as `unparsed`."""
+    """One open exchange. `parse` False: its bytes are kept and not looked at (it broke the parser before); it is stored as `unparsed`.
 
-    def __init__(self, writer: str, number: int, *, parse: bool = True) -> None:
+    `memo`: shared by the exchanges of a recorder.
+    """
+
+    def __init__(self, writer: str, number: int, *, parse: bool = True, memo: RequestMemo | None = None) -> None:
+        self._memo = memo or RequestMemo()
         self.writer = writer
         self.number = number
         self._parse = parse
@@ -90,7 +95,7 @@ class Assembly:
         status = int(code) if code.isdigit() else None
         if status == 101:
             self._status = status
-            extensions = header(raw, raw.lower(), b"sec-websocket-extensions")
+            extensions = headers_of(raw).get(b"sec-websocket-extensions", b"")
             self._transcript = Transcript(extensions, self._gathered, parse=self._parse)
         elif status is None or status >= 200:
             self._status = status
@@ -154,9 +159,9 @@ class Assembly:
 
     def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
         meta, end, gathered = self._meta, self._end or {}, self._gathered
-        request, answer = self._head, self._heads[-1] if self._heads else b""
-        asked, answered = request.lower(), answer.lower()
-        retry = header(request, asked, b"x-stainless-retry-count")
+        asked = headers_of(self._head)
+        answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
+        retry = asked.get(b"x-stainless-retry-count", b"")
         outcome = end.get("outcome", "aborted" if aborted or final else None)
         return Recorded(
             writer=self.writer,
@@ -175,13 +180,13 @@ class Assembly:
             response_bytes=gathered.response_bytes,
             event_count=gathered.count,
             redacted=self._redacted,
-            request_id=_header_text(answer, answered, b"x-request-id") or _header_text(answer, answered, b"request-id"),
+            request_id=_text(answered, b"x-request-id") or _text(answered, b"request-id"),
             attempt=int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None,
             key_id=meta.get("key_id"),
-            organization=_header_text(answer, answered, b"openai-organization") or _header_text(request, asked, b"openai-organization"),
-            project=_header_text(answer, answered, b"openai-project") or _header_text(request, asked, b"openai-project"),
+            organization=_text(answered, b"openai-organization") or _text(asked, b"openai-organization"),
+            project=_text(answered, b"openai-project") or _text(asked, b"openai-project"),
             upstream=meta.get("upstream", ""),
-            facts=self._facts(asked, outcome, final=final),
+            facts=self._facts(asked.get(b"content-type", b""), outcome, final=final),
         )
 
     @property
@@ -191,21 +196,23 @@ class Assembly:
         return "sse" if self._reply is not None and self._reply.is_stream else "http"
 
     @property
-    def _redacted(self) -> Literal["request", "response", "both"] | None:
-        request = bool(self._meta.get("redacted") or self._request_end.get("redacted"))
-        response = bool(self._end and self._end.get("redacted"))
-        if request:
-            return "both" if response else "request"
-        return "response" if response else None
+    def _redacted(self) -> Literal["response"] | None:
+        """Only where the answer was changed may a replay differ; that requests are redacted is the rule."""
+        return "response" if self._end and self._end.get("redacted") else None
 
-    def _facts(self, asked: bytes, outcome: str | None, *, final: bool) -> Facts:
+    @property
+    def session(self) -> str:
+        """The session it belongs to, once its opening has been fed."""
+        return str(self._meta.get("session", ""))
+
+    def _facts(self, content_type: bytes, outcome: str | None, *, final: bool) -> Facts:
         facts = Facts(kind=self._kind, parse="partial")
         whole = outcome == "complete"
         problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append("it is stored as it came, since it could not be parsed")
         else:
-            read_request(facts, self._request_fields(header(self._head, asked, b"content-type")), self._path)
+            read_request(facts, self._request_fields(content_type), self._path)
         if self._reply is not None:
             problems += self._reply.read(facts, whole=whole, final=final)
         elif self._transcript is not None:
@@ -233,7 +240,7 @@ class Assembly:
         if self._transcript is not None:
             return self._transcript.asked
         if self._asked is None:
-            return request_fields(b"".join(self._gathered.request), content_type)
+            return self._memo.fields(b"".join(self._gathered.request), content_type)
         whole = self._asked.whole
         return self._asked.members() if whole is None else request_fields(whole, content_type)
 
@@ -276,8 +283,9 @@ class Assembly:
         return assembly
 
 
-def _header_text(head: bytes, lower: bytes, name: bytes) -> str | None:
-    return text_of(header(head, lower, name).decode("latin-1"))
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return text_of(value.decode("latin-1")) if value else None
 
 
 def _undecoded(request_end: dict[str, Any]) -> str:

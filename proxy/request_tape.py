@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from xxhash import xxh3_128
 
-from playhead.storage.journal import Kind
+from playhead.storage.records import Kind
 
 from .decoding import BodyDecoder
 from .inbound import Inbound

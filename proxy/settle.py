@@ -17,8 +17,8 @@ _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 
-def settle(settings: Settings) -> str | None:
-    """Wait until a running recorder has stored what the journal holds now, or store it where none runs.
+def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS) -> str | None:
+    """Wait (up to `seconds`) until a running recorder has stored what the journal holds now, or store it where none runs.
 
     Returns what is missing, as a sentence, or None. Raises StoreError if there is something to store and the store cannot be used.
     """
@@ -28,16 +28,17 @@ def settle(settings: Settings) -> str | None:
     lock = RecorderLock(data)
     if lock.acquire(0):
         try:
-            _drain(settings, data.journal_dir)
+            _drain(settings, data)
         finally:
             lock.release()
         return None
-    return _wait(data.journal_dir)
+    return _wait(data.journal_dir, seconds)
 
 
-def _drain(settings: Settings, directory: Path) -> None:
+def _drain(settings: Settings, data: DataDir) -> None:
     with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
-        recorder = Recorder(store, directory)
+        store.check_key(data.key())
+        recorder = Recorder(store, data.journal_dir)
         try:
             while recorder.step():
                 pass
@@ -45,15 +46,15 @@ def _drain(settings: Settings, directory: Path) -> None:
             recorder.close()
 
 
-def _wait(directory: Path) -> str | None:
+def _wait(directory: Path, seconds: float) -> str | None:
     targets = journal_end(directory)
-    deadline = time.monotonic() + _WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         behind = [writer for writer, place in targets.items() if not _reached(directory, writer, place)]
         if not behind:
             return None
         if time.monotonic() > deadline:
-            return f"the recorder has not stored everything within {_WAIT_SECONDS:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
+            return f"the recorder has not stored everything within {seconds:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
         time.sleep(_POLL_SECONDS)
 
 

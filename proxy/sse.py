@@ -21,6 +21,8 @@ _BOM = b"\xef\xbb\xbf"
 # line means nothing. Behind LF or CRLF the byte after a CR must be seen, so that CRLF streams are cut behind their LF at every split.
 _END = re.compile(rb"\r\r|\n(?:\n|\r\n|\r(?=[^\n]))")
 _LINE = re.compile(rb"\r\n|\n|\r")
+_USUAL = re.compile(rb'event: ([\w.]{1,100})\ndata: (\{"type":"[\w.]{1,100}","sequence_number":(\d{1,18})[,}][^\r\n]*+)\n\n')
+USUAL = len(b"event: \ndata: \n\n")
 
 
 class SseEvent(NamedTuple):
@@ -60,6 +62,19 @@ class Decoder:
         elif data:
             self._split_lf(data, events)
         return events
+
+    def usual(self, data: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
+        """The events of bytes that hold only whole events as OpenAI writes them; None, and nothing has happened, if they are anything else.
+
+        For each event its type, its data, and the sequence number in them; it took USUAL bytes besides type and data.
+        """
+        if self._pieces or self._blank:
+            return None
+        found: list[tuple[bytes, bytes, bytes]] = _USUAL.findall(data)
+        if sum([len(name) + len(text) for name, text, _ in found]) + USUAL * len(found) != len(data):
+            return None
+        self._started = True
+        return found
 
     def flush(self) -> SseEvent | None:
         """The unterminated rest, with all its bytes as data and no type; None if the stream ended behind a blank line."""
@@ -170,7 +185,7 @@ def _end(data: bytes) -> int:
 
 def _pair(head: bytes, line: bytes) -> SseEvent:
     if head[:7] == b"event: " and line[:6] == b"data: " and len(head) < _MAX_NAME:
-        return tuple.__new__(SseEvent, (_type_of(head[7:]), line[6:], len(head) + len(line) + 3))
+        return tuple.__new__(SseEvent, (type_of(head[7:]), line[6:], len(head) + len(line) + 3))
     return parse(head + b"\n" + line, len(head) + len(line) + 3)
 
 
@@ -189,12 +204,12 @@ def parse(block: bytes, size: int) -> SseEvent:
         if field == b"data":
             data.append(value[1:] if value[:1] == b" " else value)
         elif field == b"event":
-            name = _type_of((value[1:] if value[:1] == b" " else value)[:_MAX_NAME])
+            name = type_of((value[1:] if value[:1] == b" " else value)[:_MAX_NAME])
     return SseEvent(name, b"\n".join(data), size)
 
 
 @lru_cache(512)
-def _type_of(name: bytes) -> str | None:
+def type_of(name: bytes) -> str | None:
     """The type that an `event:` line gives: one named `message` is one without a name (section 9.2.6)."""
     text = name.decode("utf-8", "replace").replace("\0", "\ufffd")
     return None if text in ("", "message") else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -20,7 +21,8 @@ class Suspects:
         path = directory / "recorder.mark"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(fd, _MARK.size)
+            if os.fstat(fd).st_size < _MARK.size:
+                os.pwrite(fd, bytes(_MARK.size), 0)  # not only made longer: on a full disk, writing to a hole in a map would kill
             self._mark = mmap.mmap(fd, _MARK.size)
         finally:
             os.close(fd)
@@ -28,9 +30,9 @@ class Suspects:
         self._counts = self._load()
         number, length, name = _MARK.unpack(self._mark[:])
         if number:
-            key = f"{name[:length].decode()}:{number - 1}"
+            key = f"{name[:length].decode(errors='replace')}:{number - 1}"
             self._counts[key] = self._counts.get(key, 0) + 1
-            self._counts_path.write_text(json.dumps(self._counts))
+            self._save()
         self.clear()
 
     def _load(self) -> dict[str, int]:
@@ -38,7 +40,13 @@ class Suspects:
             loaded = json.loads(self._counts_path.read_text())
         except (OSError, ValueError):
             return {}
-        return {str(key): int(count) for key, count in loaded.items()} if isinstance(loaded, dict) else {}
+        return {key: count for key, count in loaded.items() if isinstance(count, int)} if isinstance(loaded, dict) else {}
+
+    def _save(self) -> None:
+        hidden = self._counts_path.with_suffix(".tmp")
+        with contextlib.suppress(OSError):  # a full disk must not stop the recorder
+            hidden.write_text(json.dumps(self._counts))
+            os.replace(hidden, self._counts_path)
 
     def mark(self, writer: str, number: int) -> None:
         """The exchange is at hand."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hmac
 import os
 import secrets
 import time
@@ -13,6 +12,8 @@ from types import TracebackType
 from urllib.parse import quote
 
 from playhead.config.errors import StoreError
+
+from .keys import key_id
 
 KEY_BYTES = 32
 _POLL_SECONDS = 0.05
@@ -82,11 +83,6 @@ class DataDir:
     def key_id(self, credential: bytes) -> str:
         """What is stored for a credential: the same for the same credential under the same key, and no way back."""
         return key_id(self.key(), credential)
-
-
-def key_id(key: bytes, credential: bytes) -> str:
-    """`k_` and 16 hex digits."""
-    return "k_" + hmac.digest(key, credential, "sha256").hex()[:16]
 
 
 class RecorderLock:

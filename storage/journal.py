@@ -14,11 +14,12 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
+
+from .records import Kind as Kind
 
 MAGIC = b"playhead journal 1\n"
 SEGMENT_BYTES = 16 << 20
@@ -31,29 +32,7 @@ _MASK = (1 << 64) - 1
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
 
-class Kind(IntEnum):
-    """What a frame holds. Payloads named JSON are UTF-8."""
-
-    OPEN = 1
-    """JSON meta, a line feed, the redacted request head."""
-    REQUEST_DATA = 2
-    """Body bytes of the client, codings undone, secrets replaced."""
-    REQUEST_END = 3
-    """JSON: the request is whole."""
-    RESPONSE_HEAD = 4
-    """One head from upstream as it came, cookies replaced; interim ones too."""
-    RESPONSE_DATA = 5
-    """Raw bytes after the final head, transfer framing included, secrets masked."""
-    CLIENT_FRAME = 6
-    """A flag byte and a piece of a WebSocket message of the client."""
-    UPSTREAM_DATA = 7
-    """Raw WebSocket bytes from upstream after the 101, secrets masked."""
-    END = 8
-    """JSON: how the exchange ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalFrame:
+class JournalFrame(NamedTuple):
     """One frame as read. `at`: ns since the exchange's start. `end`: offset in the segment behind it."""
 
     kind: int

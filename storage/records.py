@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-
 Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
 Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
@@ -24,6 +23,27 @@ class Direction(IntEnum):
 
     CLIENT = 0
     UPSTREAM = 1
+
+
+class Kind(IntEnum):
+    """What a frame of the journal holds. Payloads named JSON are UTF-8."""
+
+    OPEN = 1
+    """JSON meta, a line feed, the redacted request head."""
+    REQUEST_DATA = 2
+    """Body bytes of the client, codings undone, secrets replaced."""
+    REQUEST_END = 3
+    """JSON: the request is whole."""
+    RESPONSE_HEAD = 4
+    """One head from upstream as it came, cookies replaced; interim ones too."""
+    RESPONSE_DATA = 5
+    """Raw bytes after the final head, transfer framing included, secrets masked."""
+    CLIENT_FRAME = 6
+    """A flag byte and a piece of a WebSocket message of the client."""
+    UPSTREAM_DATA = 7
+    """Raw WebSocket bytes from upstream after the 101, secrets masked."""
+    END = 8
+    """JSON: how the exchange ended."""
 
 
 class Frame(NamedTuple):
@@ -116,7 +136,7 @@ class Recorded:
     request_bytes: int = 0
     response_bytes: int = 0
     event_count: int = 0
-    redacted: Literal["request", "response", "both"] | None = None
+    redacted: Literal["response"] | None = None  # what was changed beyond a request's own secrets
     request_id: str | None = None
     attempt: int | None = None
     key_id: str | None = None

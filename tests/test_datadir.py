@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.datadir import DataDir, RecorderLock, key_id
+from playhead.storage.datadir import DataDir, RecorderLock
+from playhead.storage.keys import key_id
 
 
 @pytest.fixture

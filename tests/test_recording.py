@@ -85,13 +85,13 @@ def test_interim_heads_are_kept_before_the_final_one() -> None:
     ("opened", "request_end", "end", "expected"),
     [
         (False, False, False, None),
-        (True, False, False, "request"),
-        (False, True, False, "request"),
+        (True, False, False, None),
+        (False, True, False, None),
         (False, False, True, "response"),
-        (True, True, True, "both"),
+        (True, True, True, "response"),
     ],
 )
-def test_what_was_redacted_is_told(opened: bool, request_end: bool, end: bool, expected: str | None) -> None:
+def test_an_answer_that_was_changed_is_told_and_a_request_is_not(opened: bool, request_end: bool, end: bool, expected: str | None) -> None:
     frames = http(b"", [BODY], end={**COMPLETE, "redacted": end})
     frames[0] = opening(redacted=opened)
     frames[1] = (Kind.REQUEST_END, 0, json.dumps({"bytes": 0, "redacted": request_end}).encode())
