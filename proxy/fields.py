@@ -392,7 +392,7 @@ def _edited(window: Window, hit: Hit, members: list[_Member], rule: rules.FieldR
         if masked(value):
             continue
         edits.append((member.start, member.end, put))
-        if rule.shape != "map" or _LOOKS_SECRET.match(value) or header_kind(member.key):
+        if rule.shape != "map" or _LOOKS_SECRET.match(_plain(value)) or header_kind(member.key):
             secrets += forms(value)
     resume = min(edits[-1][1] + 1, window.limit) if edits else hit.resume
     return Hit(hit.start, resume, hit.seen, tuple(edits), tuple(secrets))

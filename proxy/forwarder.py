@@ -78,6 +78,21 @@ class _Handler(RequestHandler):
 
     __slots__ = ()
 
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes. A request whose body turns out to be no HTTP is told so: aiohttp would let it wait for the rest for ever."""
+        super().data_received(data)
+        if self._messages and (error := getattr(self._messages[-1][0], "exc", None)) is not None:
+            current = self._current_request
+            content = self._messages[-2][1] if len(self._messages) > 1 else None if current is None else current.content
+            if content is not None and not content.is_eof():
+                content.set_exception(web.RequestPayloadError(str(error)))
+                content.feed_eof()
+
+    def close(self) -> None:
+        """The server stops: nothing new is taken from an idle connection; one in use takes what is missing of its request, or its socket."""
+        if self._current_request is None:
+            super().close()
+
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:

@@ -235,7 +235,7 @@ class ChunkedGuard:
 
     def finish(self) -> bytes:
         """The answer has ended or was broken off: gives the rest."""
-        return self._next(b"", final=True)
+        return self._next(b"", final=True) if self._held else b""
 
     def _next(self, raw: bytes, *, final: bool) -> bytes:
         self._catch_up()

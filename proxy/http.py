@@ -61,7 +61,7 @@ class HttpExchange:
         self._done: asyncio.Future[None] = service.loop.create_future()
         self._tape = service.tape
         self._request_tape: RequestTape | None = None
-        self._sent = False  # whether the request has gone upstream whole
+        self._sent = False  # whether the request has come whole
         self._head: Head | None = None
         self._framing: Framing | None = None
         self._guard: AnswerGuard | ChunkedGuard | None = None
@@ -74,6 +74,7 @@ class HttpExchange:
         self._last = self._started
         self._problem: str | None = None
         self._again: bytes | None = None
+        self._retry: asyncio.Task[None] | None = None
         self._caught_up: asyncio.Event | None = None
 
     async def run(self) -> Passed:
@@ -100,6 +101,8 @@ class HttpExchange:
 
     def _let_go(self) -> None:
         """Whatever upstream still does for us is not wanted any more."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
@@ -111,6 +114,7 @@ class HttpExchange:
         self.number = self._tape.open()
         self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
         if self._tape.strict and (problem := self._tape.flush_now()):
+            self._tape.forget(self.number)
             self.number = 0
             self._answer("recording_unavailable", f"The request was not made because it could not be recorded: {problem}.")
             return False
@@ -130,17 +134,17 @@ class HttpExchange:
     async def _send_request(self) -> None:
         content = self._request.content
         has_body = self._request.body_exists
-        whole = not has_body or content.is_eof()
+        whole = not has_body or (content.is_eof() and content.exception() is None)
         body = content.read_nowait() if has_body and whole else b""
         if self.number and has_body:
             self._request_tape = RequestTape(self.record, self.inbound, self.service.memo)
         if self._request_tape and body:
             self._request_tape.feed(body)
         start = self.inbound.head + (_chunked(body, last=True) if self.inbound.chunked and whole else body)
-        await self._begin(start, may_retry=whole and self.inbound.safe)
         if whole:
             self._request_whole()
-        else:
+        await self._begin(start, may_retry=whole and self.inbound.safe)
+        if not whole:
             await self._pump(content)
 
     async def _begin(self, start: bytes, *, may_retry: bool) -> None:
@@ -178,6 +182,7 @@ class HttpExchange:
         except (web.RequestPayloadError, HttpProcessingError):
             if self._connection is not None:
                 self._connection.abort()
+            self._keep = False
             if self._head is None:
                 self._answer("bad_request", "The request's body is not framed as HTTP/1.1 demands.")
             else:
@@ -191,6 +196,7 @@ class HttpExchange:
             if self._request_tape is not None:
                 self._request_tape.feed(piece)
             connection.write(_chunked(piece, last=False) if self.inbound.chunked else piece)
+            self._now()  # upstream is not silent while the client speaks
             await connection.drain()
         if self.inbound.chunked:
             connection.write(b"0\r\n\r\n")
@@ -216,7 +222,8 @@ class HttpExchange:
         self.record_head(head)
         old = self._request.version < (1, 1)
         self._dechunk = old and isinstance(framing, Chunked)
-        self._keep = self._keep and not isinstance(framing, UntilClose) and not self._dechunk and not self.service.stopping
+        # A client whose upload is answered before its end may have much to send still: its connection is not worth waiting for that.
+        self._keep = self._keep and self._sent and not isinstance(framing, UntilClose) and not self._dechunk and not self.service.stopping
         if self.number:
             # Into compressed bytes no mask can be put: an answer that gives out a new secret is kept by its length alone.
             everything = b"content-encoding" in head.first and gives_secrets(self.inbound.address.target)
@@ -248,6 +255,10 @@ class HttpExchange:
             kept = guard.feed(data, payload) if isinstance(guard, ChunkedGuard) else guard.feed(data)
             if kept:
                 self.record(Kind.RESPONSE_DATA, kept)
+            else:
+                self._now()
+        else:
+            self._now()
         if self._dechunk:
             data = b"".join(payload or ())
         self._send(data)
@@ -269,7 +280,7 @@ class HttpExchange:
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off."""
         connection, self._connection = self._connection, None
-        if self._again is not None and connection is not None and not connection.answered:
+        if self._again is not None and connection is not None and not connection.answered and error.code != "upstream_timeout":
             again, self._again = self._again, None
             self._retry = asyncio.ensure_future(self._begin_again(again))
         elif self._head is None:
@@ -287,7 +298,7 @@ class HttpExchange:
 
     def timed_out(self) -> None:
         """Upstream has been silent for longer than the settings allow."""
-        if self._connection is not None and not self._ended:
+        if self._connection is not None and not self._ended and not self._held:  # held back, it cannot speak
             self._connection.abort()
             limit = self.service.settings.read_timeout
             self.failed(UpstreamError("upstream_timeout", f"{self.service.upstream.origin} was silent for {limit:g} s"))
@@ -304,7 +315,7 @@ class HttpExchange:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        self._ended = True
+        self._end("aborted")
         self._keep = False
         self._hang_up()
         self._resolve()
@@ -357,6 +368,8 @@ class HttpExchange:
         self._ended = True
         if self._request_tape is not None:
             self.service.counters.request_bytes += self._request_tape.bytes
+            if not self._sent:
+                self._request_tape.break_off()
         self.service.counters.outcome(outcome)
         if not self.number:
             return
@@ -373,7 +386,12 @@ class HttpExchange:
 
     async def _finish(self) -> Passed:
         await self._done
-        return KEEP if self._keep else CLOSE
+        transport = self._request.transport
+        if transport is not None and transport.get_write_buffer_size():
+            # It is in flight until its client has it; and a client that does not read is not served further.
+            with contextlib.suppress(ConnectionError):
+                await self._request.writer.drain()
+        return KEEP if self._keep and not self.service.stopping else CLOSE
 
     # Writing to the client.
 
@@ -411,6 +429,7 @@ class HttpExchange:
         with contextlib.suppress(ConnectionError):
             await self._request.writer.drain()
         self._held = False
+        self._now()  # upstream could not speak until now
         if self._connection is not None:
             self._connection.resume_reading()
 

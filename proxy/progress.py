@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from xxhash import xxh3_64_hexdigest
+
 _NAME = "progress"
 _ROOM = 1 << 16
 
@@ -14,7 +16,7 @@ _ROOM = 1 << 16
 class Progress:
     """Publishes, per writer, the segment and the offset up to which everything has been read, and what ended before it stored.
 
-    It is written over in place by one call, since renaming a file costs a thousand times more; a reader that meets half of it sees that.
+    It is written over in place by one call, since renaming a file costs a thousand times more; a check tells a reader that meets half of it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -25,9 +27,9 @@ class Progress:
         """Write it if it has changed. A disk that does not take it leaves what stood there: who waits will say that there is no progress."""
         if progress == self._published:
             return
-        text = json.dumps(progress).encode() + b"\n"
+        text = json.dumps(progress).encode()
         try:
-            os.pwrite(self._fd, text, 0)
+            os.pwrite(self._fd, b"%s %s\n" % (_check(text), text), 0)
         except OSError:
             return
         self._published = dict(progress)
@@ -43,7 +45,13 @@ def read_progress(directory: Path) -> dict[str, tuple[int, int]]:
     """What was published last; empty if nothing was."""
     try:
         with (directory / _NAME).open("rb") as file:
-            loaded = json.loads(file.read(_ROOM).partition(b"\n")[0])
-    except (OSError, ValueError):
+            check, _, text = file.read(_ROOM).partition(b"\n")[0].partition(b" ")
+    except OSError:
         return {}
-    return {writer: (place[0], place[1]) for writer, place in loaded.items()} if isinstance(loaded, dict) else {}
+    if check != _check(text):
+        return {}
+    return {writer: (segment, offset) for writer, (segment, offset) in json.loads(text).items()}
+
+
+def _check(text: bytes) -> bytes:
+    return xxh3_64_hexdigest(text).encode()

@@ -255,8 +255,8 @@ _ROLES: Mapping[str, str] = {
     "session.updated": _SESSION,
     "session.started": _SESSION,
 }
-TELLING = frozenset(event.encode() for event in _ROLES)
-"""Types of events that `EventReader` wants to see; of the others it needs only those without a type."""
+TELLING = frozenset(b"event: " + event.encode() for event in _ROLES)
+"""Lines of the types of events that `EventReader` wants to see; of the others it needs only those without a type."""
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')

@@ -70,7 +70,7 @@ class _Tail:
     def position(self) -> Position:
         """Where to start again, and what to remember until then."""
         # Where it has been read to counts as well: what was stored in part before a restart may have come further than the reading since then.
-        start = min((self.segment, self.offset), *(one.since for one in self.open.values()))
+        start = min([(self.segment, self.offset), *(one.since for one in self.open.values())])
         memory: dict[str, Any] = {str(number): kept for number, kept in self.kept.items()}
         for number, one in self.open.items():
             memory[str(number)] = {"session": one.session, "seq": one.seq}
@@ -82,7 +82,9 @@ class _Tail:
 class Recorder:
     """Drains a journal directory into a store. `step` does what there is to do now."""
 
-    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS) -> None:
+    def __init__(
+        self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS, assembly: type[Assembly] = Assembly
+    ) -> None:
         self.exchanges = 0
         self.commits = 0
         self.commit_seconds = 0.0
@@ -90,6 +92,7 @@ class Recorder:
         self._directory = directory
         self._reuse = reuse  # whether workers live that may write over drained segments
         self._limits = limits
+        self._assembly = assembly
         self._tails: dict[str, _Tail] = {}
         self._batch = Batch()
         self._batch_bytes = 0
@@ -242,7 +245,7 @@ class Recorder:
         number = one.assembly.number
         log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
         one.parse = False
-        one.assembly = Assembly(tail.writer, number, parse=False) if one.state is None else Assembly.restore(one.state, parse=False)
+        one.assembly = self._assembly(tail.writer, number, parse=False) if one.state is None else self._assembly.restore(one.state, parse=False)
         for segment in range(one.since[0], tail.segment + 1):
             if segment_path(self._directory, tail.writer, segment) in self._unreadable:
                 continue
@@ -263,14 +266,14 @@ class Recorder:
         session = str(_meta(frame)["session"])
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
         parse = not self._suspects.convicted(tail.writer, number)
-        assembly = Assembly(tail.writer, number, parse=parse)
+        assembly = self._assembly(tail.writer, number, parse=parse)
         one = tail.open[number] = _Open(assembly, (tail.segment, tail.offset), time.monotonic(), session, seq, parse=parse)
         return one
 
     def _restore(self, tail: _Tail, number: int, memory: dict[str, Any]) -> _Open:
         segment, offset = memory["since"]
         state, parse = memory["state"], memory["parse"] and not self._suspects.convicted(tail.writer, number)
-        assembly = Assembly.restore(state, parse=parse)
+        assembly = self._assembly.restore(state, parse=parse)
         place = (int(segment), int(offset))
         one = tail.open[number] = _Open(assembly, place, time.monotonic(), memory["session"], memory["seq"], state=state, parse=parse)
         return one

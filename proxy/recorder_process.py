@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import select
 import signal
 import sys
@@ -20,6 +21,7 @@ from .recorder import Recorder
 _BUSY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
+_GIVE_UP_SECONDS = 5.0
 log = logging.getLogger("playhead")
 
 
@@ -58,15 +60,16 @@ class RecorderLoop:
         self._told = 0.0
         self._state: dict[str, object] = {}
         self._behind_since: float | None = None
+        self._parent = os.getppid()
 
     def run(self) -> None:
-        """Until standard input has ended and everything is stored."""
+        """Until standard input has ended and everything is stored, or the main process is dead and the store does not take it."""
         orphaned = False
         quiet = 0
         while True:
             read = self._step()
             self._report()
-            if orphaned and self._recorder.idle and not read:
+            if orphaned and ((self._recorder.idle and not read) or self._hopeless()):
                 return
             if read and self._problem is None:
                 quiet = 0
@@ -75,6 +78,14 @@ class RecorderLoop:
                 continue
             quiet += 1
             orphaned = self._sleep(_BUSY_SECONDS if quiet < 30 else _IDLE_SECONDS, orphaned)
+
+    def _hopeless(self) -> bool:
+        """Whether nobody is left to wait for what the store does not take: the journal keeps it for the next start, which needs our lock."""
+        failing = self._behind_since is not None and time.monotonic() - self._behind_since > _GIVE_UP_SECONDS
+        if failing and os.getppid() != self._parent:
+            log.error("the store did not take everything: what is left waits in the journal for the next start")
+            return True
+        return False
 
     def _more(self) -> bool:
         """Whether the last step left something to read: then the next one comes at once."""

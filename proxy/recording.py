@@ -49,7 +49,7 @@ class Assembly:
         self._request_end: dict[str, Any] = {}
         self._end: dict[str, Any] | None = None
         self._last_at = 0
-        self._pieces = 0  # given to the store so far
+        self._pieces = {"request": 0, "response": 0}  # given to the store so far
 
     # Frames.
 
@@ -142,8 +142,8 @@ class Assembly:
         whole = b"".join(data)
         if not whole:
             return None
-        self._pieces += 1
-        return Piece(part, self._pieces - 1, whole)
+        self._pieces[part] += 1
+        return Piece(part, self._pieces[part] - 1, whole)
 
     def _close(self) -> None:
         if self._reply is not None:
@@ -257,7 +257,7 @@ class Assembly:
             "request_end": self._request_end,
             "end": self._end,
             "last_at": self._last_at,
-            "pieces": self._pieces,
+            "pieces": {**self._pieces},
             "reply": self._reply.state() if self._reply else None,
             "transcript": self._transcript.state() if self._transcript else None,
         }
@@ -275,7 +275,7 @@ class Assembly:
             assembly._asked = Edges()
             assembly._asked.restore(state["asked"])
         assembly._request_end, assembly._end = state["request_end"], state["end"]
-        assembly._last_at, assembly._pieces = state["last_at"], state["pieces"]
+        assembly._last_at, assembly._pieces = state["last_at"], {**state["pieces"]}
         if assembly._reply is not None and state["reply"] is not None:
             assembly._reply.restore(state["reply"])
         if assembly._transcript is not None and state["transcript"] is not None:

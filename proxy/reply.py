@@ -135,13 +135,13 @@ class Reply:
         if gathered.first_ns is None:
             gathered.first_ns = at
         gathered.rows += [
-            new(EventRow, (place, at, 1, name_of(name), int(number), None, len(name) + len(data) + sse.USUAL, 0))
-            for place, (name, data, number) in enumerate(events, gathered.count)
+            new(EventRow, (place, at, 1, name_of(head[7:]), int(number), None, len(head) + len(text) + 3, 0))
+            for place, (head, text, number) in enumerate(events, gathered.count)
         ]
         gathered.count += len(events)
-        for name, data, _ in events:
-            if name in TELLING:
-                self._reader.see(name_of(name), data)
+        for head, text, _ in events:
+            if head in TELLING:
+                self._reader.see(name_of(head[7:]), text[6:])
 
     def _events(self, at: int, events: list[sse.SseEvent]) -> None:
         gathered, see = self._gathered, self._reader.see

@@ -21,6 +21,7 @@ class RequestTape:
         self._write = record
         self._decoder = BodyDecoder(inbound.coding) if inbound.coding else None
         self.scanner = RequestScanner(inbound.secrets, memo=memo)
+        self._secrets = inbound.secrets
         self._digest = xxh3_128() if inbound.coding else None
         self.bytes = 0
 
@@ -48,3 +49,11 @@ class RequestTape:
                 digest = self._digest.hexdigest()
         self._record(self.scanner.finish())
         self._write(Kind.REQUEST_END, request_end(self.bytes, redacted=self.scanner.redacted, problem=problem, digest=digest))
+
+    def break_off(self) -> None:
+        """The client left in the middle, or was answered there: what came is recorded, but for what may be the start of a secret."""
+        rest = self.scanner.finish()
+        for secret in self._secrets:
+            start = next((size for size in range(min(len(secret), len(rest)), 0, -1) if rest.endswith(secret[:size])), 0)
+            rest = rest[: len(rest) - start]
+        self._record(rest)

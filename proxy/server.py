@@ -41,9 +41,9 @@ def serve(settings: Settings, make_console: MakeConsole) -> int:
 
 def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
     """Sockets bound to one address, one for each worker; nobody can connect before they listen. Raises StoreError."""
-    family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    sockets = []
+    sockets: list[socket.socket] = []
     try:
+        family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         # Sharing a port would also let a second playhead slip in unseen: the first socket asks for it alone.
         for number in range(count):
             listener = socket.socket(family, socket.SOCK_STREAM)
@@ -91,7 +91,7 @@ class Supervisor:
             stack.callback(console.close)
             if self._settings.mode == "record":
                 await self._start_recorder(stack)
-            problem = await self._start_workers(sockets)
+            problem = self._listen(sockets, console) or await self._start_workers(sockets)
             if problem is None:
                 await self._start_console(stack, console)
                 self._say_ready(sockets[0], console)
@@ -118,10 +118,19 @@ class Supervisor:
             self._recorder.dismiss()
             raise StoreError(problem)
 
+    def _listen(self, sockets: list[socket.socket], console: socket.socket) -> str | None:
+        """Here, not in the workers, so that what connects while one is started again waits. What is wrong, if they cannot: a port may be bound twice."""
+        places = [(self._settings.listen, listener) for listener in sockets] + [(self._settings.console, console)]
+        for address, listener in places:
+            try:
+                listener.listen(_BACKLOG)
+            except OSError as error:
+                return f"cannot listen on {address}: {error.strerror}"
+        return None
+
     async def _start_workers(self, sockets: list[socket.socket]) -> str | None:
         for listener in sockets:
             listener.set_inheritable(True)
-            listener.listen(_BACKLOG)  # here, so that what connects while a worker is started again waits
             self._workers.append(Child("playhead.proxy.worker", Orders(self._settings, self._run_id, listen_fd=listener.fileno())))
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)

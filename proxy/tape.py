@@ -15,7 +15,9 @@ from playhead.storage.journal import JournalWriter
 
 
 class Unrecorded(Protocol):
-    """Whose bytes wait for the journal."""
+    """Whose bytes wait for the journal. `number`: 0 where nothing of it is recorded, so that there is nothing to wait for."""
+
+    number: int
 
     def unrecordable(self, problem: str) -> None:
         """Strict durability: what was to be sent could not be recorded; it was not sent, and nothing more will be."""
@@ -63,6 +65,11 @@ class Tape:
         self.journal.append(kind, number, at, payload(lost))
         self._schedule()
 
+    def forget(self, number: int) -> None:
+        """An exchange that could not be recorded was not made."""
+        if self.journal is not None:
+            self.journal.lost.discard(number)
+
     def then(self, owner: Unrecorded, step: Callable[..., object], *args: Any) -> None:
         """Do something when all that was recorded so far is in the journal (strict: on disk), after all steps before."""
         self._outbox.append((owner, step, args))
@@ -93,7 +100,10 @@ class Tape:
         self._closed.clear()
         if not self.strict or journal is None:
             self._take(steps)
-        elif problem is not None:
+            return
+        self._take([step for step in steps if not step[0].number])
+        steps = [step for step in steps if step[0].number]
+        if problem is not None:
             self._refuse(steps, problem)
         elif steps:
             self._waiting += steps

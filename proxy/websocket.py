@@ -96,6 +96,7 @@ class SocketExchange(HttpExchange):
         self._upgraded = False
         self._client: ClientTape | None = None
         self._stalled: asyncio.Task[None] | None = None
+        self._asked = False  # whether the client spoke last
 
     async def run(self) -> Passed:
         """Forward the handshake, and splice until one side ends."""
@@ -129,6 +130,7 @@ class SocketExchange(HttpExchange):
         if not self._upgraded:
             super().data(data, payload)
             return
+        self._asked = False
         if self._guard is not None and (kept := self._guard.feed(data)):
             self.record(Kind.UPSTREAM_DATA, kept)
         self._send(data)
@@ -139,6 +141,8 @@ class SocketExchange(HttpExchange):
         if connection is None:
             return
         self.service.counters.request_bytes += len(data)
+        self._asked = True
+        self._now()
         if self._client is not None and (found := self._client.feed(data)) and isinstance(self._guard, AnswerGuard):
             self._guard.add(found)
         connection.write(data)
@@ -161,7 +165,8 @@ class SocketExchange(HttpExchange):
             super().ended()
             return
         self._connection = None
-        self._end("upstream_closed")
+        # Behind a close frame of the client, its own or the answer to upstream's, this is the end that both wanted.
+        self._end("complete" if self._client is not None and self._client.closed else "upstream_closed")
         self._tape.then(self, self._close_client)
         self._tape.then(self, self._resolve)
 
@@ -173,9 +178,14 @@ class SocketExchange(HttpExchange):
         """Upstream dropped the socket: the client sees it dropped, without a close frame that nobody sent."""
         if self._upgraded:
             self._connection = None
-            self._break("upstream_closed")
+            self._break("timeout" if error.code == "upstream_timeout" else "upstream_closed")
         else:
             super().failed(error)
+
+    def timed_out(self) -> None:
+        """A socket may rest between its turns: only where something was asked is silence too long."""
+        if self._asked or not self._upgraded:
+            super().timed_out()
 
     def _end(self, outcome: str, code: str | None = None) -> None:
         if not self._ended and self._client is not None:

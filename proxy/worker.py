@@ -16,6 +16,7 @@ import time
 
 import uvloop
 
+from playhead.config.errors import PlayheadError
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 
@@ -41,6 +42,16 @@ def main() -> None:
 
 
 async def _serve(orders: Orders) -> None:
+    try:
+        worker = _made(orders)
+    except (PlayheadError, OSError) as error:
+        report({"problem": f"a worker cannot start: {error}"})
+        raise SystemExit(3) from None
+    await worker.run()
+
+
+def _made(orders: Orders) -> Worker:
+    """Raises PlayheadError, OSError."""
     settings = orders.settings
     journal = None
     key = b""
@@ -54,7 +65,7 @@ async def _serve(orders: Orders) -> None:
     upstream = Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
     tape = Tape(journal, strict=settings.durability == "strict")
     service = Service(settings, upstream, tape)
-    await Worker(orders, Forwarder(service, run=orders.run, key=key)).run()
+    return Worker(orders, Forwarder(service, run=orders.run, key=key))
 
 
 class Worker:

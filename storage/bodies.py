@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import xxhash
 import zstandard
@@ -56,8 +57,7 @@ _STARTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BodyKey:
+class BodyKey(NamedTuple):
     """What an exchange is known by when a base is sought. All but the first two may be None or empty."""
 
     session: str
@@ -94,6 +94,9 @@ class Base:
     depth: int
 
 
+_Index = tuple[str, str | int, str]  # session, what it is found by, kind of index
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     """A remembered exchange.
@@ -118,8 +121,7 @@ class _Entry:
         return _raw_bytes(self.raw) + _OVERHEAD * (4 + len(self.keys))
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(NamedTuple):
     """A possible base and what it leaves to be written.
 
     `cost`: roughly how many bytes must be compressed without help. `extends`: the whole request of the base stands in the new one.
@@ -130,9 +132,6 @@ class _Choice:
     middle: int
     cost: int
     extends: bool
-
-
-_Index = tuple[str, str | int, str]  # session, what it is found by, kind of index
 
 
 class BodyCodec:
@@ -176,9 +175,9 @@ class BodyCodec:
     def forget(self, exchange_id: int) -> None:
         """No longer use an exchange as a base: it was deleted or never committed. Idempotent."""
         entry = self._entries.pop(exchange_id, None)
-        self._prepared.pop(exchange_id, None)
         if entry is None:
             return
+        self._prepared.pop(exchange_id, None)
         self._held -= entry.size
         for key in entry.keys:
             # Later ones may have pushed it out of the index, and gone before it.
@@ -221,19 +220,18 @@ class BodyCodec:
 
     def _candidates(self, key: BodyKey, raw: Raw, shape: bytes) -> Iterator[_Entry]:
         """Likely bases, each once. Hashes the request only if the ones that are known by name are not taken."""
-        seen: set[int] = set()
-        for exchange_id in self._likely(key, raw, shape):
-            if exchange_id not in seen:
-                seen.add(exchange_id)
-                if entry := self._available(exchange_id):
-                    yield entry
-
-    def _likely(self, key: BodyKey, raw: Raw, shape: bytes) -> Iterator[int]:
+        seen = set()
         for name in _named_keys(key, shape, key.previous_response_id):
-            yield from self._index.get(name, ())[:1]
+            found = self._index.get(name)
+            if found and found[0] not in seen:
+                seen.add(found[0])
+                if entry := self._available(found[0]):
+                    yield entry
         for start in reversed(_start_keys(key.session, raw.request)):
             if found := self._index.get(start):
-                yield from found
+                for exchange_id in found:
+                    if exchange_id not in seen and (entry := self._available(exchange_id)):
+                        yield entry
                 return
 
     def _bounded(self, choice: _Choice | None, raw: Raw, shape: bytes) -> tuple[_Choice | None, bool]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, compress
+from typing import NamedTuple
 
 from playhead.config.errors import StoreError
 
@@ -19,6 +19,9 @@ from .records import Direction, Frame, Raw
 # Flags of what was left out. They share a byte with those of deltas.py, which take the low bits.
 _CHUNKS_ARE_BLOCKS = 0x10  # one chunk for each block of the response (`_blocks`)
 _FRAMES_ARE_PIECES = 0x20  # one frame from upstream for each chunk, or for each block where the answer is not chunked
+_FRAMES_ARE_BODIES = 0x40  # two frames: the whole request, the whole response; of them only the offsets are written, loose
+
+_OFFSET = 5  # bytes of an offset of such a frame: the first 18 minutes of an exchange
 
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
 _MASK = (1 << 64) - 1
@@ -28,8 +31,7 @@ _FLIPPED = bytes((1,)) + bytes(255)  # what was 0 (Direction.CLIENT) becomes 1, 
 DAMAGE = (IndexError, ValueError, OverflowError, MemoryError, struct.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """Frames by column."""
 
     directions: bytes
@@ -40,7 +42,7 @@ class Timeline:
     def of(cls, raw: Raw) -> Timeline:
         if not raw.frames:
             return cls(b"", (), ())
-        directions, offsets, lengths = zip(*[(f.direction, f.offset_ns, f.length) for f in raw.frames], strict=True)
+        directions, offsets, lengths = zip(*raw.frames, strict=True)
         return cls(bytes(directions), offsets, lengths)
 
     @property
@@ -57,8 +59,7 @@ class Timeline:
         return tuple([(b - a) & _MASK for a, b in zip((0, *self.offsets), self.offsets, strict=False)])
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """Chunk sizes and frames, written: what compresses, what does not, and the flags that say what was left out."""
 
     packed: bytes
@@ -68,14 +69,18 @@ class Columns:
     @classmethod
     def of(cls, raw: Raw, timeline: Timeline) -> Columns:
         packed, loose, flags = b"", b"", 0
-        pieces = _blocks(raw.response) if raw.chunks or len(timeline.offsets) > 1 else ()
+        lengths, offsets = timeline.lengths, timeline.offsets
+        whole = _are_bodies(raw, timeline)
+        pieces = _blocks(raw.response) if raw.chunks or (len(offsets) > 1 and not whole) else ()
         if raw.chunks:
             if raw.chunks == pieces:
                 flags |= _CHUNKS_ARE_BLOCKS
             else:
                 packed, pieces = _planes(raw.chunks), raw.chunks
-        if timeline.offsets:
-            lengths = timeline.lengths
+        if whole:
+            flags |= _FRAMES_ARE_BODIES
+            loose = offsets[0].to_bytes(_OFFSET, "little") + offsets[1].to_bytes(_OFFSET, "little")
+        elif offsets:
             if timeline.from_upstream == pieces:
                 flags |= _FRAMES_ARE_PIECES
                 lengths = timeline.from_client
@@ -85,20 +90,35 @@ class Columns:
         return cls(packed, loose, flags)
 
 
+def _are_bodies(raw: Raw, timeline: Timeline) -> bool:
+    if not raw.response or timeline.lengths != (len(raw.request), len(raw.response)) or timeline.directions != b"\0\1":
+        return False
+    return max(timeline.offsets) < 1 << 8 * _OFFSET
+
+
 def restored(raw: Raw, columns: Columns, chunk_count: int, frame_count: int) -> Raw:
     packed, position = columns.packed, 0
     chunks: tuple[int, ...] = ()
     frames: tuple[Frame, ...] = ()
-    pieces = _blocks(raw.response) if chunk_count or frame_count > 1 else ()
+    whole = columns.flags & _FRAMES_ARE_BODIES
+    pieces = _blocks(raw.response) if chunk_count or (frame_count > 1 and not whole) else ()
     if chunk_count:
         if not columns.flags & _CHUNKS_ARE_BLOCKS:
             pieces, position = _read_planes(packed, 0, chunk_count)
         chunks = pieces
-    if frame_count:
+    if whole:
+        frames = _read_whole(raw, columns.loose)
+    elif frame_count:
         frames, position = _read_frames(columns, position, frame_count, pieces)
-    if position != len(packed) or len(chunks) != chunk_count or len(columns.loose) != 2 * frame_count:
+    loose = 2 * (_OFFSET if whole else frame_count)
+    if position != len(packed) or len(chunks) != chunk_count or len(frames) != frame_count or len(columns.loose) != loose:
         raise ValueError("its chunks and frames do not fit its bodies")
     return Raw(raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers, frames, chunks)
+
+
+def _read_whole(raw: Raw, loose: bytes) -> tuple[Frame, ...]:
+    request = Frame(Direction.CLIENT, int.from_bytes(loose[:_OFFSET], "little"), len(raw.request))
+    return request, Frame(Direction.UPSTREAM, int.from_bytes(loose[_OFFSET:], "little"), len(raw.response))
 
 
 def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int, ...]) -> tuple[tuple[Frame, ...], int]:
@@ -122,9 +142,11 @@ def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int,
 
 def _blocks(response: bytes) -> tuple[int, ...]:
     """Sizes of what blank lines end in a response, and of what follows the last one: SSE comes in such pieces."""
-    sizes = [len(block) + 2 for block in _BLANK_LINE.split(response)]
-    sizes[-1] -= 2
-    return tuple(sizes if sizes[-1] else sizes[:-1])
+    *blocks, rest = map(len, _BLANK_LINE.split(response))
+    sizes = [size + 2 for size in blocks]
+    if rest:
+        sizes.append(rest)
+    return tuple(sizes)
 
 
 def words(values: Sequence[int]) -> bytes:
@@ -162,7 +184,9 @@ def _read_planes(data: bytes, position: int, count: int) -> tuple[tuple[int, ...
 
 def pack_frames(frames: Sequence[Frame]) -> bytes:
     """Frames on their own, for what is stored piece by piece. Offsets and lengths are below 2^64, directions below 2^8."""
-    columns = Columns.of(Raw(frames=tuple(frames)), timeline := Timeline.of(Raw(frames=tuple(frames))))
+    raw = Raw(frames=tuple(frames))
+    timeline = Timeline.of(raw)
+    columns = Columns.of(raw, timeline)
     return varints((len(timeline.offsets), columns.flags)) + columns.loose + columns.packed
 
 
@@ -199,12 +223,12 @@ def unpack_sizes(data: bytes) -> tuple[int, ...]:
 def varints(values: Sequence[int]) -> bytes:
     """Each number in groups of seven bits, the lowest first; the high bit says that more follow."""
     written = bytearray()
+    write = written.append
     for value in values:
-        rest = value
-        while rest > 127:
-            written.append(rest & 127 | 128)
-            rest >>= 7
-        written.append(rest)
+        while value > 127:
+            write(value & 127 | 128)
+            value >>= 7
+        write(value)
     return bytes(written)
 
 

@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import xxhash
 import zstandard
@@ -38,6 +39,8 @@ _REPLY = 64 * 1024  # of the base's response as much from its start and from its
 WIDE_FROM = 16 * 1024  # a middle as long as this is worth a dictionary with the whole request
 _SHORT = 1 << 17  # payloads and dictionaries up to here make do with a small window
 _COLUMNS_LIMIT = 1 << 26  # bytes: more columns than this are damage
+_JOINED = 1 << 16  # bytes: up to here copying costs less than hashing part by part
+_LENGTHS = struct.Struct("<7Q")
 _FAILURES = (zstandard.ZstdError, *DAMAGE)
 
 
@@ -63,8 +66,7 @@ _SMALL = _parameters(19, 15)
 _LARGE = _parameters(22, 17)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """How much of a base's request stands at the start and at the end of another request; the two never overlap."""
 
     prefix: int = 0
@@ -128,8 +130,7 @@ def compressor(content: bytes, size: int, *, prepared: bool = False) -> zstandar
     return zstandard.ZstdCompressor(compression_params=parameters, dict_data=known)
 
 
-@dataclass(frozen=True, slots=True)
-class Against:
+class Against(NamedTuple):
     """What a body is encoded against: a base and its digest, the split of the two requests, and a compressor if one is prepared."""
 
     base: Raw
@@ -138,8 +139,7 @@ class Against:
     prepared: zstandard.ZstdCompressor | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """The bytes to keep and the digest of the raw that they hold."""
 
     data: bytes
@@ -182,9 +182,9 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
         check = _check(against.digest)
         if len(middle) >= WIDE_FROM and len(against.base.request) > _TAIL:
             flags |= _WIDE
-    payload = b"".join((middle, raw.request_head, raw.response_heads, raw.response, raw.trailers, columns.packed))
-    data = _compressor_for(against, flags, len(payload)).compress(payload)
     parts = (middle, raw.request_head, raw.response_heads, raw.response, raw.trailers, columns.packed)
+    payload = b"".join(parts)
+    data = _compressor_for(against, flags, len(payload)).compress(payload)
     header = varints((len(data), prefix, suffix, *map(len, parts), len(raw.chunks), len(raw.frames)))
     return Encoded(b"".join((bytes((VERSION, flags)), header, check, data, columns.loose)), _digest(raw, timeline))
 
@@ -261,16 +261,18 @@ def digest(raw: Raw) -> str:
 
 
 def _digest(raw: Raw, timeline: Timeline) -> str:
-    parts = (raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers)
-    whole = xxhash.xxh3_128(struct.pack("<7Q", *map(len, parts), len(raw.frames), len(raw.chunks)))
+    bodies = (raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers)
+    lengths = [*map(len, bodies)]
+    parts = [_LENGTHS.pack(*lengths, len(raw.frames), len(raw.chunks)), *bodies]
+    if raw.frames:
+        parts += (timeline.directions, words(timeline.offsets), words(timeline.lengths))
+    if raw.chunks:
+        parts.append(words(raw.chunks))
+    if sum(lengths) <= _JOINED:
+        return f"xxh3:{xxhash.xxh3_128_hexdigest(b''.join(parts))}"
+    whole = xxhash.xxh3_128()
     for part in parts:
         whole.update(part)
-    if raw.frames:
-        whole.update(timeline.directions)
-        whole.update(words(timeline.offsets))
-        whole.update(words(timeline.lengths))
-    if raw.chunks:
-        whole.update(words(raw.chunks))
     return f"xxh3:{whole.hexdigest()}"
 
 
@@ -284,4 +286,4 @@ def is_based_on(data: bytes, base_digest: str) -> bool:
 
 
 def _check(base_digest: str) -> bytes:
-    return bytes.fromhex(base_digest.removeprefix("xxh3:")[: 2 * _CHECK])
+    return bytes.fromhex(base_digest[5 : 5 + 2 * _CHECK])  # behind "xxh3:"

@@ -151,7 +151,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an exchange too long or too big to be stored at once, in order: `seq` counts from 0 within the exchange.
+    """A part of an exchange too long or too big to be stored at once, in order: `seq` counts from 0 within the part.
 
     `part`: request or response body.
     """

@@ -7,9 +7,11 @@ databases (no NUL, no lone surrogates), numbers from it are dropped where they d
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, cast
 
 import xxhash
 import zstandard
@@ -24,8 +26,11 @@ from .records import EventRow, Frame, Recorded
 from .tables import ns_text
 
 Row = tuple[Any, ...]
+Literals = tuple[tuple[str, str], ...]
+"""Columns that are the same in all rows, and their SQL: each parameter that is not bound saves a twelfth of an event row."""
 
-_GROUP = 16  # rows of one statement; more of them gain nothing
+_PARAMETERS = 640  # of one statement; more of them gain nothing
+_LITERALS = MappingProxyType({None: "NULL", 0: "0", 1: "1", 2: "2"})
 _INT64 = 1 << 63
 _INT32 = 1 << 31
 
@@ -33,22 +38,26 @@ _INT32 = 1 << 31
 class Inserter:
     """Inserts rows of one table."""
 
-    def __init__(self, connection: Connection, table: Table, *, ignore: bool = False) -> None:
+    def __init__(self, connection: Connection, table: Table, *, ignore: bool = False, literals: Literals = ()) -> None:
         """`ignore`: rows that stand already are left as they are."""
-        self._connection = connection
+        same = dict(literals)
         names = ", ".join(quoted(connection, column.name) for column in table.columns)
-        self._start = f"INSERT INTO {table.name} ({names}) VALUES "
-        self._row = f"({', '.join([marker(connection)] * len(table.columns))})"
-        self._end = " ON CONFLICT DO NOTHING" if ignore else ""
+        row = ", ".join(same.get(column.name) or marker(connection) for column in table.columns)
+        self._width = len(table.columns) - len(same)
+        start, end = f"INSERT INTO {table.name} ({names}) VALUES ", " ON CONFLICT DO NOTHING" if ignore else ""
+        most = 1 << (_PARAMETERS // self._width).bit_length() - 1
+        # Many rows for each statement are inserted in half the time that they take one by one.
+        self._statements = [(group, f"{start}{', '.join([f'({row})'] * group)}{end}") for group in (most, max(most // 8, 2), 1)]
 
-    def __call__(self, rows: Sequence[Row]) -> None:
-        """Insert them, a group of rows for each statement: half the cost of one by one."""
-        whole = len(rows) - len(rows) % _GROUP
-        if whole:
-            groups = [tuple(chain.from_iterable(rows[i : i + _GROUP])) for i in range(0, whole, _GROUP)]
-            self._connection.exec_driver_sql(self._start + ", ".join([self._row] * _GROUP) + self._end, groups)
-        if whole < len(rows):
-            self._connection.exec_driver_sql(self._start + self._row + self._end, list(rows[whole:]))
+    def __call__(self, connection: Connection, values: list[Any]) -> None:
+        """Insert rows, given as the values of their columns end to end, literals left out."""
+        done = 0
+        for group, statement in self._statements:
+            size = group * self._width
+            end = len(values) - (len(values) - done) % size
+            if end > done:
+                connection.exec_driver_sql(statement, [tuple(values[i : i + size]) for i in range(done, end, size)])
+                done = end
 
 
 def update_sql(connection: Connection, table: Table) -> str:
@@ -71,63 +80,98 @@ def marker(connection: Connection) -> str:
 def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, recorded: Recorded) -> Row:
     """A row of exchanges. `place`: take, seq, connection."""
     r, facts = recorded, recorded.facts
+    take, seq, connection = place
+    method, path, upstream, organization, project, request_id = r.method, r.path, r.upstream, r.organization, r.project, r.request_id
+    kind, model, response_id, previous, status = facts.kind, facts.model, facts.response_id, facts.previous_response_id, facts.response_status
+    tier, error, user, problem = facts.service_tier, facts.error_code, facts.user, facts.problem
+    # All of them at once: text that is not clean is rare.
+    together = f"{method}{path}{upstream}{organization}{project}{request_id}{kind}{model}{response_id}{previous}{status}{tier}{error}{user}{problem}"
+    if not together.isascii() or "\0" in together:
+        method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
+        kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
+        tier, error, user, problem = map(clean, (tier, error, user, problem))
+    first, duration, attempt = r.first_event_ns, r.duration_ns, r.attempt
     return (
         id_,
         r.session,
-        *place,
+        take,
+        seq,
+        connection,
         None,
         r.transport,
-        clean(r.method),
-        clean(r.path),
+        method,
+        path,
         r.status,
         r.outcome,
-        ns_text(r.started_at_ns),
-        milliseconds(r.first_event_ns),
-        milliseconds(r.duration_ns),
+        start_text(r.started_at_ns),
+        None if first is None else first / 1_000_000,
+        None if duration is None else duration / 1_000_000,
         r.request_bytes,
         r.response_bytes,
         r.event_count,
         facts.parse,
         r.redacted,
-        clean(facts.kind),
-        clean(facts.model),
-        clean(facts.response_id),
-        clean(facts.previous_response_id),
-        clean(facts.response_status),
-        clean(facts.service_tier),
-        clean(facts.error_code),
-        clean(r.request_id),
-        r.attempt if r.attempt is not None and -_INT32 <= r.attempt < _INT32 else None,
+        kind,
+        model,
+        response_id,
+        previous,
+        status,
+        tier,
+        error,
+        request_id,
+        attempt if attempt is not None and -_INT32 <= attempt < _INT32 else None,
         r.key_id,
-        clean(r.organization),
-        clean(r.project),
-        clean(facts.user),
-        clean(r.upstream),
+        organization,
+        project,
+        user,
+        upstream,
         usage_text(facts.usage),
         None,
         None,
-        clean(facts.problem),
+        problem,
         writer,
         r.number,
     )
 
 
-def event_rows(id_: int, events: Iterable[EventRow], types: Mapping[str | None, int | None]) -> list[Row]:
-    """Rows of event_rows."""
-    return [
-        (
-            id_,
-            e.seq,
-            e.offset_ns,
-            e.direction,
-            types[e.type],
-            number if (number := e.sequence_number) is None or -_INT64 <= number < _INT64 else None,
-            None if e.stream_id is None else clean(e.stream_id),
-            e.bytes,
-            e.flags,
-        )
-        for e in events
-    ]
+def event_values(id_: int, events: Sequence[EventRow], types: Mapping[str | None, int | None]) -> tuple[Literals, list[Any]]:
+    """Rows of event_rows, for an `Inserter` with these literals. There must be events.
+
+    Made column by column: half the cost of row by row.
+    """
+    seqs, offsets, directions, names, numbers, streams, sizes, flags = zip(*events, strict=True)
+    if not _fit(numbers):
+        numbers = tuple(map(_fitting, numbers))
+    if streams.count(None) < len(streams):
+        streams = tuple(map(clean, streams))
+    often_same = {"direction": directions, "sequence_number": numbers, "stream_id": streams, "flags": flags}
+    literals = {name: _LITERALS[column[0]] for name, column in often_same.items() if column[0] in _LITERALS and column.count(column[0]) == len(column)}
+    bound: list[Iterable[Any]] = [seqs, offsets]
+    if "direction" not in literals:
+        bound.append(directions)
+    bound.append(map(types.__getitem__, names))
+    bound += [often_same[name] for name in ("sequence_number", "stream_id") if name not in literals]
+    bound.append(sizes)
+    if "flags" not in literals:
+        bound.append(flags)
+    width = len(bound) + 1
+    values: list[Any] = [id_] * (width * len(events))
+    for place, column in enumerate(bound, 1):
+        values[place::width] = column
+    return tuple(literals.items()), values
+
+
+def _fit(numbers: Sequence[int | None]) -> bool:
+    """Whether all of them are numbers of 64 bits; quick, and False if some are None."""
+    try:
+        array("q", cast("Sequence[int]", numbers))
+    except (TypeError, OverflowError):
+        return False
+    return True
+
+
+def _fitting(number: int | None) -> int | None:
+    return number if number is None or -_INT64 <= number < _INT64 else None
 
 
 def body_row(id_: int, stored: StoredBody) -> Row:
@@ -178,6 +222,17 @@ def unpack_times(data: bytes) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
     """Raises StoreError if it is damaged."""
     end = 4 + int.from_bytes(data[:4], "little")
     return unpack_frames(data[4:end]), unpack_sizes(data[end:])
+
+
+def start_text(nanoseconds: int) -> str:
+    """As `ns_text`, for moments that follow one another."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(seconds)}{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return ns_text(seconds * 1_000_000_000)[:20]  # up to the point
 
 
 def milliseconds(nanoseconds: int | None) -> float | None:

@@ -13,18 +13,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, starmap
+from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .engine import Database
-from .records import Batch, Position, Recorded, Spill
-from .rows import Inserter, Row, body_row, clean, digest, event_rows, exchange_row, milliseconds, pack_times, piece_row, update_sql
-from .tables import bodies, connections, deleted, event_types, exchanges, ns_text, pieces, sessions, takes, writers
+from .records import Batch, EventRow, Position, Recorded, Spill
+from .rows import Inserter, Literals, Row, body_row, clean, digest, event_values, exchange_row, milliseconds, pack_times, piece_row, start_text, update_sql
+from .tables import bodies, connections, deleted, event_types, exchanges, pieces, sessions, takes, writers
 from .tables import event_rows as event_table
 
 _PARAMETERS = 1000  # of one statement
+_GAP = 100  # numbers that are asked for in vain rather than by one more statement
 _Identity = tuple[int, int]  # id of the writer, number
 
 
@@ -44,9 +47,11 @@ class _Memory:
     """What saves asking the database. `seqs`: the next free one of each session."""
 
     codec: BodyCodec = field(default_factory=BodyCodec)
+    host: str = field(default_factory=platform.node)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
     writers: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
+    inserters: dict[tuple[str, bool, Literals], Inserter] = field(default_factory=dict)
 
 
 class Writer:
@@ -156,7 +161,7 @@ class _Transaction:
 
     def _know_writers(self, names: set[str]) -> None:
         for name in sorted(names - self._writers.keys()):
-            row = {"writer": name, "host": platform.node(), "segment": 0, "position": 0, "open": "{}", "state": "live"}
+            row = {"writer": name, "host": self._memory.host, "segment": 0, "position": 0, "open": "{}", "state": "live"}
             self._connection.execute(_insert_new(self._connection, writers), row)
             self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
 
@@ -165,10 +170,11 @@ class _Transaction:
         for r in recorded:
             numbers[self._writers[r.writer]].add(r.number)
         for writer, wanted in numbers.items():
-            for part in _parts(sorted(wanted)):
-                for row in self._connection.execute(_STANDING, {"writer": writer, "numbers": part}):
+            for low, high in _ranges(sorted(wanted)):
+                part = {"writer": writer, "low": low, "high": high}
+                for row in self._connection.execute(_STANDING, part):
                     self._standing[writer, row.number] = _Standing(row.id, row.take, row.seq, row.connection, row.outcome is None)
-                for row in self._connection.execute(_DELETED, {"writer": writer, "numbers": part}):
+                for row in self._connection.execute(_DELETED, part):
                     self._deleted.add((writer, row.number))
 
     # Whole exchanges.
@@ -186,26 +192,34 @@ class _Transaction:
                 self._replace(identity, standing, r)
         if not fresh:
             return
-        rows, stored, events = [], {}, []
+        rows: list[Any] = []
+        events: dict[Literals, list[Any]] = defaultdict(list)
+        stored: dict[int, StoredBody] = {}
+        recorded: dict[int, Recorded] = {}
+        encode, types = self._codec.encode, self._types
         for id_, (identity, r) in zip(self._ids("exchanges", len(fresh)), fresh.items(), strict=True):
             place = self._place(r)
             self._standing[identity] = _Standing(id_, *place, open=False)
-            rows.append(exchange_row(id_, place, identity[0], r))
-            stored[id_] = self._codec.encode(_key(id_, r), r.raw)
+            rows += exchange_row(id_, place, identity[0], r)
+            stored[id_] = encode(_key(id_, r), r.raw)
             self._encoded.append(id_)
-            events += event_rows(id_, r.events, self._types)
-        self._without_lost_bases(stored, dict(zip(stored, fresh.values(), strict=True)))
-        Inserter(self._connection, exchanges)(rows)
-        Inserter(self._connection, bodies)([body_row(id_, body) for id_, body in stored.items()])
-        Inserter(self._connection, event_table)(events)
+            recorded[id_] = r
+            if r.events:
+                literals, values = event_values(id_, r.events, types)
+                events[literals] += values
+        self._without_lost_bases(stored, recorded)
+        self._insert(exchanges, rows)
+        self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
+        for literals, values in events.items():
+            self._insert(event_table, values, literals=literals)
 
     def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
         """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
         for table in (pieces, bodies, event_table):
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
         self._update(identity, standing, r)
-        Inserter(self._connection, bodies)([body_row(standing.id, encode_against(r.raw, None))])
-        Inserter(self._connection, event_table)(event_rows(standing.id, r.events, self._types))
+        self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
+        self._insert_events(standing.id, r.events)
         standing.open = False
 
     def _without_lost_bases(self, stored: dict[int, StoredBody], recorded: dict[int, Recorded]) -> None:
@@ -234,15 +248,16 @@ class _Transaction:
         if standing is None:
             id_ = next(self._ids("exchanges", 1))
             standing = self._standing[identity] = _Standing(id_, *self._place(r), open=True)
-            Inserter(self._connection, exchanges)([exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)])
+            row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
+            self._insert(exchanges, [*row])
         self._update(identity, standing, r, final=spill.final)
         self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
-        Inserter(self._connection, bodies)([body_row(standing.id, encode_against(r.raw, None))])
+        self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
         rows = [piece_row(standing.id, piece.part, piece.seq, piece.data) for piece in spill.pieces]
         if spill.frames or spill.chunks:
             rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
-        Inserter(self._connection, pieces, ignore=True)(rows)
-        Inserter(self._connection, event_table, ignore=True)(event_rows(standing.id, spill.events, self._types))
+        self._insert(pieces, list(chain.from_iterable(rows)), ignore=True)
+        self._insert_events(standing.id, spill.events, ignore=True)
         standing.open = not spill.final
 
     def _times(self, id_: int, data: bytes) -> Iterator[Row]:
@@ -260,12 +275,26 @@ class _Transaction:
             ended = update(connections).where(connections.c.id == standing.connection)
             self._connection.execute(ended.values(duration_ms=milliseconds(r.duration_ns)))
 
+    # Rows.
+
+    def _insert(self, table: Table, values: list[Any], *, ignore: bool = False, literals: Literals = ()) -> None:
+        key = (table.name, ignore, literals)
+        insert_rows = self._memory.inserters.get(key)
+        if insert_rows is None:
+            insert_rows = self._memory.inserters[key] = Inserter(self._connection, table, ignore=ignore, literals=literals)
+        insert_rows(self._connection, values)
+
+    def _insert_events(self, id_: int, events: list[EventRow], *, ignore: bool = False) -> None:
+        if events:
+            literals, values = event_values(id_, events, self._types)
+            self._insert(event_table, values, ignore=ignore, literals=literals)
+
     # Journals.
 
     def _move(self, position: Position) -> None:
-        moved = update(writers).where(writers.c.id == self._writers[position.writer])
         memory = json.dumps(position.open, separators=(",", ":"))
-        self._connection.execute(moved.values(segment=position.segment, position=position.offset, open=memory, state="live", host=platform.node()))
+        place = {"id_": self._writers[position.writer], "segment": position.segment, "offset": position.offset}
+        self._connection.execute(_MOVED, {**place, "memory": memory, "state": "live", "host": self._memory.host})
 
     def _bury(self, writer: int) -> None:
         self._connection.execute(update(writers).where(writers.c.id == writer).values(state="gone", open="{}"))
@@ -284,8 +313,8 @@ class _Transaction:
         if r.transport != "ws":
             return take, seq, None
         id_ = next(self._ids("connections", 1))
-        row = (id_, r.session, take, clean(r.path), clean(r.upstream), ns_text(r.started_at_ns), milliseconds(r.duration_ns))
-        Inserter(self._connection, connections)([row])
+        row = (id_, r.session, take, clean(r.path), clean(r.upstream), start_text(r.started_at_ns), milliseconds(r.duration_ns))
+        self._insert(connections, [*row])
         return take, seq, id_
 
     def _take(self, r: Recorded) -> int:
@@ -314,12 +343,17 @@ class _Transaction:
 
 
 _STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "outcome"]).where(
-    exchanges.c.writer == bindparam("writer"), exchanges.c.number.in_(bindparam("numbers", expanding=True))
+    exchanges.c.writer == bindparam("writer"), exchanges.c.number.between(bindparam("low"), bindparam("high"))
 )
-_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"), deleted.c.number.in_(bindparam("numbers", expanding=True)))
+_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"), deleted.c.number.between(bindparam("low"), bindparam("high")))
 _BASES = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
 _LAST_TIMES = (
     select(pieces.c.seq, pieces.c.digest).where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times").order_by(pieces.c.seq.desc()).limit(1)
+)
+_MOVED = (
+    update(writers)
+    .where(writers.c.id == bindparam("id_"))
+    .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
 )
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
@@ -334,6 +368,17 @@ def _insert_new(connection: Connection, table: Table) -> Insert:
 
 def _parts(values: list[int]) -> Iterator[list[int]]:
     return (values[i : i + _PARAMETERS] for i in range(0, len(values), _PARAMETERS))
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Few ranges that hold the numbers, which ascend, and not many others."""
+    low = high = numbers[0]
+    for number in numbers:
+        if number - high > _GAP:
+            yield low, high
+            low = number
+        high = number
+    yield low, high
 
 
 def _key(id_: int, r: Recorded) -> BodyKey:

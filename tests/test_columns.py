@@ -33,6 +33,12 @@ def test_varints_come_back_as_they_were(values: list[int]) -> None:
     assert read_varints(written, 0, len(values)) == (values, len(written))
 
 
+def test_two_empty_frames_come_back_as_they_were() -> None:
+    frames = (Frame(0, 5, 0), Frame(1, 7, 0))
+
+    assert unpack_frames(pack_frames(frames)) == frames
+
+
 def test_a_frame_takes_a_few_bytes() -> None:
     frames = tuple(Frame(1, 40_000_000 * turn, 300 + turn) for turn in range(60))
 

@@ -100,6 +100,20 @@ def test_an_answer_that_is_not_cut_into_its_events_comes_back_too() -> None:
     assert decode(encode(odd, None).data, None, size(odd)) == odd
 
 
+@given(TEXT, TEXT, st.integers(0, 2**41), st.integers(0, 2**41))
+def test_frames_that_are_the_whole_bodies_come_back_too(request: bytes, response: bytes, asked: int, answered: int) -> None:
+    raw = Raw(b"", request, b"", response, b"", (Frame(0, asked, len(request)), Frame(1, answered, len(response))))
+
+    assert decode(encode(raw, None).data, None, size(raw)) == raw
+
+
+def test_frames_that_are_the_whole_bodies_take_ten_bytes() -> None:
+    bodies = Raw(b"", b"[]", b"", b"{}")
+    raw = Raw(b"", b"[]", b"", b"{}", b"", (Frame(0, 11_587, 2), Frame(1, 173_590, 2)))
+
+    assert len(encode(raw, None).data) == len(encode(bodies, None).data) + 10
+
+
 def test_a_long_middle_is_found_in_the_whole_request_of_the_base() -> None:
     history = b"".join(b'{"item": "%x"},' % (number * 7919**3) for number in range(4000))
     base = Raw(request=b'{"at":1,' + history, response=b"{}")
@@ -212,6 +226,10 @@ FOSSIL_DELTA = bytes.fromhex(
     "0111360d0f0e151317060b0103cccef25200008d0100740265222c2274776f222c2274687265666f7572227d0a0a613a20620d0a000101012a140301"
     "00010002004f74c0b50c4a0a6601001100"
 )
+FOSSIL_WHOLE = bytes.fromhex(
+    "01404a00000f15130e0000000200002902007b22696e707574223a226f6e65227d504f5354202f763120485454502f312e310d0a0d0a485454502f31"
+    "2e3120323030204f4b0d0a0d0a7b2274657874223a2274776f227d0a000000007011010000"
+)
 
 
 def test_what_the_first_version_wrote_is_still_read() -> None:
@@ -228,3 +246,10 @@ def test_what_the_first_version_wrote_is_still_read() -> None:
         (Frame(0, 10, 42), Frame(1, 70000, 20), Frame(1, 70001, 3)),
         (23,),
     )
+
+
+def test_what_it_wrote_of_frames_that_are_whole_bodies_is_still_read() -> None:
+    raw = decode(FOSSIL_WHOLE, None, 69)
+
+    assert (raw.request, raw.response) == (b'{"input":"one"}', b'{"text":"two"}')
+    assert raw.frames == (Frame(0, 10, 15), Frame(1, 70000, 14))

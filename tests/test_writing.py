@@ -112,6 +112,24 @@ def test_similar_requests_are_kept_as_differences(store: Store) -> None:
     assert len(store.raw(next(store.exchanges("default")).id).request) > 10_000
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 63, 64, 65, 200])
+@pytest.mark.parametrize("lane", [None, "lane"])
+def test_any_number_of_events_comes_back(store: Store, count: int, lane: str | None) -> None:
+    answer = [event(seq) for seq in range(count)]
+    mixed = [event(seq, direction=seq % 2, stream_id=lane, flags=seq % 3, sequence_number=None) for seq in range(count)]
+
+    store.write(Batch([streamed(1, answer), streamed(2, mixed), streamed(3, answer)]))
+
+    assert [list(store.event_rows(row.id)) for row in store.exchanges("default")] == [answer, mixed, answer]
+
+
+def test_what_stands_is_known_however_far_apart_the_numbers_are(store: Store) -> None:
+    store.write(Batch([streamed(number) for number in (1, 5_000, 900_000)]))
+    store.write(Batch([streamed(number) for number in (1, 2, 90, 4_999, 5_000, 5_001, 900_000)]))
+
+    assert sorted(int((text or "").removeprefix("resp_")) for text in numbers(store)) == [1, 2, 90, 4_999, 5_000, 5_001, 900_000]
+
+
 @pytest.mark.parametrize("text", ["a\0b", "lone \ud800 surrogate", "ünïcödé 🎧", "'; DROP TABLE exchanges; --", "x" * 100_000])
 def test_text_from_the_wire_cannot_stop_recording(store: Store, text: str) -> None:
     facts = Facts(model=text, user=text, error_code=text, usage={text: text}, problem=text)

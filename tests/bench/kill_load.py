@@ -1,0 +1,163 @@
+"""What the kill rounds work with: an upstream whose answers follow from the request's id, and clients that note what they got of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+
+KINDS = {"json": 10, "big": 2, "sse": 6, "json-cut": 1, "sse-cut": 2, "sse-left": 2, "ws": 3, "ws-cut": 1}
+KEY = b"sk-canary-0123456789"
+
+
+def blocks(kind: str, name: str) -> list[bytes]:
+    """What the upstream answers to this request, piece by piece: events of a stream, messages of a WebSocket, or one body."""
+    chance = random.Random(name)
+    if kind.startswith("json"):
+        return [json.dumps({"id": name, "object": "response", "output": chance.randbytes(chance.randrange(2000)).hex()}).encode()]
+    if kind == "big":
+        return [json.dumps({"id": name, "output": chance.randbytes(150_000).hex()}).encode()]
+    events = [{"type": "response.delta", "id": name, "sequence_number": n, "delta": chance.randbytes(60).hex()} for n in range(chance.randrange(5, 40))]
+    texts = [*map(json.dumps, events)]
+    if kind.startswith("ws"):
+        return [text.encode() for text in texts]
+    return [f"event: response.delta\ndata: {text}\n\n".encode() for text in texts]
+
+
+def question(kind: str, name: str) -> bytes:
+    """The body of the request."""
+    return json.dumps({"model": "m", "kind": kind, "id": name, "stream": kind.startswith("sse"), "input": "x" * (random.Random(name).randrange(3000))}).encode()
+
+
+def drop(request: web.Request) -> None:
+    """Break the connection off."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+class Upstream:
+    """Answers requests by what they ask for: whole, or cut where it is told to."""
+
+    def __init__(self) -> None:
+        self.port = 0
+
+    async def start(self) -> web.AppRunner:
+        """Listen on a free port."""
+        app = web.Application(client_max_size=1 << 24)
+        app.router.add_post("/v1/responses", self._post)
+        app.router.add_get("/v1/responses", self._socket)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        return runner
+
+    async def _post(self, request: web.Request) -> web.StreamResponse:
+        name, asked = request.headers["x-request-id"], await request.json()
+        kind = str(asked["kind"])
+        stream = kind.startswith("sse")
+        response = web.StreamResponse(headers={"x-request-id": name, "content-type": "text/event-stream" if stream else "application/json"})
+        pieces = blocks(kind, name)
+        if not stream:
+            response.content_length = len(pieces[0])
+        if kind == "json-cut":
+            pieces = [pieces[0][:-1]]
+        await response.prepare(request)
+        for number, piece in enumerate(pieces):
+            if kind == "sse-cut" and number == len(pieces) // 2:
+                break
+            await response.write(piece)
+            if stream:
+                await asyncio.sleep(0.01)
+        if kind.endswith("-cut"):
+            await asyncio.sleep(0.01)
+            drop(request)
+        return response
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        """Answers each message with the next one of its own; at the end it closes, or drops the line."""
+        name, kind = request.headers["x-request-id"], request.headers["x-kind"]
+        sock = web.WebSocketResponse(compress=False)
+        sock.headers["x-request-id"] = name
+        await sock.prepare(request)
+        pieces = blocks(kind, name)
+        for number, piece in enumerate(pieces):
+            if (await sock.receive()).type is not aiohttp.WSMsgType.TEXT:
+                return sock
+            if kind == "ws-cut" and number == len(pieces) // 2:
+                drop(request)
+                return sock
+            await sock.send_str(piece.decode())
+        await sock.close()
+        return sock
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one client got. `answered`: the head came. `whole`: so did the end, as one that says that all is there."""
+
+    kind: str
+    name: str
+    body: bytes = b""
+    answered: bool = False
+    whole: bool = False
+
+
+@dataclass
+class Load:
+    """Clients that ask one question after the other until they are stopped."""
+
+    base: str
+    seen: dict[str, Seen] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+    stopping: bool = False
+
+    async def run(self, clients: int) -> None:
+        """Until `stopping`."""
+        limits = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=limits) as session:
+            await asyncio.gather(*(self._client(session, number) for number in range(clients)))
+
+    async def _client(self, session: aiohttp.ClientSession, number: int) -> None:
+        chance = random.Random()
+        while not self.stopping:
+            kind = chance.choices([*KINDS], [*KINDS.values()])[0]
+            seen = Seen(kind, f"r{number}-{len(self.seen)}-{chance.getrandbits(32):08x}")
+            self.seen[seen.name] = seen
+            url = f"{self.base}{chance.choice(('', '/@side'))}/v1/responses"
+            try:
+                await (self._socket if kind.startswith("ws") else self._post)(session, url, seen)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                self.errors[type(error).__name__] += 1
+                await asyncio.sleep(0.03)
+
+    async def _post(self, session: aiohttp.ClientSession, url: str, seen: Seen) -> None:
+        headers = {"x-request-id": seen.name, "content-type": "application/json", "authorization": f"Bearer {KEY.decode()}"}
+        async with session.post(url, data=question(seen.kind, seen.name), headers=headers) as response:
+            if "playhead-error" in response.headers:
+                self.errors[response.headers["playhead-error"]] += 1
+                return
+            seen.answered = True
+            async for piece in response.content.iter_any():
+                seen.body += piece
+                if seen.kind == "sse-left" and len(seen.body) > 400:
+                    response.close()
+                    return
+            seen.whole = True
+
+    async def _socket(self, session: aiohttp.ClientSession, url: str, seen: Seen) -> None:
+        async with session.ws_connect(url, headers={"x-request-id": seen.name, "x-kind": seen.kind}, autoping=False) as sock:
+            seen.answered = True
+            while True:
+                await sock.send_str(json.dumps({"type": "response.create", "id": seen.name}))
+                message = await sock.receive()
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                seen.body += message.data.encode()
+            seen.whole = message.type is aiohttp.WSMsgType.CLOSE or sock.close_code == 1000

@@ -1,0 +1,109 @@
+"""The whole program, as a user starts it: `playhead record` with its workers and its recorder, and the commands that read what it recorded."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from command_line import PLAYHEAD, Told, in_a_process
+from playhead.proxy.commands.child import without_proxies
+
+RECORDER = "playhead.proxy.recorder_process"
+_ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
+
+
+class Running:
+    """`playhead record` in front of an upstream, on free ports; drained and gone when the context is left."""
+
+    def __init__(self, data: Path, upstream: str, *flags: str) -> None:
+        self.data = data
+        self._arguments = ["record", "--upstream", upstream, "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data", str(data), *flags]
+
+    def __enter__(self) -> Self:
+        self._log = tempfile.TemporaryFile()
+        environ = without_proxies({name: value for name, value in os.environ.items() if not name.startswith("PLAYHEAD_")})
+        command = [*PLAYHEAD, *self._arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ)
+        assert self._process.stdout is not None
+        self.ready_line = self._process.stdout.readline().decode()
+        assert self.ready_line.startswith("playhead ready"), self.log
+        (_, self.port), (_, self.console) = [(host, int(port)) for host, port in _ADDRESS.findall(self.ready_line)][:2]
+        self.processes = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self.resume_recorder()
+            self.stop()
+        self._log.close()
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What it has written to standard error."""
+        return os.pread(self._log.fileno(), 1 << 24, 0).decode()
+
+    def metrics(self) -> dict[str, float]:
+        """The samples of the console's `/metrics`, by name and labels as they are written there."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"http://127.0.0.1:{self.console}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = [line.rpartition(" ") for line in lines if line and not line.startswith("#")]
+        return {name: float(value) for name, _, value in pairs}
+
+    def stop(self) -> int:
+        """Let it drain and commit; its exit status."""
+        self._process.terminate()
+        return self._wait()
+
+    def kill(self) -> None:
+        """Kill -9 of all its processes at once."""
+        for process in self.processes:
+            if process.is_running():
+                process.send_signal(signal.SIGKILL)
+        self._wait()
+        psutil.wait_procs(self.processes, timeout=10)
+
+    def pause_recorder(self) -> None:
+        """From now on what is journalled stays in the journal."""
+        self._recorder().suspend()
+
+    def resume_recorder(self) -> None:
+        """The recorder goes on."""
+        if (recorder := self._recorder()).status() == psutil.STATUS_STOPPED:
+            recorder.resume()
+
+    def _recorder(self) -> psutil.Process:
+        return next(process for process in self.processes if process.is_running() and RECORDER in process.cmdline())
+
+    def _wait(self) -> int:
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return self._process.wait(60)
+
+    def command(self, *arguments: str) -> Told:
+        """Run a command on its recordings."""
+        return in_a_process(*arguments, "--data", str(self.data))
+
+    def raw(self, *arguments: str) -> bytes:
+        """What such a command writes, which need not be text; it must succeed."""
+        return raw_output([*arguments, "--data", str(self.data)])
+
+
+def raw_output(arguments: Sequence[str]) -> bytes:
+    """What a command writes, which need not be text; it must succeed."""
+    return subprocess.run([*PLAYHEAD, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout

@@ -1,0 +1,327 @@
+"""No secret stays: the whole program between a client with secrets everywhere and an upstream that repeats them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import brotli
+import pytest
+import zstandard
+
+from canaries import SPELLINGS, Canaries, files, plain, sevens
+from fakes import FakeUpstream, Header, RawClient, Received, Wire, answer, chunked, chunked_head
+from playhead.proxy.cli import run
+from playhead.storage.store import Store
+from running import Running
+from websocket_fakes import CLOSE, PING, WebSocketClient, accept
+
+JSON = (b"Content-Type", b"application/json")
+
+
+def raw_deflate(data: bytes) -> bytes:
+    coder = zlib.compressobj(wbits=-15)
+    return coder.compress(data) + coder.flush()
+
+
+def two_members(data: bytes) -> bytes:
+    return gzip.compress(data[: len(data) // 2]) + gzip.compress(data[len(data) // 2 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A Content-Encoding of requests: how to do and undo it."""
+
+    name: bytes
+    do: Callable[[bytes], bytes]
+    undo: Callable[[bytes], bytes]
+
+
+def zstd_undo(data: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+
+
+CODINGS = (
+    Coding(b"gzip", gzip.compress, gzip.decompress),
+    Coding(b"gzip", two_members, gzip.decompress),
+    Coding(b"deflate", zlib.compress, zlib.decompress),
+    Coding(b"deflate", raw_deflate, lambda data: zlib.decompress(data, -15)),
+    Coding(b"br", brotli.compress, brotli.decompress),
+    Coding(b"zstd", zstandard.compress, zstd_undo),
+    Coding(b"gzip, zstd", lambda data: zstandard.compress(gzip.compress(data)), lambda data: gzip.decompress(zstd_undo(data))),
+)
+
+
+@dataclass
+class Echo:
+    """An upstream that sets cookies, gives out client secrets, and repeats all that it was told: as `X-Answer` says."""
+
+    canaries: Canaries
+    undo: Callable[[bytes], bytes] = bytes
+
+    async def __call__(self, request: Received, wire: Wire) -> None:
+        if request.get(b"upgrade"):
+            await self.converse(request, wire)
+            return
+        sent = await wire.body()
+        if not await wire.body_is_complete():
+            wire.last = True
+            return
+        with contextlib.suppress(ValueError):
+            sent = json.dumps(json.loads(self.undo(sent))).encode()
+        wire.last = True
+        await wire.write(b"HTTP/1.1 103 Early Hints\r\nSet-Cookie: early=%b\r\n\r\n" % self.new("103 Set-Cookie"))
+        for piece in self.answered(request, self.given() + request.raw_head + sent, (request.get(b"x-answer") or b"").decode()):
+            await wire.write(piece)
+            await asyncio.sleep(0)
+
+    def new(self, place: str) -> bytes:
+        return self.canaries.new(f"answer: {place}").encode()
+
+    def given(self) -> bytes:
+        """The secrets that are upstream's own."""
+        texts = (b'{"type": "session.created", "client_secret": {"expires_at": 12, "value": "ek_%b"}, "b": {"client_secret":"%b"}}\n\n', b'{"value": "ek_%b"}\n\n')
+        return texts[0] % (self.new("client_secret.value"), self.new("client_secret")) + texts[1] % self.new("value of POST client_secrets")
+
+    def answered(self, request: Received, body: bytes, way: str) -> Iterable[bytes]:
+        key = request.get(b"authorization") or b""
+        cookies = [(b"Set-Cookie", b"__cf_bm=%b; path=/; HttpOnly" % self.new("Set-Cookie")), (b"set-cookie", b"sid = %b" % self.new("Set-Cookie"))]
+        headers = [JSON, *cookies, (b"X-Echo", key), (b"X-Echo-2", b"you are " + (request.get(b"api-key") or b""))]
+        if way == "chunks of 7":
+            return [chunked_head(*headers) + chunked(*sevens(body))]
+        if way == "chunks of 7, one by one":
+            return [chunked_head(*headers), *(chunked(piece, end=False) for piece in sevens(body)), chunked()]
+        if way == "chunked, 7 bytes at a time":
+            return [chunked_head(*headers), *sevens(chunked(body[:999], body[999:]))]
+        if way == "trailers":
+            trailers = b"X-Key: %b\r\nSet-Cookie: late=%b\r\n" % (key, self.new("Set-Cookie trailer"))
+            return [chunked_head(*headers) + chunked(body, trailers=trailers)]
+        if way == "trailers, 7 bytes at a time":
+            trailers = b"X-Key: %b\r\nSet-Cookie: late=%b\r\n" % (key, self.new("Set-Cookie trailer"))
+            return [chunked_head(*headers), *sevens(chunked(body, trailers=trailers))]
+        if way == "until close":
+            return [answer(body, *headers, length=False)]
+        if way == "cut":
+            return [answer(b"", *headers, (b"Content-Length", b"99999"), length=False) + b"is it " + key[:40]]
+        if way == "chunked, cut":
+            return [chunked_head(*headers) + chunked(b"is it ", key[7:30], key[30:40], end=False)]
+        return [answer(body, *headers)] if way == "whole" else [answer(b"", *headers)[:-2].replace(b"Content-Length: 0", b"Content-Length: %d" % len(body)) + b"\r\n", *sevens(body)]
+
+    async def converse(self, request: Received, wire: Wire) -> None:
+        """Repeats messages: not where they are deflated, for into those the program cannot look."""
+        key = request.get(b"authorization") or b""
+        socket = await accept(request, wire, (b"Sec-WebSocket-Protocol", request.get(b"sec-websocket-protocol") or b""), (b"Set-Cookie", b"a=" + self.new("101")), deflate=True)
+        way = (request.get(b"x-answer") or b"").decode()
+        while True:
+            message = await socket.receive()
+            if message.opcode == CLOSE:
+                await socket.frame(CLOSE, message.payload)
+                await socket.close()
+                return
+            if message.opcode == PING or socket.deflated:
+                await socket.send(b'{"type": "response.completed"}')
+                continue
+            text = self.given() + key + json.dumps(json.loads(message.payload)).encode()
+            await socket.send(text, fragments=-(-len(text) // 7) if way == "fragments" else 1)
+
+
+ANSWERS = (
+    *("whole", "7 bytes at a time", "chunks of 7", "chunks of 7, one by one", "chunked, 7 bytes at a time"),
+    *("trailers", "trailers, 7 bytes at a time", "until close", "cut", "chunked, cut"),
+)
+DELIVERIES = ("whole", "7 bytes at a time", "chunks of 7")
+
+
+def request(target: bytes, headers: Sequence[Header], body: bytes, delivery: str) -> bytes:
+    """A whole request."""
+    framing = (b"Transfer-Encoding", b"chunked") if delivery == "chunks of 7" else (b"Content-Length", b"%d" % len(body))
+    lines = [b"POST " + target + b" HTTP/1.1", b"Host: here", *(name + b": " + value for name, value in (*headers, framing))]
+    return b"\r\n".join([*lines, b"", chunked(*sevens(body)) if delivery == "chunks of 7" else body])
+
+
+class Client:
+    """Sends requests that are full of canaries."""
+
+    def __init__(self, port: int, canaries: Canaries, echo: Echo) -> None:
+        self.port, self.canaries, self.echo = port, canaries, echo
+        self._answers = itertools.cycle(ANSWERS)
+        self.requests = 0
+
+    async def post(self, body: Callable[[Any], bytes], coding: Coding | None, delivery: str, *, kind: bytes = b"application/json", keep: float = 1.0) -> None:
+        """One request on a connection of its own. `keep`: which part of it is sent before the client leaves."""
+        answered = next(self._answers)
+        name = coding.name.decode() if coding else "no coding"
+        way = f"[{getattr(body, '__name__', '')}, {name}, {delivery}, answer {answered}, {keep}]"
+        head = self.canaries.head(way)
+        text = body(self.canaries.document(way, head[0][1].decode().removeprefix("Bearer ")))
+        self.echo.undo = coding.undo if coding else bytes
+        headers = [*head, (b"Content-Type", kind), (b"X-Answer", answered.encode()), *([(b"Content-Encoding", coding.name)] if coding else [])]
+        raw = request(b"/v1/responses?" + self.canaries.query(way), headers, coding.do(text) if coding else text, delivery)
+        self.requests += 1
+        async with RawClient.connect(self.port) as client:
+            await self._send(client, raw[: int(len(raw) * keep)] if keep < 1 else raw, delivery)
+            if keep < 1:
+                await asyncio.sleep(0.05)
+                await client.abort()
+                return
+            got = await client.answer("POST")
+            assert got.status == 200
+            assert got.complete == ("cut" not in answered)
+
+    @staticmethod
+    async def _send(client: RawClient | WebSocketClient, raw: bytes, delivery: str) -> None:
+        for piece in sevens(raw) if delivery == "7 bytes at a time" else [raw]:
+            await client.write(piece)
+            await asyncio.sleep(0)
+
+    async def talk(self, *, deflate: bool, fragments: bool, answered: str, bodies: Iterable[Callable[[Any], bytes]] = SPELLINGS) -> None:
+        """One WebSocket: a message in each spelling; a ping and a close that tell the key."""
+        way = f"[WebSocket, {'deflated' if deflate else 'plain'}, {'fragments' if fragments else 'whole'}, answer {answered}]"
+        headers = [*self.canaries.head(way), (b"X-Answer", answered.encode())]
+        key = headers[0][1].decode().removeprefix("Bearer ")
+        self.requests += 1
+        async with WebSocketClient.open(self.port, b"/v1/realtime?" + self.canaries.query(way), *headers, deflate=deflate) as socket:
+            for body in bodies:
+                text = body(self.canaries.document(f"{way} {body.__name__}", key))
+                await socket.send(text, fragments=-(-len(text) // 7) if fragments else 1)
+                await socket.receive()
+            await socket.frame(PING, key.encode())
+            await socket.receive()
+            await socket.send_close(1000, key)
+            await socket.receive_until_closed()
+
+
+def form(document: Any) -> bytes:
+    """A form, as OAuth clients send it."""
+    url, secret = document["tools"][0], document["client_secret"]["value"]
+    return urlencode({"grant_type": "x", "client_secret": secret, "refresh_token": url["authorization"], "password": document["session"]["client_secret"]}).encode()
+
+
+def multipart(document: Any) -> bytes:
+    """A form with parts."""
+    parts = (("client_secret", document["client_secret"]["value"]), ("model", "m"), ("prompt", document["instructions"]), ("api_key", document["session"]["client_secret"]))
+    return b"".join(f'--X\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in parts) + b"--X--\r\n"
+
+
+async def http_bodies(client: Client) -> None:
+    for body, delivery in itertools.product(SPELLINGS, DELIVERIES):
+        await client.post(body, None, delivery)
+    for delivery in DELIVERIES:
+        await client.post(form, None, delivery, kind=b"application/x-www-form-urlencoded")
+        await client.post(multipart, None, delivery, kind=b"multipart/form-data; boundary=X")
+
+
+async def http_codings(client: Client) -> None:
+    for coding, delivery in itertools.product(CODINGS, DELIVERIES):
+        await client.post(plain, coding, delivery)
+    for body, coding in zip(SPELLINGS, CODINGS, strict=True):
+        await client.post(body, coding, "chunks of 7")
+    for wrong in (Coding(b"gzip", bytes, bytes), Coding(b"snappy", bytes, bytes), Coding(b"zstd", lambda data: zstandard.compress(data)[:-9], bytes)):
+        await client.post(plain, wrong, "whole")
+
+
+async def http_broken(client: Client) -> None:
+    for delivery, keep in itertools.product(DELIVERIES, (0.42, 0.5, 0.58, 0.66, 0.74, 0.82, 0.9, 0.94, 0.98)):
+        await client.post(plain, None, delivery, keep=keep)
+    for coding in CODINGS:
+        await client.post(plain, coding, "chunks of 7", keep=0.9)
+
+
+async def sockets(client: Client) -> None:
+    for deflate, fragments in itertools.product((False, True), (False, True)):
+        for answered in ("whole", "fragments"):
+            await client.talk(deflate=deflate, fragments=fragments, answered=answered)
+
+
+async def left_open(client: Client, stack: contextlib.AsyncExitStack) -> None:
+    """Exchanges that are in the middle of a secret when all is killed."""
+    for body, keep in itertools.product((plain, SPELLINGS[4]), (0.5, 0.7, 0.9)):
+        way = f"[left open, {body.__name__}, {keep}]"
+        head = client.canaries.head(way)
+        text = body(client.canaries.document(way, head[0][1].decode().removeprefix("Bearer ")))
+        raw = request(b"/v1/responses?" + client.canaries.query(way), [*head, JSON], text, "whole")
+        open_one = await stack.enter_async_context(RawClient.connect(client.port))
+        await open_one.write(raw[: int(len(raw) * keep)])
+        client.requests += 1
+    await asyncio.sleep(0.2)
+
+
+TRAFFIC = {"bodies": http_bodies, "codings": http_codings, "broken off": http_broken, "sockets": sockets}
+
+
+class Search:
+    """Looks for canaries in everything that the program leaves behind and says."""
+
+    def __init__(self, canaries: Canaries, proxy: Running, captured: pytest.CaptureFixture[bytes]) -> None:
+        self._canaries, self._proxy, self._captured = canaries, proxy, captured
+
+    def files(self) -> list[str]:
+        """In the files of the data directory, and in the log."""
+        found = [leak for path in files(self._proxy.data) for leak in self._canaries.search(path.read_bytes(), path.name)]
+        return found + self._canaries.search(self._proxy.log.encode(), "log")
+
+    def store(self) -> list[str]:
+        """In what the store holds, undone of all compression."""
+        found = []
+        with Store.open(f"sqlite:///{self._proxy.data}/store.db") as store:
+            for row in store.exchanges("default"):
+                raw = store.raw(row.id)
+                for part in fields(raw):
+                    value = getattr(raw, part.name)
+                    found += self._canaries.search(value if isinstance(value, bytes) else repr(value).encode(), f"{part.name} of {row.id}")
+        return found
+
+    def commands(self) -> list[str]:
+        """In what commands print, which also drain the journal: nothing is looked at before."""
+        listing = self.output("exchanges", "default", "--json")
+        found = [*self._canaries.search(listing, "exchanges --json"), *self._canaries.search(self.output("exchanges", "default"), "exchanges")]
+        for row in map(json.loads, listing.splitlines()):
+            id_ = str(row["id"])
+            for arguments in self.shown(id_, row["transport"]):
+                found += self._canaries.search(self.output(*arguments), " ".join(arguments))
+        return found
+
+    @staticmethod
+    def shown(id_: str, transport: str) -> Iterator[tuple[str, ...]]:
+        yield "show", id_
+        yield "show", id_, "--raw", "request"
+        yield "show", id_, "--raw", "response", "--decoded"
+        if transport == "ws":
+            yield "events", id_, "--json"
+
+    def output(self, *arguments: str) -> bytes:
+        self._captured.readouterr()
+        status = run([*arguments, "--data", str(self._proxy.data)])
+        out, err = self._captured.readouterr()
+        assert status == 0, err
+        return bytes(out + err)
+
+
+def shortened(leaks: list[str]) -> str:
+    return "\n".join([f"{len(leaks)} leaks", *leaks[:400]])
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+async def test_no_secret_is_left_anywhere(traffic: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    canaries = Canaries()
+    echo = Echo(canaries)
+    async with FakeUpstream({"*": echo}) as upstream:
+        with Running(tmp_path / "data", upstream.url) as proxy:
+            client, search = Client(proxy.port, canaries, echo), Search(canaries, proxy, capfdbinary)
+            proxy.pause_recorder()
+            await TRAFFIC[traffic](client)
+            assert (leaks := search.files()) == [], shortened(leaks)  # the journal
+
+            proxy.resume_recorder()
+            assert len(search.output("exchanges", "default", "--json").splitlines()) == client.requests
+            leaks = [*search.files(), *search.store(), *search.commands()]
+            assert leaks == [], shortened(leaks)

@@ -1,0 +1,462 @@
+"""Segments: what is written is read, and nothing else is, wherever they are torn, damaged, full or used again."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journals import read_all, writer
+from playhead.storage.journal import (
+    FREE_SEGMENTS,
+    MAGIC,
+    JournalWriter,
+    SegmentReader,
+    remove_free,
+    retire,
+    segment_path,
+    segments,
+    size_of,
+)
+
+Written = tuple[int, int, int, bytes]
+frames = st.tuples(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=60))
+START, HEADER = len(MAGIC) + 8, 29
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "journal"
+    path.mkdir()
+    return path
+
+
+def put(journal: JournalWriter, *written: Written) -> None:
+    for frame in written:
+        journal.append(*frame)
+    assert journal.flush()
+
+
+def some(count: int, size: int = 10, number: int = 1) -> list[Written]:
+    return [(5, number, at, b"%0*d" % (size, at)) for at in range(count)]
+
+
+def got(directory: Path, name: str = "w") -> list[Written]:
+    return [(frame.kind, frame.number, frame.at, frame.payload) for frame in read_all(directory, name)]
+
+
+def segment_of(written: list[Written]) -> bytes:
+    """The bytes of a segment that holds them."""
+    with tempfile.TemporaryDirectory() as place:
+        journal = writer(Path(place))
+        put(journal, *written)
+        journal.close()
+        return segment_path(Path(place), "w", 1).read_bytes()
+
+
+def read_bytes(data: bytes) -> list[Written]:
+    with tempfile.TemporaryDirectory() as place:
+        segment_path(Path(place), "w", 1).write_bytes(data)
+        return got(Path(place))
+
+
+# Writing and reading.
+
+
+@given(st.lists(st.lists(frames, max_size=8), max_size=6), st.integers(60, 600))
+def test_what_is_written_is_read_whatever_the_size_of_segments(turns: list[list[Written]], segment_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        journal = writer(Path(place), segment_bytes=segment_bytes)
+        for turn in turns:
+            put(journal, *turn)
+        journal.close()
+
+        assert got(Path(place)) == [frame for turn in turns for frame in turn]
+
+
+def test_nothing_is_written_before_the_flush(directory: Path) -> None:
+    journal = writer(directory)
+    journal.append(5, 1, 0, b"x")
+    before = got(directory)
+    journal.flush()
+
+    assert (before, got(directory)) == ([], [(5, 1, 0, b"x")])
+    journal.close()
+
+
+def test_a_reader_goes_on_where_it_was(directory: Path) -> None:
+    journal = writer(directory)
+    put(journal, *some(2))
+    reader = SegmentReader(directory, "w", 1)
+    first, nothing = reader.read(), reader.read()
+    put(journal, (6, 2, 9, b"more"))
+
+    assert [frame.at for frame in first] == [0, 1]
+    assert nothing == []
+    assert [frame.payload for frame in reader.read()] == [b"more"]
+    reader.close()
+    journal.close()
+
+
+def test_reading_can_begin_behind_any_frame(directory: Path) -> None:
+    journal = writer(directory)
+    put(journal, *some(4))
+    journal.close()
+    ends = [frame.end for frame in read_all(directory)]
+
+    for place, end in enumerate(ends):
+        reader = SegmentReader(directory, "w", 1, end)
+        assert [frame.at for frame in reader.read()] == list(range(place + 1, 4))
+        reader.close()
+
+
+@pytest.mark.parametrize("size", [100_000, 131_072, 131_100, 3_000_000])
+def test_a_frame_bigger_than_what_is_read_at_once_is_read_whole(directory: Path, size: int) -> None:
+    journal = writer(directory)
+    written = [(5, 1, 0, b"first"), (5, 1, 1, os.urandom(size)), (5, 1, 2, b"last")]
+    put(journal, *written)
+    journal.close()
+
+    assert got(directory) == written
+
+
+def test_a_frame_bigger_than_a_segment_has_one_of_its_own(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=1000)
+    written = [(5, 1, 0, b"first"), (5, 1, 1, bytes(5000)), (5, 1, 2, b"last")]
+    put(journal, *written)
+    journal.close()
+
+    assert got(directory) == written
+    assert segments(directory) == {"w": [1, 2, 3]}
+
+
+def test_more_frames_than_one_call_takes_are_written_in_order(directory: Path) -> None:
+    journal = writer(directory)
+    put(journal, *some(1700))
+    journal.close()
+
+    assert got(directory) == some(1700)
+
+
+def test_the_count_of_written_bytes_is_what_segments_hold(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=300)
+    put(journal, *some(20))
+    journal.close()
+
+    assert journal.written == size_of(directory) - START * len(segments(directory)["w"])
+
+
+def test_segments_are_listed_by_writer_in_order(directory: Path) -> None:
+    for name in ("a-1", "b"):
+        journal = writer(directory, name, segment_bytes=150)
+        put(journal, *some(12))
+        journal.close()
+    (directory / "notes.txt").touch()
+
+    assert segments(directory) == {"a-1": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
+
+
+def test_only_their_user_may_read_segments(directory: Path) -> None:
+    writer(directory).close()
+
+    assert stat.S_IMODE(segment_path(directory, "w", 1).stat().st_mode) == 0o600
+
+
+def test_closing_writes_what_was_collected(directory: Path) -> None:
+    journal = writer(directory)
+    journal.append(5, 1, 0, b"x")
+    journal.close()
+    journal.close()
+
+    assert got(directory) == [(5, 1, 0, b"x")]
+
+
+def test_a_durable_journal_holds_the_same(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=200, durable=True)
+    put(journal, *some(20))
+    descriptor = journal.duplicate()
+    os.fdatasync(descriptor)
+    os.close(descriptor)
+    journal.close()
+
+    assert got(directory) == some(20)
+
+
+# Torn and damaged.
+
+
+@given(st.lists(frames, min_size=1, max_size=4))
+def test_wherever_a_segment_is_cut_the_whole_frames_before_are_read(written: list[Written]) -> None:
+    data = segment_of(written)
+    ends = [START]
+    for frame in written:
+        ends.append(ends[-1] + HEADER + len(frame[3]))
+
+    for cut in range(START, len(data) + 1):
+        whole = sum(end <= cut for end in ends[1:])
+        assert read_bytes(data[:cut]) == written[:whole]
+
+
+def test_any_damaged_byte_ends_reading_before_its_frame() -> None:
+    written = [(5, 1 << 40, 1 << 60, b"one"), (6, 2, 3, b""), (7, 2**64 - 1, 2**64 - 1, b"three")]
+    data = segment_of(written)
+    first, second = START + HEADER + 3, START + HEADER + 3 + HEADER
+
+    for at in range(START, len(data)):
+        broken = bytearray(data)
+        broken[at] ^= 0x10
+        sound = 0 if at < first else 1 if at < second else 2
+        assert read_bytes(bytes(broken)) == written[:sound], at
+
+
+def test_a_damaged_salt_makes_every_frame_unsound() -> None:
+    data = bytearray(segment_of(some(2)))
+    data[len(MAGIC)] ^= 1
+
+    assert read_bytes(bytes(data)) == []
+
+
+@pytest.mark.parametrize("data", [b"", MAGIC, b"x" * 100, b"\0" * 4096])
+def test_a_file_that_does_not_begin_as_a_segment_is_none(directory: Path, data: bytes) -> None:
+    segment_path(directory, "w", 1).write_bytes(data)
+
+    with pytest.raises(ValueError, match="is no journal segment"):
+        SegmentReader(directory, "w", 1)
+
+
+def test_a_length_that_reaches_beyond_the_file_is_waited_for(directory: Path) -> None:
+    data = segment_of(some(1, size=500))
+    segment_path(directory, "w", 1).write_bytes(data[:100])
+    reader = SegmentReader(directory, "w", 1)
+    before = reader.read()
+    segment_path(directory, "w", 1).write_bytes(data)
+
+    assert (before, len(reader.read())) == ([], 1)
+    reader.close()
+
+
+# Segments used again.
+
+
+@given(st.lists(frames, min_size=1, max_size=12), st.lists(frames, max_size=12))
+def test_what_an_earlier_life_left_is_never_read(before: list[Written], after: list[Written]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        first = writer(directory, "a")
+        put(first, *before)
+        first.close()
+        retire(directory, segment_path(directory, "a", 1), reuse=True)
+        second = writer(directory, "b")
+        reader = SegmentReader(directory, "b", 1)
+        for frame in after:
+            put(second, frame)
+            assert [found[:4] for found in reader.read()] == [frame]
+            assert reader.read() == []
+        reader.close()
+        second.close()
+
+        assert list(directory.glob("*.free")) == []
+        assert got(directory, "b") == after
+
+
+def test_the_same_frames_in_a_used_segment_are_read_only_as_far_as_they_are_new(directory: Path) -> None:
+    first = writer(directory, "a")
+    put(first, *some(10))
+    first.close()
+    retire(directory, segment_path(directory, "a", 1), reuse=True)
+    second = writer(directory, "b")
+    put(second, *some(3))
+
+    assert got(directory, "b") == some(3)
+    second.close()
+
+
+def test_an_old_segment_under_a_new_name_gives_nothing(directory: Path) -> None:
+    journal = writer(directory, "a")
+    put(journal, *some(3))
+    journal.close()
+    segment_path(directory, "a", 1).rename(segment_path(directory, "b", 1))
+
+    assert got(directory, "b") == []
+
+
+def test_only_a_few_drained_segments_are_kept(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=100)
+    put(journal, *some(20))
+    journal.close()
+    count = len(segments(directory)["w"])
+    for number in range(1, count + 1):
+        retire(directory, segment_path(directory, "w", number), reuse=True)
+
+    assert count > FREE_SEGMENTS
+    assert (len(list(directory.glob("*.free"))), segments(directory)) == (FREE_SEGMENTS, {})
+
+
+def test_a_segment_that_is_not_to_be_used_again_is_gone(directory: Path) -> None:
+    writer(directory).close()
+    retire(directory, segment_path(directory, "w", 1), reuse=False)
+
+    assert list(directory.iterdir()) == []
+
+
+def test_what_was_kept_for_use_can_be_removed(directory: Path) -> None:
+    writer(directory).close()
+    retire(directory, segment_path(directory, "w", 1), reuse=True)
+    (directory / "v-000001.new").touch()  # a worker died here
+    remove_free(directory)
+
+    assert list(directory.iterdir()) == []
+
+
+# Locks.
+
+
+def test_a_segment_is_abandoned_only_when_its_writer_has_left_it(directory: Path) -> None:
+    journal = writer(directory)
+    reader = SegmentReader(directory, "w", 1)
+    before = reader.abandoned()
+    journal.close()
+
+    assert (before, reader.abandoned()) == (False, True)
+    reader.close()
+
+
+def test_a_writer_that_goes_on_in_a_new_segment_has_left_the_old_one(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=100)
+    put(journal, *some(3))
+    readers = [SegmentReader(directory, "w", number) for number in segments(directory)["w"]]
+
+    assert [reader.abandoned() for reader in readers] == [True, True, False]
+    for reader in readers:
+        reader.close()
+    journal.close()
+
+
+def test_asking_does_not_take_the_lock(directory: Path) -> None:
+    writer(directory).close()
+    readers = [SegmentReader(directory, "w", 1) for _ in range(2)]
+
+    assert [reader.abandoned() for reader in readers * 2] == [True] * 4
+    for reader in readers:
+        reader.close()
+        reader.close()
+
+
+def test_the_segment_of_a_killed_worker_is_abandoned(directory: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from playhead.storage.journal import JournalWriter
+journal = JournalWriter(Path(sys.argv[1]), "w", limit=1 << 30)
+journal.append(5, 1, 0, b"x")
+journal.flush()
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script, str(directory)], check=False)
+    reader = SegmentReader(directory, "w", 1)
+
+    assert reader.abandoned()
+    assert [frame.payload for frame in reader.read()] == [b"x"]
+    reader.close()
+
+
+# What cannot be written.
+
+
+def test_beyond_its_limit_frames_are_dropped_and_their_exchanges_named(directory: Path) -> None:
+    journal = writer(directory, limit=1000)
+    put(journal, *some(4, size=200))
+    journal.append(5, 8, 0, bytes(200))
+    journal.append(5, 9, 0, bytes(200))
+
+    assert not journal.flush()
+    assert journal.lost == {8, 9}
+    assert journal.problem == "the journal has reached its limit"
+    assert got(directory) == some(4, size=200)
+    journal.close()
+
+
+def test_recording_goes_on_when_there_is_room_again(directory: Path) -> None:
+    other = writer(directory, "other")
+    put(other, *some(10, size=100))
+    other.close()
+    journal = writer(directory, limit=1000)
+    journal.append(5, 1, 0, bytes(200))
+    full = journal.flush()
+    retire(directory, segment_path(directory, "other", 1), reuse=False)
+    journal.append(5, 2, 0, b"again")
+
+    assert (full, journal.flush(), journal.problem) == (False, True, None)
+    assert got(directory) == [(5, 2, 0, b"again")]
+    journal.close()
+
+
+def test_a_flush_tells_of_frames_that_were_dropped_before_it(directory: Path) -> None:
+    journal = writer(directory, limit=2000, segment_bytes=500)
+    journal.append(5, 1, 0, bytes(5000))
+    journal.append(5, 2, 0, b"fits")  # begins a new segment: what was collected is written before, or not
+
+    assert (journal.flush(), journal.lost, journal.problem) == (False, {1}, None)
+    assert journal.flush()
+    assert got(directory) == [(5, 2, 0, b"fits")]
+    journal.close()
+
+
+def test_a_closed_journal_drops_and_does_not_raise(directory: Path) -> None:
+    journal = writer(directory)
+    journal.close()
+    journal.append(5, 1, 0, b"x")
+
+    assert not journal.flush()
+    assert journal.lost == {1}
+
+
+def test_a_journal_whose_directory_is_gone_drops_and_does_not_raise(directory: Path) -> None:
+    journal = writer(directory, segment_bytes=100)
+    put(journal, *some(1))
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
+    for frame in some(5, size=60, number=3):
+        journal.append(*frame)
+    journal.flush()
+
+    assert journal.problem is not None
+    journal.close()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from playhead.storage.journal import JournalWriter, SegmentReader
+directory, room = Path(sys.argv[1]), int(sys.argv[2])
+journal = JournalWriter(directory, "w", limit=1 << 30)
+reader = SegmentReader(directory, "w", 1)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+for number in range(1, 5):
+    journal.append(5, number, 0, b"%d" % number * 100)
+assert not journal.flush()
+assert "cannot be written" in journal.problem, journal.problem
+early = {frame.number for frame in reader.read()}
+assert early | journal.lost == {1, 2, 3, 4} and not early & journal.lost, (early, journal.lost)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+journal.append(5, 5, 0, b"again")
+assert journal.flush() and journal.problem is None
+journal.close()
+assert [frame.number for frame in reader.read()] == [5]
+"""
+
+
+@pytest.mark.parametrize("room", [27, 28, 100, 155, 156, 157, 285, 300, 542])
+def test_on_a_full_disk_a_reader_and_the_writer_agree_on_what_was_written(directory: Path, room: int) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(directory), str(room)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
