@@ -70,6 +70,8 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self._dismissed = False
+        self._attempts = 3  # to end its work after it was dismissed
         self._serving = False  # the process that runs now has said that it is ready
 
     @property
@@ -85,11 +87,17 @@ class Child:
         waiting.cancel()
         return None if self.ready.is_set() else str(self.state.get("problem") or "a process of playhead ended before it was ready")
 
+    @property
+    def owes(self) -> bool:
+        """Whether it was told to end when its work is done, and ended otherwise: what it leaves is for another one."""
+        return self._dismissed and self._process is not None and self._process.returncode not in (0, None)
+
     async def _keep(self) -> None:
-        while not self._stopping:
+        while not self._stopping or (self.owes and self._attempts):
+            self._attempts -= self._stopping
             began = asyncio.get_running_loop().time()
             await self._run()
-            if self._stopping or not self.ready.is_set():
+            if not self.ready.is_set() or (self._stopping and not self.owes):
                 return
             self.restarts += 1
             self._on_change()
@@ -129,8 +137,8 @@ class Child:
                 self._process.send_signal(signal.SIGTERM)
 
     def dismiss(self) -> None:
-        """Tell it to stop by ending its standard input; it is not started again."""
-        self._stopping = True
+        """Tell it to stop when its work is done, by ending its standard input; it is started again only if it dies before that."""
+        self._stopping = self._dismissed = True
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
@@ -141,6 +149,7 @@ class Child:
         done, _ = await asyncio.wait((self._keeper,), timeout=timeout)
         if done:
             return True
+        self._attempts = 0
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
         await asyncio.wait((self._keeper,), timeout=5)

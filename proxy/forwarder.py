@@ -89,9 +89,11 @@ class _Handler(RequestHandler):
                 content.feed_eof()
 
     def close(self) -> None:
-        """The server stops: nothing new is taken from an idle connection; one in use takes what is missing of its request, or its socket."""
+        """The server stops: an idle connection is closed; one in use takes what is missing of its request, or its socket."""
         if self._current_request is None:
             super().close()
+            if self.transport is not None:
+                self.transport.close()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -120,3 +122,7 @@ class Server(web.Server):
         """A handler for a new connection."""
         return _Handler(self, loop=asyncio.get_running_loop(), **self._options)
 
+    @property
+    def unsent(self) -> bool:
+        """Whether a client has not taken all that was written to it."""
+        return any(one.transport is not None and one.transport.get_write_buffer_size() for one in self.connections)

@@ -28,7 +28,10 @@ _STRING = re.compile(_BODY, re.DOTALL)
 _MASKED = re.compile(rb"(?i)<redacted|\*\*\*|\[redacted\]|redacted\"")
 _LITERALS = (b'"client_secret"', b'"ek_')
 _LOOK = 24  # bytes that tell whether a value is masked already, or an ephemeral key
+_TELLING = 2 * rules.LEAST_SECRET  # so much of a secret is one: what an answer that was cut ends with
 _LONGEST_LINE = 16 << 10
+_ENDINGS = (b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"\r\n")  # of chunked bodies without trailers
+_has_last_chunk = finds(r"\n0")
 _PASSED = 256 << 10  # raw bytes whose framing may wait to be read
 _GIVING = re.compile(rules.GIVING_PATHS.encode())
 
@@ -85,6 +88,12 @@ class _Watch:
         """More secrets to look for from now on."""
         self._target = _target(tuple(dict.fromkeys((*self._target.secrets, *secrets))))
 
+    def masked(self, text: bytes) -> bytes:
+        """A text of its own, whole, without the secrets that were given."""
+        for secret in self._target.secrets:
+            text = text.replace(secret, b"*" * len(secret))
+        return text
+
     @property
     def holds(self) -> bool:
         """Whether anything is undecided yet."""
@@ -107,6 +116,8 @@ class _Watch:
             spans, undecided = self._search(text, final)
             cut = min(cut, undecided)
             self._spans = [(base + start, base + end) for start, end in spans if end > cut]
+        if final and len(text) - (start := self._target.cut(text)) >= _TELLING:
+            spans.append((start, len(text)))  # the answer was cut there
         self._base, self._held = base + cut, text[cut:]
         return [(base + max(start, 0), base + min(end, cut)) for start, end in spans if start < cut], base + cut
 
@@ -204,12 +215,13 @@ class ChunkedGuard:
         self.redacted = False
         self._everything = everything
         self._watch = _Watch(secrets)
-        self._chunks = _Chunks()
+        self._chunks: _Chunks | _Frames = _Chunks()
         self._held = b""
         self._slices: list[Span] = []  # of the payload in what is held
         self._base = 0  # where in the payload the first of these begins
         self._passed: list[bytes] = []  # raw bytes that were given out at once: their framing is still to be read
         self._passed_bytes = 0
+        self._trailers = b""  # and the empty line that ends them
 
     def add(self, secrets: Iterable[bytes]) -> None:
         """More secrets to look for from now on."""
@@ -217,7 +229,9 @@ class ChunkedGuard:
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now. `payload`: the chunk data in them, if the caller has it."""
-        if payload is None or self._held or self._everything or not self._watch.calm(data := b"".join(payload)):
+        if payload is None or self._held or self._everything or self._trailers or _has_trailers(raw, payload):
+            return self._next(raw, final=False)
+        if not self._watch.calm(data := b"".join(payload)):
             return self._next(raw, final=False)
         # Reading the framing costs more than all else, and most answers end before it is asked for.
         self._passed.append(raw)
@@ -235,11 +249,19 @@ class ChunkedGuard:
 
     def finish(self) -> bytes:
         """The answer has ended or was broken off: gives the rest."""
-        return self._next(b"", final=True) if self._held else b""
+        trailers = self._watch.masked(self._trailers)
+        self.redacted = self.redacted or trailers != self._trailers
+        return (self._next(b"", final=True) if self._held else b"") + trailers
 
     def _next(self, raw: bytes, *, final: bool) -> bytes:
         self._catch_up()
         slices = self._chunks.feed(raw) if raw else []
+        if self._chunks.ended_at is not None:
+            raw, self._trailers = raw[: self._chunks.ended_at], self._trailers + raw[self._chunks.ended_at :]
+        return self._guarded(raw, slices, final=final)
+
+    def _guarded(self, raw: bytes, slices: list[Span], *, final: bool) -> bytes:
+        """The next raw bytes, and where payload stands in them; gives what may be journalled now."""
         if self._everything:
             self.redacted = self.redacted or bool(slices)
             return _overwritten(raw, slices)
@@ -259,6 +281,29 @@ class ChunkedGuard:
             return out
         self.redacted = True
         return _overwritten(out, [place for start, stop in spans for place in _places(slices, start - base, stop - base)])
+
+
+class FrameGuard(ChunkedGuard):
+    """The same for the raw bytes of a WebSocket from its server: secrets are found across the borders of frames."""
+
+    def __init__(self, secrets: Iterable[bytes] = ()) -> None:
+        super().__init__(secrets)
+        self._chunks = _Frames()
+
+    def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
+        """The next raw bytes; gives what may be journalled now."""
+        slices = self._chunks.feed(raw)
+        if self._held or not self._watch.calm(data := b"".join([raw[start:end] for start, end in slices])):
+            return self._guarded(raw, slices, final=False)
+        self._base += len(data)
+        return raw
+
+
+def _has_trailers(raw: bytes, payload: list[bytes]) -> bool:
+    """Whether trailers may stand in raw bytes with that payload; they come behind the last chunk, whose size is 0."""
+    if not payload:
+        return raw not in _ENDINGS
+    return _has_last_chunk(readable(raw)) and not raw.endswith(_ENDINGS[0])
 
 
 def _split(slices: list[Span], length: int, whole: int) -> tuple[int, list[Span]]:
@@ -285,13 +330,14 @@ def _places(slices: list[Span], start: int, end: int) -> list[Span]:
 class _Chunks:
     """Where the payload stands in the raw bytes of a chunked body, which come split anywhere. What breaks the framing counts as payload."""
 
-    __slots__ = ("_ended", "_left", "_line", "_rest")
+    __slots__ = ("_ended", "_left", "_line", "_rest", "ended_at")
 
     def __init__(self) -> None:
         self._left = 0  # of the chunk that goes on
         self._line = b""  # a line of which the end is not here yet
         self._ended = False  # whether nothing follows but trailers
         self._rest = False  # whether all that follows counts as payload
+        self.ended_at: int | None = None  # where in the raw bytes fed last the trailers begin or go on
 
     def feed(self, raw: bytes) -> list[Span]:
         """The next raw bytes; gives where payload stands in them."""
@@ -311,6 +357,7 @@ class _Chunks:
                 pos = whole
                 continue
             pos = self._read_line(raw, pos)
+        self.ended_at = pos if self._ended else None
         return slices
 
     def _read_line(self, raw: bytes, pos: int) -> int:
@@ -325,6 +372,52 @@ class _Chunks:
             size = _chunk_size(line)
             self._left, self._ended, self._rest = max(size, 0), size == 0, size < 0
         return stop + 1
+
+
+class _Frames:
+    """Where the payload stands in raw frames (RFC 6455 section 5.2), which come split anywhere; that of control frames, too."""
+
+    __slots__ = ("_head", "_left")
+
+    ended_at = None  # no trailers
+
+    def __init__(self) -> None:
+        self._left = 0  # of the frame that goes on
+        self._head = b""  # of a frame whose head is not here whole
+
+    def feed(self, raw: bytes) -> list[Span]:
+        """The next raw bytes; gives where payload stands in them."""
+        slices: list[Span] = []
+        end = len(raw)
+        pos = min(self._left, end)
+        if pos:
+            slices.append((0, pos))
+            self._left -= pos
+        shift = len(self._head)
+        if shift:
+            raw, self._head = self._head + raw, b""
+            end += shift
+        while pos < end:
+            size, start = _frame(raw, pos)
+            if start > end:
+                self._head = raw[pos:]
+                break
+            pos = min(start + size, end)
+            self._left = start + size - pos
+            if size:
+                slices.append((start - shift, pos - shift))
+        return slices
+
+
+def _frame(raw: bytes, pos: int) -> tuple[int, int]:
+    """How long the payload of the frame at `pos` is and where it begins; that is behind the end if the head is not here whole."""
+    if len(raw) - pos < 2:
+        return 0, len(raw) + 1
+    size, start = raw[pos + 1] & 127, pos + (6 if raw[pos + 1] & 128 else 2)
+    if size > 125:
+        width = 2 if size == 126 else 8
+        size, start = int.from_bytes(raw[pos + 2 : pos + 2 + width], "big"), start + width
+    return size, start
 
 
 def _whole_chunks(raw: bytes, pos: int, slices: list[Span]) -> int:

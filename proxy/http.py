@@ -138,6 +138,7 @@ class HttpExchange:
         body = content.read_nowait() if has_body and whole else b""
         if self.number and has_body:
             self._request_tape = RequestTape(self.record, self.inbound, self.service.memo)
+        self.service.counters.request_bytes += len(body)
         if self._request_tape and body:
             self._request_tape.feed(body)
         start = self.inbound.head + (_chunked(body, last=True) if self.inbound.chunked and whole else body)
@@ -163,6 +164,12 @@ class HttpExchange:
         self._sent = True
         if self._request_tape is not None:
             self._request_tape.end()
+            self._guard_more(self._request_tape)
+
+    def _guard_more(self, request: RequestTape) -> None:
+        """An answer that began before the request was whole is guarded against what is found in that later."""
+        if self._guard is not None:
+            self._guard.add(request.scanner.secrets)
 
     async def _pump(self, content: Any) -> None:
         """Send the body as it comes, until it ends or the answer does."""
@@ -195,7 +202,9 @@ class HttpExchange:
         async for piece in content.iter_any():
             if self._request_tape is not None:
                 self._request_tape.feed(piece)
+                self._guard_more(self._request_tape)
             connection.write(_chunked(piece, last=False) if self.inbound.chunked else piece)
+            self.service.counters.request_bytes += len(piece)
             self._now()  # upstream is not silent while the client speaks
             await connection.drain()
         if self.inbound.chunked:
@@ -206,7 +215,7 @@ class HttpExchange:
 
     def interim(self, head: Head) -> None:
         """Pass on a 1xx head."""
-        self.record(Kind.RESPONSE_HEAD, head.raw)
+        self.record_head(head)
         if self._request.version >= (1, 1):
             self._send(head.raw)
 
@@ -366,10 +375,8 @@ class HttpExchange:
         if self._ended:
             return
         self._ended = True
-        if self._request_tape is not None:
-            self.service.counters.request_bytes += self._request_tape.bytes
-            if not self._sent:
-                self._request_tape.break_off()
+        if self._request_tape is not None and not self._sent:
+            self._request_tape.break_off()
         self.service.counters.outcome(outcome)
         if not self.number:
             return

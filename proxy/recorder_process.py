@@ -94,7 +94,7 @@ class RecorderLoop:
     def _step(self) -> bool:
         try:
             read = self._recorder.step()
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             if self._problem is None:
                 log.error("recording waits: %s", error)
             self._problem = str(error)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
@@ -47,15 +48,15 @@ def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
         # Sharing a port would also let a second playhead slip in unseen: the first socket asks for it alone.
         for number in range(count):
             listener = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if number == 0:
                 listener.bind(where)
                 where = listener.getsockname()
                 if count > 1:
                     listener.close()
-                    listener = socket.socket(family, socket.SOCK_STREAM)
+                    sockets[0] = listener = socket.socket(family, socket.SOCK_STREAM)
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sockets.append(listener)
             if count > 1:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 listener.bind(where)
@@ -138,6 +139,7 @@ class Supervisor:
     async def _start_console(self, stack: contextlib.AsyncExitStack, listener: socket.socket) -> None:
         token = self._settings.console_token
         app = self._make_console(self, self._settings.console, token.get_secret_value() if token else None)
+        logging.getLogger("aiohttp.server").addFilter(_is_ours)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -158,7 +160,7 @@ class Supervisor:
         drained = all(await asyncio.gather(*(worker.join(limit) for worker in self._workers)))
         if self._recorder is not None:
             self._recorder.dismiss()
-            if not await self._recorder.join(_RECORDER_SECONDS):
+            if not await self._recorder.join(_RECORDER_SECONDS) or self._recorder.owes:
                 drained = False
                 log.error("the store did not take everything: %d bytes wait in the journal for the next start", size_of(self._data.journal_dir))
         return drained
@@ -184,6 +186,11 @@ class Supervisor:
             "recorder": {**recorder.state.get("metrics", {}), "up": recorder.up} if recorder else None,
             "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
         }
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What somebody sends to the console that is no HTTP is answered, and no fault of ours to log; it may hold what no log should."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _url(listener: socket.socket) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import SegmentReader, segments
@@ -42,6 +43,8 @@ def _drain(settings: Settings, data: DataDir) -> None:
         try:
             while recorder.step():
                 pass
+        except OSError as error:
+            raise StoreError(f"The journal {data.journal_dir} cannot be read: {error.strerror}.") from None
         finally:
             recorder.close()
 

@@ -18,7 +18,7 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
-from .guards import AnswerGuard
+from .guards import FrameGuard
 from .http import CLOSE, HttpExchange, Passed
 from .http1 import Framing, Head, Header
 from .inbound import Inbound
@@ -62,10 +62,19 @@ class ClientTape:
         for piece in self._decoder.feed(data):
             if piece.opcode > Opcode.BINARY:
                 self.closed = self.closed or piece.opcode == Opcode.CLOSE
-                self._exchange.record(Kind.CLIENT_FRAME, pack(piece))
+                self._exchange.record(Kind.CLIENT_FRAME, pack(piece._replace(payload=self._clean(piece.payload))))
             else:
                 found += self._message(piece)
         return found
+
+    def _clean(self, payload: bytes) -> bytes:
+        """What a control frame says, without the secrets of the handshake."""
+        if not payload:
+            return payload
+        scanner = RequestScanner(self._exchange.inbound.secrets)
+        text = scanner.feed(payload) + scanner.finish()
+        self.redacted = self.redacted or scanner.redacted
+        return text
 
     def _message(self, piece: MessagePiece) -> list[bytes]:
         if piece.first or self._scanner is None:
@@ -119,7 +128,7 @@ class SocketExchange(HttpExchange):
         self.record_head(head)
         if self.number:
             self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")
-            self._guard = AnswerGuard(self.secrets())
+            self._guard = FrameGuard(self.secrets())
         self._send(head.raw)
         protocol = self._request.protocol
         protocol.keep_alive(False)
@@ -143,7 +152,7 @@ class SocketExchange(HttpExchange):
         self.service.counters.request_bytes += len(data)
         self._asked = True
         self._now()
-        if self._client is not None and (found := self._client.feed(data)) and isinstance(self._guard, AnswerGuard):
+        if self._client is not None and (found := self._client.feed(data)) and self._guard is not None:
             self._guard.add(found)
         connection.write(data)
         if connection.stalled and self._stalled is None:

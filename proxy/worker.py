@@ -109,7 +109,7 @@ class Worker:
         service.stopping = True
         self._server.pre_shutdown()
         end = time.monotonic() + self._orders.settings.drain_timeout
-        while service.exchanges and not self._orphaned and time.monotonic() < end:
+        while (service.exchanges or self._server.unsent) and not self._orphaned and time.monotonic() < end:
             await asyncio.sleep(0.02)
         for exchange in list(service.exchanges):
             exchange.break_off()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _PAGE_BYTES = 1024  # most bodies are some KB: larger pages would be left half e
 _LOG_PAGES = 8000  # of the write-ahead log before it is merged into the file
 _ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
 _BEGIN = "playhead_begin"
+_LOOKS = 5
 _ALEMBIC = threading.Lock()  # it keeps the migration that runs in globals of its own
 
 
@@ -135,6 +137,19 @@ def _missing(path: Path) -> bool:
 
 
 def _refuse_foreign(path: Path) -> None:
+    for _ in range(_LOOKS):
+        with contextlib.suppress(_TornError):
+            _look_at(path)
+            return
+        time.sleep(0.01)  # another program was writing into its first page as we read it
+    _look_at(path, last=True)
+
+
+class _TornError(Exception):
+    """What was read is damaged, or only half written yet."""
+
+
+def _look_at(path: Path, *, last: bool = False) -> None:
     # `immutable` reads the file alone: no lock, no -wal or -shm beside it. Opening the file ourselves would not do: closing it would drop the
     # POSIX locks that other connections of this process hold on it.
     connection = sqlite3.connect(_uri(path, "mode=ro&immutable=1"), uri=True)
@@ -143,6 +158,8 @@ def _refuse_foreign(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         if _code(error) == sqlite3.SQLITE_NOTADB:
             raise StoreError(f"{path} is not a playhead store: it is not an SQLite file. It was left as it is.") from None
+        if _code(error) == sqlite3.SQLITE_CORRUPT and not last:
+            raise _TornError from None
         raise
     finally:
         connection.close()

@@ -58,7 +58,18 @@ class Canaries:
 
     def query(self, way: str) -> bytes:
         """Secret parameters of a target."""
-        names = ("api-key", "api%2Dkey", "key", "sig", "token", "X-Amz-Signature", "X-Amz-Security-Token", "X-Amz-Credential", "x-goog-signature", "access_token")
+        names = (
+            "api-key",
+            "api%2Dkey",
+            "key",
+            "sig",
+            "token",
+            "X-Amz-Signature",
+            "X-Amz-Security-Token",
+            "X-Amz-Credential",
+            "x-goog-signature",
+            "access_token",
+        )
         return b"&".join([b"api-version=1", *(f"{name}={self.new(f'{way}: query {name}')}".encode() for name in names), b"beta=true"])
 
     def document(self, way: str, again: str) -> dict[str, Any]:
@@ -77,7 +88,12 @@ class Canaries:
             "model": "gpt-5-mini",
             "instructions": f"my key is {again}, is it not?",
             "tools": [
-                {"type": "mcp", "server_url": f"https://x.example/mcp?token={new('server_url')}", "authorization": new("mcp authorization"), "headers": headers},
+                {
+                    "type": "mcp",
+                    "server_url": f"https://x.example/mcp?token={new('server_url')}",
+                    "authorization": new("mcp authorization"),
+                    "headers": headers,
+                },
                 {"type": "mcp", "server_label": "b", "authorization": f"Bearer {new('mcp authorization')}"},
                 {"type": "code_interpreter", "container": {"type": "auto", "network_policy": policy}},
             ],

@@ -129,7 +129,7 @@ class Proxy:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that must come; the test's own limit says when it has not."""
-    while not condition():  # noqa: ASYNC110
+    while not condition():
         await asyncio.sleep(0.005)
 
 

@@ -90,7 +90,8 @@ def test_the_path_of_upstream_stands_in_front_and_v1_counts_once(base: bytes, ta
 
 @pytest.mark.parametrize(
     ("target", "path"),
-    [(b"http://127.0.0.1:8080/v1?x", b"/v1?x"), (b"HTTPS://127.0.0.1:8080", b"/"), (b"http://127.0.0.1:8080?x", b"/?x"), (b"http://127.0.0.1:8080/@a/x", b"/x")],
+    [(b"http://127.0.0.1:8080/v1?x", b"/v1?x"),
+     (b"HTTPS://127.0.0.1:8080", b"/"), (b"http://127.0.0.1:8080?x", b"/?x"), (b"http://127.0.0.1:8080/@a/x", b"/x")],
 )
 def test_a_url_of_this_server_is_its_path(target: bytes, path: bytes) -> None:
     answer = resolved(target)
@@ -99,7 +100,7 @@ def test_a_url_of_this_server_is_its_path(target: bytes, path: bytes) -> None:
     assert answer.target == path
 
 
-@pytest.mark.parametrize("target", [b"http://elsewhere/", b"http://127.0.0.1:8081/", b"http://127.0.0.1:8080@elsewhere/", b"ftp://127.0.0.1:8080/", b"x", b"", b"*"])
+@pytest.mark.parametrize("target", [b"http://elsewhere/", b"http://127.0.0.1:8081/", b"http://127.0.0.1:8080@elsewhere/", b"x", b"", b"*"])
 def test_any_other_target_is_refused(target: bytes) -> None:
     assert code(resolved(target)) == "bad_target"
 

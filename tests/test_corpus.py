@@ -84,12 +84,16 @@ async def drive(base: str, corpus: list[dict[str, Any]]) -> dict[str, Got]:
     """Send every exchange, one after the other; what came back, by id."""
     got = {}
     own = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
-    session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=own, max_line_size=1 << 17, max_field_size=1 << 17)
+    session = aiohttp.ClientSession(
+        auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=own, max_line_size=1 << 17, max_field_size=1 << 17
+    )
     async with session:
         for exchange in corpus:
             body = base64.b64decode(exchange["request_body_b64"])
             url = URL(base + exchange["url_path"], encoded=True)
-            async with session.request(exchange["method"], url, data=io.BytesIO(body) if body else None, headers=sent_headers(exchange), allow_redirects=False) as answer:
+            async with session.request(
+                exchange["method"], url, data=io.BytesIO(body) if body else None, headers=sent_headers(exchange), allow_redirects=False
+            ) as answer:
                 got[exchange["id"]] = Got(answer.status, await answer.read(), answer.headers.get("content-encoding", ""))
     return got
 

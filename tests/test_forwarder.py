@@ -101,18 +101,20 @@ async def test_an_exchange_that_was_recorded_only_in_part_says_so(tmp_path: Path
 
 
 async def test_strict_durability_refuses_what_it_cannot_record(tmp_path: Path, big: bytes) -> None:
-    async with FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=limited, durability="strict") as proxy:
-        async with RawClient.connect(proxy.port) as client:
-            full = fill(proxy)
-            assert proxy.service.tape.journal is not None
-            proxy.service.tape.journal.problem = "it was full before"  # so that it looks again at once
-            refused = [await client.request(GET) for _ in range(2)]
-            socket = await client.request(handshake(b"/v1/responses"))
-            sent = len(upstream.requests)
-            full.unlink()
-            got = await client.request(post(b"now"))
-            written = await proxy.written()
-            assert proxy.service.tape.journal.lost == set()
+    async with (
+        FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=limited, durability="strict") as proxy,
+        RawClient.connect(proxy.port) as client,
+    ):
+        full = fill(proxy)
+        assert proxy.service.tape.journal is not None
+        proxy.service.tape.journal.problem = "it was full before"  # so that it looks again at once
+        refused = [await client.request(GET) for _ in range(2)]
+        socket = await client.request(handshake(b"/v1/responses"))
+        sent = len(upstream.requests)
+        full.unlink()
+        got = await client.request(post(b"now"))
+        written = await proxy.written()
+        assert proxy.service.tape.journal.lost == set()
 
     assert [(one.status, one.get(b"playhead-error")) for one in (*refused, socket)] == [(503, b"recording_unavailable")] * 3
     assert "the journal has reached its limit" in json.loads(refused[0].body)["error"]["message"]
@@ -139,12 +141,14 @@ async def test_strict_durability_sends_no_byte_of_an_answer_that_it_cannot_recor
 
 
 async def test_strict_durability_sends_nothing_that_is_not_on_disk(tmp_path: Path) -> None:
-    async with FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=unsyncable, durability="strict") as proxy:
-        async with RawClient.connect(proxy.port) as client:
-            await client.write(post(b"x"))
-            assert await client.at_end()
-            await until(lambda: len(upstream.requests) == 1)
-            await proxy.idle()
+    async with (
+        FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=unsyncable, durability="strict") as proxy,
+        RawClient.connect(proxy.port) as client,
+    ):
+        await client.write(post(b"x"))
+        assert await client.at_end()
+        await until(lambda: len(upstream.requests) == 1)
+        await proxy.idle()
 
 
 async def test_strict_durability_leaves_what_is_not_recorded_alone(tmp_path: Path) -> None:
@@ -177,12 +181,14 @@ async def test_a_strict_proxy_whose_client_does_not_read_slows_upstream(tmp_path
             await wire.write(b"x" * 65_536)
             sent += 65_536
 
-    async with FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream, durability="strict") as proxy:
-        async with RawClient.connect(proxy.port, ahead=1 << 16) as client:
-            await client.write(GET)
-            await asyncio.sleep(0.5)
-            assert sent < 24 << 20
-            got = await client.answer()
+    async with (
+        FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream, durability="strict") as proxy,
+        RawClient.connect(proxy.port, ahead=1 << 16) as client,
+    ):
+        await client.write(GET)
+        await asyncio.sleep(0.5)
+        assert sent < 24 << 20
+        got = await client.answer()
 
     assert (got.complete, len(got.body)) == (True, 32 << 20)
 
@@ -192,30 +198,34 @@ async def test_a_strict_proxy_whose_client_does_not_read_slows_upstream(tmp_path
 
 async def test_a_server_that_stops_refuses_what_is_new_and_finishes_what_is_not(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    async with FakeUpstream({"*": gated(chunked_head(), chunked(b"end"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy:
-        async with RawClient.connect(proxy.port) as busy, RawClient.connect(proxy.port) as late:
-            await busy.write(GET)
-            await busy.read_head()
-            proxy.service.stopping = True
-            refused = await late.request(GET)
-            gate.set()
-            assert await busy.reader.readexactly(len(chunked(b"end"))) == chunked(b"end")
-            assert await busy.at_end()
-            assert await late.at_end()
+    async with (
+        FakeUpstream({"*": gated(chunked_head(), chunked(b"end"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as busy, RawClient.connect(proxy.port) as late,
+    ):
+        await busy.write(GET)
+        await busy.read_head()
+        proxy.service.stopping = True
+        refused = await late.request(GET)
+        gate.set()
+        assert await busy.reader.readexactly(len(chunked(b"end"))) == chunked(b"end")
+        assert await busy.at_end()
+        assert await late.at_end()
 
     assert (refused.status, refused.get(b"playhead-error"), refused.get(b"connection"), len(upstream.requests)) == (503, b"shutting_down", b"close", 1)
 
 
 async def test_an_answer_that_begins_while_the_server_stops_says_that_the_connection_ends(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    async with FakeUpstream({"*": gated(b"", answer(b"x"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy:
-        async with RawClient.connect(proxy.port) as client:
-            await client.write(GET)
-            await until(lambda: len(upstream.requests) == 1)
-            proxy.service.stopping = True
-            gate.set()
-            got = await client.answer()
-            assert await client.at_end()
+    async with (
+        FakeUpstream({"*": gated(b"", answer(b"x"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as client,
+    ):
+        await client.write(GET)
+        await until(lambda: len(upstream.requests) == 1)
+        proxy.service.stopping = True
+        gate.set()
+        got = await client.answer()
+        assert await client.at_end()
 
     assert (got.body, got.get(b"connection")) == (b"x", b"close")
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.guards import AnswerGuard, ChunkedGuard, gives_secrets
+from playhead.proxy.guards import AnswerGuard, ChunkedGuard, FrameGuard, gives_secrets
+from websocket_fakes import CONTINUATION, PING, TEXT, encode
 
 KEY = b"sk-proj-Sekret+/9876543210"
 # Secrets that begin alike, end alike and overlap one another.
@@ -52,6 +53,52 @@ def test_the_split_makes_no_difference(answer: bytes, secrets: list[bytes], bord
 def test_chunks_make_no_difference(answer: bytes, secrets: list[bytes], borders: list[int], sizes: list[int]) -> None:
     clean = guarded(AnswerGuard(secrets), answer)
     assert guarded(ChunkedGuard(secrets), chunked(answer, sizes), borders) == chunked(clean, sizes)
+
+
+def framed(data: bytes, sizes: Sequence[int]) -> bytes:
+    """One message in frames of those sizes, a ping before it."""
+    out, pos = encode(PING, b"sk-"), 0
+    for number, size in enumerate([*sizes, 70_000]):
+        piece, pos = data[pos : pos + size], pos + size
+        out += encode(CONTINUATION if number else TEXT, piece, fin=number == len(sizes))
+    return out
+
+
+@given(answers, secrets_of_a_request, cuts, st.lists(st.integers(0, 300), max_size=12))
+def test_frames_make_no_difference(answer: bytes, secrets: list[bytes], borders: list[int], sizes: list[int]) -> None:
+    clean = guarded(AnswerGuard(secrets), b"sk-" + answer)[3:]
+    assert guarded(FrameGuard(secrets), framed(answer, sizes), borders) == framed(clean, sizes)
+
+
+@pytest.mark.parametrize("size", [70, 700, 70_000])
+def test_frames_of_every_length_are_understood(size: int) -> None:
+    whole = encode(TEXT, b"x" * size + KEY[:9], fin=False) + encode(CONTINUATION, KEY[9:] + b"x" * size)
+
+    guard = FrameGuard([KEY])
+    clean = b"".join(guard.feed(whole[at : at + 3]) for at in range(0, len(whole), 3)) + guard.finish()
+    assert clean == encode(TEXT, b"x" * size + b"*" * 9, fin=False) + encode(CONTINUATION, b"*" * (len(KEY) - 9) + b"x" * size)
+    assert guard.redacted
+
+
+@given(cuts, st.booleans())
+def test_a_key_in_trailers_is_overwritten(borders: list[int], told: bool) -> None:
+    raw = b"3\r\nabc\r\n0\r\nX-Key: %b\r\nX-End: 1\r\n\r\n"
+    guard = ChunkedGuard([KEY])
+    places = [0, *sorted(min(border, len(raw % KEY)) for border in borders), len(raw % KEY)]
+    pieces = [(raw % KEY)[start:end] for start, end in pairwise(places)]
+    payloads = [bytes(byte for at, byte in enumerate(piece, start) if 3 <= at < 6) for start, piece in zip(places, pieces, strict=False)]
+    out = [guard.feed(piece, ([payload] if payload else []) if told else None) for piece, payload in zip(pieces, payloads, strict=True)]
+
+    assert b"".join(out) + guard.finish() == raw % (b"*" * len(KEY))
+
+
+@given(cuts, st.booleans())
+def test_an_answer_that_is_cut_in_a_secret_keeps_nothing_of_it(borders: list[int], in_chunks: bool) -> None:
+    answer, guard = b"it is " + KEY[:18], ChunkedGuard([KEY]) if in_chunks else AnswerGuard([KEY])
+    raw = b"63\r\n" + answer if in_chunks else answer
+
+    assert guarded(guard, raw, borders) == raw[:-18] + b"*" * 18
+    assert guard.redacted
 
 
 @given(answers, secrets_of_a_request, cuts)

@@ -9,7 +9,7 @@ import pytest
 from playhead.proxy.addressing import Addressing, Refusal
 from playhead.proxy.http1 import Header
 from playhead.proxy.inbound import Inbound, Reception
-from playhead.storage.datadir import key_id
+from playhead.storage.keys import key_id
 
 KEY = b"k" * 32
 SECRET = b"sk-proj-0123456789abcdefghijklmnop"

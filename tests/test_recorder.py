@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -451,7 +451,7 @@ class Disturbed:
         self.place, self.options = place, options
         self.directory = place / "journal"
         self.directory.mkdir()
-        kinds = {"plain": plain, "stream": stream, "big": partial(plain, size=700)}
+        kinds: dict[str, Callable[[str], Frames]] = {"plain": plain, "stream": stream, "big": partial(plain, size=700)}
         self.scripts: dict[str, list[tuple[int, Any]]] = {"a": [], "b": []}
         self.left: list[tuple[str, int, Frames]] = []
         for number, (name, kind, cut) in enumerate(wanted, 1):

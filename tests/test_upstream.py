@@ -29,7 +29,7 @@ class Ear:
     """A receiver that writes down what it is told."""
 
     told: list[str] = field(default_factory=list)
-    bytes: bytes = b""
+    body: bytes = b""
     error: UpstreamError | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,7 +40,7 @@ class Ear:
         self.told.append(f"head {head.status} {type(framing).__name__}")
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
-        self.bytes += data
+        self.body += data
 
     def ended(self) -> None:
         self.told.append("ended")
@@ -98,13 +98,13 @@ def test_an_origin_is_called_as_its_url_says(url: str, host: str, port: int, pat
 async def test_an_answer_is_told_in_its_parts() -> None:
     ear = await asked(b"HTTP/1.1 103 Early\r\n\r\n" + chunked_head() + chunked(b"one"))
 
-    assert (ear.told, ear.bytes) == (["interim 103", "head 200 Chunked", "ended"], chunked(b"one"))
+    assert (ear.told, ear.body) == (["interim 103", "head 200 Chunked", "ended"], chunked(b"one"))
 
 
 async def test_a_body_up_to_the_end_of_the_connection_ends_with_it() -> None:
     ear = await asked(b"HTTP/1.1 200 OK\r\n\r\nall")
 
-    assert (ear.told, ear.bytes) == (["head 200 UntilClose", "ended"], b"all")
+    assert (ear.told, ear.body) == (["head 200 UntilClose", "ended"], b"all")
 
 
 @pytest.mark.parametrize("cut", range(1, 80, 7))
@@ -115,7 +115,7 @@ async def test_an_answer_that_comes_in_pieces_is_the_same(cut: int) -> None:
         ear = await ask(connection)
         connection.abort()
 
-    assert (ear.told, ear.bytes) == (["head 200 Chunked", "ended"], chunked(b"one", b"two"))
+    assert (ear.told, ear.body) == (["head 200 Chunked", "ended"], chunked(b"one", b"two"))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ async def test_tls_with_an_authority_of_ones_own(trust: Trust) -> None:
         ear = await ask(connection)
         connection.abort()
 
-    assert ear.bytes == b"secure"
+    assert ear.body == b"secure"
 
 
 async def test_an_unknown_authority_is_named_with_what_to_do(trust: Trust) -> None:
@@ -317,7 +317,7 @@ async def main():
     except UpstreamError as error:
         print(error.code, error)
         return
-    print((await ask(connection)).bytes.decode())
+    print((await ask(connection)).body.decode())
     connection.abort()
 
 {run}

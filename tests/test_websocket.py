@@ -15,8 +15,23 @@ from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chun
 from playhead.proxy.frames import FrameDecoder
 from playhead.proxy.websocket import handshake_fault
 from proxied import GET, Proxy, proxied, until
-from websocket_fakes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, HandshakeError, Message, RawWebSocket, WebSocketClient, accept, accept_of
-from websocket_fakes import echo_messages, encode, handshake
+from websocket_fakes import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    HandshakeError,
+    Message,
+    RawWebSocket,
+    WebSocketClient,
+    accept,
+    accept_of,
+    echo_messages,
+    encode,
+    handshake,
+)
 
 SECRET = b"sk-proj-0123456789abcdefghijklmnop"
 KEY = base64.b64encode(b"0123456789abcdef")
@@ -69,9 +84,11 @@ async def test_a_refusal_comes_back_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_the_connection_of_a_refused_handshake_can_be_used_again(tmp_path: Path) -> None:
-    async with FakeUpstream({"*": replying(chunked_head(status=b"426 Upgrade Required") + chunked(b"no"))}) as upstream:
-        async with proxied(tmp_path, upstream) as proxy, RawClient.connect(proxy.port) as client:
-            got = [await client.request(handshake(PATH)), await client.request(GET), await client.request(handshake(PATH))]
+    async with (
+        FakeUpstream({"*": replying(chunked_head(status=b"426 Upgrade Required") + chunked(b"no"))}) as upstream,
+        proxied(tmp_path, upstream) as proxy, RawClient.connect(proxy.port) as client,
+    ):
+        got = [await client.request(handshake(PATH)), await client.request(GET), await client.request(handshake(PATH))]
 
     assert [(one.status, one.body) for one in got] == [(426, b"no")] * 3
     assert upstream.connections == 1
@@ -254,11 +271,13 @@ async def test_the_close_frame_of_a_client_that_leaves_at_once_still_arrives(tmp
     async def handler(request: Received, wire: Wire) -> None:
         got.set_result(await (await accept(request, wire)).receive_until_closed())
 
-    async with FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream) as proxy:
-        async with WebSocketClient.open(proxy.port, PATH) as client:
-            await client.send_close(1001, "going")
-            await client.close()
-            assert [message.close for message in await got] == [(1001, "going")]
+    async with (
+        FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream) as proxy,
+        WebSocketClient.open(proxy.port, PATH) as client,
+    ):
+        await client.send_close(1001, "going")
+        await client.close()
+        assert [message.close for message in await got] == [(1001, "going")]
 
 
 async def test_a_half_closed_client_ends_the_socket_on_both_sides(tmp_path: Path) -> None:
@@ -328,19 +347,21 @@ async def test_an_upstream_that_does_not_read_slows_the_client(tmp_path: Path) -
             got[0] += 1
         await socket.send(b"all")
 
-    async with FakeUpstream({"*": handler}, ahead=1 << 16) as upstream, proxied(tmp_path, upstream) as proxy:
-        async with WebSocketClient.open(proxy.port, PATH) as client:
+    async with (
+        FakeUpstream({"*": handler}, ahead=1 << 16) as upstream, proxied(tmp_path, upstream) as proxy,
+        WebSocketClient.open(proxy.port, PATH) as client,
+    ):
 
-            async def send() -> None:
-                while sent[0] < total:
-                    await client.send(b"x" * (1 << 20))
-                    sent[0] += 1
+        async def send() -> None:
+            while sent[0] < total:
+                await client.send(b"x" * (1 << 20))
+                sent[0] += 1
 
-            sending = asyncio.ensure_future(send())
-            assert await settled(sent) < 24
-            go.set()
-            assert (await client.receive()).payload == b"all"
-            await sending
+        sending = asyncio.ensure_future(send())
+        assert await settled(sent) < 24
+        go.set()
+        assert (await client.receive()).payload == b"all"
+        await sending
 
 
 # Secrets.
@@ -383,11 +404,13 @@ async def test_the_mode_of_a_handshake_may_be_forward(tmp_path: Path) -> None:
 
 
 async def test_a_socket_that_is_silent_between_its_turns_stays_open(tmp_path: Path) -> None:
-    async with FakeUpstream({"*": echo_messages}) as upstream, proxied(tmp_path, upstream, read_timeout=0.2) as proxy:
-        async with WebSocketClient.open(proxy.port, PATH) as client:
-            await asyncio.sleep(1)
-            await client.send(b"still here")
-            assert (await client.receive()).payload == b"still here"
+    async with (
+        FakeUpstream({"*": echo_messages}) as upstream, proxied(tmp_path, upstream, read_timeout=0.2) as proxy,
+        WebSocketClient.open(proxy.port, PATH) as client,
+    ):
+        await asyncio.sleep(1)
+        await client.send(b"still here")
+        assert (await client.receive()).payload == b"still here"
 
 
 async def test_a_socket_whose_upstream_does_not_answer_is_broken_off_when_silence_is_limited(tmp_path: Path) -> None:
