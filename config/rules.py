@@ -82,6 +82,7 @@ HEADERS: Mapping[str, bytes] = MappingProxyType(
         "api-key": b"api-key",  # Azure
         "x-api-key": b"api-key",  # Anthropic
         "x-goog-api-key": b"api-key",
+        "ocp-apim-subscription-key": b"api-key",  # Azure API Management
         "cookie": b"cookie",
         "x-amz-security-token": b"token",  # Bedrock
         "chatgpt-account-id": b"account",  # Codex: account and workspace data
@@ -115,7 +116,15 @@ SCHEMES = frozenset(("bearer", "basic", "token", "apikey", "digest", "negotiate"
 # A header value that begins so holds a credential, whatever the header is called.
 CREDENTIAL_STARTS = ("Bearer ", "bearer ", "Basic ", "sk-", "ek_")
 # Subprotocols of a WebSocket that end with a key.
-SUBPROTOCOLS: Mapping[str, bytes] = MappingProxyType({"openai-insecure-api-key.": b"api-key", "openai-ephemeral-token.": b"token"})
+SUBPROTOCOLS: Mapping[str, bytes] = MappingProxyType(
+    {
+        "openai-insecure-api-key.": b"api-key",
+        "openai-ephemeral-token.": b"token",
+        # What servers other than OpenAI's call it, Kubernetes among them.
+        **dict.fromkeys(("bearer.", "token.", "authorization.", "base64url.bearer.authorization.k8s.io."), b"token"),
+        **dict.fromkeys(("api-key.", "apikey."), b"api-key"),
+    }
+)
 
 # What stands for a secret that was found by its value.
 NEEDLE = b"secret"

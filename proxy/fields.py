@@ -95,6 +95,11 @@ def masked(value: bytes) -> bool:
     return not value or _MASKED.match(value) is not None
 
 
+def looks_secret(value: bytes) -> bool:
+    """Whether a value of which nobody says what it is looks like a key: long, letters and digits."""
+    return _LOOKS_SECRET.match(value) is not None
+
+
 @lru_cache(maxsize=1024)
 def header_kind(name: bytes) -> bytes | None:
     """The kind of secret that a header or variable of that name holds, if any."""
@@ -392,7 +397,7 @@ def _edited(window: Window, hit: Hit, members: list[_Member], rule: rules.FieldR
         if masked(value):
             continue
         edits.append((member.start, member.end, put))
-        if rule.shape != "map" or _LOOKS_SECRET.match(_plain(value)) or header_kind(member.key):
+        if rule.shape != "map" or looks_secret(_plain(value)) or header_kind(member.key):
             secrets += forms(value)
     resume = min(edits[-1][1] + 1, window.limit) if edits else hit.resume
     return Hit(hit.start, resume, hit.seen, tuple(edits), tuple(secrets))

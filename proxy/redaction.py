@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from playhead.config import rules
 
-from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, masked, parameter, spelled
+from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
 from .memo import RedactionMemo, Trail, hold
 from .needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
 
@@ -110,6 +110,10 @@ def _header(name: bytes, value: bytes, kind: bytes, found: _Findings) -> bytes:
     scheme, space, rest = value.partition(b" ")
     if not space or scheme.decode("latin-1").lower() not in rules.SCHEMES or not rest:
         found.add(value, source)
+        # An answer may say the telling part alone: one cookie of several, a key behind a scheme that nobody knows.
+        for part in re.split(rb"[;\s]+" if kind != b"cookie" else rb";[ \t]*(?:[^=;]*=)?|^[^=;]*=", value):
+            if looks_secret(part):
+                found.add(part, source)
         return rules.placeholder(kind)
     # A signature is new with each request: what it is made with identifies the key.
     access = _ACCESS_KEY.search(rest)
@@ -120,11 +124,12 @@ def _header(name: bytes, value: bytes, kind: bytes, found: _Findings) -> bytes:
 
 
 def _subprotocols(value: bytes, found: _Findings) -> bytes:
-    for start, kind in rules.SUBPROTOCOLS.items():
-        for match in re.finditer(rb"(?i:" + re.escape(start.encode()) + rb")([^,\s]+)", value):
-            if not masked(match[1]):
-                found.add(match[1], "subprotocol")
-                value = value.replace(match[0], match[0][: len(start)] + rules.placeholder(kind))
+    for name in re.findall(rb"[^,\s]+", value):
+        kind, size = next(((kind, len(start)) for start, kind in rules.SUBPROTOCOLS.items() if name.lower().startswith(start.encode())), (b"api-key", 0))
+        secret = name[size:]
+        if (size or secret.startswith(_CREDENTIALS)) and not masked(secret):
+            found.add(secret, "subprotocol")
+            value = value.replace(name, name[:size] + rules.placeholder(kind))
     return value
 
 

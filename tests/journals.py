@@ -91,6 +91,16 @@ def locked(directory: Path) -> Iterator[None]:
         connection.close()
 
 
+@contextlib.contextmanager
+def recording(store: Store, directory: Path, limits: Limits | None = None, **options: Any) -> Iterator[Recorder]:
+    """A recorder, closed at the end as if it had died."""
+    recorder = Recorder(store, directory, limits=limits or Limits(), **options)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+
+
 def drain(store: Store, directory: Path, *, limits: Limits | None = None, assembly: type[Assembly] = Assembly) -> Recorder:
     """Record everything; the recorder is closed."""
     recorder = Recorder(store, directory, limits=limits or Limits(), assembly=assembly)

@@ -82,7 +82,7 @@ def test_redacted_says_whether_anything_was_replaced(text: bytes) -> None:
 
 # JSON in which every place that holds secrets holds one: the second of the pair is what must come out.
 
-secret_values = st.text("ABCdef0123456789-_+/=\"\\é", min_size=8, max_size=30).map(lambda text: "CANARY" + text)
+secret_values = st.text('ABCdef0123456789-_+/="\\é', min_size=8, max_size=30).map(lambda text: "CANARY" + text)
 plain_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["headers", "env", "authorization", "text", 'say "headers": {}', "a\\", "ünïcode", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "name", "value", "input"]), inner, max_size=3),
@@ -324,3 +324,39 @@ def differences(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
             yield from differences(one, other)
     elif old != new:
         yield old, new
+
+
+@pytest.mark.parametrize("name", [b"sk-proj-0123456789", b"ek_0123456789abcdef", b"bearer.0123456789", b"Token.0123456789"])
+def test_a_subprotocol_that_is_a_key_or_ends_with_one_is_replaced(name: bytes) -> None:
+    head = redact_head(b"GET", b"/", [(b"Sec-WebSocket-Protocol", b"realtime, " + name + b",openai-project.proj_1")])
+
+    value = head.headers[0][1]
+    assert b"0123456789" not in value
+    assert value.startswith(b"realtime, ")
+    assert value.endswith(b">,openai-project.proj_1")
+    assert head.credential is not None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"Cookie", b"theme=dark; sid=abcdefghij0123456789abcdef"),
+        (b"Cookie", b"abcdefghij0123456789abcdef"),
+        (b"Authorization", b"Key abcdefghij0123456789abcdef"),
+        (b"Authorization", b"Bearer\tabcdefghij0123456789abcdef"),
+    ],
+)
+def test_the_telling_part_of_a_header_is_looked_for_alone(header: tuple[bytes, bytes]) -> None:
+    head = redact_head(b"GET", b"/", [header])
+
+    assert b"abcdefghij0123456789abcdef" in head.secrets
+    assert header[1] in head.secrets
+
+
+def test_a_value_in_escapes_that_looks_like_a_key_is_looked_for_in_the_answer() -> None:
+    scanner = RequestScanner()
+    text = b'{"env": {"OTHER": "\\u0061bcdefghij0123456789abcdef", "PATH": "/usr/bin"}}'
+
+    assert b"0123456789" not in scanner.feed(text) + scanner.finish()
+    assert b"abcdefghij0123456789abcdef" in scanner.secrets
+    assert b"/usr/bin" not in scanner.secrets

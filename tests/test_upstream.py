@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from fakes import FakeUpstream, Received, Wire, answer, chunked, chunked_head, drop, echo, replying, tunnel
+from fakes import FakeUpstream, Received, Socket, Wire, answer, chunked, chunked_head, echo, replying, tunnel
 from playhead.config.errors import ConfigError, UpstreamError
 from playhead.proxy.http1 import Framing, Head
 from playhead.proxy.upstream import Connection, Origin, Upstream, proxy_for, tls_context
@@ -227,14 +227,9 @@ async def test_connecting_has_its_time(full: int) -> None:
 
 
 async def test_tls_that_never_answers_has_its_time() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        drop(writer)
-
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with FakeUpstream() as silent:
         with pytest.raises(UpstreamError, match="did not take a connection") as caught:
-            await leg(f"https://localhost:{port}", tls=tls_context(None), timeout=0.2).connect()
+            await leg(f"https://localhost:{silent.port}", tls=tls_context(None), timeout=0.2).connect()
 
     assert caught.value.code == "upstream_timeout"
 
@@ -280,15 +275,19 @@ async def test_a_certificate_for_another_name_is_not_taken(trust: Trust) -> None
 
 
 async def test_an_upstream_without_tls_where_it_was_expected_says_so() -> None:
+    left = asyncio.Event()
+
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(answer(status=b"400 Bad Request"))
-        writer.close()
+        await Socket(reader, writer).close()
+        left.set()
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(UpstreamError, match="cannot be reached") as caught:
             await leg(f"https://localhost:{port}", tls=tls_context(None)).connect()
+        await left.wait()
 
     assert caught.value.code == "upstream_unreachable"
 
