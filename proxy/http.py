@@ -27,6 +27,7 @@ from .upstream import Connection
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
+_JOINED = 1 << 14  # above that, copying a body costs more than writing twice
 _NOTHING: frozenset[bytes] = frozenset()
 _TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
 
@@ -73,7 +74,7 @@ class HttpExchange:
         self._ended = False
         self._last = self._started
         self._problem: str | None = None
-        self._again: bytes | None = None
+        self._again: list[bytes] | None = None
         self._retry: asyncio.Task[None] | None = None
         self._caught_up: asyncio.Event | None = None
 
@@ -141,14 +142,16 @@ class HttpExchange:
         self.service.counters.request_bytes += len(body)
         if self._request_tape and body:
             self._request_tape.feed(body)
-        start = self.inbound.head + (_chunked(body, last=True) if self.inbound.chunked and whole else body)
+        start = [self.inbound.head, _chunked(body, last=True) if self.inbound.chunked and whole else body]
+        if len(body) < _JOINED:
+            start = [b"".join(start)]
         if whole:
             self._request_whole()
         await self._begin(start, may_retry=whole and self.inbound.safe)
         if not whole:
             await self._pump(content)
 
-    async def _begin(self, start: bytes, *, may_retry: bool) -> None:
+    async def _begin(self, start: list[bytes], *, may_retry: bool) -> None:
         """Send the head and what is there of the body; on an idle connection that upstream closed meanwhile, once more if that is safe."""
         upstream = self.service.upstream
         connection = upstream.take()
@@ -158,7 +161,8 @@ class HttpExchange:
             self._again = start
         self._connection = connection
         connection.begin(self, self._request.method)
-        connection.write(start)
+        for piece in start:
+            connection.write(piece)
 
     def _request_whole(self) -> None:
         self._sent = True
@@ -297,11 +301,12 @@ class HttpExchange:
         else:
             self._break("timeout" if error.code == "upstream_timeout" else "upstream_closed")
 
-    async def _begin_again(self, start: bytes) -> None:
+    async def _begin_again(self, start: list[bytes]) -> None:
         try:
             self._connection = await self.service.upstream.connect()
             self._connection.begin(self, self._request.method)
-            self._connection.write(start)
+            for piece in start:
+                self._connection.write(piece)
         except UpstreamError as error:
             self.failed(error)
 

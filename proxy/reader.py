@@ -204,7 +204,7 @@ def sequence_number(data: bytes) -> int | None:
     if found := _USUAL_NUMBER.match(data):
         return int(found[1])
     number = _member(data, b'"sequence_number"', _NUMBER, "sequence_number")
-    if isinstance(number, str) and number.isdigit():
+    if isinstance(number, str) and number.isdecimal() and len(number) <= 18:
         return int(number)
     return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**18 else None
 

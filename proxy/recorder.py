@@ -266,7 +266,7 @@ class Recorder:
         session = str(_meta(frame)["session"])
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
         parse = not self._suspects.convicted(tail.writer, number)
-        assembly = self._assembly(tail.writer, number, parse=parse)
+        assembly = self._assembly(tail.writer, number, parse=parse, memo=self._memo)
         one = tail.open[number] = _Open(assembly, (tail.segment, tail.offset), time.monotonic(), session, seq, parse=parse)
         return one
 

@@ -46,7 +46,7 @@ def main() -> None:
         report({"ready": True})
         RecorderLoop(recorder, orders).run()
         recorder.close()
-    remove_free(data.journal_dir)
+    remove_free(data.journal_dir, workers=False)
 
 
 class RecorderLoop:

@@ -62,8 +62,9 @@ def _number_of(header: bytes) -> int:
     return int(_HEADER.unpack(header)[3])
 
 
-def decode(salt: int, data: bytes, base: int) -> Iterator[JournalFrame]:
+def decode(salt: int, data: bytes | memoryview, base: int) -> Iterator[JournalFrame]:
     """The whole and sound frames at the start of `data`, which stands at offset `base` of its segment; ends before the first that is not."""
+    data = memoryview(data)
     position, size = 0, len(data)
     unpack = _HEADER.unpack_from
     while position + _HEADER.size <= size:
@@ -72,7 +73,7 @@ def decode(salt: int, data: bytes, base: int) -> Iterator[JournalFrame]:
         position = start + length
         if position > size:
             return
-        payload = data[start:position]
+        payload = bytes(data[start:position])
         if xxh3_64_intdigest(payload, _seed(salt, length, kind, number, at)) != check:
             return
         yield JournalFrame(kind, number, at, payload, base + position)
@@ -240,9 +241,9 @@ def retire(directory: Path, path: Path, *, reuse: bool) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_free(directory: Path) -> None:
-    """Remove the drained segments that were kept: they hold what was recorded. No worker may live: what one was about to use goes as well."""
-    for pattern in ("*.free", "*.new"):
+def remove_free(directory: Path, *, workers: bool) -> None:
+    """Remove the drained segments that were kept: they hold what was recorded. `workers`: some may live, and be about to use one."""
+    for pattern in ("*.free",) if workers else ("*.free", "*.new"):
         for path in directory.glob(pattern):
             path.unlink(missing_ok=True)
 
@@ -295,6 +296,7 @@ class SegmentReader:
         self.path = segment_path(directory, writer, segment)
         self.offset = max(offset, _START)
         self._window = _WINDOW
+        self._memory = bytearray()
         self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         head = os.pread(self._fd, _START, 0)
         if len(head) < _START or not head.startswith(MAGIC):
@@ -304,17 +306,24 @@ class SegmentReader:
 
     def read(self) -> list[JournalFrame]:
         """The next whole frames; empty at the end, or before a frame that is torn or damaged."""
-        data = os.pread(self._fd, self._window, self.offset)
+        data = self._pread(self._window)
         if len(data) >= _HEADER.size:
             needed = _HEADER.size + _HEADER.unpack_from(data)[1]
             if len(data) < needed <= os.fstat(self._fd).st_size - self.offset:
-                data = os.pread(self._fd, needed, self.offset)
+                data = self._pread(needed)
         frames = list(decode(self._salt, data, self.offset))
         consumed = frames[-1].end - self.offset if frames else 0
         # Far behind, read much at a time; near the end, do not read again and again what an earlier life left there.
         self._window = min(self._window * 4, _WINDOW_MAX) if consumed > self._window // 2 else _WINDOW
         self.offset += consumed
         return frames
+
+    def _pread(self, size: int) -> memoryview:
+        """Into memory that is used again: making megabytes of it anew for each read costs more than reading."""
+        if len(self._memory) < size:
+            self._memory = bytearray(size)
+        view = memoryview(self._memory)[:size]
+        return view[: os.preadv(self._fd, [view], self.offset)]
 
     @property
     def behind(self) -> bool:

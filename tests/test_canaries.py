@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -69,6 +70,11 @@ UNDECODABLE = (
 )
 
 
+def said(request: Received) -> bytes:
+    """The head of a request, and each of its cookies alone."""
+    return request.raw_head + b"".join(b"%b\r\n" % value for value in re.findall(rb"=([^;]*)", request.get(b"cookie") or b""))
+
+
 @dataclass
 class Echo:
     """An upstream that sets cookies, gives out client secrets, and repeats all that it was told: as `X-Answer` says."""
@@ -91,10 +97,10 @@ class Echo:
             sent = json.dumps(json.loads(sent)).encode()
         wire.last = True
         if request.get(b"x-answer") == b"early head":
-            await wire.write(chunked(self.given() + request.raw_head, sent))
+            await wire.write(chunked(self.given() + said(request), sent))
             return
         await wire.write(b"HTTP/1.1 103 Early Hints\r\nSet-Cookie: early=%b\r\n\r\n" % self.new("103 Set-Cookie"))
-        for piece in self.answered(request, self.given() + request.raw_head + sent, (request.get(b"x-answer") or b"").decode()):
+        for piece in self.answered(request, self.given() + said(request) + sent, (request.get(b"x-answer") or b"").decode()):
             await wire.write(piece)
             await asyncio.sleep(0)
 
@@ -110,32 +116,26 @@ class Echo:
         return texts[0] % (self.new("client_secret.value"), self.new("client_secret")) + texts[1] % self.new("value of POST client_secrets")
 
     def answered(self, request: Received, body: bytes, way: str) -> Iterable[bytes]:
+        """The answer, in the pieces in which it is written."""
         key = request.get(b"authorization") or b""
         cookies = [(b"Set-Cookie", b"__cf_bm=%b; path=/; HttpOnly" % self.new("Set-Cookie")), (b"set-cookie", b"sid = %b" % self.new("Set-Cookie"))]
         headers = [JSON, *cookies, (b"X-Echo", key), (b"X-Echo-2", b"you are " + (request.get(b"api-key") or b""))]
-        if way == "chunks of 7":
-            return [chunked_head(*headers) + chunked(*sevens(body))]
-        if way == "chunks of 7, one by one":
-            return [chunked_head(*headers), *(chunked(piece, end=False) for piece in sevens(body)), chunked()]
-        if way == "chunked, 7 bytes at a time":
-            return [chunked_head(*headers), *sevens(chunked(body[:999], body[999:]))]
-        if way == "trailers":
-            trailers = b"X-Key: %b\r\n" % key
-            return [chunked_head(*headers) + chunked(body, trailers=trailers)]
-        if way == "trailers, 7 bytes at a time":
-            trailers = b"X-Key: %b\r\n" % key
-            return [chunked_head(*headers), *sevens(chunked(body, trailers=trailers))]
-        if way == "until close":
-            return [answer(body, *headers, length=False)]
-        if way == "cut":
-            return [answer(b"", *headers, (b"Content-Length", b"99999"), length=False) + b"is it " + key[:40]]
-        if way == "chunked, cut":
-            return [chunked_head(*headers) + chunked(b"is it ", key[7:30], key[30:40], end=False)]
-        return (
-            [answer(body, *headers)]
-            if way == "whole"
-            else [answer(b"", *headers)[:-2].replace(b"Content-Length: 0", b"Content-Length: %d" % len(body)) + b"\r\n", *sevens(body)]
-        )
+        if request.path != "/v1/responses":  # one that gives out new secrets: they cannot be found if it is compressed
+            headers, body = [*headers, (b"Content-Encoding", b"gzip")], gzip.compress(body)
+        whole, begin, told = answer(body, *headers), chunked_head(*headers), b"X-Key: %b\r\n" % key
+        ways = {
+            "whole": [whole],
+            "7 bytes at a time": [whole[: len(whole) - len(body)], *sevens(body)],
+            "chunks of 7": [begin + chunked(*sevens(body))],
+            "chunks of 7, one by one": [begin, *(chunked(piece, end=False) for piece in sevens(body)), chunked()],
+            "chunked, 7 bytes at a time": [begin, *sevens(chunked(body[:999], body[999:]))],
+            "trailers": [begin + chunked(body, trailers=told)],
+            "trailers, 7 bytes at a time": [begin, *sevens(chunked(body, trailers=told))],
+            "until close": [answer(body, *headers, length=False)],
+            "cut": [answer(b"is it " + key[:40], *headers, (b"Content-Length", b"99999"), length=False)],
+            "chunked, cut": [begin + chunked(b"is it ", key[7:30], key[30:40], end=False)],
+        }
+        return ways[way]
 
     async def converse(self, request: Received, wire: Wire) -> None:
         """Repeats messages: not where they are deflated, for into those the program cannot look."""
@@ -185,7 +185,9 @@ class Client:
         self._answers = itertools.cycle(ANSWERS)
         self.requests = 0
 
-    async def post(self, body: Callable[[Any], bytes], coding: Coding | None, delivery: str, *, kind: bytes = b"application/json", keep: float = 1.0) -> None:
+    async def post(
+        self, body: Callable[[Any], bytes], coding: Coding | None, delivery: str, *, kind: bytes = JSON[1], keep: float = 1.0, path: bytes = b"/v1/responses"
+    ) -> None:
         """One request on a connection of its own. `keep`: which part of its body is sent before the client leaves."""
         answered = next(self._answers)
         name = coding.name.decode() if coding else "no coding"
@@ -194,7 +196,7 @@ class Client:
         text = body(self.canaries.document(way, head[0][1].decode().removeprefix("Bearer ")))
         self.echo.undo = coding.undo if coding else bytes
         headers = [*head, (b"Content-Type", kind), (b"X-Answer", answered.encode()), *([(b"Content-Encoding", coding.name)] if coding else [])]
-        raw = request(b"/v1/responses?" + self.canaries.query(way), headers, coding.do(text) if coding else text, delivery)
+        raw = request(path + b"?" + self.canaries.query(way), headers, coding.do(text) if coding else text, delivery)
         self.requests += 1
         async with RawClient.connect(self.port) as client:
             await self._send(client, begun(raw, keep), delivery)
@@ -254,6 +256,8 @@ async def http_bodies(client: Client) -> None:
     for delivery in DELIVERIES:
         await client.post(form, None, delivery, kind=b"application/x-www-form-urlencoded")
         await client.post(multipart, None, delivery, kind=b"multipart/form-data; boundary=X")
+    for _ in range(8):
+        await client.post(plain, None, "whole", path=b"/v1/realtime/client_secrets")
 
 
 async def http_codings(client: Client) -> None:
@@ -330,8 +334,9 @@ class Search:
     def shown(id_: str, transport: str) -> Iterator[tuple[str, ...]]:
         yield "show", id_
         yield "show", id_, "--raw", "request"
-        yield "show", id_, "--raw", "response", "--decoded"
+        yield "show", id_, "--raw", "response"
         if transport == "ws":
+            yield "events", id_
             yield "events", id_, "--json"
 
     def output(self, *arguments: str) -> bytes:

@@ -106,10 +106,15 @@ def delete(what: str, yes: bool, **flags: Any) -> int:
 
     A session whose name is a number is given as @NAME.
     """
-    with recordings(loaded(flags).settings) as store:
-        if what.isdecimal():
-            return _delete_exchange(store, exchange_id(what), yes)
-        return _delete_session(store, session_name(what), yes)
+    from playhead.storage.datadir import DataDir
+    from playhead.storage.journal import remove_free
+
+    settings = loaded(flags).settings
+    with recordings(settings) as store:
+        status = _delete_exchange(store, exchange_id(what), yes) if what.isdecimal() else _delete_session(store, session_name(what), yes)
+    # Drained segments that are kept to be written over hold what was recorded.
+    remove_free(DataDir(settings.data, settings.key_file).journal_dir, workers=True)
+    return status
 
 
 def _delete_exchange(store: Store, id_: int, yes: bool) -> int:
