@@ -14,6 +14,7 @@ from playhead.config.errors import StoreError
 from playhead.proxy.progress import read_progress
 from playhead.proxy.recorder import Limits
 from playhead.proxy.recording import Assembly
+from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.journal import segments
 from playhead.storage.records import Kind, Recorded, Spill
 from playhead.storage.store import Store
@@ -46,8 +47,8 @@ class Fails(Assembly):
 
     place = "feed"
 
-    def __init__(self, writer: str, number: int, *, parse: bool = True) -> None:
-        super().__init__(writer, number, parse=parse)
+    def __init__(self, writer: str, number: int, *, parse: bool = True, memo: RequestMemo | None = None) -> None:
+        super().__init__(writer, number, parse=parse, memo=memo)
         self.parses = parse
 
     def fail(self, place: str) -> None:
