@@ -1,8 +1,8 @@
 """To which session, mode and upstream target a request belongs (DESIGN 2.1): pure.
 
-    /v1/responses                     the session of the command line
-    /@NAME/v1/responses               session NAME
-    Playhead-Session: NAME            session NAME, and wins
+/v1/responses                     the session of the command line
+/@NAME/v1/responses               session NAME
+Playhead-Session: NAME            session NAME, and wins
 """
 
 from __future__ import annotations

@@ -12,20 +12,27 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from playhead.config.settings import Settings
 
+_PAUSE = 0.5
+_MAX_PAUSE = 4.0
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a child process is told at its start. `run` names this start of the server; descriptors are those of the child."""
+    """What a child process is told at its start. `run` names this start of the server; descriptors are those of the child.
+
+    `again`: one before it was at work and died.
+    """
 
     settings: Settings
     run: str
     listen_fd: int = -1
     lock_fd: int = -1
+    again: bool = False
 
 
 def read_orders() -> Orders:
@@ -73,6 +80,7 @@ class Child:
         self._dismissed = False
         self._attempts = 3  # to end its work after it was dismissed
         self._serving = False  # the process that runs now has said that it is ready
+        self._starts = 0  # how many have
 
     @property
     def up(self) -> bool:
@@ -93,16 +101,18 @@ class Child:
         return self._dismissed and self._process is not None and self._process.returncode not in (0, None)
 
     async def _keep(self) -> None:
+        pause = _PAUSE
         while not self._stopping or (self.owes and self._attempts):
             self._attempts -= self._stopping
-            began = asyncio.get_running_loop().time()
+            began, before = asyncio.get_running_loop().time(), self._starts
             await self._run()
             if not self.ready.is_set() or (self._stopping and not self.owes):
                 return
             self.restarts += 1
             self._on_change()
-            # One that dies at once would die again: not more than two starts a second.
-            await asyncio.sleep(max(0.0, 0.5 - (asyncio.get_running_loop().time() - began)))
+            # One that dies at once would die again: not more than two starts a second, and fewer of one that does not even become ready.
+            pause = _PAUSE if self._starts > before else min(2 * pause, _MAX_PAUSE)
+            await asyncio.sleep(max(0.0, pause - (asyncio.get_running_loop().time() - began)))
 
     async def _run(self) -> None:
         fds = [fd for fd in (self._orders.listen_fd, self._orders.lock_fd) if fd >= 0]
@@ -112,7 +122,7 @@ class Child:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(base64.b64encode(pickle.dumps(self._orders)) + b"\n")
+        process.stdin.write(base64.b64encode(pickle.dumps(replace(self._orders, again=self.restarts > 0))) + b"\n")
         if self._stopping:  # told to stop while it was being started again
             process.stdin.close()
         async for line in process.stdout:
@@ -126,6 +136,7 @@ class Child:
             self.state.update(said)
             if said.get("ready"):
                 self._serving = True
+                self._starts += 1
                 self.ready.set()
         self._on_change()
 

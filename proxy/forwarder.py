@@ -95,9 +95,7 @@ class _Handler(RequestHandler):
             if self.transport is not None:
                 self.transport.close()
 
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None) -> web.StreamResponse:
         """Answer what could not be parsed, in our own shape; a fault of ours breaks the connection off instead of writing into an answer."""
         if status == 400:
             head, body = answer("bad_request", f"The request is not HTTP/1.1 as it should be: {message or exc}.", keep_alive=False)

@@ -16,7 +16,7 @@ Span = tuple[int, int]
 _AHEAD = 4096
 _BODY = rb'(?>[^"\\]+|\\.)*+'
 _S = rb"[ \t\r\n]*+"
-_OTHER = rb'"(?!value"' + _S + b':)' + _BODY + b'"' + _S + b":" + _S + b'(?:"' + _BODY + rb'"|[^"{}\[\],]++)' + _S + b"," + _S
+_OTHER = rb'"(?!value"' + _S + b":)" + _BODY + b'"' + _S + b":" + _S + b'(?:"' + _BODY + rb'"|[^"{}\[\],]++)' + _S + b"," + _S
 _FIELD = re.compile(rb'"client_secret"' + _S + b":" + _S + rb"(?:\{" + _S + b"(?:" + _OTHER + b')*+"value"' + _S + b":" + _S + b')?"', re.DOTALL)
 _FIELD_CUT = re.compile(
     rb'"client_secret"' + _S + b"(?::" + _S + rb'(?:\{(?>[^{}"]+|"' + _BODY + b'")*+(?:"' + _BODY + rb"\\?)?)?)?\Z",

@@ -256,10 +256,7 @@ class HttpExchange:
 
     def secrets(self) -> list[bytes]:
         """What must not be recorded of the answer if it says it again."""
-        found = [*self.inbound.secrets]
-        if self._request_tape is not None:
-            found += self._request_tape.scanner.secrets
-        return found
+        return [*self.inbound.secrets, *(self._request_tape.scanner.secrets if self._request_tape is not None else ())]
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on a piece of the body."""

@@ -19,9 +19,7 @@ from .needles import finds, readable
 MAX_HEAD = 1 << 20
 _EMPTY_LINE = b"\r\n\r\n"
 # RFC 9110 section 7.6.1, with `Proxy-Connection`, which is none but is treated as one everywhere.
-HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization")
-)
+HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization"))
 # What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
 FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z")
@@ -75,12 +73,7 @@ def parse_head(raw: bytes) -> Head:
 
 def tokens(headers: Headers, name: bytes) -> set[bytes]:
     """The lower-case members of all comma-separated lists of that header name."""
-    return {
-        member.strip().lower()
-        for key, value in headers
-        if len(key) == len(name) and key.lower() == name
-        for member in value.split(b",")
-    } - {b""}
+    return {member.strip().lower() for key, value in headers if len(key) == len(name) and key.lower() == name for member in value.split(b",")} - {b""}
 
 
 def end_to_end(head: Head, drop: frozenset[bytes] = frozenset()) -> Headers:

@@ -12,6 +12,7 @@ from playhead.storage.keys import key_id
 
 from .addressing import Address, Addressing, Refusal
 from .http1 import FRAMING, HOP_BY_HOP, Header
+from .needles import usable
 from .notes import opening_meta
 from .redaction import redact_head
 
@@ -150,8 +151,13 @@ class Reception:
                 inbound.redacted = True
                 inbound.secrets += verdict.secrets
                 credential = credential or verdict.credential
-        lines = [verdict.recorded for verdict in found if verdict.recorded is not None]
-        inbound.recorded_head = first + b"\r\n".join([target + b" HTTP/1.1", *lines, b"\r\n"])
+        path, mark, query = target.partition(b"?")
+        lines = b"\r\n".join([b" HTTP/1.1", *[verdict.recorded for verdict in found if verdict.recorded is not None], b"\r\n"])
+        for secret in inbound.secrets:
+            # The same key in a header or a parameter that nobody would take for one. The path is left: a dummy key may well be a word of it.
+            if (secret in lines or secret in query) and usable(secret):
+                lines, query = lines.replace(secret, _AGAIN), query.replace(secret, _AGAIN)
+        inbound.recorded_head = first + path + mark + query + lines
         key = (inbound.address.session, credential, inbound.redacted, inbound.websocket)
         meta = self._metas.get(key)
         inbound.meta = meta if meta is not None else self._meta(key)

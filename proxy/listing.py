@@ -98,8 +98,7 @@ def print_table(console: Console, table: Layout, rows: Iterable[Any], *, empty: 
 def lay_out(columns: Sequence[Column], rows: Sequence[Any], width: int) -> list[int]:
     """The columns' widths: their content's where all fit into `width`, else the widest that may give way do so."""
     natural = [
-        max(len(column.title), *(cell_len(visible(column.text(row))) for row in rows)) if rows else max(len(column.title), column.typical)
-        for column in columns
+        max(len(column.title), *(cell_len(visible(column.text(row))) for row in rows)) if rows else max(len(column.title), column.typical) for column in columns
     ]
     over = sum(natural) + _GAP * (len(columns) - 1) - width
     while over > 0:

@@ -82,9 +82,7 @@ class _Tail:
 class Recorder:
     """Drains a journal directory into a store. `step` does what there is to do now."""
 
-    def __init__(
-        self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS, assembly: type[Assembly] = Assembly
-    ) -> None:
+    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS, assembly: type[Assembly] = Assembly) -> None:
         self.exchanges = 0
         self.commits = 0
         self.commit_seconds = 0.0

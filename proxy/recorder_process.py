@@ -21,7 +21,6 @@ from .recorder import Recorder
 _BUSY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
-_GIVE_UP_SECONDS = 5.0
 log = logging.getLogger("playhead")
 
 
@@ -44,7 +43,7 @@ def main() -> None:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         report({"ready": True})
-        RecorderLoop(recorder, orders).run()
+        RecorderLoop(recorder, store, orders).run()
         recorder.close()
     remove_free(data.journal_dir, workers=False)
 
@@ -52,8 +51,9 @@ def main() -> None:
 class RecorderLoop:
     """Steps of a recorder, at the pace of what there is to do."""
 
-    def __init__(self, recorder: Recorder, orders: Orders) -> None:
+    def __init__(self, recorder: Recorder, store: Store, orders: Orders) -> None:
         self._recorder = recorder
+        self._store = store
         self._orders = orders
         self._problem: str | None = None
         self._failures = 0
@@ -69,7 +69,7 @@ class RecorderLoop:
         while True:
             read = self._step()
             self._report()
-            if orphaned and ((self._recorder.idle and not read) or self._hopeless()):
+            if (orphaned and self._recorder.idle and not read) or self._hopeless():
                 return
             if read and self._problem is None:
                 quiet = 0
@@ -81,8 +81,7 @@ class RecorderLoop:
 
     def _hopeless(self) -> bool:
         """Whether nobody is left to wait for what the store does not take: the journal keeps it for the next start, which needs our lock."""
-        failing = self._behind_since is not None and time.monotonic() - self._behind_since > _GIVE_UP_SECONDS
-        if failing and os.getppid() != self._parent:
+        if self._problem is not None and os.getppid() != self._parent:
             log.error("the store did not take everything: what is left waits in the journal for the next start")
             return True
         return False
@@ -92,6 +91,9 @@ class RecorderLoop:
         return self._recorder.behind
 
     def _step(self) -> bool:
+        if not self._store.in_place():
+            log.error("the store %s was removed or replaced: recording goes on in what stands there now", self._store.name)
+            raise SystemExit(3)  # the main process starts a recorder again, which begins with what the journal holds
         try:
             read = self._recorder.step()
         except (StoreError, OSError) as error:

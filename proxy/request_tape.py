@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from xxhash import xxh3_128
@@ -12,6 +13,10 @@ from .decoding import BodyDecoder
 from .inbound import Inbound
 from .notes import request_end
 from .redaction import RedactionMemo, RequestScanner
+
+# A byte, or an escape of JSON for one, perhaps cut off at the text's end.
+_LETTER = re.compile(rb'\\u00[0-9a-fA-F]{2}|\\["\\/]|\\(?:u[0-9a-fA-F]{0,3})?\Z|.', re.DOTALL)
+_ESCAPED = (b'"', b"\\", b"/")
 
 
 class RequestTape:
@@ -53,7 +58,28 @@ class RequestTape:
     def break_off(self) -> None:
         """The client left in the middle, or was answered there: what came is recorded, but for what may be the start of a secret."""
         rest = self.scanner.finish()
-        for secret in self._secrets:
-            start = next((size for size in range(min(len(secret), len(rest)), 0, -1) if rest.endswith(secret[:size])), 0)
-            rest = rest[: len(rest) - start]
-        self._record(rest)
+        self._record(rest[: min((_cut(rest, secret) for secret in self._secrets), default=len(rest))])
+
+
+def _cut(text: bytes, secret: bytes) -> int:
+    """Where a start of that secret begins with which the text ends, as it is or as JSON may write it; the text's end if there is none."""
+    tail = text[-6 * len(secret) :]
+    letters, places = bytearray(), []
+    for match in _LETTER.finditer(tail):
+        letter = match[0]
+        if len(letter) == 6:
+            letters.append(int(letter[4:], 16))
+        elif letter != b"\\" and (len(letter) == 1 or letter[1:] in _ESCAPED):
+            letters += letter[-1:]
+        else:
+            continue  # an escape that is cut off itself
+        places.append(len(text) - len(tail) + match.start())
+    plain = bytes(letters)
+    written = _overlap(tail, secret)
+    meant = _overlap(plain, secret)
+    return min(len(text) - written, places[-meant] if meant else len(text))
+
+
+def _overlap(text: bytes, secret: bytes) -> int:
+    """How many of the secret's first bytes the text ends with."""
+    return next((size for size in range(min(len(secret), len(text)), 0, -1) if text.endswith(secret[:size])), 0)

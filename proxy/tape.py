@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from playhead.storage.journal import JournalWriter
+from playhead.storage.records import Kind
 
 
 class Unrecorded(Protocol):
@@ -23,6 +24,10 @@ class Unrecorded(Protocol):
         """Strict durability: what was to be sent could not be recorded; it was not sent, and nothing more will be."""
 
 
+# What a client has sent need not be in the journal before it goes on: it goes there with what comes next, at the latest after this time.
+_FROM_CLIENT = frozenset((Kind.OPEN, Kind.REQUEST_DATA, Kind.REQUEST_END, Kind.CLIENT_FRAME))
+_LATER = 0.01
+_MUCH = 1 << 20
 _Step = tuple[Unrecorded, Callable[..., object], tuple[Any, ...]]
 
 
@@ -39,6 +44,7 @@ class Tape:
         self._problem: str | None = None  # why something of this turn was dropped before its end
         self._outbox: list[_Step] = []
         self._scheduled = False
+        self._later: asyncio.TimerHandle | None = None
         self._waiting: list[_Step] = []  # strict: journalled, to be sent once it is on disk
         self._syncing = False
 
@@ -51,7 +57,12 @@ class Tape:
         """Journal a frame of an exchange with this turn."""
         if self.journal is not None and number not in self.journal.lost:
             self.journal.append(kind, number, at, payload)
-            self._schedule()
+            if self._scheduled:
+                return
+            if kind not in _FROM_CLIENT or self.strict or self.journal.waiting > _MUCH:
+                self._schedule()
+            elif self._later is None:
+                self._later = self._loop.call_later(_LATER, self._schedule)
 
     def close(self, number: int, at: int, kind: int, payload: Callable[[bool], bytes]) -> None:
         """Journal the last frame of an exchange; `payload` is told whether frames of it were lost."""
@@ -89,6 +100,9 @@ class Tape:
 
     def _flush(self) -> None:
         self._scheduled = False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         steps, self._outbox = self._outbox, []
         journal = self.journal
         self.flush_now()
@@ -103,8 +117,8 @@ class Tape:
             return
         self._take([step for step in steps if not step[0].number])
         steps = [step for step in steps if step[0].number]
-        if problem is not None:
-            self._refuse(steps, problem)
+        if problem is not None or not journal.begun:
+            self._refuse(steps, problem or "there is no journal")
         elif steps:
             self._waiting += steps
             self._sync(journal)

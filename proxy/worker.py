@@ -59,7 +59,9 @@ def _made(orders: Orders) -> Worker:
         data = DataDir(settings.data, settings.key_file)
         key = data.key()
         writer = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(3)}"
-        journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=settings.durability == "strict")
+        strict = settings.durability == "strict"
+        # A server that cannot record does not start; one that has been at work goes on.
+        journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=not orders.again)
     origin = Origin.parse(settings.upstream)
     context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
     upstream = Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial

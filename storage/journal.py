@@ -104,13 +104,13 @@ def size_of(directory: Path) -> int:
 
 
 class JournalWriter:
-    """Appends the frames of one worker; never raises for a full or broken disk once it is open.
+    """Appends the frames of one worker; never raises for a full or broken disk once it is open, nor at its beginning unless `needed`.
 
     `append` collects, `flush` writes all that was collected with one call of the system. Frames that cannot be written are dropped, and the exchanges
     they belonged to are in `lost`.
     """
 
-    def __init__(self, directory: Path, writer: str, *, limit: int, segment_bytes: int = SEGMENT_BYTES, durable: bool = False) -> None:
+    def __init__(self, directory: Path, writer: str, *, limit: int, segment_bytes: int = SEGMENT_BYTES, durable: bool = False, needed: bool = True) -> None:
         self.writer = writer
         self._durable = durable
         self.lost: set[int] = set()
@@ -127,11 +127,22 @@ class JournalWriter:
         self._bytes = 0
         self._unchecked = 0
         self._whole = True  # whether everything since the last flush was written
-        statistics = os.statvfs(directory)
-        # Room that is left to the store: a journal that fills the disk could never be drained.
-        self._reserve = min(64 << 20, statistics.f_blocks * statistics.f_frsize // 4)
+        self._reserve = 64 << 20  # room that is left to the store: a journal that fills the disk could never be drained
+        try:
+            statistics = os.statvfs(directory)
+            self._reserve = min(self._reserve, statistics.f_blocks * statistics.f_frsize // 4)
+            self._roll()
+        except OSError as error:
+            if needed:
+                raise
+            self.problem = f"the journal cannot begin: {error.strerror}"
+            self._end = segment_bytes  # each frame tries again
         self._check_every = min(4 << 20, self._reserve // 8, limit // 8)
-        self._roll()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a segment to write to."""
+        return self._fd >= 0
 
     def append(self, kind: int, number: int, at: int, payload: bytes) -> None:
         """Collect a frame."""
@@ -143,10 +154,18 @@ class JournalWriter:
 
     def _next_segment(self) -> None:
         self._write()
+        first = not self.begun
         try:
             self._roll()
         except OSError as error:
             self.problem = f"the journal cannot begin a new segment: {error.strerror}"
+        else:
+            self.problem = None if first else self.problem
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were appended and not written yet."""
+        return self._bytes
 
     def flush(self) -> bool:
         """Write what was collected; False if something that was appended since the last flush had to be dropped."""
@@ -159,7 +178,7 @@ class JournalWriter:
         buffers, size = self._buffers, self._bytes
         self._buffers, self._bytes = [], 0
         self._unchecked += size
-        if self.problem is not None or self._unchecked >= self._check_every:
+        if self.begun and (self.problem is not None or self._unchecked >= self._check_every):
             self._unchecked = 0
             self.problem = self._obstacle(size)
         if self.problem is None:

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import select
@@ -35,6 +36,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = Writer(database)
+        self._file = _identity(database.path)
         self._open = True
 
     @classmethod
@@ -70,6 +72,10 @@ class Store:
     def name(self) -> str:
         """For messages: path, or host and database; no password."""
         return self._database.name
+
+    def in_place(self) -> bool:
+        """Whether the file that was opened still stands where it did; True for a server. What is written into one that was removed is lost."""
+        return _identity(self._database.path) == self._file
 
     # Writing.
 
@@ -191,6 +197,15 @@ class Store:
     def delete_session(self, session: str) -> int:
         """Delete a session and its exchanges; how many they were. Raises StoreError if there is none."""
         return deletion.delete_session(self._database, session)
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def _sync(path: str) -> None:

@@ -144,4 +144,3 @@ def undisturbed(directory: Path, scripts: Sequence[tuple[str, Sequence[tuple[int
     with open_store(directory) as store:
         drain(store, journal_dir)
         return content(store)
-

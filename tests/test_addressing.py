@@ -90,8 +90,12 @@ def test_the_path_of_upstream_stands_in_front_and_v1_counts_once(base: bytes, ta
 
 @pytest.mark.parametrize(
     ("target", "path"),
-    [(b"http://127.0.0.1:8080/v1?x", b"/v1?x"),
-     (b"HTTPS://127.0.0.1:8080", b"/"), (b"http://127.0.0.1:8080?x", b"/?x"), (b"http://127.0.0.1:8080/@a/x", b"/x")],
+    [
+        (b"http://127.0.0.1:8080/v1?x", b"/v1?x"),
+        (b"HTTPS://127.0.0.1:8080", b"/"),
+        (b"http://127.0.0.1:8080?x", b"/?x"),
+        (b"http://127.0.0.1:8080/@a/x", b"/x"),
+    ],
 )
 def test_a_url_of_this_server_is_its_path(target: bytes, path: bytes) -> None:
     answer = resolved(target)

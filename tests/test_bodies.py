@@ -93,9 +93,7 @@ def conversation(turns: int, seed: int, tool_words: int = 150) -> Iterator[Raw]:
     for _ in range(turns):
         secret = rng.randbytes(100).hex().encode()
         deltas = [b'event: delta\ndata: {"delta":"%s"}\n\n' % rng.choice(WORDS).encode() for _ in range(20)]
-        yield streamed(
-            head + history + tail, [*deltas, b'event: done\ndata: {"reasoning":"%s","tail":"%s"}\n\n' % (secret, tail.hex().encode())]
-        )
+        yield streamed(head + history + tail, [*deltas, b'event: done\ndata: {"reasoning":"%s","tail":"%s"}\n\n' % (secret, tail.hex().encode())])
         history += b',{"reasoning":"%s"},{"output":"%s"}' % (secret, words(rng, tool_words))
 
 
@@ -350,9 +348,7 @@ def corpus(path: Path) -> Iterator[Raw]:
             request, response = (base64.b64decode(exchange.get(part) or "") for part in ("request_body_b64", "response_body_b64"))
             if len(request) + len(response) >= 1 << 20:
                 continue  # bodies as big as this are stored in pieces
-            yield Raw(
-                REQUEST_HEAD, request, STREAM_HEAD, response, b"", (Frame(0, 1, len(request)),), tuple(exchange.get("wire_chunks") or ())
-            )
+            yield Raw(REQUEST_HEAD, request, STREAM_HEAD, response, b"", (Frame(0, 1, len(request)),), tuple(exchange.get("wire_chunks") or ()))
 
 
 def loops(shared: Path, seeds: Sequence[int]) -> list[list[Raw]]:
@@ -362,10 +358,7 @@ def loops(shared: Path, seeds: Sequence[int]) -> list[list[Raw]]:
         turns = importlib.import_module("agent_loop").turns
     finally:
         sys.path.pop(0)
-    return [
-        [streamed(request, [block + b"\n\n" for block in reply.split(b"\n\n")[:-1]]) for request, reply in turns(seed=seed)]
-        for seed in seeds
-    ]
+    return [[streamed(request, [block + b"\n\n" for block in reply.split(b"\n\n")[:-1]]) for request, reply in turns(seed=seed)] for seed in seeds]
 
 
 def test_an_agent_loop_is_kept_in_a_thirty_third_of_its_size(shared: Path) -> None:

@@ -32,7 +32,6 @@ WORKER = {
 RECORDER = {"exchanges": 5, "failures": 1, "lag": 0.5, "commits": 2, "commit_seconds": 0.25, "up": True}
 
 
-
 @dataclass
 class Known:
     """A health that is what a test says."""

@@ -47,6 +47,7 @@ def command_row(name: str, command: click.Command) -> str:
     listed = next(section[name] for section in SECTIONS.values() if name in section)
     return f"| `{' '.join([name, *words])}` | {listed.help} | {flags or 'none'} |"
 
+
 def _metavar(option: click.Option) -> str:
     if isinstance(option.type, click.Choice):
         return " or ".join(option.type.choices)

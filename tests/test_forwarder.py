@@ -102,7 +102,8 @@ async def test_an_exchange_that_was_recorded_only_in_part_says_so(tmp_path: Path
 
 async def test_strict_durability_refuses_what_it_cannot_record(tmp_path: Path, big: bytes) -> None:
     async with (
-        FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=limited, durability="strict") as proxy,
+        FakeUpstream({"*": echo}) as upstream,
+        proxied(tmp_path, upstream, journal=limited, durability="strict") as proxy,
         RawClient.connect(proxy.port) as client,
     ):
         full = fill(proxy)
@@ -142,7 +143,8 @@ async def test_strict_durability_sends_no_byte_of_an_answer_that_it_cannot_recor
 
 async def test_strict_durability_sends_nothing_that_is_not_on_disk(tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": echo}) as upstream, proxied(tmp_path, upstream, journal=unsyncable, durability="strict") as proxy,
+        FakeUpstream({"*": echo}) as upstream,
+        proxied(tmp_path, upstream, journal=unsyncable, durability="strict") as proxy,
         RawClient.connect(proxy.port) as client,
     ):
         await client.write(post(b"x"))
@@ -182,7 +184,8 @@ async def test_a_strict_proxy_whose_client_does_not_read_slows_upstream(tmp_path
             sent += 65_536
 
     async with (
-        FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream, durability="strict") as proxy,
+        FakeUpstream({"*": handler}) as upstream,
+        proxied(tmp_path, upstream, durability="strict") as proxy,
         RawClient.connect(proxy.port, ahead=1 << 16) as client,
     ):
         await client.write(GET)
@@ -199,8 +202,10 @@ async def test_a_strict_proxy_whose_client_does_not_read_slows_upstream(tmp_path
 async def test_a_server_that_stops_refuses_what_is_new_and_finishes_what_is_not(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with (
-        FakeUpstream({"*": gated(chunked_head(), chunked(b"end"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy,
-        RawClient.connect(proxy.port) as busy, RawClient.connect(proxy.port) as late,
+        FakeUpstream({"*": gated(chunked_head(), chunked(b"end"), gate=gate)}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as busy,
+        RawClient.connect(proxy.port) as late,
     ):
         await busy.write(GET)
         await busy.read_head()
@@ -217,7 +222,8 @@ async def test_a_server_that_stops_refuses_what_is_new_and_finishes_what_is_not(
 async def test_an_answer_that_begins_while_the_server_stops_says_that_the_connection_ends(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with (
-        FakeUpstream({"*": gated(b"", answer(b"x"), gate=gate)}) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": gated(b"", answer(b"x"), gate=gate)}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         RawClient.connect(proxy.port) as client,
     ):
         await client.write(GET)

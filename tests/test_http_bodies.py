@@ -22,7 +22,8 @@ async def test_every_event_arrives_before_the_next_one_is_sent(tmp_path: Path) -
     gate = asyncio.Event()
     async with (
         FakeUpstream({"*": gated(chunked_head(), *(chunked(piece, end=False) for piece in STREAM), chunked(), gate=gate)}) as upstream,
-        proxied(tmp_path, upstream) as proxy, RawClient.connect(proxy.port) as client,
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as client,
     ):
         await client.write(GET)
         assert await client.read_head() == chunked_head()
@@ -169,7 +170,8 @@ async def test_a_slow_upstream_slows_the_client(tmp_path: Path) -> None:
 
 async def test_a_client_that_pipelines_and_does_not_read_is_not_served_without_end(tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": replying(answer(b"x" * 500_000))}) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": replying(answer(b"x" * 500_000))}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         RawClient.connect(proxy.port, ahead=1 << 16) as client,
     ):
         client.writer.write(GET * 100)
@@ -315,7 +317,8 @@ async def test_a_client_that_wants_to_close_is_told_so_and_closed(tmp_path: Path
 
 async def test_that_upstream_closes_does_not_close_the_client(tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": replying(answer(b"x", (b"Connection", b"close")))}) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": replying(answer(b"x", (b"Connection", b"close")))}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         RawClient.connect(proxy.port) as client,
     ):
         got = [await client.request(GET) for _ in range(2)]

@@ -117,7 +117,8 @@ async def test_an_upstream_that_does_not_answer_in_http_is_a_502(raw: bytes, cod
 async def test_a_bad_chunk_breaks_the_answer_off_behind_what_was_sound(tmp_path: Path) -> None:
     async with (
         FakeUpstream({"*": replying(chunked_head() + chunked(b"sound", end=False) + b"nonsense\r\n")}) as upstream,
-        proxied(tmp_path, upstream) as proxy, RawClient.connect(proxy.port) as client,
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as client,
     ):
         await client.write(GET)
         await client.read_head()
@@ -132,7 +133,8 @@ async def test_a_bad_chunk_breaks_the_answer_off_behind_what_was_sound(tmp_path:
 @pytest.mark.parametrize("body", [chunked_head() + chunked(b"mine"), answer(b"mine")])
 async def test_what_follows_an_answer_is_nobodys(body: bytes, tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": replying(body + answer(b"planted"))}) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": replying(body + answer(b"planted"))}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         RawClient.connect(proxy.port) as client,
     ):
         got = [await client.request(GET) for _ in range(2)]
@@ -183,7 +185,8 @@ async def test_a_stream_that_goes_on_is_not_silent(mode: str, tmp_path: Path) ->
 
 async def test_a_slow_client_is_not_upstreams_silence(tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": replying(answer(b"x" * (32 << 20)))}) as upstream, proxied(tmp_path, upstream, read_timeout=0.2) as proxy,
+        FakeUpstream({"*": replying(answer(b"x" * (32 << 20)))}) as upstream,
+        proxied(tmp_path, upstream, read_timeout=0.2) as proxy,
         RawClient.connect(proxy.port, ahead=1 << 16) as client,
     ):
         await client.write(GET)

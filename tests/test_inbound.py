@@ -136,3 +136,9 @@ def test_a_mode_that_does_not_record_makes_no_record(reception: Reception) -> No
 @pytest.mark.parametrize(("method", "safe"), [("GET", True), ("HEAD", True), ("OPTIONS", True), ("POST", False), ("PUT", False), ("DELETE", False)])
 def test_only_what_changes_nothing_may_be_sent_again(reception: Reception, method: str, safe: bool) -> None:
     assert read(reception, method=method).safe is safe
+
+
+def test_a_key_that_stands_in_an_innocent_header_or_parameter_as_well_is_replaced_there(reception: Reception) -> None:
+    found = read(reception, (b"Authorization", b"Bearer " + SECRET), (b"X-Note", SECRET), target=b"/v1/models?note=" + SECRET)
+
+    assert SECRET not in found.recorded_head

@@ -72,9 +72,7 @@ def test_an_exchange_reads_at_a_glance() -> None:
 
 
 def test_an_event_reads_at_a_glance() -> None:
-    row = EventRecord(
-        exchange=7, seq=2, offset_ms=1060.5, direction="upstream", type="response.created", sequence_number=0, stream_id="lane-1", bytes=1059
-    )
+    row = EventRecord(exchange=7, seq=2, offset_ms=1060.5, direction="upstream", type="response.created", sequence_number=0, stream_id="lane-1", bytes=1059)
 
     assert drawn(listing.EVENTS, [row]) == [
         "SEQ            AT  FROM      TYPE              NUMBER  LANE    BYTES",
@@ -180,16 +178,12 @@ def test_tokens_are_read_from_any_apis_usage(usage: dict[str, Any] | None, text:
     assert listing.tokens(exchange(usage=usage)) == text
 
 
-@pytest.mark.parametrize(
-    ("milliseconds", "text"), [(None, ""), (0.04, "0.0 ms"), (9.96, "10.0 ms"), (12.3, "12 ms"), (1234, "1.2 s"), (700_000, "12 min")]
-)
+@pytest.mark.parametrize(("milliseconds", "text"), [(None, ""), (0.04, "0.0 ms"), (9.96, "10.0 ms"), (12.3, "12 ms"), (1234, "1.2 s"), (700_000, "12 min")])
 def test_a_span_is_short(milliseconds: float | None, text: str) -> None:
     assert listing.span(milliseconds) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KiB"), (123_456, "121 KiB"), (8 << 30, "8.0 GiB"), (3 << 40, "3.0 TiB")]
-)
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KiB"), (123_456, "121 KiB"), (8 << 30, "8.0 GiB"), (3 << 40, "3.0 TiB")])
 def test_an_amount_is_short(size: int, text: str) -> None:
     assert listing.amount(size) == text
 

@@ -111,7 +111,6 @@ def test_follow_goes_on_with_what_is_stored_until_it_is_stopped(data: Path, inte
     assert (seen, status, said) == ([1, 2, 4, 8], 0, "")
 
 
-
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

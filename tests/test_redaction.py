@@ -82,7 +82,7 @@ def test_redacted_says_whether_anything_was_replaced(text: bytes) -> None:
 
 # JSON in which every place that holds secrets holds one: the second of the pair is what must come out.
 
-secret_values = st.text("ABCdef0123456789-_+/=\"\\é", min_size=8, max_size=30).map(lambda text: "CANARY" + text)
+secret_values = st.text('ABCdef0123456789-_+/="\\é', min_size=8, max_size=30).map(lambda text: "CANARY" + text)
 plain_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["headers", "env", "authorization", "text", 'say "headers": {}', "a\\", "ünïcode", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "name", "value", "input"]), inner, max_size=3),

@@ -54,7 +54,9 @@ def test_garbage_is_read_as_without_a_memo(garbage: bytes) -> None:
     assert memo.fields(garbage, JSON) == request_fields(garbage, JSON)
 
 
-ITEMS = st.lists(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5), max_size=4)
+ITEMS = st.lists(
+    st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5), max_size=4
+)
 
 
 @given(st.lists(st.tuples(ITEMS, st.sampled_from(["a", "b"]), st.booleans()), min_size=2, max_size=6))

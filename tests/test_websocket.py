@@ -86,7 +86,8 @@ async def test_a_refusal_comes_back_as_it_is(tmp_path: Path) -> None:
 async def test_the_connection_of_a_refused_handshake_can_be_used_again(tmp_path: Path) -> None:
     async with (
         FakeUpstream({"*": replying(chunked_head(status=b"426 Upgrade Required") + chunked(b"no"))}) as upstream,
-        proxied(tmp_path, upstream) as proxy, RawClient.connect(proxy.port) as client,
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as client,
     ):
         got = [await client.request(handshake(PATH)), await client.request(GET), await client.request(handshake(PATH))]
 
@@ -272,7 +273,8 @@ async def test_the_close_frame_of_a_client_that_leaves_at_once_still_arrives(tmp
         got.set_result(await (await accept(request, wire)).receive_until_closed())
 
     async with (
-        FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": handler}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         WebSocketClient.open(proxy.port, PATH) as client,
     ):
         await client.send_close(1001, "going")
@@ -348,7 +350,8 @@ async def test_an_upstream_that_does_not_read_slows_the_client(tmp_path: Path) -
         await socket.send(b"all")
 
     async with (
-        FakeUpstream({"*": handler}, ahead=1 << 16) as upstream, proxied(tmp_path, upstream) as proxy,
+        FakeUpstream({"*": handler}, ahead=1 << 16) as upstream,
+        proxied(tmp_path, upstream) as proxy,
         WebSocketClient.open(proxy.port, PATH) as client,
     ):
 
@@ -405,7 +408,8 @@ async def test_the_mode_of_a_handshake_may_be_forward(tmp_path: Path) -> None:
 
 async def test_a_socket_that_is_silent_between_its_turns_stays_open(tmp_path: Path) -> None:
     async with (
-        FakeUpstream({"*": echo_messages}) as upstream, proxied(tmp_path, upstream, read_timeout=0.2) as proxy,
+        FakeUpstream({"*": echo_messages}) as upstream,
+        proxied(tmp_path, upstream, read_timeout=0.2) as proxy,
         WebSocketClient.open(proxy.port, PATH) as client,
     ):
         await asyncio.sleep(1)

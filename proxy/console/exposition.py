@@ -32,9 +32,7 @@ class Described:
 METRICS = (
     Described("playhead_exchanges_total", "counter", "Exchanges that ended, by how.", "outcome", get_args(Outcome)),
     Described("playhead_requests_total", "counter", "Requests that clients sent, by transport.", "transport", ("http", "ws")),
-    Described(
-        "playhead_responses_total", "counter", "Answers that clients got, by class of status.", "status_class", ("1xx", "2xx", "3xx", "4xx", "5xx")
-    ),
+    Described("playhead_responses_total", "counter", "Answers that clients got, by class of status.", "status_class", ("1xx", "2xx", "3xx", "4xx", "5xx")),
     Described("playhead_errors_total", "counter", "Answers that playhead itself gave instead of upstream's, by their code.", "code"),
     Described("playhead_request_bytes_total", "counter", "Bytes of request bodies and client messages, as they came over the network."),
     Described("playhead_response_bytes_total", "counter", "Bytes of response bodies and upstream messages, as they came over the network."),
