@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .http1 import Header
 
@@ -26,8 +27,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a request goes. `target`: path and query for upstream, byte for byte, the session prefix removed. `mode`: record or forward."""
 
     session: str

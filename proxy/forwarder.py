@@ -82,6 +82,7 @@ class _Handler(RequestHandler):
         """Take the next bytes. A request whose body turns out to be no HTTP is told so: aiohttp would let it wait for the rest for ever."""
         super().data_received(data)
         if self._messages and (error := getattr(self._messages[-1][0], "exc", None)) is not None:
+            error.__traceback__ = error.__context__ = None  # they hold the frame that holds the error, and what came with it
             current = self._current_request
             content = self._messages[-2][1] if len(self._messages) > 1 else None if current is None else current.content
             if content is not None and not content.is_eof():

@@ -27,7 +27,8 @@ from .upstream import Connection
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
-_JOINED = 1 << 14  # above that, copying a body costs more than writing twice
+_REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
+_JOINED = 1 << 14  # copying a longer body costs more than writing twice
 _NOTHING: frozenset[bytes] = frozenset()
 _TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
 
@@ -124,7 +125,8 @@ class HttpExchange:
     def record(self, kind: Kind, payload: bytes) -> None:
         """Journal a frame of this exchange."""
         if self.number:
-            self._tape.record(kind, self.number, self._now(), payload)
+            self._last = now = time.monotonic_ns()
+            self._tape.record(kind, self.number, now - self._started, payload)
 
     def _now(self) -> int:
         self._last = time.monotonic_ns()
@@ -138,7 +140,8 @@ class HttpExchange:
         whole = not has_body or (content.is_eof() and content.exception() is None)
         body = content.read_nowait() if has_body and whole else b""
         if self.number and has_body:
-            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo)
+            worth = not whole or len(body) >= _REMEMBERED
+            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
         self.service.counters.request_bytes += len(body)
         if self._request_tape and body:
             self._request_tape.feed(body)
@@ -231,7 +234,7 @@ class HttpExchange:
             self.failed(UpstreamError("upstream_protocol_error", f"{self.service.upstream.origin} switched protocols though nobody asked"))
             return
         self._head, self._framing = head, framing
-        self._status(head.status)
+        self.service.counters.statuses[head.status // 100] += 1
         self.record_head(head)
         old = self._request.version < (1, 1)
         self._dechunk = old and isinstance(framing, Chunked)
@@ -250,9 +253,6 @@ class HttpExchange:
             recorded, redacted = redact_response_head(head.raw, self.secrets())
             self._redacted |= redacted
             self.record(Kind.RESPONSE_HEAD, recorded)
-
-    def _status(self, status: int) -> None:
-        self.service.counters.statuses[f"{status // 100}xx"] += 1
 
     def secrets(self) -> list[bytes]:
         """What must not be recorded of the answer if it says it again."""

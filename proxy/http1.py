@@ -7,10 +7,9 @@ can be passed on verbatim and recorded as they were.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -34,8 +33,7 @@ class ProtocolError(ValueError):
     """The peer broke HTTP/1.1: the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a response. `raw` ends with the empty line; header values have no white space around them.
 
     `first` holds the first value of each header, by lower-case name.

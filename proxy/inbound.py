@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from playhead.config.rules import NEEDLE, placeholder
 from playhead.storage.keys import key_id
 
 from .addressing import Address, Addressing, Refusal
@@ -17,6 +18,7 @@ from .notes import opening_meta
 from .redaction import redact_head
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_AGAIN = placeholder(NEEDLE)
 _KEPT = 4000
 
 

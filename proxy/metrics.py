@@ -13,7 +13,7 @@ class Counters:
 
     requests: Counter[str] = field(default_factory=Counter)  # by transport
     outcomes: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)  # "2xx" ...
+    statuses: Counter[int] = field(default_factory=Counter)  # by class: 2 for 2xx
     errors: Counter[str] = field(default_factory=Counter)  # answers of our own, by code
     request_bytes: int = 0
     response_bytes: int = 0
@@ -32,7 +32,7 @@ class Counters:
         return {
             "requests": dict(self.requests),
             "outcomes": dict(self.outcomes),
-            "statuses": dict(self.statuses),
+            "statuses": {f"{group}xx": count for group, count in self.statuses.items()},
             "errors": dict(self.errors),
             "request_bytes": self.request_bytes,
             "response_bytes": self.response_bytes,

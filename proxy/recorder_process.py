@@ -21,6 +21,7 @@ from .recorder import Recorder
 _BUSY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
+_QUIET = 30  # steps without anything to read
 log = logging.getLogger("playhead")
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     with store:
         recorder = Recorder(store, data.journal_dir, reuse=True)
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do
         report({"ready": True})
         RecorderLoop(recorder, store, orders).run()
         recorder.close()
@@ -77,7 +78,9 @@ class RecorderLoop:
                     orphaned = self._sleep(_BUSY_SECONDS, orphaned)
                 continue
             quiet += 1
-            orphaned = self._sleep(_BUSY_SECONDS if quiet < 30 else _IDLE_SECONDS, orphaned)
+            if quiet == _QUIET:
+                gc.collect()
+            orphaned = self._sleep(_BUSY_SECONDS if quiet < _QUIET else _IDLE_SECONDS, orphaned)
 
     def _hopeless(self) -> bool:
         """Whether nobody is left to wait for what the store does not take: the journal keeps it for the next start, which needs our lock."""

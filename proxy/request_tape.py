@@ -22,7 +22,7 @@ _ESCAPED = (b'"', b"\\", b"/")
 class RequestTape:
     """Journals what a client sends: decoded, its secrets replaced."""
 
-    def __init__(self, record: Callable[[Kind, bytes], None], inbound: Inbound, memo: RedactionMemo) -> None:
+    def __init__(self, record: Callable[[Kind, bytes], None], inbound: Inbound, memo: RedactionMemo | None) -> None:
         self._write = record
         self._decoder = BodyDecoder(inbound.coding) if inbound.coding else None
         self.scanner = RequestScanner(inbound.secrets, memo=memo)

@@ -124,7 +124,7 @@ class SocketExchange(HttpExchange):
         self._upgraded = True
         self.service.counters.open_connections += 1
         self._head = head
-        self._status(head.status)
+        self.service.counters.statuses[head.status // 100] += 1
         self.record_head(head)
         if self.number:
             self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")

@@ -28,6 +28,7 @@ from .upstream import Origin, Upstream, tls_context
 
 _BACKLOG = 4096
 _REPORT_SECONDS = 1.0
+_BROKEN = 50
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
     orders = read_orders()
     start_logging(orders.settings.log_level)
-    # What exists now lives as long as the process; what exchanges leave behind has no cycles.
+    # What exists now lives as long as the process; what exchanges leave behind has no cycles, unless they are broken off.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     uvloop.run(_serve(orders))
@@ -121,8 +122,14 @@ class Worker:
     async def _report(self) -> None:
         """Tell the main process what has been counted, when it changed."""
         before: dict[str, object] = {}
+        swept = 0
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
+            outcomes = self._service.counters.outcomes
+            broken = outcomes.total() - outcomes["complete"]
+            if broken - swept >= _BROKEN:
+                gc.collect()  # a cancelled handler of aiohttp's holds itself, and what had been read for it
+                swept = broken
             state = self._state()
             if state != before:
                 report(state)
