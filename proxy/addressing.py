@@ -98,8 +98,3 @@ def _split_prefix(path: bytes) -> tuple[bytes, bytes]:
     end = min((i for i in (path.find(b"/", 1), path.find(b"?", 1)) if i > 0), default=len(path))
     rest = path[end:]
     return path[2:end], rest if rest.startswith(b"/") else b"/" + rest
-
-
-def is_ours(name: bytes) -> bool:
-    """Whether a header speaks to playhead and never reaches upstream."""
-    return name[:9].lower() == b"playhead-"

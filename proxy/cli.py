@@ -104,6 +104,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(status or DONE)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the help, as it is
+        return WRONG_USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         say(f"{error.format_message()}{f' (see {context.command_path} --help)' if context else ''}")

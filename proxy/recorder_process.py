@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -21,6 +22,7 @@ from .recorder import Recorder
 _BUSY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
+_NICE = 5
 _QUIET = 30  # steps without anything to read
 log = logging.getLogger("playhead")
 
@@ -41,12 +43,21 @@ def main() -> None:
         raise SystemExit(3) from None
     with store:
         recorder = Recorder(store, data.journal_dir, reuse=True)
+        _stand_back()
         gc.freeze()
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do
         report({"ready": True})
         RecorderLoop(recorder, store, orders).run()
         recorder.close()
     remove_free(data.journal_dir, workers=False)
+
+
+def _stand_back() -> None:
+    """Traffic first: where processors are scarce, a worker that has something to send does not wait for the recorder to finish a batch."""
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            os.nice(_NICE)
 
 
 class RecorderLoop:
@@ -60,7 +71,6 @@ class RecorderLoop:
         self._failures = 0
         self._told = 0.0
         self._state: dict[str, object] = {}
-        self._behind_since: float | None = None
         self._parent = os.getppid()
 
     def run(self) -> None:
@@ -104,12 +114,10 @@ class RecorderLoop:
                 log.error("recording waits: %s", error)
             self._problem = str(error)
             self._failures += 1
-            self._behind_since = self._behind_since or time.monotonic()
             return False
         if self._problem is not None:
             log.warning("recording goes on")
         self._problem = None
-        self._behind_since = None
         return read
 
     def _sleep(self, seconds: float, orphaned: bool) -> bool:
@@ -132,7 +140,6 @@ class RecorderLoop:
             "commit_seconds": round(recorder.commit_seconds, 6),
             "failures": self._failures,
             "problem": self._problem,
-            "lag": round(now - self._behind_since, 1) if self._behind_since else 0.0,
         }
         if state != self._state:
             report({"metrics": state})

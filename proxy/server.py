@@ -18,9 +18,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
 from playhead.storage.datadir import DataDir, RecorderLock
-from playhead.storage.journal import size_of
+from playhead.storage.journal import segments, size_of
 
 from .children import Child, Orders, start_logging
+from .lag import Lag
+from .progress import read_progress
 
 log = logging.getLogger("playhead")
 _LOCK_SECONDS = 5.0
@@ -77,6 +79,7 @@ class Supervisor:
         self._workers: list[Child] = []
         self._recorder: Child | None = None
         self._data = DataDir(settings.data, settings.key_file)
+        self._lag = Lag()
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -132,9 +135,17 @@ class Supervisor:
     async def _start_workers(self, sockets: list[socket.socket]) -> str | None:
         for listener in sockets:
             listener.set_inheritable(True)
-            self._workers.append(Child("playhead.proxy.worker", Orders(self._settings, self._run_id, listen_fd=listener.fileno())))
+            orders = Orders(self._settings, self._run_id, listen_fd=listener.fileno())
+            self._workers.append(Child("playhead.proxy.worker", orders, on_change=self._follow_journals))
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)
+
+    def _follow_journals(self) -> None:
+        """A worker has reported."""
+        ends = [end for worker in self._workers if (end := worker.state.get("metrics", {}).get("journal_end"))]
+        progress = read_progress(self._data.journal_dir) if ends else {}
+        for writer, segment, offset in ends:
+            self._lag.wrote(writer, (segment, offset), progress, time.monotonic())
 
     async def _start_console(self, stack: contextlib.AsyncExitStack, listener: socket.socket) -> None:
         token = self._settings.console_token
@@ -179,12 +190,13 @@ class Supervisor:
         return problems
 
     def metrics(self) -> Mapping[str, Any]:
-        """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`."""
-        recorder = self._recorder
+        """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`, `journal_lag`."""
+        recorder, journal = self._recorder, self._data.journal_dir
         return {
             "workers": [{**worker.state.get("metrics", {}), "up": worker.up} for worker in self._workers],
             "recorder": {**recorder.state.get("metrics", {}), "up": recorder.up} if recorder else None,
-            "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
+            "journal_bytes": size_of(journal) if recorder else 0,
+            "journal_lag": self._lag.seconds(segments(journal), read_progress(journal), time.monotonic()) if recorder else 0.0,
         }
 
 

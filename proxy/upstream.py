@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def close_write(self) -> None:
-        """Tell upstream that nothing more comes (after a 101)."""
+    def close(self) -> None:
+        """Close when all that was written has been sent."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 

@@ -205,7 +205,7 @@ class SocketExchange(HttpExchange):
     def _let_go(self) -> None:
         """The client is gone: what it said last, its close frame perhaps, still goes to upstream."""
         if self._upgraded and self._connection is not None:
-            self._connection.close_write()
+            self._connection.close()
         else:
             super()._let_go()
 

@@ -144,7 +144,7 @@ class Worker:
                 "open_exchanges": len(service.exchanges),
                 "dropped": service.tape.dropped,
                 "journal_problem": journal.problem if journal else None,
-                "journal_written": journal.written if journal else 0,
+                "journal_end": (journal.writer, *journal.end) if journal and journal.begun else None,
             }
         }
 

@@ -9,11 +9,9 @@ import secrets
 import time
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
 
 from playhead.config.errors import StoreError
 
-from .keys import key_id
 
 KEY_BYTES = 32
 _POLL_SECONDS = 0.05
@@ -28,11 +26,6 @@ class DataDir:
         self.key_path = Path(key_file) if key_file is not None else self.path / "key"
         self.journal_dir = self.path / "journal"
         self.lock_path = self.path / "recorder.lock"
-
-    @property
-    def store_url(self) -> str:
-        """Of the store that belongs to it."""
-        return "sqlite:///" + quote(str(self.path / "store.db"))
 
     def ensure(self) -> str | None:
         """Make it and the directory for the journal, for this user alone. Idempotent.
@@ -79,10 +72,6 @@ class DataDir:
                 os.link(draft, self.key_path)
         finally:
             draft.unlink()
-
-    def key_id(self, credential: bytes) -> str:
-        """What is stored for a credential: the same for the same credential under the same key, and no way back."""
-        return key_id(self.key(), credential)
 
 
 class RecorderLock:

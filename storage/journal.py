@@ -115,7 +115,6 @@ class JournalWriter:
         self._durable = durable
         self.lost: set[int] = set()
         self.problem: str | None = None  # why frames are being dropped now
-        self.written = 0
         self._directory = directory
         self._limit = limit
         self._segment_bytes = segment_bytes
@@ -138,6 +137,11 @@ class JournalWriter:
             self.problem = f"the journal cannot begin: {error.strerror}"
             self._end = segment_bytes  # each frame tries again
         self._check_every = min(4 << 20, self._reserve // 8, limit // 8)
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """Segment and offset behind the last frame that was written."""
+        return self._segment, self._end
 
     @property
     def begun(self) -> bool:
@@ -188,7 +192,6 @@ class JournalWriter:
                 # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
                 buffers, size = _torn(buffers, done)
             self._end += size
-            self.written += size
         if self.problem is not None and buffers:
             self.lost.update(map(_number_of, buffers[::2]))
             self._whole = False

@@ -151,7 +151,7 @@ exchanges = Table(
     Column("response_bytes", BigInteger, nullable=False, comment="Body bytes on the wire, transfer framing not counted."),
     Column("events", Integer, nullable=False, comment="Number of its events."),
     Column("parse", Text, nullable=False, comment="parsed, partial, unparsed or not_applicable."),
-    Column("redacted", Text, comment="request, response or both: where secrets were replaced."),
+    Column("redacted", Text, comment="response: secrets were replaced in the answer, too; null: at most in the request."),
     Column("kind", Text, nullable=False, comment="responses, chat.completions, embeddings, images, audio, realtime, messages, other."),
     Column("model", Text),
     Column("response_id", Text),

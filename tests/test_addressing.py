@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.addressing import Address, Addressing, Refusal, is_ours
+from playhead.proxy.addressing import Address, Addressing, Refusal
 
 HOST = (b"Host", b"127.0.0.1:8080")
 OWN = frozenset((b"127.0.0.1:8080",))
@@ -130,10 +130,6 @@ def test_any_host_that_is_one_will_do(host: bytes) -> None:
 def test_one_host_is_needed() -> None:
     assert code(resolved(b"/", HOST)) == "bad_target"
     assert code(Addressing("main", "record", ("record",), b"").resolve("GET", b"/", [], OWN)) == "bad_target"
-
-
-def test_ours_are_the_headers_that_say_so() -> None:
-    assert [is_ours(name) for name in (b"Playhead-X", b"playhead-mode", b"X-Playhead-Mode", b"Playhead")] == [True, True, False, False]
 
 
 @given(st.binary(max_size=60), st.sampled_from(["GET", "OPTIONS", "CONNECT"]))

@@ -29,7 +29,7 @@ WORKER = {
     "dropped": 1,
     "up": True,
 }
-RECORDER = {"exchanges": 5, "failures": 1, "lag": 0.5, "commits": 2, "commit_seconds": 0.25, "up": True}
+RECORDER = {"exchanges": 5, "failures": 1, "commits": 2, "commit_seconds": 0.25, "up": True}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Known:
     """A health that is what a test says."""
 
     problems: list[str] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=lambda: {"workers": [], "recorder": None, "journal_bytes": 0})
+    state: dict[str, Any] = field(default_factory=lambda: {"workers": [], "recorder": None, "journal_bytes": 0, "journal_lag": 0.0})
 
     def ready(self) -> list[str]:
         return self.problems
@@ -75,7 +75,7 @@ async def test_readyz_is_200_when_there_is_no_reason() -> None:
 
 
 async def test_metrics_are_text_that_prometheus_reads() -> None:
-    async with console(Known(state={"workers": [WORKER, WORKER], "recorder": RECORDER, "journal_bytes": 9})) as client, client.get("/metrics") as answer:
+    async with console(Known(state={"workers": [WORKER, WORKER], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5})) as client, client.get("/metrics") as answer:
         families = {family.name: family for family in parse(await answer.text())}
 
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -133,7 +133,7 @@ def test_every_metric_is_there_from_the_start() -> None:
 
 
 def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
-    taken = snapshot({"workers": [WORKER, WORKER | {"up": False}], "recorder": RECORDER, "journal_bytes": 9})
+    taken = snapshot({"workers": [WORKER, WORKER | {"up": False}], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5})
 
     assert taken == {
         "playhead_exchanges_total": {"complete": 4},
@@ -156,7 +156,7 @@ def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
 
 
 def test_a_process_that_has_reported_nothing_counts_as_nothing() -> None:
-    taken = snapshot({"workers": [{"up": True}], "recorder": None, "journal_bytes": 0})
+    taken = snapshot({"workers": [{"up": True}], "recorder": None, "journal_bytes": 0, "journal_lag": 0.0})
 
     assert taken.keys() == {metric.name for metric in METRICS}
     assert taken["playhead_workers_up"] == 1

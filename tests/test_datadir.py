@@ -62,14 +62,6 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
         DataDir(tmp_path / "recordings").ensure()
 
 
-def test_the_store_stands_inside(tmp_path: Path) -> None:
-    assert DataDir(tmp_path).store_url == f"sqlite:///{tmp_path}/store.db"
-
-
-def test_a_relative_directory_has_a_relative_store() -> None:
-    assert DataDir(".playhead").store_url == "sqlite:///.playhead/store.db"
-
-
 def test_a_key_has_32_bytes_and_is_private(data: DataDir) -> None:
     assert len(data.key()) == 32
     assert mode(data.key_path) == 0o600
@@ -114,7 +106,7 @@ def test_a_key_without_its_directory_is_refused(tmp_path: Path) -> None:
 def test_a_key_id_is_an_hmac(data: DataDir) -> None:
     expected = "k_" + hmac.new(data.key(), b"sk-secret", hashlib.sha256).hexdigest()[:16]
 
-    assert data.key_id(b"sk-secret") == expected
+    assert key_id(data.key(), b"sk-secret") == expected
     assert key_id(data.key(), b"sk-other") != expected
 
 

@@ -7,7 +7,7 @@ import tracemalloc
 import zlib
 from itertools import pairwise
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import pytest
 import zstandard
 from hypothesis import given

@@ -23,7 +23,6 @@ from playhead.storage.journal import (
     retire,
     segment_path,
     segments,
-    size_of,
 )
 
 Written = tuple[int, int, int, bytes]
@@ -145,12 +144,13 @@ def test_more_frames_than_one_call_takes_are_written_in_order(directory: Path) -
     assert got(directory) == some(1700)
 
 
-def test_the_count_of_written_bytes_is_what_segments_hold(directory: Path) -> None:
+def test_its_end_is_behind_the_last_frame_written(directory: Path) -> None:
     journal = writer(directory, segment_bytes=300)
     put(journal, *some(20))
     journal.close()
+    last = segments(directory)["w"][-1]
 
-    assert journal.written == size_of(directory) - START * len(segments(directory)["w"])
+    assert journal.end == (last, segment_path(directory, "w", last).stat().st_size)
 
 
 def test_segments_are_listed_by_writer_in_order(directory: Path) -> None:
@@ -365,3 +365,27 @@ os.kill(os.getpid(), 9)
     assert reader.abandoned()
     assert [frame.payload for frame in reader.read()] == [b"x"]
     reader.close()
+
+
+def test_a_journal_that_is_not_needed_begins_when_it_can(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    journal = writer(directory, needed=False)
+    journal.append(1, 7, 0, b"lost")
+    assert (journal.begun, journal.flush(), journal.lost, journal.problem) == (
+        False,
+        False,
+        {7},
+        "the journal cannot begin a new segment: No such file or directory",
+    )
+
+    directory.mkdir()
+    journal.append(1, 8, 0, b"kept")
+
+    assert (journal.begun, journal.flush(), journal.problem) == (True, True, None)
+    journal.close()
+    assert [frame.payload for frame in read_all(directory)] == [b"kept"]
+
+
+def test_a_journal_that_is_needed_must_begin(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        writer(tmp_path / "none")

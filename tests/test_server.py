@@ -197,3 +197,43 @@ async def test_what_was_killed_whole_is_stored_at_the_next_start(tmp_path: Path)
             assert await asyncio.to_thread(running.stop) == 0
 
     assert stored(tmp_path) == 20
+
+
+def test_one_port_cannot_be_both(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{probe.getsockname()[1]}"
+    done = in_a_process("record", "--data", str(tmp_path), "--listen", where, "--console", where)
+
+    assert (done.status, done.err) == (3, f"playhead: cannot listen on {where}: Address already in use\n")
+
+
+def test_what_keeps_a_worker_from_starting_is_said_in_one_line(tmp_path: Path) -> None:
+    ports = ("--listen", "127.0.0.1:0", "--console", "127.0.0.1:0")
+    done = in_a_process("record", "--data", str(tmp_path), *ports, "--ca-file", str(tmp_path / "none"), "--upstream", "https://localhost")
+
+    assert (done.status, done.err.count("\n"), "a worker cannot start: ca_file" in done.err) == (3, 1, True), done.err
+
+
+async def test_a_store_that_is_removed_is_begun_anew(tmp_path: Path) -> None:
+    async with FakeUpstream({"*": echo}) as upstream:
+        with Running(tmp_path, upstream.url) as running:
+            await fetch(running.port, post(b"before"))
+            for path in tmp_path.glob("store.db*"):
+                path.unlink()
+            await until((tmp_path / "store.db").exists)
+            await fetch(running.port, post(b"after"))
+            assert await asyncio.to_thread(running.stop) == 0
+            assert "was removed or replaced" in running.log
+
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        assert [store.raw(row.id).request for row in store.exchanges("default")][-1] == b"after"
+
+
+async def test_garbage_at_the_console_is_answered_and_not_logged(tmp_path: Path) -> None:
+    async with FakeUpstream({"*": echo}) as upstream:
+        with Running(tmp_path, upstream.url) as running:
+            flood = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: sk-secret\r\n" % number for number in range(500)) + b"\r\n"
+            assert (await fetch(running.console, flood)).status == 400
+            assert await asyncio.to_thread(running.stop) == 0
+            assert running.log == ""

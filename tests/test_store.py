@@ -264,3 +264,14 @@ def test_a_deleted_session_may_be_recorded_into_again(url: str) -> None:
 
         assert [row.response_id for row in other.exchanges("default")] == ["resp_2"]
         assert list(other.verify()) == []
+
+
+def test_a_store_knows_when_its_file_is_gone_or_another_one(path: Path) -> None:
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        there = store.in_place()
+        path.rename(path.with_suffix(".old"))
+        gone = store.in_place()
+        path.write_bytes(b"")
+        other = store.in_place()
+
+    assert (there, gone, other) == (True, False, False)

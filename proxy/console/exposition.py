@@ -37,10 +37,10 @@ METRICS = (
     Described("playhead_request_bytes_total", "counter", "Bytes of request bodies and client messages, as they came over the network."),
     Described("playhead_response_bytes_total", "counter", "Bytes of response bodies and upstream messages, as they came over the network."),
     Described("playhead_open_exchanges", "gauge", "Exchanges in flight."),
-    Described("playhead_open_connections", "gauge", "Network connections from clients that are open."),
+    Described("playhead_open_connections", "gauge", "WebSockets that are open."),
     Described("playhead_journal_bytes", "gauge", "Bytes in the journal that the recorder has not removed yet."),
-    Described("playhead_journal_lag_seconds", "gauge", "Age of the oldest journal entry that the store does not hold yet."),
-    Described("playhead_journal_dropped_exchanges_total", "counter", "Exchanges that were not recorded, or not wholly, because the journal was full."),
+    Described("playhead_journal_lag_seconds", "gauge", "Age of the oldest journal entry that the recorder has not taken in yet."),
+    Described("playhead_journal_dropped_exchanges_total", "counter", "Exchanges that were not recorded wholly: the journal was full or could not be written."),
     Described("playhead_recording_failures_total", "counter", "Failures to record, by reason: store, a commit that is tried again.", "reason", ("store",)),
     Described("playhead_recorder_exchanges_total", "counter", "Exchanges that the recorder has stored."),
     Described("playhead_recorder_up", "gauge", "1 while the recorder runs."),
@@ -78,7 +78,7 @@ def snapshot(state: Mapping[str, Any]) -> Snapshot:
     """The metrics of a server from its processes' newest reports.
 
     `state`: `workers`, a list of what `worker` reports, each with `up`; `recorder`, what the recorder reports, with `up`, or None where nothing is
-    recorded; `journal_bytes`. What a process has not reported yet counts as 0.
+    recorded; `journal_bytes`; `journal_lag`. What a process has not reported yet counts as 0.
     """
     workers: list[Mapping[str, Any]] = state["workers"]
     recorder: Mapping[str, Any] = state["recorder"] or {}
@@ -92,7 +92,7 @@ def snapshot(state: Mapping[str, Any]) -> Snapshot:
         "playhead_open_exchanges": _total(workers, "open_exchanges"),
         "playhead_open_connections": _total(workers, "open_connections"),
         "playhead_journal_bytes": state["journal_bytes"],
-        "playhead_journal_lag_seconds": recorder.get("lag", 0.0),
+        "playhead_journal_lag_seconds": state["journal_lag"],
         "playhead_journal_dropped_exchanges_total": _total(workers, "dropped"),
         "playhead_recording_failures_total": {"store": recorder.get("failures", 0)},
         "playhead_recorder_exchanges_total": recorder.get("exchanges", 0),
