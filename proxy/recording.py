@@ -172,7 +172,7 @@ class Assembly:
             method=self._method,
             path=self._path,
             started_at_ns=meta.get("started_at", 0),
-            status=self._status if end.get("status") is None else end["status"],
+            status=self._status,
             outcome=outcome if final else None,
             first_event_ns=gathered.first_ns,
             duration_ns=self._last_at if final else None,
@@ -199,11 +199,6 @@ class Assembly:
     def _redacted(self) -> Literal["response"] | None:
         """Only where the answer was changed may a replay differ; that requests are redacted is the rule."""
         return "response" if self._end and self._end.get("redacted") else None
-
-    @property
-    def session(self) -> str:
-        """The session it belongs to, once its opening has been fed."""
-        return str(self._meta.get("session", ""))
 
     def _facts(self, content_type: bytes, outcome: str | None, *, final: bool) -> Facts:
         facts = Facts(kind=self._kind, parse="partial")

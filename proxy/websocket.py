@@ -54,7 +54,6 @@ class ClientTape:
         self._decoder = FrameDecoder(masked=True, deflate=deflate_of(extensions, "client"))
         self._scanner: RequestScanner | None = None
         self.closed = False  # whether the client has sent a close frame
-        self.redacted = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The next bytes from the client; gives the secrets that were found, for the answers to be guarded against them."""
@@ -72,9 +71,7 @@ class ClientTape:
         if not payload:
             return payload
         scanner = RequestScanner(self._exchange.inbound.secrets)
-        text = scanner.feed(payload) + scanner.finish()
-        self.redacted = self.redacted or scanner.redacted
-        return text
+        return scanner.feed(payload) + scanner.finish()
 
     def _message(self, piece: MessagePiece) -> list[bytes]:
         if piece.first or self._scanner is None:
@@ -86,10 +83,7 @@ class ClientTape:
             self._scanner = None
         if text or piece.first or piece.last:
             self._exchange.record(Kind.CLIENT_FRAME, pack(piece._replace(payload=text)))
-        if not piece.last:
-            return []
-        self.redacted = self.redacted or scanner.redacted
-        return scanner.secrets
+        return scanner.secrets if piece.last else []
 
     @property
     def problem(self) -> str | None:
@@ -198,7 +192,6 @@ class SocketExchange(HttpExchange):
 
     def _end(self, outcome: str, code: str | None = None) -> None:
         if not self._ended and self._client is not None:
-            self._redacted |= self._client.redacted
             self._problem = self._client.problem
         super()._end(outcome, code)
 

@@ -12,7 +12,6 @@ from types import TracebackType
 
 from playhead.config.errors import StoreError
 
-
 KEY_BYTES = 32
 _POLL_SECONDS = 0.05
 _OTHERS = 0o077

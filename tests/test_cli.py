@@ -30,6 +30,11 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith("playhead 0.")
 
 
+def test_without_a_command_the_help_is_shown_and_the_status_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: playhead")
+
+
 def test_it_runs_as_a_module_too() -> None:
     assert subprocess.run([*PLAYHEAD, "--help"], capture_output=True, check=True).stdout.startswith(b"Usage: playhead")
 

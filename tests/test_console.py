@@ -75,7 +75,10 @@ async def test_readyz_is_200_when_there_is_no_reason() -> None:
 
 
 async def test_metrics_are_text_that_prometheus_reads() -> None:
-    async with console(Known(state={"workers": [WORKER, WORKER], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5})) as client, client.get("/metrics") as answer:
+    async with (
+        console(Known(state={"workers": [WORKER, WORKER], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5})) as client,
+        client.get("/metrics") as answer,
+    ):
         families = {family.name: family for family in parse(await answer.text())}
 
         assert answer.headers["Content-Type"].startswith("text/plain; version=")

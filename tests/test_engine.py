@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from playhead.config.errors import ConfigError, PlayheadError, StoreError
+from playhead.config.settings import Settings
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
@@ -195,11 +196,9 @@ def test_a_store_file_belongs_to_its_user_alone(path: Path) -> None:
 
 
 def test_a_path_may_hold_any_characters(tmp_path: Path) -> None:
-    from playhead.storage.datadir import DataDir
-
     directory = tmp_path / "50% off? #1 ünïcode"
     directory.mkdir()
-    with Store.open(DataDir(directory).store_url, create=True):
+    with Store.open(Settings(data=directory).store_url, create=True):
         assert (directory / "store.db").exists()
 
 

@@ -61,7 +61,7 @@ async def test_a_full_journal_does_not_stop_traffic_and_is_counted(tmp_path: Pat
         full.unlink()
 
         assert [one.body for one in got] == [big] * 3
-        assert (proxy.service.tape.dropped, [one.outcome for one in proxy.journal]) == (3, [None])
+        assert (proxy.service.tape.dropped, list(proxy.journal)) == (3, [])
         assert proxy.service.tape.journal is not None
         assert proxy.service.tape.journal.problem == "the journal has reached its limit"
 
@@ -72,7 +72,7 @@ async def test_recording_goes_on_when_there_is_room_again(tmp_path: Path, big: b
         await client.request(post(big))
         full.unlink()
         await client.request(post(b"seen"))
-        written = await proxy.written(1)
+        written = await proxy.written(0)
 
         assert (written.request, written.outcome) == (b"seen", "complete")
         assert proxy.service.tape.journal is not None

@@ -215,6 +215,16 @@ def test_what_keeps_a_worker_from_starting_is_said_in_one_line(tmp_path: Path) -
     assert (done.status, done.err.count("\n"), "a worker cannot start: ca_file" in done.err) == (3, 1, True), done.err
 
 
+async def test_the_journals_lag_is_that_of_a_recorder_that_stands(tmp_path: Path) -> None:
+    async with FakeUpstream({"*": echo}) as upstream:
+        with Running(tmp_path, upstream.url) as running:
+            running.pause_recorder()
+            await fetch(running.port, post(b"x"))
+            await until(lambda: running.metrics()["playhead_journal_lag_seconds"] > 0.5)
+            running.resume_recorder()
+            await until(lambda: running.metrics()["playhead_journal_lag_seconds"] == 0.0)
+
+
 async def test_a_store_that_is_removed_is_begun_anew(tmp_path: Path) -> None:
     async with FakeUpstream({"*": echo}) as upstream:
         with Running(tmp_path, upstream.url) as running:

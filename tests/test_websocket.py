@@ -396,6 +396,22 @@ async def test_no_secret_of_a_socket_is_in_the_journal(tmp_path: Path) -> None:
     assert json.loads(text_of(written.messages))["tools"] == [{"authorization": "<redacted:authorization>"}]
 
 
+async def test_a_secret_of_the_client_alone_changes_no_answer(tmp_path: Path) -> None:
+    async def handler(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        await socket.receive()
+        await socket.send(b"fine")
+        await socket.receive_until_closed()
+
+    async with FakeUpstream({"*": handler}) as upstream, proxied(tmp_path, upstream) as proxy:
+        async with WebSocketClient.open(proxy.port, PATH, (b"Authorization", b"Bearer " + SECRET)) as client:
+            await client.send(b'{"authorization":"tool-token-of-mine"}')
+            await client.receive()
+        written = await proxy.written()
+
+    assert (written.meta["redacted"], written.end.get("redacted", False)) == (True, False)
+
+
 async def test_the_mode_of_a_handshake_may_be_forward(tmp_path: Path) -> None:
     async with FakeUpstream({"*": echo_messages}) as upstream, proxied(tmp_path, upstream) as proxy:
         async with WebSocketClient.open(proxy.port, PATH, (b"Playhead-Mode", b"forward")) as client:
