@@ -24,7 +24,7 @@ FILE_NAME = "playhead.toml"
 # Chosen by the command (`playhead record`, `playhead forward`), so that a forgotten variable never changes what a command does.
 BY_COMMAND = frozenset({"mode"})
 
-_SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
 _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
 _UNITS = "kMGT"
@@ -115,7 +115,7 @@ def _store(value: object) -> str:
 
 
 def _session(value: object) -> str:
-    if not _SESSION_NAME.fullmatch(_text(value)):
+    if not SESSION_NAME.fullmatch(_text(value)):
         raise ValueError
     return str(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -19,6 +20,10 @@ from playhead.config.settings import Settings
 
 _PAUSE = 0.5
 _MAX_PAUSE = 4.0
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_KEPT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,14 @@ def start_logging(level: str) -> None:
     """Write our own log lines to standard error, and of libraries only what warns."""
     logging.basicConfig(level=logging.WARNING, format="playhead: %(message)s", stream=sys.stderr)
     logging.getLogger("playhead").setLevel(level.upper())
+
+
+def keep_memory() -> None:
+    """Have the C library keep freed memory for what comes next (glibc's mallopt): big bodies would be paid for in page faults each time anew."""
+    with contextlib.suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def report(state: dict[str, Any]) -> None:

@@ -8,9 +8,8 @@ from functools import lru_cache
 
 from playhead.config import rules
 
+from .framings import ChunkSlices, FrameSlices, Span
 from .needles import Test, finds, readable, usable
-
-Span = tuple[int, int]
 
 # How far a `client_secret` is looked into for its `value`.
 _AHEAD = 4096
@@ -29,7 +28,6 @@ _MASKED = re.compile(rb"(?i)<redacted|\*\*\*|\[redacted\]|redacted\"")
 _LITERALS = (b'"client_secret"', b'"ek_')
 _LOOK = 24  # bytes that tell whether a value is masked already, or an ephemeral key
 _TELLING = 2 * rules.LEAST_SECRET  # so much of a secret is one: what an answer that was cut ends with
-_LONGEST_LINE = 16 << 10
 _ENDINGS = (b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"\r\n")  # of chunked bodies without trailers
 _has_last_chunk = finds(r"\n0")
 _PASSED = 256 << 10  # raw bytes whose framing may wait to be read
@@ -215,7 +213,7 @@ class ChunkedGuard:
         self.redacted = False
         self._everything = everything
         self._watch = _Watch(secrets)
-        self._chunks: _Chunks | _Frames = _Chunks()
+        self._chunks: ChunkSlices | FrameSlices = ChunkSlices()
         self._held = b""
         self._slices: list[Span] = []  # of the payload in what is held
         self._base = 0  # where in the payload the first of these begins
@@ -288,7 +286,7 @@ class FrameGuard(ChunkedGuard):
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
         super().__init__(secrets)
-        self._chunks = _Frames()
+        self._chunks = FrameSlices()
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
@@ -325,122 +323,6 @@ def _places(slices: list[Span], start: int, end: int) -> list[Span]:
             found.append((first + max(start, 0), first + min(end, size)))
         start, end = start - size, end - size
     return found
-
-
-class _Chunks:
-    """Where the payload stands in the raw bytes of a chunked body, which come split anywhere. What breaks the framing counts as payload."""
-
-    __slots__ = ("_ended", "_left", "_line", "_rest", "ended_at")
-
-    def __init__(self) -> None:
-        self._left = 0  # of the chunk that goes on
-        self._line = b""  # a line of which the end is not here yet
-        self._ended = False  # whether nothing follows but trailers
-        self._rest = False  # whether all that follows counts as payload
-        self.ended_at: int | None = None  # where in the raw bytes fed last the trailers begin or go on
-
-    def feed(self, raw: bytes) -> list[Span]:
-        """The next raw bytes; gives where payload stands in them."""
-        slices: list[Span] = []
-        pos, end = 0, len(raw)
-        while pos < end and not self._ended:
-            if self._rest:
-                slices.append((pos, end))
-                break
-            if self._left:
-                stop = min(pos + self._left, end)
-                slices.append((pos, stop))
-                self._left -= stop - pos
-                pos = stop
-                continue
-            if not self._line and (whole := _whole_chunks(raw, pos, slices)) > pos:
-                pos = whole
-                continue
-            pos = self._read_line(raw, pos)
-        self.ended_at = pos if self._ended else None
-        return slices
-
-    def _read_line(self, raw: bytes, pos: int) -> int:
-        """Reads on in a line of framing: the first one of a chunk, or the empty one behind it."""
-        stop = raw.find(b"\n", pos)
-        if stop < 0:
-            self._line += raw[pos:]
-            self._rest = len(self._line) > _LONGEST_LINE
-            return len(raw)
-        line, self._line = self._line + raw[pos : stop + 1], b""
-        if line not in (b"\r\n", b"\n"):
-            size = _chunk_size(line)
-            self._left, self._ended, self._rest = max(size, 0), size == 0, size < 0
-        return stop + 1
-
-
-class _Frames:
-    """Where the payload stands in raw frames (RFC 6455 section 5.2), which come split anywhere; that of control frames, too."""
-
-    __slots__ = ("_head", "_left")
-
-    ended_at = None  # no trailers
-
-    def __init__(self) -> None:
-        self._left = 0  # of the frame that goes on
-        self._head = b""  # of a frame whose head is not here whole
-
-    def feed(self, raw: bytes) -> list[Span]:
-        """The next raw bytes; gives where payload stands in them."""
-        slices: list[Span] = []
-        end = len(raw)
-        pos = min(self._left, end)
-        if pos:
-            slices.append((0, pos))
-            self._left -= pos
-        shift = len(self._head)
-        if shift:
-            raw, self._head = self._head + raw, b""
-            end += shift
-        while pos < end:
-            size, start = _frame(raw, pos)
-            if start > end:
-                self._head = raw[pos:]
-                break
-            pos = min(start + size, end)
-            self._left = start + size - pos
-            if size:
-                slices.append((start - shift, pos - shift))
-        return slices
-
-
-def _frame(raw: bytes, pos: int) -> tuple[int, int]:
-    """How long the payload of the frame at `pos` is and where it begins; that is behind the end if the head is not here whole."""
-    if len(raw) - pos < 2:
-        return 0, len(raw) + 1
-    size, start = raw[pos + 1] & 127, pos + (6 if raw[pos + 1] & 128 else 2)
-    if size > 125:
-        width = 2 if size == 126 else 8
-        size, start = int.from_bytes(raw[pos + 2 : pos + 2 + width], "big"), start + width
-    return size, start
-
-
-def _whole_chunks(raw: bytes, pos: int, slices: list[Span]) -> int:
-    """Goes through the chunks that are here whole and in the plainest form; where that ends."""
-    find, end = raw.find, len(raw)
-    try:
-        while (start := find(b"\r\n", pos, pos + 16) + 2) > 1:
-            stop = start + int(raw[pos : start - 2], 16)
-            if not start < stop < end - 1 or raw[stop] != 13:
-                break
-            slices.append((start, stop))
-            pos = stop + 2
-    except ValueError:
-        pass
-    return pos
-
-
-def _chunk_size(line: bytes) -> int:
-    """The size in a chunk's first line; -1 if it has none."""
-    try:
-        return int(line.partition(b";")[0], 16)
-    except ValueError:
-        return -1
 
 
 def _overwritten(raw: bytes, spans: Iterable[Span]) -> bytes:

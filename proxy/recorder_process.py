@@ -16,7 +16,7 @@ from playhead.storage.datadir import DataDir
 from playhead.storage.journal import remove_free
 from playhead.storage.store import Store
 
-from .children import Orders, read_orders, report, start_logging
+from .children import Orders, keep_memory, read_orders, report, start_logging
 from .recorder import Recorder
 
 _BUSY_SECONDS = 0.03
@@ -32,6 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its work does: the main process ends its standard input
     orders = read_orders()
+    keep_memory()
     start_logging(orders.settings.log_level)
     settings = orders.settings
     data = DataDir(settings.data, settings.key_file)

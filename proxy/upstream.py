@@ -301,7 +301,11 @@ class Upstream:
         """Through an HTTP proxy by CONNECT, then TLS inside."""
         loop = asyncio.get_running_loop()
         origin, parts = self.origin, urlsplit(proxy)
-        transport, tunnel = await loop.create_connection(_Tunnel, parts.hostname or "", parts.port or 3128)
+        assert self._tls is not None  # plain HTTP goes through no proxy
+        try:
+            transport, tunnel = await loop.create_connection(_Tunnel, parts.hostname or "", parts.port or 3128)
+        except OSError as error:
+            raise OSError(f"the proxy {parts.hostname} cannot be reached: {error.strerror or error}") from None
         target = f"{origin.host}:{origin.port}" if ":" not in origin.host else f"[{origin.host}]:{origin.port}"
         request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
         if parts.username is not None:
@@ -313,14 +317,12 @@ class Upstream:
             if status != 200:
                 raise OSError(f"the proxy {parts.hostname}:{parts.port} answered {status} to CONNECT")
             connection = Connection(origin)
-            secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host) if self._tls else transport
+            secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
         except BaseException:
             transport.abort()
             raise
         if secure is None:
             raise OSError("the connection through the proxy was lost")
-        if self._tls is None:
-            transport.set_protocol(connection)
         connection.connection_made(secure)
         return connection
 
@@ -352,14 +354,17 @@ class _Tunnel(asyncio.Protocol):
 
 
 def proxy_for(origin: Origin) -> str | None:
-    """The proxy that HTTPS_PROXY and NO_PROXY of the environment name for an origin, as curl and the SDKs read them."""
+    """The proxy that HTTPS_PROXY and NO_PROXY of the environment name for an https origin. Raises ConfigError for one that is not spoken to by HTTP."""
     proxies = urllib.request.getproxies_environment()
     proxy = proxies.get("https") if origin.scheme == "https" else None
     # Documented for Python's own opener, but not in its type stubs.
     bypass: Callable[[str, dict[str, str]], bool] = getattr(urllib.request, "proxy_bypass_environment")  # noqa: B009
     if not proxy or bypass(f"{origin.host}:{origin.port}", proxies):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    scheme, mark, _ = proxy.partition("://")
+    if mark and scheme.lower() != "http":
+        raise ConfigError(f"HTTPS_PROXY: the proxy is {scheme}://...; allowed is http://HOST:PORT")
+    return proxy if mark else f"http://{proxy}"
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:

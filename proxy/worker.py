@@ -20,7 +20,7 @@ from playhead.config.errors import PlayheadError
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 
-from .children import Orders, read_orders, report, start_logging
+from .children import Orders, keep_memory, read_orders, report, start_logging
 from .forwarder import Forwarder, Server
 from .service import Service
 from .tape import Tape
@@ -35,6 +35,7 @@ def main() -> None:
     """Run until the main process says stop, or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
     orders = read_orders()
+    keep_memory()
     start_logging(orders.settings.log_level)
     # What exists now lives as long as the process; what exchanges leave behind has no cycles, unless they are broken off.
     gc.freeze()

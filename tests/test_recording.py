@@ -135,7 +135,8 @@ def test_a_cut_answer_is_partial_and_keeps_what_came(outcome: str) -> None:
 
 
 def test_an_answer_of_playhead_itself_has_its_status_and_code() -> None:
-    recorded = fold([opening(), (Kind.END, 5, b'{"outcome": "unreachable", "error": "upstream_unreachable", "status": 502}')])
+    head = b"HTTP/1.1 502 Bad Gateway\r\nPlayhead-Error: upstream_unreachable\r\n\r\n"
+    recorded = fold([opening(), (Kind.RESPONSE_HEAD, 4, head), (Kind.END, 5, b'{"outcome": "unreachable", "error": "upstream_unreachable"}')])
 
     assert (recorded.outcome, recorded.status, recorded.facts.error_code, recorded.facts.parse) == (
         "unreachable",

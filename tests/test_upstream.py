@@ -379,5 +379,21 @@ async def test_a_proxy_that_closes_says_so(trust: Trust) -> None:
         assert (said.split()[0], "the proxy closed the connection" in said) == ("upstream_unreachable", True)
 
 
+async def test_a_proxy_that_is_not_there_is_named(trust: Trust) -> None:
+    said = await through("http://127.0.0.1:1", "https://localhost:1", trust)
+
+    assert "the proxy 127.0.0.1 cannot be reached: " in said
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_a_proxy_of_another_kind_is_refused(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", f"{scheme}://user:secret@localhost:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with pytest.raises(ConfigError, match=f"^HTTPS_PROXY: the proxy is {scheme}://...; allowed is http://HOST:PORT$"):
+        proxy_for(Origin.parse("https://example.com"))
+
+
 def test_a_plain_origin_has_no_proxy() -> None:
     assert proxy_for(Origin.parse("http://localhost:1")) is None

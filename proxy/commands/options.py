@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from playhead.config.errors import ConfigError
-from playhead.config.settings import BY_COMMAND, Loaded, Settings, flag, hint, load_settings
+from playhead.config.settings import BY_COMMAND, SESSION_NAME, Loaded, Settings, flag, hint, load_settings
 
 from .saying import warn
 
@@ -99,7 +99,7 @@ def recordings(settings: Settings, on_missing: Callable[[str], None] | None = No
 def session_name(text: str) -> str:
     """A session as a person names it: NAME or @NAME. Raises ConfigError."""
     name = text.removeprefix("@")
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", name):
+    if not SESSION_NAME.fullmatch(name):
         raise ConfigError(f"{text!r} is no name of a session: {hint('session').allowed}")
     return name
 

@@ -28,7 +28,7 @@ async def serve(loops: list[Turns]) -> tuple[web.AppRunner, str]:
     answers = dict(turn for loop in loops for turn in loop)
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_" + "%032x" % len(answers)})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8", "x-request-id": f"req_{len(answers):032x}"})
         await response.prepare(request)
         for block in answers[await request.read()].split(b"\n\n")[:-1]:
             await response.write(block + b"\n\n")

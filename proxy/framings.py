@@ -1,0 +1,139 @@
+"""Where the payload stands in raw bytes with transfer framing between, which come split anywhere: decided without I/O."""
+
+from __future__ import annotations
+
+Span = tuple[int, int]
+
+_LONGEST_LINE = 16 << 10
+
+
+class ChunkSlices:
+    """Where the payload stands in the raw bytes of a chunked body, which come split anywhere. What breaks the framing counts as payload."""
+
+    __slots__ = ("_ended", "_left", "_line", "_rest", "ended_at")
+
+    def __init__(self) -> None:
+        self._left = 0  # of the chunk that goes on
+        self._line = b""  # a line of which the end is not here yet
+        self._ended = False  # whether nothing follows but trailers
+        self._rest = False  # whether all that follows counts as payload
+        self.ended_at: int | None = None  # where in the raw bytes fed last the trailers begin or go on
+
+    def feed(self, raw: bytes) -> list[Span]:
+        """The next raw bytes; gives where payload stands in them."""
+        slices: list[Span] = []
+        pos, end = 0, len(raw)
+        while pos < end and not self._ended:
+            if self._rest:
+                slices.append((pos, end))
+                break
+            if self._left:
+                stop = min(pos + self._left, end)
+                slices.append((pos, stop))
+                self._left -= stop - pos
+                pos = stop
+                continue
+            if not self._line and (whole := _whole_chunks(raw, pos, slices)) > pos:
+                pos = whole
+                continue
+            pos = self._read_line(raw, pos)
+        self.ended_at = pos if self._ended else None
+        return slices
+
+    def _read_line(self, raw: bytes, pos: int) -> int:
+        """Reads on in a line of framing: the first one of a chunk, or the empty one behind it."""
+        stop = raw.find(b"\n", pos)
+        if stop < 0:
+            self._line += raw[pos:]
+            self._rest = len(self._line) > _LONGEST_LINE
+            return len(raw)
+        line, self._line = self._line + raw[pos : stop + 1], b""
+        if line not in (b"\r\n", b"\n"):
+            size = _chunk_size(line)
+            self._left, self._ended, self._rest = max(size, 0), size == 0, size < 0
+        return stop + 1
+
+
+class FrameSlices:
+    """Where the payload stands in raw frames (RFC 6455 section 5.2), which come split anywhere; that of control frames, too."""
+
+    __slots__ = ("_head", "_left")
+
+    ended_at = None  # no trailers
+
+    def __init__(self) -> None:
+        self._left = 0  # of the frame that goes on
+        self._head = b""  # of a frame whose head is not here whole
+
+    def feed(self, raw: bytes) -> list[Span]:
+        """The next raw bytes; gives where payload stands in them."""
+        slices: list[Span] = []
+        end = len(raw)
+        pos = min(self._left, end)
+        if pos:
+            slices.append((0, pos))
+            self._left -= pos
+        shift = len(self._head)
+        if shift:
+            raw, self._head = self._head + raw, b""
+            end += shift
+        if not shift:
+            pos = _whole_frames(raw, pos, slices)
+        while pos < end:
+            size, start = _frame(raw, pos)
+            if start > end:
+                self._head = raw[pos:]
+                break
+            pos = min(start + size, end)
+            self._left = start + size - pos
+            if size:
+                slices.append((start - shift, pos - shift))
+        return slices
+
+
+def _whole_frames(raw: bytes, pos: int, slices: list[Span]) -> int:
+    """Goes through the frames that are here whole, unmasked and shorter than 64 KiB, as nearly all are; where that ends."""
+    end = len(raw)
+    while pos + 4 <= end:
+        size, start = raw[pos + 1], pos + 2
+        if size == 126:
+            size, start = raw[pos + 2] << 8 | raw[pos + 3], pos + 4
+        if start + size > end or raw[pos + 1] > 126:
+            break
+        slices.append((start, start + size))
+        pos = start + size
+    return pos
+
+
+def _frame(raw: bytes, pos: int) -> tuple[int, int]:
+    """How long the payload of the frame at `pos` is and where it begins; that is behind the end if the head is not here whole."""
+    if len(raw) - pos < 2:
+        return 0, len(raw) + 1
+    size, start = raw[pos + 1] & 127, pos + (6 if raw[pos + 1] & 128 else 2)
+    if size > 125:
+        width = 2 if size == 126 else 8
+        size, start = int.from_bytes(raw[pos + 2 : pos + 2 + width], "big"), start + width
+    return size, start
+
+
+def _whole_chunks(raw: bytes, pos: int, slices: list[Span]) -> int:
+    """Goes through the chunks that are here whole and in the plainest form; where that ends."""
+    find, end = raw.find, len(raw)
+    try:
+        while (start := find(b"\r\n", pos, pos + 16) + 2) > 1:
+            stop = start + int(raw[pos : start - 2], 16)
+            if not start < stop < end - 1 or raw[stop] != 13:
+                break
+            slices.append((start, stop))
+            pos = stop + 2
+    except ValueError:
+        pass
+    return pos
+
+
+def _chunk_size(line: bytes) -> int:
+    """The size in a chunk's first line; -1 if it has none."""
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        return -1
