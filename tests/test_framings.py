@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def framed(parts: list[bytes]) -> bytes:
 
 def payload(slices: ChunkSlices | FrameSlices, raw: bytes, cuts: list[int]) -> bytes:
     places = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
-    pieces = [raw[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [raw[start:end] for start, end in pairwise(places)]
     return b"".join(piece[start:end] for piece in pieces for start, end in slices.feed(piece))
 
 

@@ -86,7 +86,7 @@ def _summarize(settings: Settings, begun: datetime) -> None:
             counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
             say(f"recorded in session {each.session}: {counted}")
     if not found:
-        say("nothing was recorded: the command sent no request to OPENAI_BASE_URL")
+        say("nothing was recorded: the command sent no request to playhead")
 
 
 def environment(base_url: str, settings: Settings) -> dict[str, str]:
