@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from playhead.config.errors import StoreError
-from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments
+from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments, set_aside
 from playhead.storage.records import Batch, Kind, Position, Recorded
 from playhead.storage.store import Store
 
@@ -65,6 +65,7 @@ class _Tail:
     reader: SegmentReader
     open: dict[int, _Open] = field(default_factory=dict)
     kept: dict[int, dict[str, Any]] = field(default_factory=dict)  # what the store remembers of exchanges whose next frame is still to be read
+    damaged: set[int] = field(default_factory=set)  # open exchanges that may lack something
     first: int = 0  # the oldest segment that has not been given up
 
     def position(self) -> Position:
@@ -96,6 +97,7 @@ class Recorder:
         self._batch_bytes = 0
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._drained: list[Path] = []  # segments to give up once what they held is durable
+        self._damaged: set[Path] = set()
         self._unreadable: set[Path] = set()  # they have been complained about, and stay where they are
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
@@ -223,6 +225,8 @@ class Recorder:
             tail.offset = end  # its state holds this frame
             return
         tail.offset = end
+        if kind == Kind.END and number in tail.damaged:
+            payload = to_json({**from_json(payload), "lost": True})
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
@@ -284,7 +288,7 @@ class Recorder:
         more = tail.reader.read()
         for frame in more:
             self._frame(tail, frame)
-        if more:
+        if more or self._skip_damage(tail):
             return True
         for segment in segments(self._directory).get(tail.writer, []):
             if segment > tail.segment and (reader := self._open_segment(tail.writer, segment)) is not None:
@@ -292,6 +296,19 @@ class Recorder:
                 tail.segment, tail.offset, tail.reader = segment, reader.offset, reader
                 return True
         self._bury(tail)
+        return True
+
+    def _skip_damage(self, tail: _Tail) -> bool:
+        """Whether the segment goes on behind a place that cannot be read: what is open there may lack something, and says so."""
+        if not tail.reader.skip_damage():
+            return False
+        path = tail.reader.path
+        log.error(
+            "the journal is damaged, and what stood there is lost: %d bytes of %s, which is kept", tail.reader.offset - tail.offset, path.with_suffix(".bad")
+        )
+        tail.offset = tail.reader.offset
+        tail.damaged.update(tail.open)
+        self._damaged.add(path)
         return True
 
     def _bury(self, tail: _Tail) -> None:
@@ -377,7 +394,9 @@ class Recorder:
             return
         self._store.make_durable()
         for path in self._drained:
-            if path not in self._unreadable and path.exists():
+            if path in self._damaged and path.exists():
+                set_aside(path)
+            elif path not in self._unreadable and path.exists():
                 retire(self._directory, path, reuse=self._reuse)
         self._drained.clear()
 

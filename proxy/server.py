@@ -26,6 +26,7 @@ from .progress import read_progress
 
 log = logging.getLogger("playhead")
 _LOCK_SECONDS = 5.0
+_LAG_SECONDS = 60.0  # above it the recorder hangs, or the store is too slow for the traffic
 _BACKLOG = 4096
 _RECORDER_SECONDS = 60.0
 
@@ -187,16 +188,22 @@ class Supervisor:
                 problems.append("the recorder is down")
             if text := self._recorder.state.get("metrics", {}).get("problem"):
                 problems.append(str(text))
+            if (lag := self._journal_lag()) > _LAG_SECONDS:
+                problems.append(f"the recorder is {lag:.0f} s behind the workers")
         return problems
+
+    def _journal_lag(self) -> float:
+        journal = self._data.journal_dir
+        return self._lag.seconds(segments(journal), read_progress(journal), time.monotonic())
 
     def metrics(self) -> Mapping[str, Any]:
         """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`, `journal_lag`."""
-        recorder, journal = self._recorder, self._data.journal_dir
+        recorder = self._recorder
         return {
             "workers": [{**worker.state.get("metrics", {}), "up": worker.up} for worker in self._workers],
             "recorder": {**recorder.state.get("metrics", {}), "up": recorder.up} if recorder else None,
-            "journal_bytes": size_of(journal) if recorder else 0,
-            "journal_lag": self._lag.seconds(segments(journal), read_progress(journal), time.monotonic()) if recorder else 0.0,
+            "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
+            "journal_lag": self._journal_lag() if recorder else 0.0,
         }
 
 

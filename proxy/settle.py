@@ -26,14 +26,29 @@ def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS) -> str | None:
     data = DataDir(settings.data, settings.key_file)
     if not data.journal_dir.is_dir() or not segments(data.journal_dir):
         return None
+    targets: dict[str, tuple[int, int]] | None = None
+    deadline = time.monotonic() + seconds
+    while not _drained_by_us(settings, data):
+        targets = journal_end(data.journal_dir) if targets is None else targets
+        behind = [writer for writer, place in targets.items() if not _reached(data.journal_dir, writer, place)]
+        if not behind:
+            break
+        if time.monotonic() > deadline:
+            return f"the recorder has not stored everything within {seconds:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _drained_by_us(settings: Settings, data: DataDir) -> bool:
+    """Store everything here and now, unless a recorder runs, which will."""
     lock = RecorderLock(data)
-    if lock.acquire(0):
-        try:
-            _drain(settings, data)
-        finally:
-            lock.release()
-        return None
-    return _wait(data.journal_dir, seconds)
+    if not lock.acquire(0):
+        return False
+    try:
+        _drain(settings, data)
+    finally:
+        lock.release()
+    return True
 
 
 def _drain(settings: Settings, data: DataDir) -> None:
@@ -47,18 +62,6 @@ def _drain(settings: Settings, data: DataDir) -> None:
             raise StoreError(f"The journal {data.journal_dir} cannot be read: {error.strerror}.") from None
         finally:
             recorder.close()
-
-
-def _wait(directory: Path, seconds: float) -> str | None:
-    targets = journal_end(directory)
-    deadline = time.monotonic() + seconds
-    while True:
-        behind = [writer for writer, place in targets.items() if not _reached(directory, writer, place)]
-        if not behind:
-            return None
-        if time.monotonic() > deadline:
-            return f"the recorder has not stored everything within {seconds:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
-        time.sleep(_POLL_SECONDS)
 
 
 def _reached(directory: Path, writer: str, place: tuple[int, int]) -> bool:

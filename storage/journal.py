@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ _START = len(MAGIC) + 8
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _HEADER = struct.Struct("<QIBQQ")  # check, length of the payload, kind, number, at
+_KIND_AT = 12  # in the header
+_LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x08].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
 _MASK = (1 << 64) - 1
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
@@ -263,6 +266,16 @@ def retire(directory: Path, path: Path, *, reuse: bool) -> None:
         path.unlink(missing_ok=True)
 
 
+def set_aside(path: Path) -> None:
+    """Keep a segment that was damaged, under a name that nobody reads."""
+    path.rename(path.with_suffix(".bad"))
+
+
+def damaged(directory: Path) -> list[Path]:
+    """The segments that were set aside."""
+    return sorted(directory.glob("*.bad"))
+
+
 def remove_free(directory: Path, *, workers: bool) -> None:
     """Remove the drained segments that were kept: they hold what was recorded. `workers`: some may live, and be about to use one."""
     for pattern in ("*.free",) if workers else ("*.free", "*.new"):
@@ -346,6 +359,16 @@ class SegmentReader:
             self._memory = bytearray(size)
         view = memoryview(self._memory)[:size]
         return view[: os.preadv(self._fd, [view], self.offset)]
+
+    def skip_damage(self) -> bool:
+        """Go on at the next sound frame behind one that is not; False if there is none, as behind a torn last one. For a segment that is abandoned."""
+        rest = memoryview(os.pread(self._fd, max(0, os.fstat(self._fd).st_size - self.offset), self.offset))
+        for match in _LIKE_A_FRAME.finditer(rest, _KIND_AT + 1):
+            start = match.start() - _KIND_AT
+            if next(decode(self._salt, rest[start:], 0), None) is not None:
+                self.offset += start
+                return True
+        return False
 
     @property
     def behind(self) -> bool:

@@ -80,9 +80,11 @@ def verify(as_json: bool, **flags: Any) -> int:
 def journal_problems(settings: Settings) -> Iterator[str]:
     """The segments of the journal that cannot be read."""
     from playhead.storage.datadir import DataDir
-    from playhead.storage.journal import SegmentReader, segments
+    from playhead.storage.journal import SegmentReader, damaged, segments
 
     directory = DataDir(settings.data, settings.key_file).journal_dir
+    for path in damaged(directory):
+        yield f"the journal was damaged, and exchanges were lost with what stood there: {path}; remove the file when you have seen this"
     for writer, numbers in segments(directory).items() if directory.is_dir() else ():
         for number in numbers:
             try:
