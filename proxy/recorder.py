@@ -7,6 +7,7 @@ exchange. So what is read again after a restart is recognised, and each exchange
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from .suspects import Suspects
 
 log = logging.getLogger("playhead")
 
+_ROUNDS = 32
+_TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
 _Place = tuple[int, int]  # segment, offset
 
 
@@ -98,6 +101,7 @@ class Recorder:
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._drained: list[Path] = []  # segments to give up once what they held is durable
         self._damaged: set[Path] = set()
+        self._looked_at = 0  # when the directory was changed last, as far as it has been looked through
         self._unreadable: set[Path] = set()  # they have been complained about, and stay where they are
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
@@ -120,6 +124,16 @@ class Recorder:
 
     def _read(self) -> bool:
         read = False
+        for _ in range(_ROUNDS):  # all there is now goes into one transaction, if it is not too much
+            if not self._round():
+                break
+            read = True
+        self._spill_long()
+        self._commit()
+        return read
+
+    def _round(self) -> bool:
+        read = False
         found = {writer: tail.reader.read() for writer, tail in self._tails.items()}
         if len(found) > 1:
             self._number_opens(found)
@@ -128,8 +142,6 @@ class Recorder:
             for frame in frames:
                 self._frame(tail, frame)
             read = bool(frames) or self._advance(tail) or read
-        self._spill_long()
-        self._commit()
         return read
 
     @property
@@ -159,12 +171,21 @@ class Recorder:
 
     def _discover(self) -> None:
         """Begin with writers that are new, where the store says."""
+        try:
+            changed = os.stat(self._directory).st_mtime_ns
+        except FileNotFoundError:  # what is open is read to its end all the same
+            return
+        if changed == self._looked_at:
+            return
+        # A change that follows too fast to be told from this one by its time must not be missed.
+        looked_at = changed if time.time_ns() - changed > _TICK_NS else 0
         fresh = {}
         for writer, numbers in segments(self._directory).items():
             left = [number for number in numbers if segment_path(self._directory, writer, number) not in self._unreadable]
             if left and writer not in self._tails:
                 fresh[writer] = left
         if not fresh:
+            self._looked_at = looked_at
             return
         known = {position.writer: position for position in self._store.positions()}
         for writer in sorted(fresh):

@@ -261,10 +261,10 @@ def test_drained_segments_are_kept_for_living_workers(store: Store, journal_dir:
 def test_a_segment_stays_until_what_it_held_is_on_disk(place: Path, store: Store, journal_dir: Path) -> None:
     journal = writer(journal_dir)
     write(journal, 1, plain("a"))
-    journal.close()
     log, aside = place / "store.db-wal", place / "aside"
     with recording(store, journal_dir) as recorder:
         recorder.step()  # stored; with the next step the worker is found to be gone
+        journal.close()
         log.rename(aside)
         log.symlink_to(log.name)  # leads nowhere: what it stands for cannot be brought to disk
         with pytest.raises(StoreError, match="could not be written to disk"):
