@@ -163,6 +163,8 @@ class Assembly:
         answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
         retry = asked.get(b"x-stainless-retry-count", b"")
         outcome = end.get("outcome", "aborted" if aborted or final else None)
+        if outcome in ("aborted", "client_closed") and self._transcript is not None and self._transcript.closed:
+            outcome = "complete"  # all was said, whoever left first or died then
         return Recorded(
             writer=self.writer,
             number=self.number,

@@ -27,7 +27,7 @@ _CONTROL: Mapping[int, str] = {Opcode.CLOSE: "websocket.close", Opcode.PING: "we
 class _Channel:
     """One direction. Control frames that interrupt a message wait for its end, so that each message is one piece of the body."""
 
-    __slots__ = ("body", "broken", "direction", "kept", "opcode", "parts", "size", "waiting")
+    __slots__ = ("body", "broken", "closed", "direction", "kept", "opcode", "parts", "size", "waiting")
 
     def __init__(self, direction: Direction, body: list[bytes]) -> None:
         self.direction = direction
@@ -38,6 +38,7 @@ class _Channel:
         self.kept = 0
         self.waiting: list[tuple[int, int, bytes]] = []  # time, opcode, payload
         self.broken = 0  # bytes behind a violation of the protocol
+        self.closed = False  # whether a close frame has come
 
     def take(self, payload: bytes) -> None:
         """One more piece of the message that goes on."""
@@ -62,10 +63,12 @@ class _Channel:
             "parts": b64encode(b"".join(self.parts)).decode(),
             "waiting": waiting,
             "broken": self.broken,
+            "closed": self.closed,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.opcode, self.size, self.broken = state["opcode"], state["size"], state["broken"]
+        self.closed = state["closed"]
         self.parts = [b64decode(state["parts"])]
         self.waiting = [(at, opcode, b64decode(payload)) for at, opcode, payload in state["waiting"]]
 
@@ -143,6 +146,7 @@ class Transcript:
 
     def _control(self, channel: _Channel, at: int, opcode: int, payload: bytes) -> None:
         channel.body.append(payload)
+        channel.closed = channel.closed or opcode == Opcode.CLOSE
         self._row(channel, at, _CONTROL.get(opcode, "websocket.control"), len(payload), opcode)
 
     def _release(self, channel: _Channel) -> None:
@@ -191,6 +195,11 @@ class Transcript:
         if not isinstance(self._asked, dict):
             self._asked = request_fields(self._asked, b"")
         return self._asked
+
+    @property
+    def closed(self) -> bool:
+        """Whether both sides have sent a close frame: nothing can follow (RFC 6455 section 5.5.1)."""
+        return self._client.closed and self._upstream.closed
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON; what was gathered so far is not in it."""

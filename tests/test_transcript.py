@@ -72,6 +72,14 @@ def test_a_connection_is_one_exchange() -> None:
     assert recorded.response_bytes == len(recorded.raw.response) == sum(map(len, SERVER)) + 5
 
 
+def test_what_was_closed_by_both_sides_is_complete_though_its_end_was_not_recorded() -> None:
+    assert fold(TURN[:-1], aborted=True).outcome == "complete"
+
+
+def test_what_was_closed_by_one_side_only_is_not() -> None:
+    assert fold(TURN[:-2], aborted=True).outcome == "aborted"
+
+
 def test_every_message_has_its_row() -> None:
     rows = [(event.direction, event.type, event.sequence_number, event.stream_id, event.offset_ns // 1_000_000, event.flags) for event in fold(TURN).events]
 
