@@ -82,6 +82,8 @@ def test_what_was_written_can_be_made_durable(url: str) -> None:
             store.write(Batch([recorded(1)]))
             store.make_durable()
 
+            assert store.stats().exchanges == 1
+
 
 def test_a_locked_store_is_waited_for_and_then_reported(path: Path) -> None:
     with Store.open(f"sqlite:///{path}", create=True, lock_timeout=0.05) as store, contextlib.closing(sqlite3.connect(path)) as other:
