@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -15,12 +16,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
+from .answer_tape import AnswerTape
 from .answers import answer
-from .guards import AnswerGuard, ChunkedGuard, gives_secrets
+from .guards import gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
 from .inbound import Inbound
-from .notes import end, opening
-from .redaction import redact_response_head
+from .notes import bundle, end, opening
 from .request_tape import RequestTape
 from .service import Service
 from .upstream import Connection
@@ -66,10 +67,10 @@ class HttpExchange:
         self._sent = False  # whether the request has come whole
         self._head: Head | None = None
         self._framing: Framing | None = None
-        self._guard: AnswerGuard | ChunkedGuard | None = None
-        self._redacted = False
+        self._answer_tape: AnswerTape | None = None
         self._dechunk = False
         self._keep = request.keep_alive
+        self._out: list[bytes] = []  # for the client, of the same read
         self._unsent = 0
         self._held = False
         self._ended = False
@@ -84,12 +85,11 @@ class HttpExchange:
         service = self.service
         service.exchanges.add(self)
         try:
-            if not self._open():
-                return await self._finish()
             try:
                 await self._send_request()
             except UpstreamError as error:
                 self.failed(error)
+                self.settled()
             return await self._finish()
         except asyncio.CancelledError:
             self._end("aborted" if service.stopping else "client_closed")
@@ -99,7 +99,7 @@ class HttpExchange:
             if not self._ended:
                 self._end("aborted")
             self._let_go()
-            self._request_tape = self._guard = None  # they would hold each other until a garbage collection
+            self._request_tape = self._answer_tape = None  # they would hold each other until a garbage collection
 
     def _let_go(self) -> None:
         """Whatever upstream still does for us is not wanted any more."""
@@ -109,15 +109,24 @@ class HttpExchange:
             self._connection.abort()
             self._connection = None
 
-    def _open(self) -> bool:
-        """Begin the record; False if strict durability forbids to go on."""
+    def _begin_record(self, body: bytes | None, *, has_body: bool) -> bool:
+        """Begin the record, with the whole body if that is there; False if strict durability forbids to go on."""
         if not self.inbound.recorded:
             return True
         self.number = self._tape.open()
-        self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
+        self._answer_tape = AnswerTape(self.record, self.secrets)
+        start = opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head)
+        text = note = b""
+        if has_body:
+            worth = body is None or len(body) >= _REMEMBERED
+            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
+            if body is not None:
+                text, note = self._request_tape.whole(body)
+        self.record(*((Kind.OPEN, start) if body is None else (Kind.BEGIN, bundle(start, note, text))))
         if self._tape.strict and (problem := self._tape.flush_now()):
             self._tape.forget(self.number)
             self.number = 0
+            self._request_tape = self._answer_tape = None
             self._answer("recording_unavailable", f"The request was not made because it could not be recorded: {problem}.")
             return False
         return True
@@ -139,17 +148,13 @@ class HttpExchange:
         has_body = self._request.body_exists
         whole = not has_body or (content.is_eof() and content.exception() is None)
         body = content.read_nowait() if has_body and whole else b""
-        if self.number and has_body:
-            worth = not whole or len(body) >= _REMEMBERED
-            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
+        if not self._begin_record(body if whole else None, has_body=has_body):
+            return
         self.service.counters.request_bytes += len(body)
-        if self._request_tape and body:
-            self._request_tape.feed(body)
         start = [self.inbound.head, _chunked(body, last=True) if self.inbound.chunked and whole else body]
         if len(body) < _JOINED:
             start = [b"".join(start)]
-        if whole:
-            self._request_whole()
+        self._sent = whole
         await self._begin(start, may_retry=whole and self.inbound.safe)
         if not whole:
             await self._pump(content)
@@ -174,9 +179,8 @@ class HttpExchange:
             self._guard_more(self._request_tape)
 
     def _guard_more(self, request: RequestTape) -> None:
-        """An answer that began before the request was whole is guarded against what is found in that later."""
-        if self._guard is not None:
-            self._guard.add(request.scanner.secrets)
+        if self._answer_tape is not None:
+            self._answer_tape.guard_more(request.scanner.secrets)
 
     async def _pump(self, content: Any) -> None:
         """Send the body as it comes, until it ends or the answer does."""
@@ -222,7 +226,8 @@ class HttpExchange:
 
     def interim(self, head: Head) -> None:
         """Pass on a 1xx head."""
-        self.record_head(head)
+        if self._answer_tape is not None:
+            self._answer_tape.interim(head)
         if self._request.version >= (1, 1):
             self._send(head.raw)
 
@@ -235,24 +240,16 @@ class HttpExchange:
             return
         self._head, self._framing = head, framing
         self.service.counters.statuses[head.status // 100] += 1
-        self.record_head(head)
         old = self._request.version < (1, 1)
         self._dechunk = old and isinstance(framing, Chunked)
         # A client whose upload is answered before its end may have much to send still: its connection is not worth waiting for that.
         self._keep = self._keep and self._sent and not isinstance(framing, UntilClose) and not self._dechunk and not self.service.stopping
-        if self.number:
+        if self._answer_tape is not None:
             # Into compressed bytes no mask can be put: an answer that gives out a new secret is kept by its length alone.
             everything = b"content-encoding" in head.first and gives_secrets(self.inbound.address.target)
-            self._guard = (ChunkedGuard if isinstance(framing, Chunked) else AnswerGuard)(self.secrets(), everything=everything)
+            self._answer_tape.begin(head, chunked=isinstance(framing, Chunked), everything=everything)
         headers = end_to_end(head, _TRANSFER_ENCODING if self._dechunk else _NOTHING)
         self._send(response_head(head, headers, keep_alive=self._keep, old=old))
-
-    def record_head(self, head: Head) -> None:
-        """Journal a head from upstream."""
-        if self.number:
-            recorded, redacted = redact_response_head(head.raw, self.secrets())
-            self._redacted |= redacted
-            self.record(Kind.RESPONSE_HEAD, recorded)
 
     def secrets(self) -> list[bytes]:
         """What must not be recorded of the answer if it says it again."""
@@ -260,18 +257,20 @@ class HttpExchange:
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on a piece of the body."""
-        guard = self._guard
-        if guard is not None:
-            kept = guard.feed(data, payload) if isinstance(guard, ChunkedGuard) else guard.feed(data)
-            if kept:
-                self.record(Kind.RESPONSE_DATA, kept)
-            else:
-                self._now()
-        else:
-            self._now()
+        if self._answer_tape is not None:
+            self._answer_tape.data(data, payload)
+        self._now()
         if self._dechunk:
             data = b"".join(payload or ())
         self._send(data)
+
+    def settled(self) -> None:
+        """What one read brought goes to the journal, then to the client."""
+        if self._answer_tape is not None:
+            self._answer_tape.settle()
+        if self._out:
+            data, self._out = b"".join(self._out) if len(self._out) > 1 else self._out[0], []
+            self._tape.then(self, self._write, data)
 
     def ended(self) -> None:
         """The answer is whole."""
@@ -285,7 +284,7 @@ class HttpExchange:
             self.service.upstream.release(connection)
             self._connection = None
         self._end("complete")
-        self._tape.then(self, self._resolve)
+        self._then(self._resolve)
 
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off."""
@@ -306,6 +305,7 @@ class HttpExchange:
                 self._connection.write(piece)
         except UpstreamError as error:
             self.failed(error)
+            self.settled()
 
     def timed_out(self) -> None:
         """Upstream has been silent for longer than the settings allow."""
@@ -313,6 +313,7 @@ class HttpExchange:
             self._connection.abort()
             limit = self.service.settings.read_timeout
             self.failed(UpstreamError("upstream_timeout", f"{self.service.upstream.origin} was silent for {limit:g} s"))
+            self.settled()
 
     @property
     def silent_since(self) -> int:
@@ -327,6 +328,7 @@ class HttpExchange:
             self._connection.abort()
             self._connection = None
         self._end("aborted")
+        self._out.clear()
         self._keep = False
         self._hang_up()
         self._resolve()
@@ -352,14 +354,19 @@ class HttpExchange:
             self.record(Kind.RESPONSE_DATA, body)
         self._send(head + body)
         self._end("timeout" if code == "upstream_timeout" else "unreachable" if code.startswith("upstream") else "aborted", code)
-        self._tape.then(self, self._resolve)
+        self._then(self._resolve)
 
     def _break(self, outcome: str) -> None:
         """End the client's transfer so that it sees that it is not whole."""
         self._keep = False
         self._end(outcome)
-        self._tape.then(self, self._hang_up)
-        self._tape.then(self, self._resolve)
+        self._then(self._hang_up)
+        self._then(self._resolve)
+
+    def _then(self, step: Callable[[], None]) -> None:
+        """When all before it has gone to the client."""
+        self.settled()
+        self._tape.then(self, step)
 
     def _hang_up(self) -> None:
         transport = self._request.transport
@@ -380,14 +387,16 @@ class HttpExchange:
         if self._request_tape is not None and not self._sent:
             self._request_tape.break_off()
         self.service.counters.outcome(outcome)
-        if not self.number:
+        answer_tape = self._answer_tape
+        if answer_tape is None:
             return
-        if self._guard is not None:
-            if rest := self._guard.finish():
-                self.record(Kind.RESPONSE_DATA, rest)
-            self._redacted |= self._guard.redacted
-        at = self._now()
-        self._tape.close(self.number, at, Kind.END, lambda lost: end(outcome, code, redacted=self._redacted, lost=lost, problem=self._problem))
+        unwritten = answer_tape.finish(whole=outcome == "complete")
+
+        def last(lost: bool) -> bytes:
+            note = end(outcome, code, redacted=answer_tape.redacted, lost=lost, problem=self._problem)
+            return note if unwritten is None else bundle(unwritten[0], note, unwritten[1])
+
+        self._tape.close(self.number, self._now(), Kind.END if unwritten is None else Kind.FINISH, last)
 
     def _resolve(self) -> None:
         if not self._done.done():
@@ -408,7 +417,7 @@ class HttpExchange:
         if not data:
             return
         self._unsent += len(data)
-        self._tape.then(self, self._write, data)
+        self._out.append(data)
         if self._unsent > _PAUSE_ABOVE:
             self._hold()
 

@@ -1,12 +1,13 @@
 """A request's head, read once: where it goes, what upstream gets, what the record holds. Pure.
 
-Clients send the same headers again and again, so that each header line is judged once and its verdict kept.
+Clients send the same headers again and again: each header line is judged once and its verdict kept, and so is a head that differs from the one before
+in its Content-Length only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from playhead.config.rules import NEEDLE, placeholder
 from playhead.storage.keys import key_id
@@ -20,6 +21,9 @@ from .redaction import redact_head
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _AGAIN = placeholder(NEEDLE)
 _KEPT = 4000
+_KEPT_HEADS = 500
+_KEPT_HEAD = 8192  # bytes
+_SOME = b"\0length\0"  # no header has such a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ class Inbound:
         return self.method in _SAFE
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A head that came before, and what stands before and behind the value of its Content-Length, in which the next one differs."""
+
+    inbound: Inbound
+    head: list[bytes]
+    recorded_head: list[bytes]
+
+
 class Reception:
     """Reads the heads of requests for one server. `key` makes key_ids; `run` names this start of the server."""
 
@@ -75,9 +88,31 @@ class Reception:
         self._key = key
         self._verdicts: dict[Header, _Verdict] = {}
         self._metas: dict[tuple[str, bytes | None, bool, bool], bytes] = {}
+        self._heads: dict[tuple[object, ...], _Known] = {}
 
     def read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
         """One request's head. `headers`: as the client sent them; `own`: what this server is called, if the target is not just a path."""
+        place = next((place for place, header in enumerate(headers) if len(header[0]) == 14 and header[0].lower() == b"content-length"), None)
+        if own or place is None:
+            return self._read(method, target, headers, own)
+        name, length = headers[place]
+        others = (*headers[:place], (name, _SOME), *headers[place + 1 :])
+        known = self._heads.get((method, target, others))
+        if known is None:
+            inbound = self._read(method, target, others, own)
+            if isinstance(inbound, Refusal):
+                return inbound
+            known = _Known(inbound, inbound.head.split(_SOME, 1), inbound.recorded_head.split(_SOME, 1))
+            self._remember((method, target, others), known)
+        return replace(known.inbound, head=length.join(known.head), recorded_head=length.join(known.recorded_head))
+
+    def _remember(self, head: tuple[object, ...], known: _Known) -> None:
+        if sum(map(len, known.head)) <= _KEPT_HEAD:
+            if len(self._heads) >= _KEPT_HEADS:
+                self._heads.clear()
+            self._heads[head] = known
+
+    def _read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes]) -> Inbound | Refusal:
         verdicts = self._verdicts
         found = [verdicts.get(header) or self._judge(header) for header in headers]
         special = [(verdict, header[1]) for verdict, header in zip(found, headers, strict=True) if verdict.special]

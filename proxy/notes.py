@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+from pydantic_core import from_json
+
+_LENGTHS = struct.Struct("<II")
+_STARTED = b', "started_at": '
 
 
 def opening_meta(meta: dict[str, Any]) -> bytes:
     """What is the same for many exchanges in the payload of Kind.OPEN: session, run, mode, key_id, upstream, transport, redacted."""
-    return json.dumps(meta)[:-1].encode() + b', "started_at": '
+    return json.dumps(meta)[:-1].encode() + _STARTED
 
 
 def opening(meta: bytes, started_at_ns: int, head: bytes) -> bytes:
@@ -28,3 +36,32 @@ def end(outcome: str, error: str | None = None, *, redacted: bool = False, lost:
     if outcome == "complete" and not (error or redacted or lost or problem):
         return b'{"outcome": "complete"}'
     return json.dumps({"outcome": outcome, "error": error, "redacted": redacted, "lost": lost, "problem": problem}).encode()
+
+
+def bundle(first: bytes, note: bytes, data: bytes) -> bytes:
+    """The payload of Kind.BEGIN and Kind.FINISH."""
+    return b"".join((_LENGTHS.pack(len(first), len(note)), first, note, data))
+
+
+def unbundle(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """What `bundle` was given."""
+    first, note = _LENGTHS.unpack_from(payload)
+    end = 8 + first
+    return payload[8:end], payload[end : end + note], payload[end + note :]
+
+
+def read_opening(payload: bytes, *, bundled: bool = False) -> dict[str, Any]:
+    """The JSON at the start of what Kind.OPEN holds, or (`bundled`) of a Kind.BEGIN."""
+    start = _LENGTHS.size if bundled else 0
+    text = payload[start : payload.find(b"\n", start)]
+    same, mark, rest = text.rpartition(_STARTED)
+    if mark and rest[:-1].isdigit():
+        return {**_read_meta(same), "started_at": int(rest[:-1])}
+    found: dict[str, Any] = from_json(text)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read_meta(meta: bytes) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = from_json(meta + b"}")
+    return found

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -98,6 +99,18 @@ def text_of(value: Any) -> str | None:
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
+def _is_plain(usage: dict[str, Any]) -> bool:
+    """Whether it is as `_plain` would make it: short ASCII texts and whole numbers, hardly nested. Nearly every usage is, and this is quick."""
+    for value in usage.values():
+        if type(value) is dict:
+            if any(type(part) is not int for part in value.values()):
+                return False
+        elif type(value) is not int:
+            return False
+    names = "".join(chain(usage, *[value for value in usage.values() if type(value) is dict]))
+    return len(names) <= _MAX_TEXT and names.isascii() and "\0" not in names
+
+
 def _plain(value: Any, depth: int = 0) -> Any:
     """JSON that any database takes."""
     if isinstance(value, str):
@@ -160,7 +173,7 @@ def read_answer(facts: Facts, fields: dict[str, Any]) -> None:
         facts.response_status = text_of(fields.get("status")) or facts.response_status
     tier = fields.get("service_tier")
     if isinstance(usage, dict) and usage:
-        facts.usage = _plain(usage)
+        facts.usage = usage if _is_plain(usage) else _plain(usage)
         tier = tier or usage.get("service_tier")
     facts.service_tier = text_of(tier) or facts.service_tier
     facts.error_code = _error_code(fields) or facts.error_code

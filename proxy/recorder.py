@@ -20,6 +20,7 @@ from playhead.storage.journal import JournalFrame, SegmentReader, retire, segmen
 from playhead.storage.records import Batch, Kind, Position, Recorded
 from playhead.storage.store import Store
 
+from .notes import bundle, read_opening, unbundle
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
@@ -29,6 +30,8 @@ log = logging.getLogger("playhead")
 
 _ROUNDS = 32
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
+_OPENS = frozenset(map(int, (Kind.OPEN, Kind.BEGIN)))  # plain numbers, as frames have them
+_ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))
 _Place = tuple[int, int]  # segment, offset
 
 
@@ -227,7 +230,7 @@ class Recorder:
         opens = []
         for writer, frames in found.items():
             for frame in frames:
-                if frame.kind == Kind.OPEN and frame.number not in self._tails[writer].kept and (writer, frame.number) not in self._seqs:
+                if frame.kind in _OPENS and frame.number not in self._tails[writer].kept and (writer, frame.number) not in self._seqs:
                     meta = _meta(frame)
                     opens.append((meta["started_at"], writer, frame.number, meta["session"]))
         for _, writer, number, session in sorted(opens):
@@ -246,8 +249,8 @@ class Recorder:
             tail.offset = end  # its state holds this frame
             return
         tail.offset = end
-        if kind == Kind.END and number in tail.damaged:
-            payload = to_json({**from_json(payload), "lost": True})
+        if number in tail.damaged and kind in _ENDS:
+            payload = _with_loss(kind, payload)
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
@@ -255,7 +258,7 @@ class Recorder:
         size = len(payload)
         one.bytes += size
         self._batch_bytes += size
-        if kind == Kind.END:
+        if kind in _ENDS:
             del tail.open[number]
             self._finish(tail, one, aborted=False)
         elif one.bytes > self._limits.spill_bytes:
@@ -284,7 +287,7 @@ class Recorder:
         memory = tail.kept.pop(number, None) if tail.kept else None
         if memory is not None and "state" in memory:
             return self._restore(tail, number, memory)
-        if frame.kind != Kind.OPEN:
+        if frame.kind not in _OPENS:
             return None
         session = str(_meta(frame)["session"])
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
@@ -423,6 +426,12 @@ class Recorder:
 
 
 def _meta(frame: JournalFrame) -> dict[str, Any]:
-    """What an OPEN says."""
-    meta: dict[str, Any] = from_json(frame.payload[: frame.payload.find(b"\n")])
-    return meta
+    """What the opening of an exchange says."""
+    return read_opening(frame.payload, bundled=frame.kind == Kind.BEGIN)
+
+
+def _with_loss(kind: int, payload: bytes) -> bytes:
+    """The end of an exchange, which says that something of it was lost."""
+    head, note, data = unbundle(payload) if kind == Kind.FINISH else (b"", payload, b"")
+    note = to_json({**from_json(note), "lost": True})
+    return bundle(head, note, data) if kind == Kind.FINISH else note

@@ -7,6 +7,7 @@ to go on behind the last part, also after a restart.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic_core import from_json
@@ -15,13 +16,14 @@ from playhead.storage.records import Direction, Facts, Frame, Kind, Piece, Raw, 
 
 from .edges import Edges
 from .gathered import Gathered
+from .notes import read_opening, unbundle
 from .reader import kind_of, read_request, request_fields, text_of
-from .reply import Reply, headers_of
+from .reply import Reply, asked_headers, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
-OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END = map(int, Kind)
+OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)
 
 
 class Assembly:
@@ -75,10 +77,27 @@ class Assembly:
             self._response_head(payload)
         elif kind == END:
             self._end = from_json(payload)
+        elif kind == BEGIN:
+            self._begin(at, *unbundle(payload))
+        elif kind == FINISH:
+            self._finish(at, *unbundle(payload))
+
+    def _begin(self, at: int, opening: bytes, note: bytes, body: bytes) -> None:
+        self._open(opening)
+        if note:
+            if body:
+                self._request_data(at, body)
+            self._request_end = from_json(note)
+
+    def _finish(self, at: int, head: bytes, note: bytes, data: bytes) -> None:
+        self._response_head(head)
+        if data and self._reply is not None:
+            self._reply.feed(at, data)
+        self._end = from_json(note)
 
     def _open(self, payload: bytes) -> None:
         self._opening, _, self._head = payload.partition(b"\n")
-        self._meta = from_json(self._opening)
+        self._meta = read_opening(payload)
         line = self._head[: self._head.find(b"\r\n")].decode("latin-1").split(" ")
         self._method, self._path = line[0], " ".join(line[1:-1])
         self._kind = kind_of(self._path)
@@ -159,7 +178,7 @@ class Assembly:
 
     def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
         meta, end, gathered = self._meta, self._end or {}, self._gathered
-        asked = headers_of(self._head)
+        asked = asked_headers(self._head)
         answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
         retry = asked.get(b"x-stainless-retry-count", b"")
         outcome = end.get("outcome", "aborted" if aborted or final else None)
@@ -280,7 +299,7 @@ class Assembly:
         return assembly
 
 
-def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return text_of(value.decode("latin-1")) if value else None
 

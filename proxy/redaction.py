@@ -209,6 +209,14 @@ class _Candidates:
         return best
 
 
+def _is_clean(text: bytes, needles: Needles) -> bool:
+    """Whether there are no candidates at all."""
+    view = readable(text)
+    if _has_keys(view) or _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
+        return False
+    return not needles or needles.finder(text, odd=False) is None
+
+
 def _needle_finder(find: Callable[[int], tuple[int, int] | None]) -> _Find:
     def finder(pos: int) -> _Candidate | None:
         if (span := find(pos)) is None:
@@ -310,6 +318,13 @@ class RequestScanner:
         if self._trail is not None:
             self._trail.end(bool(self._form))
         return _joined(out)
+
+    def whole(self, data: bytes) -> bytes:
+        """All of the text at once: `feed` and `finish`, and quick where nothing in it looks like a secret."""
+        if self._trail is None and _FORM.match(data) is None and _is_clean(data, self._needles):
+            return data
+        start = self.feed(data)
+        return start + self.finish() if start else self.finish()
 
     def _follow(self, trail: Trail, data: bytes) -> list[bytes]:
         out: list[bytes] = []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from playhead.storage.records import Direction, EventRow, Facts, Frame
@@ -29,7 +31,7 @@ _MAX_SPACE = 1 << 16
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
 
-def headers_of(head: bytes) -> dict[bytes, bytes]:
+def headers_of(head: bytes) -> Mapping[bytes, bytes]:
     """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
     found: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n")[1:]:
@@ -39,6 +41,10 @@ def headers_of(head: bytes) -> dict[bytes, bytes]:
             value = value.strip(b" \t")
             found[name] = found[name] + b", " + value if name in found else value
     return found
+
+
+asked_headers = lru_cache(maxsize=256)(headers_of)
+"""The same for requests: a client sends the same head again and again."""
 
 
 def _start(text: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from xxhash import xxh3_128
 
@@ -32,13 +32,17 @@ class RequestTape:
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body, transfer framing undone."""
+        for text in self._clean(data):
+            self._record(text)
+
+    def _clean(self, data: bytes) -> Iterator[bytes]:
         self.bytes += len(data)
         if self._decoder is None or self._digest is None:
-            self._record(self.scanner.feed(data))
+            yield self.scanner.feed(data)
             return
         self._digest.update(data)
         for piece in self._decoder.feed(data):
-            self._record(self.scanner.feed(piece))
+            yield self.scanner.feed(piece)
 
     def _record(self, text: bytes) -> None:
         if text:
@@ -46,14 +50,30 @@ class RequestTape:
 
     def end(self) -> None:
         """The body is whole."""
+        texts, note = self._finish()
+        for text in texts:
+            self._record(text)
+        self._write(Kind.REQUEST_END, note)
+
+    def whole(self, data: bytes) -> tuple[bytes, bytes]:
+        """All of the body at once: the text to record and the note of its end, neither of which is recorded here."""
+        if self._decoder is None:
+            self.bytes = len(data)
+            text = self.scanner.whole(data)
+            return text, request_end(self.bytes, redacted=self.scanner.redacted)
+        start = list(self._clean(data))
+        rest, note = self._finish()
+        return b"".join([*start, *rest]), note
+
+    def _finish(self) -> tuple[list[bytes], bytes]:
         problem = digest = None
+        texts = []
         if self._decoder is not None and self._digest is not None:
-            for piece in self._decoder.finish():
-                self._record(self.scanner.feed(piece))
+            texts = [self.scanner.feed(piece) for piece in self._decoder.finish()]
             if (problem := self._decoder.problem) is not None:
                 digest = self._digest.hexdigest()
-        self._record(self.scanner.finish())
-        self._write(Kind.REQUEST_END, request_end(self.bytes, redacted=self.scanner.redacted, problem=problem, digest=digest))
+        texts.append(self.scanner.finish())
+        return texts, request_end(self.bytes, redacted=self.scanner.redacted, problem=problem, digest=digest)
 
     def break_off(self) -> None:
         """The client left in the middle, or was answered there: what came is recorded, but for what may be the start of a secret."""

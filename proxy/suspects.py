@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 
 _MARK = struct.Struct("<QH200s")  # number + 1 (0: none), length of the writer's name, its name
+_NUMBER = struct.Struct("<Q")
 _KILLS = 2
 
 
@@ -26,7 +27,8 @@ class Suspects:
             self._mark = mmap.mmap(fd, _MARK.size)
         finally:
             os.close(fd)
-        self._current: tuple[str, int] | None = None
+        self._writer: str | None = None
+        self._number: int | None = None
         self._counts = self._load()
         number, length, name = _MARK.unpack(self._mark[:])
         if number:
@@ -50,15 +52,19 @@ class Suspects:
 
     def mark(self, writer: str, number: int) -> None:
         """The exchange is at hand."""
-        if (writer, number) != self._current:
-            self._current = (writer, number)
+        if number == self._number and writer == self._writer:
+            return
+        if writer != self._writer:
             name = writer.encode()[:200]
-            _MARK.pack_into(self._mark, 0, number + 1, len(name), name)
+            _MARK.pack_into(self._mark, 0, 0, len(name), name)
+            self._writer = writer
+        _NUMBER.pack_into(self._mark, 0, number + 1)
+        self._number = number
 
     def clear(self) -> None:
         """None is."""
-        self._current = None
-        _MARK.pack_into(self._mark, 0, 0, 0, b"")
+        self._number = None
+        _NUMBER.pack_into(self._mark, 0, 0)
 
     def convicted(self, writer: str, number: int) -> bool:
         """Whether the exchange was at hand at two deaths."""

@@ -1,7 +1,7 @@
 """What a worker writes: frames to the journal, and behind them bytes to its clients.
 
-All that arrives in one turn of the event loop is written to the journal with one call; only then it leaves for the clients. So a killed process
-loses nothing that a client has received.
+What one read from upstream has brought is written to the journal with one call; only then it leaves for the client. So a killed process loses nothing
+that a client has received. With strict durability, what arrives in one turn of the event loop is written and brought to disk together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Unrecorded(Protocol):
 
 
 # What a client has sent need not be in the journal before it goes on: it goes there with what comes next, at the latest after this time.
-_FROM_CLIENT = frozenset((Kind.OPEN, Kind.REQUEST_DATA, Kind.REQUEST_END, Kind.CLIENT_FRAME))
+_FROM_CLIENT = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_DATA, Kind.REQUEST_END, Kind.CLIENT_FRAME, Kind.BEGIN)))
 _LATER = 0.01
 _MUCH = 1 << 20
 _Step = tuple[Unrecorded, Callable[..., object], tuple[Any, ...]]
@@ -40,8 +40,8 @@ class Tape:
         self.dropped = 0  # exchanges of which something was not recorded
         self._loop = asyncio.get_running_loop()
         self._number = 0
-        self._closed: dict[int, bool] = {}  # exchanges that ended in this turn, and whether they are counted as dropped
-        self._problem: str | None = None  # why something of this turn was dropped before its end
+        self._closed: dict[int, bool] = {}  # exchanges that ended since the last write, and whether they are counted as dropped
+        self._problem: str | None = None  # strict: why something of this turn was dropped before its end
         self._outbox: list[_Step] = []
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
@@ -54,27 +54,34 @@ class Tape:
         return self._number
 
     def record(self, kind: int, number: int, at: int, payload: bytes) -> None:
-        """Journal a frame of an exchange with this turn."""
-        if self.journal is not None and number not in self.journal.lost:
-            self.journal.append(kind, number, at, payload)
-            if self._scheduled:
-                return
-            if kind not in _FROM_CLIENT or self.strict or self.journal.waiting > _MUCH:
-                self._schedule()
+        """Journal a frame of an exchange: with the next step that is to follow it, or at least soon."""
+        journal = self.journal
+        if journal is None or number in journal.lost:
+            return
+        journal.append(kind, number, at, payload)
+        if self.strict:
+            self._schedule()
+        elif kind in _FROM_CLIENT:
+            if journal.waiting > _MUCH:
+                self._write()
             elif self._later is None:
-                self._later = self._loop.call_later(_LATER, self._schedule)
+                self._later = self._loop.call_later(_LATER, self._write_late)
 
     def close(self, number: int, at: int, kind: int, payload: Callable[[bool], bytes]) -> None:
         """Journal the last frame of an exchange; `payload` is told whether frames of it were lost."""
-        if self.journal is None:
+        journal = self.journal
+        if journal is None:
             return
-        lost = number in self.journal.lost
+        lost = number in journal.lost
         if lost:
-            self.journal.lost.discard(number)
+            journal.lost.discard(number)
             self.dropped += 1
         self._closed[number] = lost
-        self.journal.append(kind, number, at, payload(lost))
-        self._schedule()
+        journal.append(kind, number, at, payload(lost))
+        if self.strict:
+            self._schedule()
+        elif self._later is None:
+            self._later = self._loop.call_later(_LATER, self._write_late)
 
     def forget(self, number: int) -> None:
         """An exchange that could not be recorded was not made."""
@@ -82,16 +89,36 @@ class Tape:
             self.journal.lost.discard(number)
 
     def then(self, owner: Unrecorded, step: Callable[..., object], *args: Any) -> None:
-        """Do something when all that was recorded so far is in the journal (strict: on disk), after all steps before."""
-        self._outbox.append((owner, step, args))
-        self._schedule()
+        """Do something when all that was recorded so far is in the journal: now; strict: once it is on disk, after all steps before."""
+        if self.strict and self.journal is not None:
+            self._outbox.append((owner, step, args))
+            self._schedule()
+        else:
+            self._write()
+            self._take([(owner, step, args)])
 
     def flush_now(self) -> str | None:
         """Write what was recorded at once; the reason if that failed."""
-        if self.journal is None or self.journal.flush():
+        problem = self._write()
+        if problem is not None:
+            self._problem = problem
+        return problem
+
+    def _write(self) -> str | None:
+        """The reason if something was dropped since the last write."""
+        journal = self.journal
+        if journal is None or journal.flush():
+            self._closed.clear()
             return None
-        self._problem = self.journal.problem or "the journal could not be written"
-        return self._problem
+        gone = journal.lost.intersection(self._closed)
+        self.dropped += sum(not self._closed[number] for number in gone)
+        journal.lost -= gone
+        self._closed.clear()
+        return journal.problem or "the journal could not be written"
+
+    def _write_late(self) -> None:
+        self._later = None
+        self._write()
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -99,22 +126,13 @@ class Tape:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        """Strict: the end of a turn."""
         self._scheduled = False
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
         steps, self._outbox = self._outbox, []
         journal = self.journal
+        assert journal is not None
         self.flush_now()
         problem, self._problem = self._problem, None  # of the whole turn: what was written at once was part of it
-        if journal is not None and problem is not None:
-            gone = journal.lost.intersection(self._closed)
-            self.dropped += sum(not self._closed[number] for number in gone)
-            journal.lost -= gone
-        self._closed.clear()
-        if not self.strict or journal is None:
-            self._take(steps)
-            return
         self._take([step for step in steps if not step[0].number])
         steps = [step for step in steps if step[0].number]
         if problem is not None or not journal.begun:

@@ -65,6 +65,9 @@ class Receiver(Protocol):
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off or broke the protocol; nothing follows."""
 
+    def settled(self) -> None:
+        """All that one read brought has been told; it comes after `ended` and `failed`, too."""
+
 
 class Connection(asyncio.Protocol):
     """A connection to upstream."""
@@ -159,13 +162,15 @@ class Connection(asyncio.Protocol):
         if receiver is None:  # bytes that nobody asked for
             self.reusable = False
             self.abort()
-        elif self._upgraded:
+            return
+        if self._upgraded:
             receiver.data(data, None)
         elif self._framing is not None:
             self._body(receiver, self._framing, data)
         else:
             self.answered = True
             self._head(receiver, self._buffer + data if self._buffer else data)
+        receiver.settled()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Upstream closed, or a network did."""
@@ -182,6 +187,7 @@ class Connection(asyncio.Protocol):
             receiver.failed(UpstreamError("upstream_protocol_error", f"{self._origin} broke off in the head of its answer"))
         else:
             receiver.failed(UpstreamError("upstream_unreachable", f"{self._origin} closed the connection without an answer"))
+        receiver.settled()
 
     def _head(self, receiver: Receiver, data: bytes) -> None:
         while True:

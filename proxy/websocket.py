@@ -18,7 +18,6 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
-from .guards import FrameGuard
 from .http import CLOSE, HttpExchange, Passed
 from .http1 import Framing, Head, Header
 from .inbound import Inbound
@@ -119,10 +118,9 @@ class SocketExchange(HttpExchange):
         self.service.counters.open_connections += 1
         self._head = head
         self.service.counters.statuses[head.status // 100] += 1
-        self.record_head(head)
-        if self.number:
+        if self._answer_tape is not None:
+            self._answer_tape.upgrade(head)
             self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")
-            self._guard = FrameGuard(self.secrets())
         self._send(head.raw)
         protocol = self._request.protocol
         protocol.keep_alive(False)
@@ -134,8 +132,8 @@ class SocketExchange(HttpExchange):
             super().data(data, payload)
             return
         self._asked = False
-        if self._guard is not None and (kept := self._guard.feed(data)):
-            self.record(Kind.UPSTREAM_DATA, kept)
+        if self._answer_tape is not None:
+            self._answer_tape.data(data, payload)
         self._send(data)
 
     def from_client(self, data: bytes) -> None:
@@ -146,8 +144,8 @@ class SocketExchange(HttpExchange):
         self.service.counters.request_bytes += len(data)
         self._asked = True
         self._now()
-        if self._client is not None and (found := self._client.feed(data)) and self._guard is not None:
-            self._guard.add(found)
+        if self._client is not None and (found := self._client.feed(data)) and self._answer_tape is not None:
+            self._answer_tape.guard_more(found)
         connection.write(data)
         if connection.stalled and self._stalled is None:
             self._stalled = asyncio.ensure_future(self._wait_for_upstream())
@@ -170,8 +168,8 @@ class SocketExchange(HttpExchange):
         self._connection = None
         # Behind a close frame of the client, its own or the answer to upstream's, this is the end that both wanted.
         self._end("complete" if self._client is not None and self._client.closed else "upstream_closed")
-        self._tape.then(self, self._close_client)
-        self._tape.then(self, self._resolve)
+        self._then(self._close_client)
+        self._then(self._resolve)
 
     def _close_client(self) -> None:
         if self._request.transport is not None:

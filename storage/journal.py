@@ -30,7 +30,7 @@ _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _HEADER = struct.Struct("<QIBQQ")  # check, length of the payload, kind, number, at
 _KIND_AT = 12  # in the header
-_LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x08].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
+_LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x0a].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
 _MASK = (1 << 64) - 1
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 

@@ -44,6 +44,10 @@ class Kind(IntEnum):
     """Raw WebSocket bytes from upstream after the 101, secrets masked."""
     END = 8
     """JSON: how the exchange ended."""
+    BEGIN = 9
+    """A whole request in one frame: lengths of what OPEN and REQUEST_END hold (u32 each), these two, the body. An empty note: it has no body."""
+    FINISH = 10
+    """A whole answer in one frame: lengths of what RESPONSE_HEAD and END hold (u32 each), these two, what RESPONSE_DATA holds."""
 
 
 class Frame(NamedTuple):

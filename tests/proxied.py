@@ -16,6 +16,7 @@ import uvloop
 from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
 from playhead.proxy.forwarder import Forwarder, Server
+from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
 from playhead.proxy.upstream import Origin, Upstream, tls_context
@@ -99,9 +100,17 @@ def read_journal(directory: Path) -> list[Written]:
             reader = SegmentReader(directory, writer, segment)
             while frames := reader.read():
                 for frame in frames:
-                    found.setdefault(frame.number, Written()).frames.append(frame)
+                    found.setdefault(frame.number, Written()).frames += apart(frame)
             reader.close()
     return list(found.values())
+
+
+def apart(frame: JournalFrame) -> list[JournalFrame]:
+    """A frame that holds several, as these."""
+    kinds = {Kind.BEGIN: (Kind.OPEN, Kind.REQUEST_END, Kind.REQUEST_DATA), Kind.FINISH: (Kind.RESPONSE_HEAD, Kind.END, Kind.RESPONSE_DATA)}
+    if frame.kind not in kinds:
+        return [frame]
+    return [frame._replace(kind=kind, payload=part) for kind, part in zip(kinds[Kind(frame.kind)], unbundle(frame.payload), strict=True) if part]
 
 
 @dataclass

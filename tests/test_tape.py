@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from journals import read_all, writer
 from playhead.proxy.tape import Tape
-from playhead.storage.journal import JournalWriter
+from playhead.storage.journal import JournalWriter, Kind
 
 END = 8
 
@@ -69,14 +71,41 @@ async def test_a_client_gets_its_bytes_when_the_journal_has_them(tmp_path: Path)
     tape.shut()
 
 
-async def test_nothing_is_written_before_the_turn_ends(tmp_path: Path) -> None:
-    tape = Tape(writer(tmp_path), strict=False)
+async def test_what_is_recorded_is_written_together_with_the_next_step(tmp_path: Path) -> None:
+    tape, client = Tape(writer(tmp_path), strict=False), Client()
     tape.record(5, 1, 0, b"a")
     tape.record(5, 2, 0, b"b")
     before = payloads(tmp_path)
-    await turn()
+    tape.then(client, client.take, 1)
 
-    assert (before, payloads(tmp_path)) == ([], [b"a", b"b"])
+    assert (before, payloads(tmp_path), client.got) == ([], [b"a", b"b"], [1])
+    tape.shut()
+
+
+@pytest.mark.parametrize("kind", [Kind.OPEN, Kind.BEGIN, Kind.REQUEST_DATA, Kind.CLIENT_FRAME])
+async def test_what_a_client_has_sent_is_written_though_no_step_follows(tmp_path: Path, kind: Kind) -> None:
+    tape = Tape(writer(tmp_path), strict=False)
+    tape.record(kind, 1, 0, b"asked")
+    await turns(lambda: payloads(tmp_path))
+
+    assert payloads(tmp_path) == [b"asked"]
+    tape.shut()
+
+
+async def test_an_end_is_written_though_no_step_follows(tmp_path: Path) -> None:
+    tape = Tape(writer(tmp_path), strict=False)
+    tape.close(1, 9, END, ending)
+    await turns(lambda: payloads(tmp_path))
+
+    assert payloads(tmp_path) == [b"whole"]
+    tape.shut()
+
+
+async def test_much_that_a_client_sends_is_written_at_once(tmp_path: Path) -> None:
+    tape = Tape(writer(tmp_path), strict=False)
+    tape.record(Kind.REQUEST_DATA, 1, 0, bytes(2 << 20))
+
+    assert len(payloads(tmp_path)) == 1
     tape.shut()
 
 
@@ -136,7 +165,7 @@ async def test_an_exchange_that_is_whole_says_so_at_its_end(tmp_path: Path) -> N
     tape = Tape(writer(tmp_path), strict=False)
     tape.record(5, 1, 0, b"x")
     tape.close(1, 9, END, ending)
-    await turn()
+    tape.flush_now()
 
     assert payloads(tmp_path) == [b"x", b"whole"]
     assert tape.dropped == 0
@@ -162,11 +191,11 @@ async def test_an_exchange_with_lost_frames_says_so_and_is_counted_once(tmp_path
     other.close()
     tape = Tape(writer(tmp_path, limit=1000), strict=False)
     tape.record(5, 1, 0, bytes(200))
-    await turn()
+    tape.flush_now()
     (tmp_path / "other-000001.seg").unlink()
     tape.record(5, 1, 1, b"not even tried")
     tape.close(1, 2, END, ending)
-    await turn()
+    tape.flush_now()
 
     assert payloads(tmp_path) == [b"lost"]
     assert tape.dropped == 1
@@ -179,7 +208,7 @@ async def test_an_exchange_whose_end_is_lost_is_counted_and_forgotten(tmp_path: 
     tape = Tape(full(tmp_path), strict=False)
     tape.record(5, 1, 0, b"x")
     tape.close(1, 1, END, ending)
-    await turn()
+    tape.flush_now()
 
     assert tape.journal is not None
     assert (tape.dropped, tape.journal.lost) == (1, set())
@@ -189,9 +218,9 @@ async def test_an_exchange_whose_end_is_lost_is_counted_and_forgotten(tmp_path: 
 async def test_an_exchange_that_loses_frames_first_and_its_end_later_is_counted_once(tmp_path: Path) -> None:
     tape = Tape(full(tmp_path), strict=False)
     tape.record(5, 1, 0, b"x")
-    await turn()
+    tape.flush_now()
     tape.close(1, 1, END, ending)
-    await turn()
+    tape.flush_now()
 
     assert tape.journal is not None
     assert (tape.dropped, tape.journal.lost) == (1, set())

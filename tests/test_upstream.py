@@ -51,6 +51,9 @@ class Ear:
         self.error = error
         self.over.set()
 
+    def settled(self) -> None:
+        """One read may be any part of an answer."""
+
 
 def leg(url: str, *, tls: ssl.SSLContext | None = None, timeout: float = 10.0) -> Upstream:
     return Upstream(Origin.parse(url), connect_timeout=timeout, tls=tls)
