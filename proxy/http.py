@@ -122,7 +122,13 @@ class HttpExchange:
             self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
             if body is not None:
                 text, note = self._request_tape.whole(body)
-        self.record(*((Kind.OPEN, start) if body is None else (Kind.BEGIN, bundle(start, note, text))))
+        if body is None or len(text) > _JOINED:
+            self.record(Kind.OPEN, start)
+            if body is not None:
+                self.record(Kind.REQUEST_DATA, text)
+                self.record(Kind.REQUEST_END, note)
+        else:
+            self.record(Kind.BEGIN, bundle(start, note, text))
         if self._tape.strict and (problem := self._tape.flush_now()):
             self._tape.forget(self.number)
             self.number = 0
