@@ -6,10 +6,11 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -18,10 +19,27 @@ from playhead.config.errors import StoreError
 from . import deletion, queries
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import Batch, EventRecord, EventRow, ExchangeRecord, Position, Raw, SessionRecord
+from .records import (
+    Batch,
+    Divergence,
+    DivergenceRecord,
+    EventRecord,
+    EventRow,
+    ExchangeRecord,
+    Fingerprint,
+    Position,
+    Raw,
+    ReplayRow,
+    SessionRecord,
+    Streamed,
+    TakeRow,
+)
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
+
+Compute = Callable[[bytes, str, Iterable[bytes]], Fingerprint]
+"""Makes the fingerprint of a recorded request: head, base URL of its upstream, body piece by piece."""
 
 __all__ = ["Filter", "Problem", "Stats", "Store"]
 
@@ -187,6 +205,44 @@ class Store:
     def verify(self) -> Iterator[Problem]:
         """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage."""
         return find_problems(self._database)
+
+    # Replay.
+
+    def takes(self, session: str) -> list[TakeRow]:
+        """The takes of a session, the oldest first; none if there is no such session."""
+        raise NotImplementedError
+
+    def replay_index(self, session: str, take: int | Literal["all"] | None = None, *, after: int = 0, compute: Compute | None = None) -> Iterator[ReplayRow]:
+        """What is replayed of a session: the ended exchanges of a take (None: the newest) by id, those with greater ids than `after`.
+
+        `compute`: makes the fingerprints that are missing; they are kept if the store can be written. Without it such exchanges are left out.
+        Raises StoreError at once: no such session or take.
+        """
+        raise NotImplementedError
+
+    def replayable(self, ids: Sequence[int], most: int = 8 << 20) -> list[Raw]:
+        """The first of these exchanges, whole, in that order: as many as take `most` bytes, at least one. Raises StoreError as `raw`."""
+        raise NotImplementedError
+
+    def stream(self, id_: int) -> Streamed:
+        """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
+        raise NotImplementedError
+
+    def items(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """`Fingerprint.items` by exchange, of those that have a fingerprint."""
+        raise NotImplementedError
+
+    def add_divergence(self, divergence: Divergence) -> int:
+        """Keep a divergence; its id. Raises StoreError."""
+        raise NotImplementedError
+
+    def divergences(self, session: str, *, take: int | None = None, run: str | None = None, limit: int | None = None) -> Iterator[DivergenceRecord]:
+        """Divergences of a session, the oldest first. Raises StoreError: no such session."""
+        raise NotImplementedError
+
+    def divergence_request(self, id_: int) -> tuple[bytes, bytes]:
+        """Head and body of a request that had no twin; of a long body the first MiB. Raises StoreError if there is none."""
+        raise NotImplementedError
 
     # Deleting.
 
