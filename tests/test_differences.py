@@ -73,8 +73,8 @@ def test_a_long_text_is_shown_where_it_differs() -> None:
 
     (difference,) = differences(side({"text": recorded}), side({"text": asked}))
 
-    assert difference.recorded == '…"' + "a" * 24 + "Tuesday" + "b" * 20 + '"…'
-    assert difference.asked == '…"' + "a" * 24 + "Wednesday" + "b" * 20 + '"…'
+    assert difference.recorded == '…"' + "a" * 24 + "Tuesday" + "b" * 19 + '"…'
+    assert difference.asked == '…"' + "a" * 24 + "Wednesday" + "b" * 19 + '"…'
 
 
 def test_a_text_that_goes_on_is_shown_at_its_end() -> None:
