@@ -81,14 +81,14 @@ def compare(request: bytes, base: bytes) -> Split:
     view = memoryview(base)
     shift, size = len(request), len(base)
     # The end first: where a history only grows, all that is before the end is then equal, in one comparison.
-    suffix = _longest(shorter, lambda low, high: request.startswith(view[size - high : size - low], shift - high))
+    suffix = longest(shorter, lambda low, high: request.startswith(view[size - high : size - low], shift - high))
     room = shorter - suffix
     if request.startswith(view[:room]):
         return Split(room, suffix)
-    return Split(_longest(room, lambda low, high: request.startswith(view[low:high], low)), suffix)
+    return Split(longest(room, lambda low, high: request.startswith(view[low:high], low)), suffix)
 
 
-def _longest(limit: int, same: Callable[[int, int], bool]) -> int:
+def longest(limit: int, same: Callable[[int, int], bool]) -> int:
     """The greatest n <= limit for which the first n bytes are the same; `same(low, high)` compares bytes low to high."""
     known, step = 0, 64
     while known < limit:

@@ -236,6 +236,15 @@ class ReplayRow(NamedTuple):
     raw_bytes: int
 
 
+class StoredRequest(NamedTuple):
+    """A recorded request whose fingerprint is wanted. `body`: piece by piece, drawn once. `problem`: as in exchanges."""
+
+    head: bytes
+    upstream: str
+    problem: str | None
+    body: Iterator[bytes]
+
+
 class TakeRow(NamedTuple):
     """One take of a session. `run`: the start of `record` that it is; exchanges recorded with the same run belong to it."""
 

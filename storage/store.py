@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ from .records import (
     Raw,
     ReplayRow,
     SessionRecord,
+    StoredRequest,
     Streamed,
     TakeRow,
 )
@@ -38,8 +39,8 @@ from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
 
-Compute = Callable[[bytes, str, Iterable[bytes]], Fingerprint]
-"""Makes the fingerprint of a recorded request: head, base URL of its upstream, body piece by piece."""
+Compute = Callable[[StoredRequest], Fingerprint]
+"""Makes the fingerprint of a recorded request (`fingerprint.stored_fingerprint`)."""
 
 __all__ = ["Filter", "Problem", "Stats", "Store"]
 
