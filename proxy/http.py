@@ -20,34 +20,19 @@ from .guards import AnswerGuard, ChunkedGuard, gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
 from .inbound import Inbound
 from .notes import end, opening
+from .passed import CLOSE, KEEP, Passed
 from .redaction import redact_response_head
 from .request_tape import RequestTape
 from .service import Service
-from .upstream import Connection
+from .upstream import Leg
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
 _REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
 _JOINED = 1 << 14  # copying a longer body costs more than writing twice
+BAD_BODY = "The request's body is not framed as HTTP/1.1 demands."
 _NOTHING: frozenset[bytes] = frozenset()
 _TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
-
-
-class Passed:
-    """What aiohttp is told where the answer has been written already."""
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing: the head has been written."""
-
-    async def write_eof(self) -> None:
-        """Nothing: the body has been written."""
-
-
-KEEP = Passed(keep_alive=True)
-CLOSE = Passed(keep_alive=False)
 
 
 class HttpExchange:
@@ -57,9 +42,10 @@ class HttpExchange:
         self.service = service
         self.inbound = inbound
         self.number = 0
+        self.waits = False  # for its client to leave, and for nothing else
         self._request = request
         self._started = time.monotonic_ns()
-        self._connection: Connection | None = None
+        self._connection: Leg | None = None
         self._done: asyncio.Future[None] = service.loop.create_future()
         self._tape = service.tape
         self._request_tape: RequestTape | None = None
@@ -139,6 +125,11 @@ class HttpExchange:
         has_body = self._request.body_exists
         whole = not has_body or (content.is_eof() and content.exception() is None)
         body = content.read_nowait() if has_body and whole else b""
+        await self._forward(body, whole=whole)
+
+    async def _forward(self, body: bytes, *, whole: bool) -> None:
+        """Send head and body to upstream. `whole`: it is all of the body; else the rest follows as it comes."""
+        content, has_body = self._request.content, self._request.body_exists
         if self.number and has_body:
             worth = not whole or len(body) >= _REMEMBERED
             self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
@@ -156,12 +147,14 @@ class HttpExchange:
 
     async def _begin(self, start: list[bytes], *, may_retry: bool) -> None:
         """Send the head and what is there of the body; on an idle connection that upstream closed meanwhile, once more if that is safe."""
-        upstream = self.service.upstream
-        connection = upstream.take()
+        connection = self.service.live.take()
         if connection is None:
-            connection = await upstream.connect()
+            connection = await self.service.live.connect()
         elif may_retry:
             self._again = start
+        self._start(connection, start)
+
+    def _start(self, connection: Leg, start: list[bytes]) -> None:
         self._connection = connection
         connection.begin(self, self._request.method)
         for piece in start:
@@ -198,7 +191,7 @@ class HttpExchange:
                 self._connection.abort()
             self._keep = False
             if self._head is None:
-                self._answer("bad_request", "The request's body is not framed as HTTP/1.1 demands.")
+                self._answer("bad_request", BAD_BODY)
             else:
                 self._break("client_closed")
 
@@ -231,7 +224,7 @@ class HttpExchange:
         if head.status == 101:
             assert self._connection is not None
             self._connection.abort()
-            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.upstream.origin} switched protocols though nobody asked"))
+            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.live.origin} switched protocols though nobody asked"))
             return
         self._head, self._framing = head, framing
         self.service.counters.statuses[head.status // 100] += 1
@@ -282,7 +275,7 @@ class HttpExchange:
                 self._keep = False
             if self._held:
                 connection.resume_reading()  # the next exchange on it is not ours to hold
-            self.service.upstream.release(connection)
+            connection.release()
             self._connection = None
         self._end("complete")
         self._tape.then(self, self._resolve)
@@ -300,10 +293,7 @@ class HttpExchange:
 
     async def _begin_again(self, start: list[bytes]) -> None:
         try:
-            self._connection = await self.service.upstream.connect()
-            self._connection.begin(self, self._request.method)
-            for piece in start:
-                self._connection.write(piece)
+            self._start(await self.service.live.connect(), start)
         except UpstreamError as error:
             self.failed(error)
 
@@ -312,7 +302,7 @@ class HttpExchange:
         if self._connection is not None and not self._ended and not self._held:  # held back, it cannot speak
             self._connection.abort()
             limit = self.service.settings.read_timeout
-            self.failed(UpstreamError("upstream_timeout", f"{self.service.upstream.origin} was silent for {limit:g} s"))
+            self.failed(UpstreamError("upstream_timeout", f"{self.service.live.origin} was silent for {limit:g} s"))
 
     @property
     def silent_since(self) -> int:

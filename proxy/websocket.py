@@ -19,9 +19,10 @@ from playhead.storage.journal import Kind
 
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
 from .guards import FrameGuard
-from .http import CLOSE, HttpExchange, Passed
+from .http import HttpExchange
 from .http1 import Framing, Head, Header
 from .inbound import Inbound
+from .passed import CLOSE, Passed
 from .redaction import RequestScanner
 from .service import Service
 
