@@ -99,8 +99,10 @@ NOTHING = Content(b"bytes\n")
 
 
 def fingerprint(asked: Asked, body: bytes, rules: Rules = F1) -> Fingerprint:
-    """Of a whole request. `body`: decoded, secrets replaced. Never raises."""
+    """Of a whole request. `body`: decoded, secrets replaced; of a WebSocket's handshake it does not count. Never raises."""
     line = line_of(asked, rules)
+    if line.asks == "ws":
+        return fingerprint_of(line, NOTHING)
     if asked.undecoded:
         return fingerprint_of(line, Content(b"undecoded\n" + asked.undecoded.encode()))
     if len(body) > HELD:
@@ -259,6 +261,7 @@ class Fingerprinter:
 
     def __init__(self, asked: Asked, rules: Rules = F1) -> None:
         self._asked, self._rules = asked, rules
+        self._line = line_of(asked, rules)
         self._pieces: list[bytes] = []
         self._size = 0
         self._state: xxh3_128 | None = None
@@ -268,17 +271,17 @@ class Fingerprinter:
         """The next bytes of the body."""
         if self._state is not None:
             self._hash(self._state, data)
-            return
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > HELD:
-            self._overflow()
+        elif self._line.asks != "ws" and self._asked.undecoded is None:
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size > HELD:
+                self._overflow()
 
     def _overflow(self) -> None:
         content_type = self._asked.headers.get(b"content-type", b"")
         boundary = boundary_of(content_type) if kind_of_body(content_type) == "multipart" else None
         self._form = WithoutBoundary(boundary) if boundary else None
-        state = self._state = xxh3_128(line_of(self._asked, self._rules).start + b"long\n")
+        state = self._state = xxh3_128(self._line.start + b"long\n")
         for piece in self._pieces:
             self._hash(state, piece)
         self._pieces.clear()
@@ -289,17 +292,22 @@ class Fingerprinter:
 
     def finish(self) -> Fingerprint:
         """The body is whole."""
-        if self._state is None or self._asked.undecoded:
+        if self._state is None:
             return fingerprint(self._asked, b"".join(self._pieces), self._rules)
         if self._form:
             self._state.update(self._form.finish())
-        return Fingerprint(self._state.digest(), line_of(self._asked, self._rules).asks)
+        return Fingerprint(self._state.digest(), self._line.asks)
+
+
+def asked_of(stored: StoredRequest) -> Asked:
+    """What a recorded request's head says."""
+    undecoded = _UNDECODED.search(stored.problem or "")
+    return Asked.of(stored.head, stored.upstream, undecoded[1] if undecoded else None)
 
 
 def stored_fingerprint(stored: StoredRequest) -> Fingerprint:
     """Of a recorded request."""
-    undecoded = _UNDECODED.search(stored.problem or "")
-    reader = Fingerprinter(Asked.of(stored.head, stored.upstream, undecoded[1] if undecoded else None))
+    reader = Fingerprinter(asked_of(stored))
     for piece in stored.body:
         reader.feed(piece)
     return reader.finish()

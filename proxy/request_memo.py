@@ -5,9 +5,10 @@ Equal bodies are looked up; of big ones only what differs from one before is rea
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from playhead.storage.records import Fingerprint
+from playhead.storage.records import Fingerprint, StoredRequest
 
 from .canonical import dump
 from .fingerprint import (
@@ -19,6 +20,7 @@ from .fingerprint import (
     Asked,
     Content,
     Rules,
+    asked_of,
     fingerprint,
     fingerprint_of,
     hashed_json,
@@ -30,6 +32,7 @@ from .fingerprint import (
     parsed,
     short_digests,
     single_item,
+    stored_fingerprint,
 )
 from .outline import Outline, outline
 from .reader import REQUEST_FIELDS, request_fields
@@ -68,6 +71,13 @@ class RequestMemo:
         line = line_of(asked, self._rules)
         found = self._read(body, content_type, line.create) if body else _EMPTY
         return found.fields, fingerprint_of(line, found.content)
+
+    def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
+        """As the function of that name; quicker for one request after the other."""
+        pieces = list(islice(stored.body, 2))
+        if len(pieces) > 1:
+            return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
+        return self.read(asked_of(stored), b"".join(pieces))[1]
 
     def _read(self, body: bytes, content_type: bytes, create: bool) -> Read:
         if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, create)):

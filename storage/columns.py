@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from itertools import accumulate, compress
+from itertools import accumulate, compress, repeat
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
@@ -19,10 +19,12 @@ from .records import Direction, Frame, Raw
 # Flags of what was left out. They share a byte with those of deltas.py, which take the low bits.
 _CHUNKS_ARE_BLOCKS = 0x10  # one chunk for each block of the response (`_blocks`)
 _FRAMES_ARE_PIECES = 0x20  # one frame from upstream for each chunk, or for each block where the answer is not chunked
-_FRAMES_ARE_BODIES = 0x40  # two frames: the whole request, the whole response; of them only the offsets are written, loose
+_FRAMES_ARE_BODIES = 0x40  # the whole request, perhaps a head, the whole response; of these frames only the offsets are written, loose
+_HEADS_APART = 0x80  # frames from upstream that are empty have a direction of their own, and no length
 
 _OFFSET = 5  # bytes of an offset of such a frame: the first 18 minutes of an exchange
 
+_HEAD = 2  # that direction
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
 _MASK = (1 << 64) - 1
 _FLIPPED = bytes((1,)) + bytes(255)  # what was 0 (Direction.CLIENT) becomes 1, all else 0
@@ -79,21 +81,38 @@ class Columns(NamedTuple):
                 packed, pieces = _planes(raw.chunks), raw.chunks
         if whole:
             flags |= _FRAMES_ARE_BODIES
-            loose = offsets[0].to_bytes(_OFFSET, "little") + offsets[1].to_bytes(_OFFSET, "little")
+            loose = b"".join([offset.to_bytes(_OFFSET, "little") for offset in offsets])
         elif offsets:
-            if timeline.from_upstream == pieces:
-                flags |= _FRAMES_ARE_PIECES
-                lengths = timeline.from_client
+            directions, upstream = timeline.directions, timeline.from_upstream
+            marked = _with_heads(timeline) if 0 in upstream else None
+            if marked is not None:
+                upstream = tuple(filter(None, upstream))
+            if upstream == pieces:
+                flags |= _FRAMES_ARE_PIECES if marked is None else _FRAMES_ARE_PIECES | _HEADS_APART
+                lengths, directions = timeline.from_client, marked or directions
             steps = words(timeline.steps)
-            packed += timeline.directions + _planes(lengths) + _high_planes(steps)
+            packed += directions + _planes(lengths) + _high_planes(steps)
             loose = steps[0::8] + steps[1::8]
         return cls(packed, loose, flags)
 
 
 def _are_bodies(raw: Raw, timeline: Timeline) -> bool:
-    if not raw.response or timeline.lengths != (len(raw.request), len(raw.response)) or timeline.directions != b"\0\1":
+    lengths = timeline.lengths
+    if not raw.response or (timeline.directions, lengths[1:-1]) not in ((b"\0\1", ()), (b"\0\1\1", (0,))):
         return False
-    return max(timeline.offsets) < 1 << 8 * _OFFSET
+    return lengths[0] == len(raw.request) and lengths[-1] == len(raw.response) and max(timeline.offsets) < 1 << 8 * _OFFSET
+
+
+def _with_heads(timeline: Timeline) -> bytes | None:
+    """The directions, those of heads apart. None if there are any that nobody has."""
+    marked = bytearray(timeline.directions)
+    if max(marked) > Direction.UPSTREAM:
+        return None
+    place = -1
+    for _ in range(timeline.lengths.count(0)):
+        place = timeline.lengths.index(0, place + 1)
+        marked[place] = _HEAD if marked[place] else Direction.CLIENT
+    return bytes(marked)
 
 
 def restored(raw: Raw, columns: Columns, chunk_count: int, frame_count: int) -> Raw:
@@ -107,29 +126,35 @@ def restored(raw: Raw, columns: Columns, chunk_count: int, frame_count: int) -> 
             pieces, position = _read_planes(packed, 0, chunk_count)
         chunks = pieces
     if whole:
-        frames = _read_whole(raw, columns.loose)
+        frames = _read_whole(raw, columns.loose, frame_count)
     elif frame_count:
         frames, position = _read_frames(columns, position, frame_count, pieces)
-    loose = 2 * (_OFFSET if whole else frame_count)
+    loose = frame_count * (_OFFSET if whole else 2)
     if position != len(packed) or len(chunks) != chunk_count or len(frames) != frame_count or len(columns.loose) != loose:
         raise ValueError("its chunks and frames do not fit its bodies")
     return Raw(raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers, frames, chunks)
 
 
-def _read_whole(raw: Raw, loose: bytes) -> tuple[Frame, ...]:
-    request = Frame(Direction.CLIENT, int.from_bytes(loose[:_OFFSET], "little"), len(raw.request))
-    return request, Frame(Direction.UPSTREAM, int.from_bytes(loose[_OFFSET:], "little"), len(raw.response))
+def _read_whole(raw: Raw, loose: bytes, count: int) -> tuple[Frame, ...]:
+    lengths = (len(raw.request), len(raw.response)) if count == 2 else (len(raw.request), 0, len(raw.response))
+    offsets = [int.from_bytes(loose[place : place + _OFFSET], "little") for place in range(0, len(loose), _OFFSET)]
+    return tuple([Frame(Direction.UPSTREAM if place else Direction.CLIENT, *one) for place, one in enumerate(zip(offsets, lengths, strict=True))])
 
 
 def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int, ...]) -> tuple[tuple[Frame, ...], int]:
     directions = columns.packed[position : position + count]
     position += count
     if columns.flags & _FRAMES_ARE_PIECES:
-        rest, position = _read_planes(columns.packed, position, count - len(pieces))
+        heads = directions.count(_HEAD) if columns.flags & _HEADS_APART else 0
+        rest, position = _read_planes(columns.packed, position, count - len(pieces) - heads)
         upstream, client = iter(pieces), iter(rest)
-        lengths = [next(client if direction == Direction.CLIENT else upstream, -1) for direction in directions]
+        others = repeat(0) if columns.flags & _HEADS_APART else upstream
+        sources = (client, upstream, others)
+        lengths = [next(sources[min(direction, _HEAD)], -1) for direction in directions]
         if min(lengths, default=0) < 0:
             raise ValueError("its frames do not fit its response")
+        if heads:
+            directions = directions.replace(bytes((_HEAD,)), bytes((Direction.UPSTREAM,)))
     else:
         found, position = _read_planes(columns.packed, position, count)
         lengths = list(found)

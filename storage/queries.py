@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -100,11 +100,21 @@ def list_sessions(database: Database) -> list[SessionRecord]:
 
 def list_exchanges(database: Database, session: str, wanted: Filter, limit: int | None) -> Iterator[ExchangeRecord]:
     """Those of a session by seq; with `wanted.after` by id. Raises StoreError at once if there is no such session."""
-    with database.reading() as connection:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
-            raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
+    require_session(database, session)
     statement = select(*_ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
     return _paged_exchanges(database, statement, limit, by_id=wanted.after is not None)
+
+
+def require_session(database: Database, session: str) -> None:
+    """Raises StoreError if there is no such session."""
+    with database.reading() as connection:
+        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+            raise no_session(database, session)
+
+
+def no_session(database: Database, session: str) -> StoreError:
+    """What to raise."""
+    return StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
 
 
 def _paged_exchanges(database: Database, statement: Select[Any], limit: int | None, *, by_id: bool) -> Iterator[ExchangeRecord]:
@@ -150,7 +160,8 @@ def _id(id_: int) -> int:
     return id_ if 0 <= id_ < 1 << 63 else -1
 
 
-def _require(database: Database, id_: int) -> None:
+def require(database: Database, id_: int) -> None:
+    """Raises StoreError if there is no such exchange."""
     with database.reading() as connection:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == _id(id_))).first() is None:
             raise no_exchange(database, id_)
@@ -158,14 +169,14 @@ def _require(database: Database, id_: int) -> None:
 
 def list_events(database: Database, id_: int, after: int = -1) -> Iterator[EventRecord]:
     """Events of an exchange by seq, those after `after`. Raises StoreError at once if there is no such exchange."""
-    _require(database, id_)
+    require(database, id_)
     statement = select(events).where(events.c.exchange == id_)
     return (EventRecord.model_construct(**row._mapping) for row in _paged(database, statement, events.c.seq, after))
 
 
 def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
     """As `list_events`, as they were recorded: with opcodes and nanoseconds."""
-    _require(database, id_)
+    require(database, id_)
     wanted = [event_rows.c[name] for name in EventRow._fields if name != "type"]
     joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
     statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
@@ -209,6 +220,26 @@ class BodyReader:
         self._keep(id_, raw)
         return raw
 
+    def rows(self, connection: Connection, ids: Sequence[int]) -> list[Raw]:
+        """As `row`, of some hundred exchanges; quick where each is written against one of the others. Raises StoreError if one cannot be read."""
+        found = {row.exchange: _stored(row) for row in connection.execute(select(bodies).where(bodies.c.exchange.in_(ids)))}
+        return [self._one(connection, id_, found.get(id_)) for id_ in ids]
+
+    def _one(self, connection: Connection, id_: int, stored: StoredBody | None) -> Raw:
+        base = None if stored is None else stored.base
+        if base is not None and base not in self._kept:
+            self.row(connection, base)
+        known = self._kept.get(base or 0)
+        if stored is None or (base is not None and known is None):
+            return self.row(connection, id_)  # it is not there, or its base is too big to be kept
+        if base is None or known is None:
+            raw = decode_chain([stored])
+        else:
+            raw = self._codec.decode(stored, {base: known}.__getitem__)
+            self._kept.move_to_end(base)
+        self._keep(id_, raw)
+        return raw
+
     def _chain(self, connection: Connection, id_: int) -> Iterator[StoredBody]:
         """Its row and those it is written against, as far as what is kept."""
         own = connection.execute(select(bodies).where(bodies.c.exchange == id_)).first()
@@ -218,18 +249,25 @@ class BodyReader:
         if own.base is not None and own.base not in self._kept:
             rows += connection.execute(_LINEAGE, {"exchange": own.base}).all()
         for row in rows:
-            if row.base is not None and row.base >= row.exchange:
-                raise StoreError(f"exchange {row.exchange} cannot be read: its base {row.base} is not older than itself")
-            yield StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
+            yield _stored(row)
             if row.base in self._kept:
                 return
 
     def _keep(self, id_: int, raw: Raw) -> None:
+        if (before := self._kept.pop(id_, None)) is not None:
+            self._room += _size(before)
         self._kept[id_] = raw
         self._room -= _size(raw)
         while self._room < 0 and self._kept:
             _, forgotten = self._kept.popitem(last=False)
             self._room += _size(forgotten)
+
+
+def _stored(row: Row[Any]) -> StoredBody:
+    """Raises StoreError for a base that cannot be one."""
+    if row.base is not None and row.base >= row.exchange:
+        raise StoreError(f"exchange {row.exchange} cannot be read: its base {row.base} is not older than itself")
+    return StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
 
 
 def _lineage() -> Select[Any]:
@@ -273,14 +311,14 @@ def _joined(raw: Raw, parts: Iterable[tuple[str, bytes]]) -> Raw:
 
 def read_heads(database: Database, id_: int) -> Raw:
     """Heads and trailers of an exchange, and of its bodies what is not in pieces."""
-    _require(database, id_)
+    require(database, id_)
     with database.reading() as connection:
         return BodyReader(0).row(connection, id_)
 
 
 def read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
     """A body of an exchange piece by piece, `part`: request or response. Raises StoreError at once if there is no such exchange."""
-    _require(database, id_)
+    require(database, id_)
     return _read_part(database, id_, part)
 
 
@@ -289,6 +327,11 @@ def _read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
         raw = BodyReader(0).row(connection, id_)
     if start := raw.request if part == "request" else raw.response:
         yield start
+    yield from read_pieces(database, id_, part)
+
+
+def read_pieces(database: Database, id_: int, part: str) -> Iterator[bytes]:
+    """The pieces of a part in order. Raises StoreError if one is damaged."""
     statement = select(pieces).where(pieces.c.exchange == id_, pieces.c.part == part)
     for row in _paged(database, statement, pieces.c.seq, -1, 4):
         yield piece_data(row.codec, row.data, row.raw_bytes)
