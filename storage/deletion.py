@@ -15,7 +15,7 @@ from playhead.config.errors import StoreError
 from .bodies import Base, encode_against
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
-from .replaying import load_items
+from .replays import load_items
 from .tables import bodies, connections, deleted, divergences, event_rows, exchanges, fingerprints, pieces, sessions, takes, writers
 
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import deletion, divergences, queries, replaying
+from . import deletion, divergences, queries, replays
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
 from .records import (
@@ -33,7 +33,7 @@ from .records import (
     Streamed,
     TakeRow,
 )
-from .replaying import Compute, Playback
+from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
@@ -211,7 +211,7 @@ class Store:
 
     def takes(self, session: str) -> list[TakeRow]:
         """The takes of a session, the oldest first; none if there is no such session."""
-        return replaying.list_takes(self._database, session)
+        return replays.list_takes(self._database, session)
 
     def replay_index(self, session: str, take: int | Literal["all"] | None = None, *, after: int = 0, compute: Compute | None = None) -> Iterator[ReplayRow]:
         """What is replayed of a session: the ended exchanges of a take (None: the newest), in any order; those with greater ids than `after`.
@@ -219,7 +219,7 @@ class Store:
         `compute`: makes the fingerprints that are missing; they are kept if the store can be written. Without it such exchanges are left out.
         Raises StoreError at once: no such session or take.
         """
-        return replaying.replay_rows(self._database, session, take, after=after, compute=compute)
+        return replays.replay_rows(self._database, session, take, after=after, compute=compute)
 
     def replayable(self, ids: Sequence[int], most: int = 8 << 20) -> list[Raw]:
         """The first of these exchanges, in that order: as many as take `most` bytes, at least one. Of big ones only what is not in pieces.
@@ -230,12 +230,12 @@ class Store:
 
     def stream(self, id_: int) -> Streamed:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
-        return replaying.stream(self._database, id_)
+        return replays.stream(self._database, id_)
 
     def items(self, ids: Sequence[int]) -> dict[int, bytes]:
         """`Fingerprint.items` by exchange, of those that have a fingerprint."""
         with self._database.reading() as connection:
-            return replaying.load_items(connection, ids)
+            return replays.load_items(connection, ids)
 
     def add_divergence(self, divergence: Divergence) -> int:
         """Keep a divergence; its id. Raises StoreError."""

@@ -12,7 +12,7 @@ from playhead.config.errors import StoreError
 from .engine import Database
 from .queries import BodyReader
 from .records import DEFAULT_RULES, Record
-from .replaying import Compute, load_items, stored_request
+from .replays import Compute, load_items, stored_request
 from .rows import digest, piece_data, unpack_times
 from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, pieces, sessions, takes, writers
 
