@@ -76,11 +76,11 @@ def _made(orders: Orders) -> Worker:
         # A server that cannot record does not start; one that has been at work goes on.
         journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=not orders.again)
     tape = Tape(journal, strict=settings.durability == "strict")
-    service = Service(settings, _upstream(settings), tape)
+    service = Service(settings, upstream_of(settings), tape)
     return Worker(orders, Forwarder(service, run=orders.run, key=key, replaying=replaying(orders.run)))
 
 
-def _upstream(settings: Settings) -> Upstream | None:
+def upstream_of(settings: Settings) -> Upstream | None:
     """None for a replay that answers from recordings alone: it has nothing that could connect. Raises ConfigError."""
     if settings.mode == "replay" and settings.on_miss == "fail":
         return None
