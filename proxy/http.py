@@ -17,7 +17,7 @@ from playhead.storage.journal import Kind
 
 from .answers import answer
 from .guards import AnswerGuard, ChunkedGuard, gives_secrets
-from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
+from .http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .inbound import Inbound
 from .notes import end, opening
 from .passed import CLOSE, KEEP, Passed
@@ -28,6 +28,7 @@ from .upstream import Leg
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
+_REST_SECONDS = 0.1  # for the rest of a request that has been answered before it was whole
 _REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
 _JOINED = 1 << 14  # copying a longer body costs more than writing twice
 BAD_BODY = "The request's body is not framed as HTTP/1.1 demands."
@@ -64,6 +65,7 @@ class HttpExchange:
         self._again: list[bytes] | None = None
         self._retry: asyncio.Task[None] | None = None
         self._caught_up: asyncio.Event | None = None
+        self._rest: asyncio.TimerHandle | None = None  # the answer is whole, and the rest of the request is waited for
 
     async def run(self) -> Passed:
         """Forward the request, and wait until its answer has gone to the client."""
@@ -78,7 +80,7 @@ class HttpExchange:
                 self.failed(error)
             return await self._finish()
         except asyncio.CancelledError:
-            self._end("aborted" if service.stopping else "client_closed")
+            self._end("complete" if self._rest is not None else "aborted" if service.stopping else "client_closed")
             raise
         finally:
             service.exchanges.discard(self)
@@ -91,6 +93,8 @@ class HttpExchange:
         """Whatever upstream still does for us is not wanted any more."""
         if self._retry is not None:
             self._retry.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
@@ -136,7 +140,7 @@ class HttpExchange:
         self.service.counters.request_bytes += len(body)
         if self._request_tape and body:
             self._request_tape.feed(body)
-        start = [self.inbound.head, _chunked(body, last=True) if self.inbound.chunked and whole else body]
+        start = [self.inbound.head, chunk_of(body, last=True) if self.inbound.chunked and whole else body]
         if len(body) < _JOINED:
             start = [b"".join(start)]
         if whole:
@@ -165,6 +169,9 @@ class HttpExchange:
         if self._request_tape is not None:
             self._request_tape.end()
             self._guard_more(self._request_tape)
+        if self._rest is not None:
+            self._rest.cancel()
+            self._answered()
 
     def _guard_more(self, request: RequestTape) -> None:
         """An answer that began before the request was whole is guarded against what is found in that later."""
@@ -192,6 +199,8 @@ class HttpExchange:
             self._keep = False
             if self._head is None:
                 self._answer("bad_request", BAD_BODY)
+            elif self._rest is not None:
+                self._answered()
             else:
                 self._break("client_closed")
 
@@ -203,7 +212,7 @@ class HttpExchange:
             if self._request_tape is not None:
                 self._request_tape.feed(piece)
                 self._guard_more(self._request_tape)
-            connection.write(_chunked(piece, last=False) if self.inbound.chunked else piece)
+            connection.write(chunk_of(piece, last=False) if self.inbound.chunked else piece)
             self.service.counters.request_bytes += len(piece)
             self._now()  # upstream is not silent while the client speaks
             await connection.drain()
@@ -267,7 +276,13 @@ class HttpExchange:
         self._send(data)
 
     def ended(self) -> None:
-        """The answer is whole."""
+        """The answer is whole. What is missing of its request is on its way mostly, and a record without it could not be found again."""
+        if self._sent:
+            self._answered()
+        else:
+            self._rest = self.service.loop.call_later(_REST_SECONDS, self._answered)
+
+    def _answered(self) -> None:
         connection = self._connection
         if connection is not None:
             if not self._sent:
@@ -299,7 +314,7 @@ class HttpExchange:
 
     def timed_out(self) -> None:
         """Upstream has been silent for longer than the settings allow."""
-        if self._connection is not None and not self._ended and not self._held:  # held back, it cannot speak
+        if self._connection is not None and not self._ended and not self._held and self._rest is None:  # held back, it cannot speak
             self._connection.abort()
             limit = self.service.settings.read_timeout
             self.failed(UpstreamError("upstream_timeout", f"{self.service.live.origin} was silent for {limit:g} s"))
@@ -325,7 +340,7 @@ class HttpExchange:
         """The server stops and waits no longer."""
         if not self._ended:
             self._let_go()
-            self._break("aborted")
+            self._break("aborted" if self._rest is None else "complete")
 
     # Endings.
 
@@ -431,8 +446,3 @@ class HttpExchange:
         self._now()  # upstream could not speak until now
         if self._connection is not None:
             self._connection.resume_reading()
-
-
-def _chunked(data: bytes, *, last: bool) -> bytes:
-    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-    return chunk + b"0\r\n\r\n" if last else chunk
