@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 
 from playhead.config.errors import ConfigError, StoreError
 
-from .bodies import BodyCodec, StoredBody, decode_chain
+from .bodies import StoredBody, decode_against, decode_chain
+from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, Raw, Record, SessionRecord
 from .rows import piece_data, unpack_times
@@ -22,6 +23,8 @@ from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, me
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _PICO = Decimal(10) ** -12
+_AT_ONCE = 64  # bodies read at once
+_OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
 
 _ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
@@ -201,7 +204,7 @@ class BodyReader:
     """Decodes bodies; keeps some of them, for those that are written against them. `cache`: bytes to keep."""
 
     def __init__(self, cache: int = _CACHE) -> None:
-        self._codec = BodyCodec(0)
+        self._readers = Readers()
         self._room = cache
         self._kept: OrderedDict[int, Raw] = OrderedDict()
 
@@ -216,27 +219,37 @@ class BodyReader:
         else:
             raw = known
             for stored in reversed(chain):
-                raw = self._codec.decode(stored, {stored.base: raw}.__getitem__)
+                raw = decode_against(stored, raw)
         self._keep(id_, raw)
         return raw
 
-    def rows(self, connection: Connection, ids: Sequence[int]) -> list[Raw]:
-        """As `row`, of some hundred exchanges; quick where each is written against one of the others. Raises StoreError if one cannot be read."""
-        found = {row.exchange: _stored(row) for row in connection.execute(select(bodies).where(bodies.c.exchange.in_(ids)))}
-        return [self._one(connection, id_, found.get(id_)) for id_ in ids]
+    def rows(self, connection: Connection, ids: Sequence[int], most: int, *, times: bool = True) -> list[Raw]:
+        """As `row`, of the first of these exchanges that take `most` bytes, at least one; quick where each is written against one of the others.
 
-    def _one(self, connection: Connection, id_: int, stored: StoredBody | None) -> Raw:
+        `times` False: without their frames. Raises StoreError if one cannot be read.
+        """
+        raws: list[Raw] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
+            found = {row[0]: _stored(row) for row in connection.execute(_ROWS, {"exchanges": part})}
+            for id_ in part:
+                stored = found.get(id_)
+                most -= _OVERHEAD if stored is None else stored.raw_bytes + _OVERHEAD
+                if most < 0 and raws:
+                    return raws
+                raws.append(self._one(connection, id_, stored, times=times))
+        return raws
+
+    def _one(self, connection: Connection, id_: int, stored: StoredBody | None, *, times: bool) -> Raw:
         base = None if stored is None else stored.base
         if base is not None and base not in self._kept:
             self.row(connection, base)
         known = self._kept.get(base or 0)
         if stored is None or (base is not None and known is None):
             return self.row(connection, id_)  # it is not there, or its base is too big to be kept
-        if base is None or known is None:
-            raw = decode_chain([stored])
-        else:
-            raw = self._codec.decode(stored, {base: known}.__getitem__)
+        if base is not None:
             self._kept.move_to_end(base)
+        raw = decode_against(stored, known if base is not None else None, readers=self._readers, times=times)
         self._keep(id_, raw)
         return raw
 
@@ -263,11 +276,15 @@ class BodyReader:
             self._room += _size(forgotten)
 
 
-def _stored(row: Row[Any]) -> StoredBody:
+_ROWS = select(bodies).where(bodies.c.exchange.in_(bindparam("exchanges", expanding=True)))
+
+
+def _stored(row: Any) -> StoredBody:
     """Raises StoreError for a base that cannot be one."""
-    if row.base is not None and row.base >= row.exchange:
-        raise StoreError(f"exchange {row.exchange} cannot be read: its base {row.base} is not older than itself")
-    return StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
+    exchange, base, depth, codec, digest, raw_bytes, data = row
+    if base is not None and base >= exchange:
+        raise StoreError(f"exchange {exchange} cannot be read: its base {base} is not older than itself")
+    return StoredBody(base, data, codec, digest, raw_bytes, depth)
 
 
 def _lineage() -> Select[Any]:

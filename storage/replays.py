@@ -16,7 +16,7 @@ from .items import ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, no_exchange, read_part, read_pieces, require, require_session
 from .records import DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
 from .rows import Inserter, unpack_times
-from .tables import bodies, exchanges, fingerprints, pieces, takes
+from .tables import exchanges, fingerprints, pieces, takes
 
 Compute = Callable[[StoredRequest], Fingerprint]
 """Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
@@ -177,22 +177,13 @@ class Playback:
         self._reader = BodyReader(_CACHE)
         self._lock = threading.Lock()
 
-    def several(self, ids: Sequence[int], most: int) -> list[Raw]:
+    def several(self, ids: Sequence[int], most: int, *, times: bool) -> list[Raw]:
         """See `Store.replayable`."""
         with self._lock, self._database.reading() as connection:
-            sizes: dict[int, int] = {}
-            for part in _parts(ids):
-                statement = select(bodies.c.exchange, bodies.c.raw_bytes).where(bodies.c.exchange.in_(part))
-                sizes.update({row.exchange: row.raw_bytes + _OVERHEAD for row in connection.execute(statement)})
-            wanted: list[int] = []
             for id_ in ids:
-                if id_ not in sizes:
+                if not 0 <= id_ < 1 << 63:
                     raise no_exchange(self._database, id_)
-                most -= sizes[id_]
-                if most < 0 and wanted:
-                    break
-                wanted.append(id_)
-            return self._reader.rows(connection, wanted)
+            return self._reader.rows(connection, ids, most, times=times)
 
 
 def stream(database: Database, id_: int) -> Streamed:

@@ -221,12 +221,12 @@ class Store:
         """
         return replays.replay_rows(self._database, session, take, after=after, compute=compute)
 
-    def replayable(self, ids: Sequence[int], most: int = 8 << 20) -> list[Raw]:
+    def replayable(self, ids: Sequence[int], most: int = 8 << 20, *, times: bool = True) -> list[Raw]:
         """The first of these exchanges, in that order: as many as take `most` bytes, at least one. Of big ones only what is not in pieces.
 
-        Raises StoreError as `raw`.
+        `times` False: without their frames, which costs a third less. Raises StoreError as `raw`.
         """
-        return self._playback.several(ids, most)
+        return self._playback.several(ids, most, times=times)
 
     def stream(self, id_: int) -> Streamed:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
