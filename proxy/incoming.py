@@ -8,15 +8,17 @@ stands. Only this text is ever shown or stored.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from xxhash import xxh3_128
 
 from playhead.storage.records import Fingerprint
 
 from .decoding import BodyDecoder
-from .fingerprint import HELD, Asked, Fingerprinter, fingerprint
+from .fingerprint import HELD, Asked, Fingerprinter
 from .inbound import Inbound
 from .redaction import RedactionMemo, RequestScanner
+from .request_memo import RequestMemo
 
 LIVE = 64 << 20
 """Bytes of a body that are kept for upstream; a longer one cannot be sent on once it has been compared."""
@@ -27,14 +29,22 @@ SHOWN = 1 << 20
 _REMEMBERED = 1 << 13  # as on recording: a shorter body is looked through faster than compared with others
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the requests of a server have in common, so that nothing of a growing history is read twice."""
+
+    redaction: RedactionMemo = field(default_factory=RedactionMemo)
+    requests: RequestMemo = field(default_factory=RequestMemo)
+
+
 class Incoming:
     """One request. `live`: it may go on to upstream, and is kept as it came."""
 
-    def __init__(self, inbound: Inbound, upstream: str, memo: RedactionMemo, *, live: bool) -> None:
+    def __init__(self, inbound: Inbound, upstream: str, memory: Memory, *, live: bool) -> None:
         self.bytes = 0
         self.sendable = live
         self._inbound = inbound
-        self._memo = memo
+        self._memory = memory
         self._asked = Asked.of(inbound.recorded_head, upstream)
         self._decoder = BodyDecoder(inbound.coding) if inbound.coding else None
         self._hash = xxh3_128() if inbound.coding else None
@@ -102,17 +112,17 @@ class Incoming:
                 yield full
             return
         text = self._scanned(())
-        yield fingerprint(self._plain, text)
+        yield self._memory.requests.read(self._plain, text)[1]
         if self._inbound.secrets:
             whole = self._scanned(self._inbound.secrets)
             if whole != text or self._plain != self._asked:
-                yield fingerprint(self._asked, whole)
+                yield self._memory.requests.read(self._asked, whole)[1]
 
     def _scanned(self, secrets: tuple[bytes, ...] | list[bytes]) -> bytes:
         text = self._decoded[0] if len(self._decoded) == 1 else b"".join(self._decoded)
         if not text:
             return text
-        scanner = RequestScanner(secrets, self._memo if len(text) >= _REMEMBERED else None)
+        scanner = RequestScanner(secrets, self._memory.redaction if len(text) >= _REMEMBERED else None)
         return scanner.feed(text) + scanner.finish()
 
     @property

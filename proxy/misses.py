@@ -56,24 +56,24 @@ class Misses:
             note=note,
         )
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._tell, known, incoming, _Around(near, playback.place + 1, missing.print.items))
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole)
+        return await loop.run_in_executor(None, self._tell, known, request, _Around(near, playback.place + 1, missing.print.items))
 
-    def _tell(self, known: Miss, incoming: Incoming, around: _Around) -> str:
+    def _tell(self, known: Miss, request: _Request, around: _Around) -> str:
         """In a thread."""
-        text = incoming.text()
-        body = _json(text)
+        body = _json(request.text)
         model = body.get("model") if isinstance(body, dict) else None
         model = model if isinstance(model, str) else None
         try:
-            miss = self._nearest(known, incoming, around, model)
+            miss = self._nearest(known, request, around, model)
         except StoreError as error:
             log.error("the nearest recording of a request could not be looked for: %s", error)
             miss = known
         log.warning("%s", miss.story)
-        self._keep(miss, incoming, text, model)
+        self._keep(miss, request, model)
         return miss.answer
 
-    def _keep(self, miss: Miss, incoming: Incoming, text: bytes, model: str | None) -> None:
+    def _keep(self, miss: Miss, request: _Request, model: str | None) -> None:
         divergence = Divergence(
             session=miss.session,
             take=miss.take,
@@ -81,11 +81,11 @@ class Misses:
             at_ns=time.time_ns(),
             code=miss.code,
             method=miss.method,
-            path=incoming.asked.target,
+            path=request.asked.target,
             model=model,
             asks=miss.asks,
-            request_head=incoming.head,
-            request=text[:SHOWN],
+            request_head=request.head,
+            request=request.text[:SHOWN],
             nearest=miss.nearest,
             differences=miss.details,
             message=miss.story,
@@ -95,15 +95,15 @@ class Misses:
         except StoreError as error:
             log.info("a divergence is not kept: %s", error)
 
-    def _nearest(self, known: Miss, incoming: Incoming, around: _Around, model: str | None) -> Miss:
+    def _nearest(self, known: Miss, request: _Request, around: _Around, model: str | None) -> Miss:
         """The same with the nearest recording and the differences from that. Raises StoreError."""
         if known.recorded:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
-        method, path, *_ = _line(incoming.asked)
+        method, path, *_ = _line(request.asked)
         records = {record.id: record for record in self._around(known, around)}
         items = self._player.store.items(list(records)) if around.items else {}
         candidates = (self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items())
-        asked = _compared(incoming.asked, incoming.text() if incoming.whole else None)
+        asked = _compared(request.asked, request.text if request.whole else None)
         best: tuple[Candidate, list[Difference]] | None = None
         for candidate in rank(Wanted(method, path, model, around.items, around.place), candidates, _COMPARED):
             found = differences(self._recorded(records[candidate.exchange]), asked)
@@ -112,8 +112,8 @@ class Misses:
         if best is None:
             return known
         record = records[best[0].exchange]
-        request = ", ".join(filter(None, (f"{record.method} {record.path.partition('?')[0]}", record.model)))
-        return replace(known, nearest=record.id, nearest_request=request, differences=best[1])
+        named = ", ".join(filter(None, (f"{record.method} {record.path.partition('?')[0]}", record.model)))
+        return replace(known, nearest=record.id, nearest_request=named, differences=best[1])
 
     def _around(self, known: Miss, around: _Around) -> Iterator[ExchangeRecord]:
         if not around.near:
@@ -135,6 +135,15 @@ class Misses:
         if record.request_bytes <= _LONGEST:
             body = b"".join(store.request_chunks(record.id))
         return _compared(Asked.of(store.heads(record.id).request_head, record.upstream), body)
+
+
+class _Request(NamedTuple):
+    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it."""
+
+    asked: Asked
+    head: bytes
+    text: bytes
+    whole: bool
 
 
 class _Around(NamedTuple):

@@ -19,10 +19,10 @@ from playhead.config.settings import Settings
 from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, Raw, ReplayRow
 from playhead.storage.store import Store
 
-from .fingerprint import stored_fingerprint
 from .http1 import ProtocolError
 from .ready import Ready, ready
 from .replay_index import ReplayIndex
+from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
 
 log = logging.getLogger("playhead")
@@ -124,12 +124,13 @@ class Player:
         take = numbers[-1] if self._take == "newest" else None if self._take == "all" else self._take
         if take is not None and take not in numbers:
             raise SessionMissing(f"Session {session} has no take {take}; it has {_numbers(numbers)}.")
+        compute = RequestMemo().stored_fingerprint
         wanted: int | Literal["all"] = take if take is not None else "all"
         if known is not None and known.run is not None and known.take == take:
-            return known, list(self.store.replay_index(session, wanted, after=known.index.last, compute=stored_fingerprint))
+            return known, list(self.store.replay_index(session, wanted, after=known.index.last, compute=compute))
         run = next((one.run for one in takes if one.take == take), takes[-1].run)
         live = known.live if known is not None and known.run is None else Counter[bytes]()
-        rows = self.store.replay_index(session, wanted, compute=stored_fingerprint)
+        rows = self.store.replay_index(session, wanted, compute=compute)
         return Playback(session, take, run, ReplayIndex(_less(rows, live)), live=live), ()
 
     # Matching.

@@ -14,7 +14,7 @@ from playhead.config.errors import StoreError
 from .addressing import NO_KEY, Refusal
 from .http import BAD_BODY, HttpExchange
 from .inbound import Inbound, Reception
-from .incoming import LIVE, Incoming
+from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .player import Missing, Playback, Player, SessionMissing
 from .playing import Playing
@@ -48,6 +48,7 @@ class Replays:
         self.reception = reception
         self.player = player
         self.misses = Misses(service.settings.upstream, player)
+        self.memory = Memory(service.memo)
         self.untaped = _Untaped()
 
     async def exchange(self, request: web.BaseRequest, inbound: Inbound) -> HttpExchange | Refusal:
@@ -80,7 +81,7 @@ class ReplayExchange(HttpExchange):
 
     async def _send_request(self) -> None:
         address, player = self.inbound.address, self._replays.player
-        incoming = Incoming(self.inbound, self.service.settings.upstream, self.service.memo, live=address.on_miss != "fail")
+        incoming = Incoming(self.inbound, self.service.settings.upstream, self._replays.memory, live=address.on_miss != "fail")
         try:
             await self._collect(incoming)
         except (web.RequestPayloadError, HttpProcessingError):

@@ -15,8 +15,7 @@ from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint
 from playhead.proxy.http1 import Header
 from playhead.proxy.inbound import Inbound, Reception
-from playhead.proxy.incoming import LIVE, SHOWN, Incoming
-from playhead.proxy.redaction import RedactionMemo
+from playhead.proxy.incoming import LIVE, SHOWN, Incoming, Memory
 from playhead.storage.records import Fingerprint
 
 UPSTREAM = "http://up/v1"
@@ -31,7 +30,7 @@ def inbound(*headers: Header, target: bytes = b"/v1/responses") -> Inbound:
 
 
 def collected(body: bytes, *headers: Header, target: bytes = b"/v1/responses", live: bool = False, size: int = 1 << 20) -> Incoming:
-    one = Incoming(inbound(*headers, target=target), UPSTREAM, RedactionMemo(), live=live)
+    one = Incoming(inbound(*headers, target=target), UPSTREAM, Memory(), live=live)
     for start in range(0, len(body), size):
         one.feed(body[start : start + size])
     one.end()
