@@ -21,11 +21,12 @@ from .errors import ConfigError
 
 PREFIX = "PLAYHEAD_"
 FILE_NAME = "playhead.toml"
-# Chosen by the command (`playhead record`, `playhead forward`), so that a forgotten variable never changes what a command does.
+# Chosen by the command (`playhead record`, `playhead replay`), so that a forgotten variable never changes what a command does.
 BY_COMMAND = frozenset({"mode"})
 
 SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
+_PACE = re.compile(r"(?:\d{1,6}(?:\.\d{1,3})?)x")
 _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
 _UNITS = "kMGT"
 _FACTORS: Mapping[str, int] = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** power for power, unit in enumerate(_UNITS, 1) for i in ("", "i")}
@@ -153,6 +154,19 @@ def _size(value: object) -> int:
     raise ValueError
 
 
+def _take(value: object) -> object:
+    if value in ("newest", "all"):
+        return value
+    return _count(value)
+
+
+def _pace(value: object) -> str:
+    text = _text(value)
+    if text not in ("instant", "recorded") and (not _PACE.fullmatch(text) or not float(text[:-1])):
+        raise ValueError
+    return text
+
+
 def _token(value: object) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else _text(value)
     if not re.fullmatch(r"[!-~]{8,}", text):
@@ -165,6 +179,7 @@ _FILE = Hint("FILE", "the path of a file")
 _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
 
 Address = Annotated[HostPort, BeforeValidator(_host_port), _ADDRESS]
+Token = Annotated[SecretStr | None, BeforeValidator(_token), Hint("TOKEN", "8 or more printable ASCII characters without spaces")]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=86400), _DURATION]
 
 
@@ -200,8 +215,31 @@ class Settings(BaseSettings):
         description="relaxed: recording never delays or refuses traffic. "
         "strict: nothing reaches a client before it is on disk, and what cannot be recorded is refused.",
     )
-    mode: Annotated[Literal["record", "forward"], Hint("record|forward", "record or forward")] = Field(
+    mode: Annotated[Literal["record", "forward", "replay"], Hint("record|forward|replay", "record, forward or replay")] = Field(
         default="record", description="What is done with a request; the command chooses it."
+    )
+    on_miss: Annotated[Literal["fail", "forward", "record"], Hint("fail|forward|record", "fail, forward or record")] = Field(
+        default="fail",
+        description="What a replay does with a request that has no recorded twin. fail: it answers 404 and says why. forward: upstream answers. "
+        "record: upstream answers, and that is recorded into the take.",
+    )
+    take: Annotated[Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("TAKE", "the number of a take, newest, or all")] = (
+        Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
+    )
+    pace: Annotated[str, BeforeValidator(_pace), Hint("PACE", "instant, recorded, or a number with x, such as 10x for ten times as fast")] = Field(
+        default="instant", description="How fast a replay answers: at once, or in the recorded times."
+    )
+    retry_after: Annotated[
+        Annotated[float, Field(ge=0, le=86400)] | None,
+        BeforeValidator(_optional_seconds),
+        Hint("TIME", "a time in seconds or with a unit, such as 0 or 500ms, up to 24h; or none"),
+    ] = Field(default=None, description="What a replay serves in place of a recorded retry-after, so that a test does not wait; none: what was recorded.")
+    exhausted: Annotated[Literal["fail", "last"], Hint("fail|last", "fail or last")] = Field(
+        default="fail", description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again."
+    )
+    replay_token: Token = Field(
+        default=None,
+        description="What a replay asks of its clients as their API key, or in the header Playhead-Token; needed unless it listens on a loopback address.",
     )
     ca_file: Annotated[Path | None, BeforeValidator(_path), _FILE] = Field(
         default=None,
@@ -220,9 +258,7 @@ class Settings(BaseSettings):
     journal_limit: Annotated[
         int, BeforeValidator(_size), Field(ge=1 << 20), Hint("SIZE", "a number of bytes or a size such as 512MiB or 8GiB, at least 1MiB")
     ] = Field(default=8 << 30, description="How big the journal may grow while the recorder cannot keep up; what comes then is not recorded, and counted.")
-    console_token: Annotated[SecretStr | None, BeforeValidator(_token), Hint("TOKEN", "8 or more printable ASCII characters without spaces")] = Field(
-        default=None, description="What the console asks for as a bearer token; needed unless it listens on a loopback address."
-    )
+    console_token: Token = Field(default=None, description="What the console asks for as a bearer token; needed unless it listens on a loopback address.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Hint("LEVEL", "debug, info, warning or error")] = Field(
         default="info", description="Which log lines are written to standard error."
     )
@@ -232,6 +268,24 @@ class Settings(BaseSettings):
         if not self.console.loopback and self.console_token is None:
             raise ValueError(f"console = {str(self.console)!r} can be reached from other machines: it needs a console_token that its users must give")
         return self
+
+    @model_validator(mode="after")
+    def _replay_is_possible(self) -> Settings:
+        if self.mode == "replay" and self.workers > 1:
+            raise ValueError(f"workers = {self.workers}: a replay counts what it has served, and so runs in one worker")
+        if self.mode == "replay" and not self.listen.loopback and self.replay_token is None:
+            raise ValueError(f"listen = {str(self.listen)!r} can be reached from other machines: to replay there needs a replay_token that clients must give")
+        return self
+
+    @property
+    def records(self) -> bool:
+        """Whether anything may be recorded: a journal is written, and a recorder runs."""
+        return self.mode == "record" or (self.mode == "replay" and self.on_miss == "record")
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as recorded a replay answers; infinity: at once."""
+        return {"instant": float("inf"), "recorded": 1.0}.get(self.pace) or float(self.pace[:-1])
 
     @property
     def store_url(self) -> str:
@@ -333,7 +387,7 @@ def _file_layer(config: str | None, cwd: Path, problems: list[str]) -> _Layer:
 def _unknown(name: str, text: str, spell: Any) -> str | None:
     """What to say if no environment variable or file may set `name`; None if it may."""
     if name in BY_COMMAND:
-        return f"{text}; the command chooses the {name}: playhead record, playhead forward"
+        return f"{text}; the command chooses the {name}: playhead record, playhead replay, playhead forward"
     if name in Settings.model_fields:
         return None
     from difflib import get_close_matches
@@ -347,7 +401,7 @@ def _problem(loc: tuple[int | str, ...], reason: object, values: Mapping[str, An
     if not loc:
         return str(reason)
     name = str(loc[0])
-    given = "..." if name == "console_token" else without_password(repr(values[name]))
+    given = "..." if name.endswith("_token") else without_password(repr(values[name]))
     return f"{name} = {given} ({places[name]}): allowed is {str(reason or '') or hint(name).allowed}"
 
 

@@ -8,45 +8,60 @@ Playhead-Session: NAME            session NAME, and wins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .admission import Admission
+from .answers import Refusal
 from .http1 import Header
+
+__all__ = ["NO_KEY", "Address", "Addressing", "Refusal"]
 
 _NAME = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]{0,5})?\Z")
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)(.*)\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The proxy answers itself: `code` is one of answers.ERRORS, `message` tells the client what to do."""
-
-    code: str
-    message: str
+NO_KEY = Refusal(
+    "bad_token", "This request is for upstream, which must not learn the replay token: send upstream's own key, and the token in the header Playhead-Token."
+)
 
 
 class Address(NamedTuple):
-    """Where a request goes. `target`: path and query for upstream, byte for byte, the session prefix removed. `mode`: record or forward."""
+    """Where a request goes. `target`: path and query for upstream, byte for byte, the session prefix removed. `mode`: record, forward or replay.
+
+    `on_miss`: what a replay does where nothing matches: fail, forward or record. `keyless`: the client has given the replay token in place of
+    upstream's key.
+    """
 
     session: str
     mode: str
     target: bytes
+    on_miss: str = "fail"
+    keyless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Addressing:
-    """The server's own part of addressing: constant while it runs."""
+    """The server's own part of addressing: constant while it runs.
+
+    `mode`, `on_miss`: what is done with a request that asks for nothing else. `modes`: what `Playhead-Mode` may ask for; `why`: why for nothing more.
+    `admission`: whom it replays to; `guarded`: whether nobody else is served at all.
+    """
 
     session: str
     mode: str
-    modes: tuple[str, ...]  # what `Playhead-Mode` may ask for
+    modes: tuple[str, ...]
     upstream_path: bytes
+    on_miss: str = "fail"
+    why: str = ""
+    admission: Admission | None = None
+    guarded: bool = False
 
-    def resolve(self, method: str, target: bytes, headers: Iterable[Header], own: frozenset[bytes]) -> Address | Refusal:
+    def resolve(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes]) -> Address | Refusal:
         """Decide for one request; headers as the client sent them. `own`: what this server is called, HOST:PORT in lower case."""
-        hosts, session, mode = [], None, self.mode
+        hosts, session, asked = [], None, None
         for name, value in headers:
             if len(name) == 4 and name.lower() == b"host":
                 hosts.append(value)
@@ -54,22 +69,37 @@ class Addressing:
                 if name.lower() == b"playhead-session":
                     session = value
                 elif name.lower() == b"playhead-mode":
-                    mode = value.decode("latin-1").strip().lower()
+                    asked = value.decode("latin-1").strip().lower()
         if len(hosts) != 1 or not _AUTHORITY.match(hosts[0]):
             return Refusal("bad_target", "A request needs one Host header that names a host.")
-        if mode not in self.modes:
-            return Refusal("mode_not_allowed", f"This server runs in mode {self.mode} and takes Playhead-Mode: {', '.join(self.modes)}.")
+        if asked is not None and asked not in self.modes:
+            return Refusal("mode_not_allowed", f"This server runs in mode {self._name} and takes Playhead-Mode: {', '.join(self.modes)}{self.why}.")
+        mode, on_miss = (self.mode, self.on_miss) if asked is None else (asked, "fail") if asked != "auto" else ("replay", "record")
         path = _origin_form(method, target, own)
         if isinstance(path, Refusal):
             return path
+        keyless = self._admit(hosts[0], headers, mode)
+        if isinstance(keyless, Refusal):
+            return keyless
         if path.startswith(b"/@"):
             prefixed, path = _split_prefix(path)
             session = prefixed if session is None else session
-        if session is None:
-            return Address(self.session, mode, self._join(path))
-        if not _NAME.match(session):
+        if session is not None and not _NAME.match(session):
             return Refusal("bad_session_name", "A session's name is 1 to 128 of the characters A-Z a-z 0-9 . _ : -")
-        return Address(session.decode(), mode, self._join(path))
+        return Address(self.session if session is None else session.decode(), mode, self._join(path), on_miss, keyless)
+
+    def _admit(self, host: bytes, headers: Sequence[Header], mode: str) -> Refusal | bool:
+        """Whether the replay token stands where upstream's key would."""
+        if self.admission is None or not (self.guarded or mode == "replay"):
+            return False
+        keyless = self.admission.judge(host, headers)
+        if keyless is True and mode != "replay":
+            return NO_KEY
+        return keyless
+
+    @property
+    def _name(self) -> str:
+        return "auto" if (self.mode, self.on_miss) == ("replay", "record") else self.mode
 
     def _join(self, path: bytes) -> bytes:
         base = self.upstream_path

@@ -8,6 +8,14 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """The proxy answers itself: `code` is one of ERRORS, `message` tells the client what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """One of the errors that playhead answers with. `retry`: whether sending the same again can help."""
 
@@ -29,6 +37,16 @@ ERRORS = MappingProxyType(
             Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
             Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
             Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
+            Error("bad_token", 401, "Unauthorized", False, "the server replays to those who know its replay_token, and the request has another key, or none"),
+            Error(
+                "no_match",
+                404,
+                "Not Found",
+                False,
+                "a replay: nothing that was recorded matches the request; the message names the nearest and the differences",
+            ),
+            Error("exhausted", 404, "Not Found", False, "a replay: the request came more often than it was recorded"),
+            Error("session_not_found", 404, "Not Found", False, "a replay: nothing was recorded in that session, or not in that take"),
             Error("recording_unavailable", 503, "Service Unavailable", True, "strict durability: the request could not be recorded, so it was not made"),
             Error("shutting_down", 503, "Service Unavailable", True, "the server is stopping"),
         )

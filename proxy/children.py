@@ -83,6 +83,7 @@ class Child:
     def __init__(self, module: str, orders: Orders, *, on_change: Callable[[], None] = lambda: None) -> None:
         self.state: dict[str, Any] = {}
         self.restarts = 0
+        self._ended: list[dict[str, Any]] = []
         self.ready = asyncio.Event()
         self._module = module
         self._orders = orders
@@ -99,6 +100,10 @@ class Child:
     def up(self) -> bool:
         """Whether it runs and has said that it is ready."""
         return self._serving and self._process is not None and self._process.returncode is None
+
+    def reports(self) -> list[dict[str, Any]]:
+        """The newest report, and the last ones of the processes before, which had died."""
+        return [*self._ended, self.state]
 
     async def start(self) -> str | None:
         """Start it and wait until it is ready; what it says if it cannot."""
@@ -122,6 +127,7 @@ class Child:
             if not self.ready.is_set() or (self._stopping and not self.owes):
                 return
             self.restarts += 1
+            self._ended.append(dict(self.state))
             self._on_change()
             # One that dies at once would die again: not more than two starts a second, and fewer of one that does not even become ready.
             pause = _PAUSE if self._starts > before else min(2 * pause, _MAX_PAUSE)

@@ -33,15 +33,18 @@ class Listed:
 
 
 SECTIONS: Mapping[str, Mapping[str, Listed]] = {
-    "Record": {
+    "Record and replay": {
         "demo": Listed("demo", "Record a short agent session with a simulated upstream; needs no key."),
         "record": Listed("serving", "Forward everything to upstream and record it."),
+        "replay": Listed("serving", "Serve what was recorded, exactly as it was; needs no key and no network."),
+        "auto": Listed("serving", "Serve what was recorded, and record what was not."),
         "forward": Listed("serving", "Forward everything to upstream and record nothing."),
     },
     "Read": {
         "sessions": Listed("reading", "List the sessions."),
         "exchanges": Listed("reading", "List the exchanges of a session."),
         "events": Listed("reading", "List the events of an exchange."),
+        "divergences": Listed("diverging", "List the requests of replays that had no recorded twin, and how they differ."),
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
     "Keep": {

@@ -5,31 +5,57 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from playhead.config.errors import StoreError
+from playhead.config.settings import Settings
+
 from .addressing import Addressing, Refusal
+from .admission import Admission
 from .answers import answer
-from .http import CLOSE, KEEP, HttpExchange
-from .inbound import Reception
+from .http import HttpExchange
+from .inbound import Inbound, Reception
+from .passed import CLOSE, KEEP
 from .service import Service
+from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
 
+if TYPE_CHECKING:
+    from .replaying import Replays
+
 log = logging.getLogger("playhead")
+
+MakeReplays = Callable[[Service, Reception], Awaitable["Replays"]]
+"""Raises StoreError. Not imported before it is needed: what only records has no use for the store."""
 
 
 class Forwarder:
     """Serves the requests of a worker."""
 
-    def __init__(self, service: Service, *, run: str, key: bytes) -> None:
+    def __init__(self, service: Service, *, run: str, key: bytes, replaying: MakeReplays | None = None) -> None:
+        """`replaying`: makes what is needed to replay, when it is first asked for."""
         self.service = service
-        settings, origin = service.settings, service.upstream.origin
-        modes = ("record", "forward") if settings.mode == "record" else ("forward",)
-        addressing = Addressing(settings.session, settings.mode, modes, origin.path)
-        self._reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
+        origin = Origin.parse(service.settings.upstream)
+        addressing = _addressing(service.settings, origin.path)
+        self.reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
+        self._replaying = replaying
+        self._replays: asyncio.Task[Replays] | None = None
+
+    async def replays(self) -> Replays:
+        """What is needed to replay. Raises StoreError: the recordings cannot be read; the next call tries again."""
+        if self._replays is None or (self._replays.done() and self._replays.exception() is not None):
+            assert self._replaying is not None  # or the addressing would take no such request
+            self._replays = asyncio.ensure_future(self._replaying(self.service, self.reception))
+        return await asyncio.shield(self._replays)
+
+    async def close(self) -> None:
+        """Give up the recordings; idempotent."""
+        if self._replays is not None and self._replays.done() and self._replays.exception() is None:
+            self._replays.result().player.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request; what aiohttp gets back only says whether the connection lives on."""
@@ -37,15 +63,24 @@ class Forwarder:
             return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."))
         target = request.raw_path.encode("utf-8", "surrogateescape")
         own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
-        inbound = self._reception.read(request.method, target, request.raw_headers, own)
+        inbound = self.reception.read(request.method, target, request.raw_headers, own)
         if isinstance(inbound, Refusal):
             return self._refuse(request, inbound)
         self.service.counters.requests["ws" if inbound.websocket else "http"] += 1
-        if not inbound.websocket:
-            return cast(web.StreamResponse, await HttpExchange(self.service, request, inbound).run())
-        if fault := handshake_fault(request.method, request.raw_headers):
+        if inbound.websocket and (fault := handshake_fault(request.method, request.raw_headers)):
             return self._refuse(request, Refusal("bad_request", fault))
-        return cast(web.StreamResponse, await SocketExchange(self.service, request, inbound).run())
+        if inbound.address.mode == "replay":
+            return await self._replay(request, inbound)
+        exchange = SocketExchange if inbound.websocket else HttpExchange
+        return cast(web.StreamResponse, await exchange(self.service, request, inbound).run())
+
+    async def _replay(self, request: web.BaseRequest, inbound: Inbound) -> web.StreamResponse:
+        try:
+            found = await (await self.replays()).exchange(request, inbound)
+        except StoreError as error:
+            log.error("the recordings cannot be read: %s", error)
+            found = Refusal("session_not_found", f"The recordings cannot be read: {error}")
+        return self._refuse(request, found) if isinstance(found, Refusal) else cast(web.StreamResponse, await found.run())
 
     def _refuse(self, request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
         self.service.counters.error(refusal.code)
@@ -63,6 +98,26 @@ class Forwarder:
             oldest = time.monotonic_ns() - int(limit * 1e9)
             for exchange in [exchange for exchange in self.service.exchanges if exchange.silent_since < oldest]:
                 exchange.timed_out()
+
+
+def _addressing(settings: Settings, upstream_path: bytes) -> Addressing:
+    token, bound = settings.replay_token, settings.listen
+    admission = Admission(bound.host, bound.loopback, token.get_secret_value().encode() if token is not None else None)
+    modes, why = _modes(settings)
+    return Addressing(settings.session, settings.mode, modes, upstream_path, settings.on_miss, why, admission, guarded=settings.mode == "replay")
+
+
+def _modes(settings: Settings) -> tuple[tuple[str, ...], str]:
+    """What `Playhead-Mode` may ask a server for, and why for nothing more: a header alone never brings a request to the network."""
+    if settings.mode == "forward":
+        return ("forward",), ""
+    if settings.mode == "replay":
+        return {"fail": ("replay",), "forward": ("replay", "forward"), "record": ("record", "replay", "auto", "forward")}[settings.on_miss], ""
+    if settings.workers > 1:
+        return ("record", "forward"), "; to replay, too, it would have to run in one worker"
+    if not settings.listen.loopback and settings.replay_token is None:
+        return ("record", "forward"), "; to replay, too, it would need a replay_token, since other machines can reach it"
+    return ("record", "replay", "auto", "forward"), ""
 
 
 def _names(request: web.BaseRequest) -> frozenset[bytes]:

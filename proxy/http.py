@@ -19,36 +19,22 @@ from playhead.storage.journal import Kind
 from .answer_tape import AnswerTape
 from .answers import answer
 from .guards import gives_secrets
-from .http1 import Chunked, Framing, Head, UntilClose, end_to_end, response_head
+from .http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .inbound import Inbound
 from .notes import bundle, end, opening
+from .passed import CLOSE, KEEP, Passed
 from .request_tape import RequestTape
 from .service import Service
-from .upstream import Connection
+from .upstream import Leg
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18
+_REST_SECONDS = 0.1  # for the rest of a request that has been answered before it was whole
 _REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
 _JOINED = 1 << 14  # copying a longer body costs more than writing twice
+BAD_BODY = "The request's body is not framed as HTTP/1.1 demands."
 _NOTHING: frozenset[bytes] = frozenset()
 _TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
-
-
-class Passed:
-    """What aiohttp is told where the answer has been written already."""
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing: the head has been written."""
-
-    async def write_eof(self) -> None:
-        """Nothing: the body has been written."""
-
-
-KEEP = Passed(keep_alive=True)
-CLOSE = Passed(keep_alive=False)
 
 
 class HttpExchange:
@@ -58,9 +44,10 @@ class HttpExchange:
         self.service = service
         self.inbound = inbound
         self.number = 0
+        self.waits = False  # for its client to leave, and for nothing else
         self._request = request
         self._started = time.monotonic_ns()
-        self._connection: Connection | None = None
+        self._connection: Leg | None = None
         self._done: asyncio.Future[None] = service.loop.create_future()
         self._tape = service.tape
         self._request_tape: RequestTape | None = None
@@ -79,6 +66,7 @@ class HttpExchange:
         self._again: list[bytes] | None = None
         self._retry: asyncio.Task[None] | None = None
         self._caught_up: asyncio.Event | None = None
+        self._rest: asyncio.TimerHandle | None = None  # the answer is whole, and the rest of the request is waited for
 
     async def run(self) -> Passed:
         """Forward the request, and wait until its answer has gone to the client."""
@@ -92,7 +80,7 @@ class HttpExchange:
                 self.settled()
             return await self._finish()
         except asyncio.CancelledError:
-            self._end("aborted" if service.stopping else "client_closed")
+            self._end("complete" if self._rest is not None else "aborted" if service.stopping else "client_closed")
             raise
         finally:
             service.exchanges.discard(self)
@@ -105,6 +93,8 @@ class HttpExchange:
         """Whatever upstream still does for us is not wanted any more."""
         if self._retry is not None:
             self._retry.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
@@ -154,10 +144,15 @@ class HttpExchange:
         has_body = self._request.body_exists
         whole = not has_body or (content.is_eof() and content.exception() is None)
         body = content.read_nowait() if has_body and whole else b""
+        await self._forward(body, whole=whole)
+
+    async def _forward(self, body: bytes, *, whole: bool) -> None:
+        """Send head and body to upstream. `whole`: it is all of the body; else the rest follows as it comes."""
+        content, has_body = self._request.content, self._request.body_exists
         if not self._begin_record(body if whole else None, has_body=has_body):
             return
         self.service.counters.request_bytes += len(body)
-        start = [self.inbound.head, _chunked(body, last=True) if self.inbound.chunked and whole else body]
+        start = [self.inbound.head, chunk_of(body, last=True) if self.inbound.chunked and whole else body]
         if len(body) < _JOINED:
             start = [b"".join(start)]
         self._sent = whole
@@ -167,12 +162,14 @@ class HttpExchange:
 
     async def _begin(self, start: list[bytes], *, may_retry: bool) -> None:
         """Send the head and what is there of the body; on an idle connection that upstream closed meanwhile, once more if that is safe."""
-        upstream = self.service.upstream
-        connection = upstream.take()
+        connection = self.service.live.take()
         if connection is None:
-            connection = await upstream.connect()
+            connection = await self.service.live.connect()
         elif may_retry:
             self._again = start
+        self._start(connection, start)
+
+    def _start(self, connection: Leg, start: list[bytes]) -> None:
         self._connection = connection
         connection.begin(self, self._request.method)
         for piece in start:
@@ -183,6 +180,9 @@ class HttpExchange:
         if self._request_tape is not None:
             self._request_tape.end()
             self._guard_more(self._request_tape)
+        if self._rest is not None:
+            self._rest.cancel()
+            self._answered()
 
     def _guard_more(self, request: RequestTape) -> None:
         if self._answer_tape is not None:
@@ -208,7 +208,9 @@ class HttpExchange:
                 self._connection.abort()
             self._keep = False
             if self._head is None:
-                self._answer("bad_request", "The request's body is not framed as HTTP/1.1 demands.")
+                self._answer("bad_request", BAD_BODY)
+            elif self._rest is not None:
+                self._answered()
             else:
                 self._break("client_closed")
 
@@ -220,7 +222,7 @@ class HttpExchange:
             if self._request_tape is not None:
                 self._request_tape.feed(piece)
                 self._guard_more(self._request_tape)
-            connection.write(_chunked(piece, last=False) if self.inbound.chunked else piece)
+            connection.write(chunk_of(piece, last=False) if self.inbound.chunked else piece)
             self.service.counters.request_bytes += len(piece)
             self._now()  # upstream is not silent while the client speaks
             await connection.drain()
@@ -242,7 +244,7 @@ class HttpExchange:
         if head.status == 101:
             assert self._connection is not None
             self._connection.abort()
-            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.upstream.origin} switched protocols though nobody asked"))
+            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.live.origin} switched protocols though nobody asked"))
             return
         self._head, self._framing = head, framing
         self.service.counters.statuses[head.status // 100] += 1
@@ -279,7 +281,13 @@ class HttpExchange:
             self._tape.then(self, self._write, data)
 
     def ended(self) -> None:
-        """The answer is whole."""
+        """The answer is whole. What is missing of its request is on its way mostly, and a record without it could not be found again."""
+        if self._sent:
+            self._answered()
+        else:
+            self._rest = self.service.loop.call_later(_REST_SECONDS, self._answered)
+
+    def _answered(self) -> None:
         connection = self._connection
         if connection is not None:
             if not self._sent:
@@ -287,7 +295,7 @@ class HttpExchange:
                 self._keep = False
             if self._held:
                 connection.resume_reading()  # the next exchange on it is not ours to hold
-            self.service.upstream.release(connection)
+            connection.release()
             self._connection = None
         self._end("complete")
         self._then(self._resolve)
@@ -305,20 +313,17 @@ class HttpExchange:
 
     async def _begin_again(self, start: list[bytes]) -> None:
         try:
-            self._connection = await self.service.upstream.connect()
-            self._connection.begin(self, self._request.method)
-            for piece in start:
-                self._connection.write(piece)
+            self._start(await self.service.live.connect(), start)
         except UpstreamError as error:
             self.failed(error)
             self.settled()
 
     def timed_out(self) -> None:
         """Upstream has been silent for longer than the settings allow."""
-        if self._connection is not None and not self._ended and not self._held:  # held back, it cannot speak
+        if self._connection is not None and not self._ended and not self._held and self._rest is None:  # held back, it cannot speak
             self._connection.abort()
             limit = self.service.settings.read_timeout
-            self.failed(UpstreamError("upstream_timeout", f"{self.service.upstream.origin} was silent for {limit:g} s"))
+            self.failed(UpstreamError("upstream_timeout", f"{self.service.live.origin} was silent for {limit:g} s"))
             self.settled()
 
     @property
@@ -343,7 +348,7 @@ class HttpExchange:
         """The server stops and waits no longer."""
         if not self._ended:
             self._let_go()
-            self._break("aborted")
+            self._break("aborted" if self._rest is None else "complete")
 
     # Endings.
 
@@ -456,8 +461,3 @@ class HttpExchange:
         self._now()  # upstream could not speak until now
         if self._connection is not None:
             self._connection.resume_reading()
-
-
-def _chunked(data: bytes, *, last: bool) -> bytes:
-    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-    return chunk + b"0\r\n\r\n" if last else chunk

@@ -232,3 +232,9 @@ def response_head(head: Head, headers: Headers, *, keep_alive: bool, old: bool) 
     lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
     lines += [name + b": " + value for name, value in headers]
     return b"\r\n".join(lines) + b"\r\n" + connection + b"\r\n"
+
+
+def chunk_of(data: bytes, *, last: bool) -> bytes:
+    """Data of a chunked body with its framing; `last`: the end of the body, too."""
+    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return chunk + b"0\r\n\r\n" if last else chunk

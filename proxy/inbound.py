@@ -13,6 +13,7 @@ from playhead.config.rules import NEEDLE, placeholder
 from playhead.storage.keys import key_id
 
 from .addressing import Address, Addressing, Refusal
+from .admission import CREDENTIALS, TOKEN
 from .http1 import FRAMING, HOP_BY_HOP, Header
 from .needles import usable
 from .notes import opening_meta
@@ -40,22 +41,30 @@ class _Verdict:
 
 
 _SPECIAL = frozenset((b"host", b"connection", b"upgrade", b"transfer-encoding", b"content-encoding", b"playhead-session", b"playhead-mode"))
+_Meta = tuple[str, str, str, bytes | None, bool, bool]  # session, run, mode, credential, redacted, websocket
 
 
 @dataclass(slots=True)
 class Inbound:
-    """A request as it is forwarded and as it is recorded."""
+    """A request as it is forwarded and as it is recorded, or compared with what was recorded."""
 
     method: str
     address: Address
     head: bytes = b""  # for upstream
     recorded_head: bytes = b""  # as the client sent it, secrets replaced
+    plain_target: bytes = b""  # the target that stands in it, before the request's own key was looked for in it, too
+    credential: bytes | None = None  # what identifies the key
     meta: bytes = b""
     secrets: list[bytes] = field(default_factory=list)
     redacted: bool = False
     chunked: bool = False
     coding: bytes | None = None
     websocket: bool = False
+
+    def like(self, head: bytes, recorded_head: bytes) -> Inbound:
+        """The same but for these. (`dataclasses.replace` takes ten times as long.)"""
+        seldom = (self.plain_target, self.credential, self.meta, self.secrets, self.redacted, self.chunked, self.coding, self.websocket)
+        return Inbound(self.method, self.address, head, recorded_head, *seldom)
 
     @property
     def recorded(self) -> bool:
@@ -87,7 +96,9 @@ class Reception:
         self._run = run
         self._key = key
         self._verdicts: dict[Header, _Verdict] = {}
-        self._metas: dict[tuple[str, bytes | None, bool, bool], bytes] = {}
+        self._metas: dict[_Meta, bytes] = {}
+        admission = addressing.admission
+        self._special = _SPECIAL | CREDENTIALS | {TOKEN} if admission is not None and admission.token is not None else _SPECIAL
         self._heads: dict[tuple[object, ...], _Known] = {}
 
     def read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
@@ -104,7 +115,7 @@ class Reception:
                 return inbound
             known = _Known(inbound, inbound.head.split(_SOME, 1), inbound.recorded_head.split(_SOME, 1))
             self._remember((method, target, others), known)
-        return replace(known.inbound, head=length.join(known.head), recorded_head=length.join(known.recorded_head))
+        return known.inbound.like(length.join(known.head), length.join(known.recorded_head))
 
     def _remember(self, head: tuple[object, ...], known: _Known) -> None:
         if sum(map(len, known.head)) <= _KEPT_HEAD:
@@ -124,11 +135,21 @@ class Reception:
         if inbound.chunked and any(verdict.name == b"transfer-encoding" and value.strip().lower() != b"chunked" for verdict, value in special):
             return Refusal("bad_request", "The only Transfer-Encoding that playhead takes is chunked.")
         first = method.encode() + b" "
-        forwarded = self._forwarded(found, listed, websocket=inbound.websocket)
-        inbound.head = first + b"\r\n".join([address.target + b" HTTP/1.1", *forwarded, b"\r\n"])
-        if inbound.recorded:
+        if address.mode != "replay" or address.on_miss != "fail":
+            forwarded = self._forwarded(found, listed, websocket=inbound.websocket)
+            inbound.head = first + b"\r\n".join([address.target + b" HTTP/1.1", *forwarded, b"\r\n"])
+        if address.mode != "forward":
             self._record(inbound, first, found)
+        if inbound.recorded:
+            inbound.meta = self._meta(inbound, self._run, "record")
         return inbound
+
+    def live(self, inbound: Inbound, run: str | None) -> Inbound:
+        """A request that found no recording, as its `on_miss` says: to be forwarded, or also recorded into the take of that run (None: this server's)."""
+        went = replace(inbound, address=inbound.address._replace(mode=inbound.address.on_miss))
+        if went.recorded:
+            went.meta = self._meta(went, run or self._run, "auto")
+        return went
 
     def _judge(self, header: Header) -> _Verdict:
         if len(self._verdicts) >= _KEPT:
@@ -145,7 +166,7 @@ class Reception:
             tuple(clean.secrets),
             clean.credential,
             clean.redacted,
-            lower in _SPECIAL,
+            lower in self._special,
         )
         return verdict
 
@@ -188,6 +209,7 @@ class Reception:
                 inbound.redacted = True
                 inbound.secrets += verdict.secrets
                 credential = credential or verdict.credential
+        inbound.credential, inbound.plain_target = credential, target
         path, mark, query = target.partition(b"?")
         lines = b"\r\n".join([b" HTTP/1.1", *[verdict.recorded for verdict in found if verdict.recorded is not None], b"\r\n"])
         for secret in inbound.secrets:
@@ -195,24 +217,23 @@ class Reception:
             if (secret in lines or secret in query) and usable(secret):
                 lines, query = lines.replace(secret, _AGAIN), query.replace(secret, _AGAIN)
         inbound.recorded_head = first + path + mark + query + lines
-        key = (inbound.address.session, credential, inbound.redacted, inbound.websocket)
-        meta = self._metas.get(key)
-        inbound.meta = meta if meta is not None else self._meta(key)
 
-    def _meta(self, key: tuple[str, bytes | None, bool, bool]) -> bytes:
+    def _meta(self, inbound: Inbound, run: str, mode: str) -> bytes:
         """The part of the opening note that is the same for many requests."""
+        key = (inbound.address.session, run, mode, inbound.credential, inbound.redacted, inbound.websocket)
+        if (known := self._metas.get(key)) is not None:
+            return known
         if len(self._metas) >= _KEPT:
             self._metas.clear()
-        session, credential, redacted, websocket = key
         meta = self._metas[key] = opening_meta(
             {
-                "session": session,
-                "run": self._run,
-                "mode": "record",
-                "key_id": None if credential is None else key_id(self._key, credential),
+                "session": inbound.address.session,
+                "run": run,
+                "mode": mode,
+                "key_id": None if inbound.credential is None else key_id(self._key, inbound.credential),
                 "upstream": self._upstream,
-                "transport": "ws" if websocket else "http",
-                "redacted": redacted,
+                "transport": "ws" if inbound.websocket else "http",
+                "redacted": inbound.redacted,
             }
         )
         return meta

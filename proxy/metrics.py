@@ -18,6 +18,9 @@ class Counters:
     request_bytes: int = 0
     response_bytes: int = 0
     open_connections: int = 0  # WebSockets
+    replayed: int = 0  # requests that were answered from recordings
+    live: int = 0  # requests that a replay passed on to upstream
+    missed: Counter[str] = field(default_factory=Counter)  # requests that a replay could not answer, by code
 
     def error(self, code: str) -> None:
         """The proxy answered itself."""
@@ -37,4 +40,7 @@ class Counters:
             "request_bytes": self.request_bytes,
             "response_bytes": self.response_bytes,
             "open_connections": self.open_connections,
+            "replayed": self.replayed,
+            "live": self.live,
+            "missed": dict(self.missed),
         }

@@ -62,6 +62,8 @@ def _object(*names: str, **nested: core_schema.CoreSchema) -> core_schema.CoreSc
 _ECHOED = ("model", "previous_response_id", "prompt_cache_key", "user")
 _ANSWER_FIELDS = ("id", "object", "type", "status", "service_tier", "usage", "error", "code", "status_details", *_ECHOED)
 _REQUEST = SchemaValidator(_object(*_ECHOED, session=_object("model")))
+REQUEST_FIELDS = (*_ECHOED, "session")
+"""What `read_request` wants of a request."""
 _ANSWER = SchemaValidator(_object(*_ANSWER_FIELDS))
 _EVENT = SchemaValidator(
     _object(

@@ -12,9 +12,10 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.records import Direction, Facts, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
+from playhead.storage.records import Direction, Facts, Fingerprint, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
 
 from .edges import Edges
+from .fingerprint import Asked
 from .gathered import Gathered
 from .notes import read_opening, unbundle
 from .reader import kind_of, read_request, request_fields, text_of
@@ -52,6 +53,7 @@ class Assembly:
         self._end: dict[str, Any] | None = None
         self._last_at = 0
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
+        self._fingerprint: Fingerprint | None = None  # of a request that is at hand as a whole
 
     # Frames.
 
@@ -74,6 +76,7 @@ class Assembly:
         elif kind == REQUEST_END:
             self._request_end = from_json(payload)
         elif kind == RESPONSE_HEAD:
+            self._gathered.frames.append(Frame(Direction.UPSTREAM, at, 0))
             self._response_head(payload)
         elif kind == END:
             self._end = from_json(payload)
@@ -90,7 +93,7 @@ class Assembly:
             self._request_end = from_json(note)
 
     def _finish(self, at: int, head: bytes, note: bytes, data: bytes) -> None:
-        self._response_head(head)
+        self.feed(RESPONSE_HEAD, at, head)
         if data and self._reply is not None:
             self._reply.feed(at, data)
         self._end = from_json(note)
@@ -128,6 +131,7 @@ class Assembly:
         gathered = self._gathered
         request, response = b"".join(gathered.request), b"".join(gathered.response)
         recorded = self._recorded(final=True, aborted=aborted)
+        recorded.fingerprint = self._fingerprint
         frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
         recorded.raw = Raw(self._head, request, b"".join(self._heads), response, self._trailers, frames, chunks)
         recorded.events = gathered.rows
@@ -139,6 +143,7 @@ class Assembly:
             self._close()
         self._leave()
         recorded = self._recorded(final=final, aborted=aborted)
+        recorded.fingerprint, self._fingerprint = self._fingerprint, None
         recorded.raw = Raw(self._head, response_heads=b"".join(self._heads), trailers=self._trailers)
         gathered = self._gathered
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
@@ -152,6 +157,8 @@ class Assembly:
         if self._reply is not None:
             self._reply.leave()
         if self._asked is None:
+            if self._parse and (self._request_end or self._transcript is not None):
+                self._read_request(headers_of(self._head))
             self._asked = Edges()
         if self._transcript is None:
             for data in self._gathered.request:
@@ -207,7 +214,7 @@ class Assembly:
             organization=_text(answered, b"openai-organization") or _text(asked, b"openai-organization"),
             project=_text(answered, b"openai-project") or _text(asked, b"openai-project"),
             upstream=meta.get("upstream", ""),
-            facts=self._facts(asked.get(b"content-type", b""), outcome, final=final),
+            facts=self._facts(asked, outcome, final=final),
         )
 
     @property
@@ -221,14 +228,14 @@ class Assembly:
         """Only where the answer was changed may a replay differ; that requests are redacted is the rule."""
         return "response" if self._end and self._end.get("redacted") else None
 
-    def _facts(self, content_type: bytes, outcome: str | None, *, final: bool) -> Facts:
+    def _facts(self, asked: Mapping[bytes, bytes], outcome: str | None, *, final: bool) -> Facts:
         facts = Facts(kind=self._kind, parse="partial")
         whole = outcome == "complete"
         problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append("it is stored as it came, since it could not be parsed")
         else:
-            read_request(facts, self._request_fields(content_type), self._path)
+            read_request(facts, self._request_fields(asked), self._path)
         if self._reply is not None:
             problems += self._reply.read(facts, whole=whole, final=final)
         elif self._transcript is not None:
@@ -252,13 +259,20 @@ class Assembly:
         elif facts.problem and facts.parse == "parsed":
             facts.parse = "partial"
 
-    def _request_fields(self, content_type: bytes) -> dict[str, Any]:
+    def _request_fields(self, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+        if self._asked is None:
+            fields = self._read_request(headers)
+            return fields if self._transcript is None else self._transcript.asked
         if self._transcript is not None:
             return self._transcript.asked
-        if self._asked is None:
-            return self._memo.fields(b"".join(self._gathered.request), content_type)
         whole = self._asked.whole
-        return self._asked.members() if whole is None else request_fields(whole, content_type)
+        return self._asked.members() if whole is None else request_fields(whole, headers.get(b"content-type", b""))
+
+    def _read_request(self, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+        """The request is at hand as a whole: its fingerprint, and the fields of its body."""
+        asked = Asked(self._method, self._path, headers, self._meta.get("upstream", ""), self._request_end.get("xxh3"))
+        fields, self._fingerprint = self._memo.read(asked, b"" if self._transcript is not None else b"".join(self._gathered.request))
+        return fields
 
     # Going on after a restart.
 

@@ -9,7 +9,8 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -94,7 +95,9 @@ class Supervisor:
                 stack.callback(listener.close)
             console = bind(self._settings.console)[0]
             stack.callback(console.close)
-            if self._settings.mode == "record":
+            if self._settings.mode == "replay":
+                await self._settle()
+            if self._settings.records:
                 await self._start_recorder(stack)
             problem = self._listen(sockets, console) or await self._start_workers(sockets)
             if problem is None:
@@ -106,7 +109,16 @@ class Supervisor:
             stopped = await self._shut()
             if problem is not None:
                 raise StoreError(problem)
+            if self._settings.mode == "replay":
+                print(summary(self._workers[0].reports()), flush=True)
         return 0 if stopped else 3
+
+    async def _settle(self) -> None:
+        """A replay sees all that was recorded before it started. Raises StoreError."""
+        from .settle import settle
+
+        if missing := await asyncio.to_thread(settle, self._settings):
+            log.warning("%s", missing)
 
     async def _start_recorder(self, stack: contextlib.AsyncExitStack) -> None:
         """Raises StoreError if another one records here, or the store cannot be used."""
@@ -159,8 +171,11 @@ class Supervisor:
 
     def _say_ready(self, listener: socket.socket, console: socket.socket) -> None:
         settings = self._settings
-        parts = [f"playhead ready {settings.mode} {_url(listener)}", f"console {_url(console)}", f"upstream {settings.upstream}"]
-        if settings.mode == "record":
+        mode = "auto" if settings.mode == "replay" and settings.records else settings.mode
+        parts = [f"playhead ready {mode} {_url(listener)}", f"console {_url(console)}"]
+        if settings.mode != "replay" or settings.on_miss != "fail":
+            parts.append(f"upstream {settings.upstream}")
+        if settings.mode != "forward":
             parts += [f"session {settings.session}", f"data {settings.data}"]
         print("  ".join(parts), flush=True)
 
@@ -205,6 +220,15 @@ class Supervisor:
             "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
             "journal_lag": self._journal_lag() if recorder else 0.0,
         }
+
+
+def summary(reports: Iterable[Mapping[str, Any]]) -> str:
+    """What a replay did, as the launcher reads it: the last line on standard output. `reports`: of its worker, and of those that died before."""
+    counted: Counter[str] = Counter()
+    for report in reports:
+        found = report.get("metrics", {})
+        counted.update(replayed=found.get("replayed", 0), live=found.get("live", 0), diverged=sum(found.get("missed", {}).values()))
+    return f"playhead replayed {counted['replayed']}  diverged {counted['diverged']}  live {counted['live']}"
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

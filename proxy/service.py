@@ -17,6 +17,9 @@ from .upstream import Upstream
 class InFlight(Protocol):
     """What a worker keeps track of until it ends."""
 
+    waits: bool
+    """Whether nothing more comes, and it only ends when its client leaves."""
+
     @property
     def silent_since(self) -> int:
         """When something last passed, on the monotonic clock, in ns."""
@@ -30,16 +33,22 @@ class InFlight(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """A worker's means and its state. `stopping`: nothing new is begun.
+    """A worker's means and its state. `upstream`: None where nothing may ever go there. `stopping`: nothing new is begun.
 
     `loop` is asked for once: on Python 3.11 each asking is a call of the system.
     """
 
     settings: Settings
-    upstream: Upstream
+    upstream: Upstream | None
     tape: Tape
     counters: Counters = field(default_factory=Counters)
     memo: RedactionMemo = field(default_factory=RedactionMemo)
     exchanges: set[InFlight] = field(default_factory=set)
     stopping: bool = False
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    @property
+    def live(self) -> Upstream:
+        """Upstream, for what has been decided to go there."""
+        assert self.upstream is not None
+        return self.upstream

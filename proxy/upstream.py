@@ -69,10 +69,48 @@ class Receiver(Protocol):
         """All that one read brought has been told; it comes after `ended` and `failed`, too."""
 
 
-class Connection(asyncio.Protocol):
-    """A connection to upstream."""
+class Leg(Protocol):
+    """Where an answer comes from: a connection to upstream, or a recording that is played. It carries one exchange at a time."""
 
-    def __init__(self, origin: Origin) -> None:
+    answered: bool
+    """Whether any byte of the current answer has come."""
+    reusable: bool
+    """Whether it may carry another exchange."""
+
+    def begin(self, receiver: Receiver, method: str) -> None:
+        """The next answer is the receiver's."""
+
+    def write(self, data: bytes) -> None:
+        """Send; never blocks. Follow large pieces by `await drain()`."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it takes less than it is sent."""
+
+    async def drain(self) -> None:
+        """Wait until it takes more."""
+
+    def pause_reading(self) -> None:
+        """Stop the answer: the client is slower."""
+
+    def resume_reading(self) -> None:
+        """Go on."""
+
+    def release(self) -> None:
+        """The exchange on it is over."""
+
+    def abort(self) -> None:
+        """Close at once; the receiver hears nothing more. Idempotent."""
+
+    def close(self) -> None:
+        """Close when all that was written has been sent."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection to upstream. `release`: takes it back when an exchange on it is over."""
+
+    def __init__(self, origin: Origin, release: Callable[[Connection], None] | None = None) -> None:
+        self._release = release
         self.used = 0  # exchanges begun on it
         self.answered = False  # whether any byte of the current answer has come
         self.reusable = True
@@ -124,6 +162,13 @@ class Connection(asyncio.Protocol):
         """Go on."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def release(self) -> None:
+        """The exchange on it is over: it may carry another one, if it can."""
+        if self._release is not None:
+            self._release(self)
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once; the receiver hears nothing more. Idempotent."""
@@ -300,7 +345,7 @@ class Upstream:
         origin = self.origin
         if self._proxy is not None:
             return await self._tunnel(self._proxy)
-        _, connection = await loop.create_connection(lambda: Connection(origin), origin.host, origin.port, ssl=self._tls)
+        _, connection = await loop.create_connection(lambda: Connection(origin, self.release), origin.host, origin.port, ssl=self._tls)
         return connection
 
     async def _tunnel(self, proxy: str) -> Connection:
@@ -322,7 +367,7 @@ class Upstream:
             status = await tunnel.status
             if status != 200:
                 raise OSError(f"the proxy {parts.hostname}:{parts.port} answered {status} to CONNECT")
-            connection = Connection(origin)
+            connection = Connection(origin, self.release)
             secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
         except BaseException:
             transport.abort()

@@ -18,9 +18,10 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
-from .http import CLOSE, HttpExchange, Passed
+from .http import HttpExchange
 from .http1 import Framing, Head, Header
 from .inbound import Inbound
+from .passed import CLOSE, Passed
 from .redaction import RequestScanner
 from .service import Service
 

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import secrets
 import signal
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from playhead.config.errors import PlayheadError
+from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 
 from .children import Orders, keep_memory, read_orders, report, start_logging
-from .forwarder import Forwarder, Server
+from .forwarder import Forwarder, MakeReplays, Server
+from .inbound import Reception
 from .service import Service
 from .tape import Tape
 from .upstream import Origin, Upstream, tls_context
+
+if TYPE_CHECKING:
+    from playhead.storage.store import Store
+
+    from .replaying import Replays
+
+log = logging.getLogger("playhead")
 
 _BACKLOG = 4096
 _REPORT_SECONDS = 1.0
@@ -57,19 +68,48 @@ def _made(orders: Orders) -> Worker:
     settings = orders.settings
     journal = None
     key = b""
-    if settings.mode == "record":
+    if settings.records:
         data = DataDir(settings.data, settings.key_file)
         key = data.key()
         writer = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(3)}"
         strict = settings.durability == "strict"
         # A server that cannot record does not start; one that has been at work goes on.
         journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=not orders.again)
+    tape = Tape(journal, strict=settings.durability == "strict")
+    service = Service(settings, upstream_of(settings), tape)
+    return Worker(orders, Forwarder(service, run=orders.run, key=key, replaying=replaying(orders.run)))
+
+
+def upstream_of(settings: Settings) -> Upstream | None:
+    """None for a replay that answers from recordings alone: it has nothing that could connect. Raises ConfigError."""
+    if settings.mode == "replay" and settings.on_miss == "fail":
+        return None
     origin = Origin.parse(settings.upstream)
     context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
-    upstream = Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
-    tape = Tape(journal, strict=settings.durability == "strict")
-    service = Service(settings, upstream, tape)
-    return Worker(orders, Forwarder(service, run=orders.run, key=key))
+    return Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
+
+
+def replaying(run: str) -> MakeReplays:
+    """Makes the player of a server. `run` names this start of it."""
+
+    async def make(service: Service, reception: Reception) -> Replays:
+        from .player import Player
+        from .replaying import Replays
+        from .settled import Settled
+
+        settings = service.settings
+        store = await asyncio.to_thread(_open_store, settings)
+        settled = Settled(service.tape, DataDir(settings.data).journal_dir)
+        player = Player(store, settings, run=run, settled=settled if settings.mode == "record" else None)
+        return Replays(service, reception, player)
+
+    return make
+
+
+def _open_store(settings: Settings) -> Store:
+    from playhead.storage.store import Store
+
+    return Store.open(settings.store_url)
 
 
 class Worker:
@@ -88,6 +128,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_reader(sys.stdin.fileno(), self._orphan)
+        if self._orders.settings.mode == "replay":
+            await self._begin_replay()
         listener = socket.socket(fileno=self._orders.listen_fd)
         accepting = await loop.create_server(self._server, sock=listener, backlog=_BACKLOG)
         helpers = [asyncio.ensure_future(self._report()), asyncio.ensure_future(self._forwarder.watch_silence())]
@@ -97,9 +139,25 @@ class Worker:
         await self._drain()
         for helper in helpers:
             helper.cancel()
-        self._service.upstream.close()
+        if self._service.upstream is not None:
+            self._service.upstream.close()
+        await self._forwarder.close()
         self._service.tape.shut()
         report(self._state())
+
+    async def _begin_replay(self) -> None:
+        """Without recordings a replay does not start; without its own session it does, since clients may name others."""
+        settings = self._orders.settings
+        try:
+            player = (await self._forwarder.replays()).player
+            missing = await player.missing(settings.session) if settings.on_miss != "record" else None
+        except PlayheadError as error:
+            report({"problem": str(error)})
+            raise SystemExit(3) from None
+        if missing:
+            log.warning("%s", missing)
+        if self._orders.again:
+            log.warning("the worker had died and was started again: what it had served is forgotten, and every session is replayed from its beginning")
 
     def _orphan(self) -> None:
         """The main process is gone: nobody would watch over a drain."""
@@ -112,6 +170,8 @@ class Worker:
         service = self._service
         service.stopping = True
         self._server.pre_shutdown()
+        for exchange in [exchange for exchange in service.exchanges if exchange.waits]:
+            exchange.break_off()  # its client waits for nothing
         end = time.monotonic() + self._orders.settings.drain_timeout
         while (service.exchanges or self._server.unsent) and not self._orphaned and time.monotonic() < end:
             await asyncio.sleep(0.02)

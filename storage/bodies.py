@@ -69,8 +69,7 @@ class BodyKey(NamedTuple):
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBody:
+class StoredBody(NamedTuple):
     """A row of the table of bodies.
 
     `base`: the exchange that must be read first. `digest`: of the raw (`deltas.digest`). `raw_bytes`: heads, bodies and trailers together.
@@ -169,8 +168,7 @@ class BodyCodec:
 
     def decode(self, stored: StoredBody, load_base: Callable[[int], Raw]) -> Raw:
         """The raw of a row. `load_base` gives the raw of another exchange, by this same way. Raises StoreError if it is damaged."""
-        base = load_base(stored.base) if stored.base is not None else None
-        return _verified(stored, base, deltas.decode(stored.data, base, stored.raw_bytes))
+        return decode_against(stored, load_base(stored.base) if stored.base is not None else None)
 
     def forget(self, exchange_id: int) -> None:
         """No longer use an exchange as a base: it was deleted or never committed. Idempotent."""
@@ -288,7 +286,17 @@ def decode_chain(chain: Sequence[StoredBody]) -> Raw:
     base: Raw | None = None
     for stored in reversed(chain[1:]):
         base = deltas.decode(stored.data, base, stored.raw_bytes, bodies_only=True)
-    return _verified(chain[0], base, deltas.decode(chain[0].data, base, chain[0].raw_bytes))
+    return decode_against(chain[0], base)
+
+
+def decode_against(stored: StoredBody, base: Raw | None, *, readers: deltas.Readers | None = None, times: bool = True) -> Raw:
+    """The raw of a row, with what it was written against. `times` False: without its frames. Raises StoreError if it is damaged."""
+    found = deltas.read(stored.data, base, stored.raw_bytes, readers=readers)
+    if found.digest == stored.digest:
+        return found.raw(times=times)
+    if base is not None and not deltas.is_based_on(stored.data, deltas.digest(base)):
+        raise StoreError(f"a stored body cannot be read: exchange {stored.base}, which it is a delta of, is not what it was then")
+    raise StoreError(f"a stored body is damaged: it reads as {found.digest}, and was {stored.digest}")
 
 
 def encode_against(raw: Raw, base: Base | None) -> StoredBody:
@@ -299,14 +307,6 @@ def encode_against(raw: Raw, base: Base | None) -> StoredBody:
     split = deltas.compare(raw.request, base.raw.request)
     encoded = deltas.encode(raw, deltas.Against(base.raw, deltas.digest(base.raw), split))
     return StoredBody(base.exchange_id, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), base.depth + 1)
-
-
-def _verified(stored: StoredBody, base: Raw | None, raw: Raw) -> Raw:
-    if deltas.digest(raw) == stored.digest:
-        return raw
-    if base is not None and not deltas.is_based_on(stored.data, deltas.digest(base)):
-        raise StoreError(f"a stored body cannot be read: exchange {stored.base}, which it is a delta of, is not what it was then")
-    raise StoreError(f"a stored body is damaged: it reads as {deltas.digest(raw)}, and was {stored.digest}")
 
 
 def _measure(entry: _Entry, raw: Raw, shape: bytes) -> _Choice:

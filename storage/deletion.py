@@ -14,8 +14,9 @@ from playhead.config.errors import StoreError
 
 from .bodies import Base, encode_against
 from .engine import Database
-from .queries import BodyReader, no_exchange
-from .tables import bodies, connections, deleted, event_rows, exchanges, pieces, sessions, takes, writers
+from .queries import BodyReader, no_exchange, no_session
+from .replays import load_items
+from .tables import bodies, connections, deleted, divergences, event_rows, exchanges, fingerprints, pieces, sessions, takes, writers
 
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
 _PAGES_AT_ONCE = 1000
@@ -26,6 +27,8 @@ def delete_exchange(database: Database, id_: int) -> None:
     with database.writing() as connection:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
             raise no_exchange(database, id_)
+        _free_items(connection, id_)
+        connection.execute(delete(divergences).where(divergences.c.nearest == id_))
         _delete(connection, [id_])
     _give_back(database)
 
@@ -36,13 +39,14 @@ def delete_session(database: Database, session: str) -> int:
     while True:
         with database.writing() as connection:
             if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
-                raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
+                raise no_session(database, session)
             # The newest first: what is written against others goes before them, and nothing has to be written anew.
             newest = select(exchanges.c.id).where(exchanges.c.session == session).order_by(exchanges.c.id.desc()).limit(_AT_ONCE)
             ids = connection.execute(newest).scalars().all()
             _delete(connection, ids)
             count += len(ids)
             if len(ids) < _AT_ONCE:
+                connection.execute(delete(divergences).where(divergences.c.session == session))
                 connection.execute(delete(takes).where(takes.c.session == session))
                 connection.execute(delete(sessions).where(sessions.c.name == session))
                 break
@@ -57,7 +61,7 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
     theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None))).scalars().all()
-    for table in (pieces, bodies, event_rows):
+    for table in (pieces, bodies, event_rows, fingerprints):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     if theirs:
@@ -89,11 +93,22 @@ def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(**values))
 
 
+def _free_items(connection: Connection, id_: int) -> None:
+    """Write out the lists of items that begin with that of an exchange. Where a session goes, its newest exchanges go first: there are none then."""
+    f = fingerprints.c
+    dependents = connection.execute(select(f.exchange, f.rules).where(f.exchange > id_, f.base == id_)).all()
+    for rules in {row.rules for row in dependents}:
+        lists = load_items(connection, [row.exchange for row in dependents if row.rules == rules], rules)
+        for exchange, items in lists.items():
+            same = update(fingerprints).where(f.exchange == exchange, f.rules == rules)
+            connection.execute(same.values(base=None, items=items))
+
+
 def _give_back(database: Database) -> None:
     """Return freed pages to the disk, and empty the log that still holds what they held."""
     with database.autocommit() as connection:
         if not database.sqlite:
-            for table in (pieces, bodies, event_rows, exchanges, connections):
+            for table in (pieces, bodies, event_rows, fingerprints, divergences, exchanges, connections):
                 connection.exec_driver_sql(f"VACUUM {table.name}")
             return
         raw = connection.connection.dbapi_connection

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import xxhash
@@ -25,7 +23,7 @@ import zstandard
 
 from playhead.config.errors import StoreError
 
-from .columns import DAMAGE, Columns, Timeline, read_varints, restored, varints, words
+from .columns import DAMAGE, NO_FRAMES, Bodies, Columns, Timeline, read_varints, restored, varints, words
 from .records import Raw
 
 VERSION = 1
@@ -41,6 +39,7 @@ _SHORT = 1 << 17  # payloads and dictionaries up to here make do with a small wi
 _COLUMNS_LIMIT = 1 << 26  # bytes: more columns than this are damage
 _JOINED = 1 << 16  # bytes: up to here copying costs less than hashing part by part
 _LENGTHS = struct.Struct("<7Q")
+_READERS = 8  # of them kept; each has a dictionary
 _FAILURES = (zstandard.ZstdError, *DAMAGE)
 
 
@@ -81,14 +80,14 @@ def compare(request: bytes, base: bytes) -> Split:
     view = memoryview(base)
     shift, size = len(request), len(base)
     # The end first: where a history only grows, all that is before the end is then equal, in one comparison.
-    suffix = _longest(shorter, lambda low, high: request.startswith(view[size - high : size - low], shift - high))
+    suffix = longest(shorter, lambda low, high: request.startswith(view[size - high : size - low], shift - high))
     room = shorter - suffix
     if request.startswith(view[:room]):
         return Split(room, suffix)
-    return Split(_longest(room, lambda low, high: request.startswith(view[low:high], low)), suffix)
+    return Split(longest(room, lambda low, high: request.startswith(view[low:high], low)), suffix)
 
 
-def _longest(limit: int, same: Callable[[int, int], bool]) -> int:
+def longest(limit: int, same: Callable[[int, int], bool]) -> int:
     """The greatest n <= limit for which the first n bytes are the same; `same(low, high)` compares bytes low to high."""
     known, step = 0, 64
     while known < limit:
@@ -146,8 +145,7 @@ class Encoded(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(NamedTuple):
     """The varints at the start, in this order. Lengths and counts; `chunks` and `frames` count, the others are bytes."""
 
     compressed: int
@@ -167,7 +165,7 @@ class _Header:
         return self.prefix + self.suffix + self.middle + self.request_head + self.response_heads + self.response + self.trailers
 
 
-_HEADER_FIELDS = len(_Header.__slots__)
+_HEADER_FIELDS = len(_Header._fields)
 
 
 def encode(raw: Raw, against: Against | None) -> Encoded:
@@ -186,7 +184,7 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
     payload = b"".join(parts)
     data = _compressor_for(against, flags, len(payload)).compress(payload)
     header = varints((len(data), prefix, suffix, *map(len, parts), len(raw.chunks), len(raw.frames)))
-    return Encoded(b"".join((bytes((VERSION, flags)), header, check, data, columns.loose)), _digest(raw, timeline))
+    return Encoded(b"".join((bytes((VERSION, flags)), header, check, data, columns.loose)), _digest(_bodies(raw), timeline, raw.chunks))
 
 
 def _compressor_for(against: Against | None, flags: int, size: int) -> zstandard.ZstdCompressor:
@@ -197,19 +195,60 @@ def _compressor_for(against: Against | None, flags: int, size: int) -> zstandard
     return compressor(dictionary(against.base, wide=bool(flags & _WIDE)), size)
 
 
+class Decoded(NamedTuple):
+    """What `read` gives: everything of an exchange, its frames by column."""
+
+    bodies: Bodies
+    timeline: Timeline
+    chunks: tuple[int, ...]
+
+    @property
+    def digest(self) -> str:
+        """That of the raw."""
+        return _digest(self.bodies, self.timeline, self.chunks)
+
+    def raw(self, *, times: bool = True) -> Raw:
+        """`times` False: without frames."""
+        return Raw(*self.bodies, self.timeline.frames if times else (), self.chunks)
+
+
+class Readers:
+    """Decompressors with the dictionaries of the last bases: many exchanges may be written against one. Not safe for use by several threads."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Raw | None, bool, zstandard.ZstdDecompressor]] = []
+
+    def get(self, base: Raw | None, *, wide: bool) -> zstandard.ZstdDecompressor:
+        """The one for what was written against a base."""
+        for known in self._known:
+            if known[0] is base and known[1] == wide:
+                return known[2]
+        content = dictionary(base, wide=wide) if base is not None else b""
+        with_it = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if content else None
+        made = zstandard.ZstdDecompressor(dict_data=with_it, format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+        self._known.append((base, wide, made))
+        del self._known[:-_READERS]
+        return made
+
+
 def decode(data: bytes, base: Raw | None, raw_bytes: int, *, bodies_only: bool = False) -> Raw:
-    """The raw that `encode` was given. The digest is the caller's to compare.
+    """The raw that `encode` was given. The digest is the caller's to compare. `bodies_only`: chunks and frames are left empty. Otherwise as `read`."""
+    return read(data, base, raw_bytes, bodies_only=bodies_only).raw()
+
+
+def read(data: bytes, base: Raw | None, raw_bytes: int, *, bodies_only: bool = False, readers: Readers | None = None) -> Decoded:
+    """What `encode` was given. The digest is the caller's to compare.
 
     `raw_bytes`: what the raw must come to (bounds the memory that damage can ask for). `bodies_only`: chunks and frames are left empty.
-    Raises StoreError if the data cannot be read.
+    `readers`: of one thread, to be used again and again. Raises StoreError if the data cannot be read.
     """
     try:
-        return _decode(data, base, raw_bytes, bodies_only)
+        return _read(data, base, raw_bytes, bodies_only, readers or Readers())
     except _FAILURES as error:
         raise StoreError(f"a stored body cannot be read: {error or type(error).__name__}") from None
 
 
-def _decode(data: bytes, base: Raw | None, raw_bytes: int, bodies_only: bool) -> Raw:
+def _read(data: bytes, base: Raw | None, raw_bytes: int, bodies_only: bool, readers: Readers) -> Decoded:
     if data[0] != VERSION:
         raise ValueError(f"it has version {data[0]} of the format, this playhead reads version {VERSION}")
     flags = data[1]
@@ -219,36 +258,32 @@ def _decode(data: bytes, base: Raw | None, raw_bytes: int, bodies_only: bool) ->
     header = _Header(*fields)
     if header.raw_bytes != raw_bytes or header.columns > _COLUMNS_LIMIT:
         raise ValueError(f"it says that it holds {header.raw_bytes} bytes, and should hold {raw_bytes}")
-    if base is not None and header.prefix + header.suffix > len(base.request):
-        raise ValueError("it takes more from its base than that has")
-    position += _CHECK if base is not None else 0
-    content = dictionary(base, wide=bool(flags & _WIDE)) if base is not None else b""
+    if base is not None:
+        if header.prefix + header.suffix > len(base.request):
+            raise ValueError("it takes more from its base than that has")
+        position += _CHECK
     size = raw_bytes - header.prefix - header.suffix + header.columns
-    payload = _decompress(data[position : position + header.compressed], content, size)
-    raw, columns = _cut(payload, header, base)
-    if bodies_only:
-        return raw
-    return restored(raw, Columns(columns, data[position + header.compressed :], flags), header.chunks, header.frames)
-
-
-def _decompress(data: bytes, content: bytes, size: int) -> bytes:
-    known = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if content else None
-    reader = zstandard.ZstdDecompressor(dict_data=known, format=zstandard.FORMAT_ZSTD1_MAGICLESS)
-    payload = reader.decompress(data, max_output_size=size or 1, allow_extra_data=False)
+    end = position + header.compressed
+    payload = readers.get(base, wide=bool(flags & _WIDE)).decompress(data[position:end], max_output_size=size or 1, allow_extra_data=False)
     if len(payload) != size:
         raise ValueError(f"{size} bytes were compressed, {len(payload)} came out")
-    return payload
+    bodies, columns = _cut(payload, header, base)
+    if bodies_only:
+        return Decoded(bodies, NO_FRAMES, ())
+    return Decoded(bodies, *restored(bodies, Columns(columns, data[end:], flags), header.chunks, header.frames))
 
 
-def _cut(payload: bytes, header: _Header, base: Raw | None) -> tuple[Raw, bytes]:
-    lengths = (header.middle, header.request_head, header.response_heads, header.response, header.trailers, header.columns)
-    borders = (0, *accumulate(lengths))
-    middle, request_head, response_heads, response, trailers, columns = (payload[a:b] for a, b in pairwise(borders))
-    request = middle
+def _cut(payload: bytes, header: _Header, base: Raw | None) -> tuple[Bodies, bytes]:
+    head = header.middle + header.request_head
+    heads = head + header.response_heads
+    response = heads + header.response
+    trailers = response + header.trailers
+    request = payload[: header.middle]
     if base is not None:
         view = memoryview(base.request)  # one copy of a long request, not three
-        request = b"".join((view[: header.prefix], middle, view[len(view) - header.suffix :]))
-    return Raw(request_head, request, response_heads, response, trailers), columns
+        request = b"".join((view[: header.prefix], request, view[len(view) - header.suffix :]))
+    bodies = Bodies(payload[header.middle : head], request, payload[head:heads], payload[heads:response], payload[response:trailers])
+    return bodies, payload[trailers:]
 
 
 def digest(raw: Raw) -> str:
@@ -257,17 +292,20 @@ def digest(raw: Raw) -> str:
     The form: lengths of the five byte strings and counts of frames and chunks (u64, little endian), the byte strings, then of the frames all
     directions (u8), all offsets (u64) and all lengths (u64), then all chunk sizes (u64).
     """
-    return _digest(raw, Timeline.of(raw))
+    return _digest(_bodies(raw), Timeline.of(raw), raw.chunks)
 
 
-def _digest(raw: Raw, timeline: Timeline) -> str:
-    bodies = (raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers)
+def _bodies(raw: Raw) -> Bodies:
+    return Bodies(raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers)
+
+
+def _digest(bodies: Bodies, timeline: Timeline, chunks: tuple[int, ...]) -> str:
     lengths = [*map(len, bodies)]
-    parts = [_LENGTHS.pack(*lengths, len(raw.frames), len(raw.chunks)), *bodies]
-    if raw.frames:
+    parts = [_LENGTHS.pack(*lengths, len(timeline.offsets), len(chunks)), *bodies]
+    if timeline.offsets:
         parts += (timeline.directions, words(timeline.offsets), words(timeline.lengths))
-    if raw.chunks:
-        parts.append(words(raw.chunks))
+    if chunks:
+        parts.append(words(chunks))
     if sum(lengths) <= _JOINED:
         return f"xxh3:{xxhash.xxh3_128_hexdigest(b''.join(parts))}"
     whole = xxhash.xxh3_128()
@@ -281,7 +319,7 @@ def is_based_on(data: bytes, base_digest: str) -> bool:
     try:
         position = read_varints(data, 2, _HEADER_FIELDS)[1]
         return data[position : position + _CHECK] == _check(base_digest)
-    except ValueError:
+    except (ValueError, IndexError):
         return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 
 from playhead.config.errors import ConfigError, StoreError
 
-from .bodies import BodyCodec, StoredBody, decode_chain
+from .bodies import StoredBody, decode_against, decode_chain
+from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, Raw, Record, SessionRecord
 from .rows import piece_data, unpack_times
@@ -22,6 +23,8 @@ from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, me
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _PICO = Decimal(10) ** -12
+_AT_ONCE = 64  # bodies read at once
+_OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
 
 _ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
@@ -100,11 +103,21 @@ def list_sessions(database: Database) -> list[SessionRecord]:
 
 def list_exchanges(database: Database, session: str, wanted: Filter, limit: int | None) -> Iterator[ExchangeRecord]:
     """Those of a session by seq; with `wanted.after` by id. Raises StoreError at once if there is no such session."""
-    with database.reading() as connection:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
-            raise StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
+    require_session(database, session)
     statement = select(*_ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
     return _paged_exchanges(database, statement, limit, by_id=wanted.after is not None)
+
+
+def require_session(database: Database, session: str) -> None:
+    """Raises StoreError if there is no such session."""
+    with database.reading() as connection:
+        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+            raise no_session(database, session)
+
+
+def no_session(database: Database, session: str) -> StoreError:
+    """What to raise."""
+    return StoreError(f"There is no session {session!r} in the store {database.name}. `playhead sessions` lists those there are.")
 
 
 def _paged_exchanges(database: Database, statement: Select[Any], limit: int | None, *, by_id: bool) -> Iterator[ExchangeRecord]:
@@ -150,7 +163,8 @@ def _id(id_: int) -> int:
     return id_ if 0 <= id_ < 1 << 63 else -1
 
 
-def _require(database: Database, id_: int) -> None:
+def require(database: Database, id_: int) -> None:
+    """Raises StoreError if there is no such exchange."""
     with database.reading() as connection:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == _id(id_))).first() is None:
             raise no_exchange(database, id_)
@@ -158,14 +172,14 @@ def _require(database: Database, id_: int) -> None:
 
 def list_events(database: Database, id_: int, after: int = -1) -> Iterator[EventRecord]:
     """Events of an exchange by seq, those after `after`. Raises StoreError at once if there is no such exchange."""
-    _require(database, id_)
+    require(database, id_)
     statement = select(events).where(events.c.exchange == id_)
     return (EventRecord.model_construct(**row._mapping) for row in _paged(database, statement, events.c.seq, after))
 
 
 def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
     """As `list_events`, as they were recorded: with opcodes and nanoseconds."""
-    _require(database, id_)
+    require(database, id_)
     wanted = [event_rows.c[name] for name in EventRow._fields if name != "type"]
     joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
     statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
@@ -190,7 +204,7 @@ class BodyReader:
     """Decodes bodies; keeps some of them, for those that are written against them. `cache`: bytes to keep."""
 
     def __init__(self, cache: int = _CACHE) -> None:
-        self._codec = BodyCodec(0)
+        self._readers = Readers()
         self._room = cache
         self._kept: OrderedDict[int, Raw] = OrderedDict()
 
@@ -205,7 +219,37 @@ class BodyReader:
         else:
             raw = known
             for stored in reversed(chain):
-                raw = self._codec.decode(stored, {stored.base: raw}.__getitem__)
+                raw = decode_against(stored, raw)
+        self._keep(id_, raw)
+        return raw
+
+    def rows(self, connection: Connection, ids: Sequence[int], most: int, *, times: bool = True) -> list[Raw]:
+        """As `row`, of the first of these exchanges that take `most` bytes, at least one; quick where each is written against one of the others.
+
+        `times` False: without their frames. Raises StoreError if one cannot be read.
+        """
+        raws: list[Raw] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
+            found = {row[0]: _stored(row) for row in connection.execute(_ROWS, {"exchanges": part})}
+            for id_ in part:
+                stored = found.get(id_)
+                most -= _OVERHEAD if stored is None else stored.raw_bytes + _OVERHEAD
+                if most < 0 and raws:
+                    return raws
+                raws.append(self._one(connection, id_, stored, times=times))
+        return raws
+
+    def _one(self, connection: Connection, id_: int, stored: StoredBody | None, *, times: bool) -> Raw:
+        base = None if stored is None else stored.base
+        if base is not None and base not in self._kept:
+            self.row(connection, base)
+        known = self._kept.get(base or 0)
+        if stored is None or (base is not None and known is None):
+            return self.row(connection, id_)  # it is not there, or its base is too big to be kept
+        if base is not None:
+            self._kept.move_to_end(base)
+        raw = decode_against(stored, known if base is not None else None, readers=self._readers, times=times)
         self._keep(id_, raw)
         return raw
 
@@ -218,18 +262,29 @@ class BodyReader:
         if own.base is not None and own.base not in self._kept:
             rows += connection.execute(_LINEAGE, {"exchange": own.base}).all()
         for row in rows:
-            if row.base is not None and row.base >= row.exchange:
-                raise StoreError(f"exchange {row.exchange} cannot be read: its base {row.base} is not older than itself")
-            yield StoredBody(row.base, row.data, row.codec, row.digest, row.raw_bytes, row.depth)
+            yield _stored(row)
             if row.base in self._kept:
                 return
 
     def _keep(self, id_: int, raw: Raw) -> None:
+        if (before := self._kept.pop(id_, None)) is not None:
+            self._room += _size(before)
         self._kept[id_] = raw
         self._room -= _size(raw)
         while self._room < 0 and self._kept:
             _, forgotten = self._kept.popitem(last=False)
             self._room += _size(forgotten)
+
+
+_ROWS = select(bodies).where(bodies.c.exchange.in_(bindparam("exchanges", expanding=True)))
+
+
+def _stored(row: Any) -> StoredBody:
+    """Raises StoreError for a base that cannot be one."""
+    exchange, base, depth, codec, digest, raw_bytes, data = row
+    if base is not None and base >= exchange:
+        raise StoreError(f"exchange {exchange} cannot be read: its base {base} is not older than itself")
+    return StoredBody(base, data, codec, digest, raw_bytes, depth)
 
 
 def _lineage() -> Select[Any]:
@@ -273,14 +328,14 @@ def _joined(raw: Raw, parts: Iterable[tuple[str, bytes]]) -> Raw:
 
 def read_heads(database: Database, id_: int) -> Raw:
     """Heads and trailers of an exchange, and of its bodies what is not in pieces."""
-    _require(database, id_)
+    require(database, id_)
     with database.reading() as connection:
         return BodyReader(0).row(connection, id_)
 
 
 def read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
     """A body of an exchange piece by piece, `part`: request or response. Raises StoreError at once if there is no such exchange."""
-    _require(database, id_)
+    require(database, id_)
     return _read_part(database, id_, part)
 
 
@@ -289,6 +344,11 @@ def _read_part(database: Database, id_: int, part: str) -> Iterator[bytes]:
         raw = BodyReader(0).row(connection, id_)
     if start := raw.request if part == "request" else raw.response:
         yield start
+    yield from read_pieces(database, id_, part)
+
+
+def read_pieces(database: Database, id_: int, part: str) -> Iterator[bytes]:
+    """The pieces of a part in order. Raises StoreError if one is damaged."""
     statement = select(pieces).where(pieces.c.exchange == id_, pieces.c.part == part)
     for row in _paged(database, statement, pieces.c.seq, -1, 4):
         yield piece_data(row.codec, row.data, row.raw_bytes)

@@ -6,6 +6,7 @@ the stable names of `--json`, the columns of the tables, and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -16,6 +17,10 @@ from pydantic import BaseModel, ConfigDict
 Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
 Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
+Asks = Literal["http", "sse", "ws"]
+DivergenceCode = Literal["no_match", "exhausted"]
+DEFAULT_RULES = "f1"
+"""The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
 
 class Direction(IntEnum):
@@ -99,6 +104,19 @@ class EventRow(NamedTuple):
     flags: int = 0
 
 
+class Fingerprint(NamedTuple):
+    """What identifies a request for matching, under one set of match rules.
+
+    `digest`: 16 bytes; equal requests have equal ones. `asks`: over which transport the request wants its answer (ws: it is a WebSocket's handshake).
+    `items`: 4 bytes for each of the last 4096 items of its `input` or `messages`, in order, end to end; empty if it has none. They tell how alike two
+    requests are.
+    """
+
+    digest: bytes
+    asks: Asks
+    items: bytes = b""
+
+
 @dataclass(slots=True)
 class Facts:
     """The columns of an exchange that parsing finds; all optional, so that garbage gives an empty one."""
@@ -151,6 +169,7 @@ class Recorded:
     raw: Raw = field(default_factory=Raw)
     events: list[EventRow] = field(default_factory=list)
     seq: int | None = None  # given by the recorder when the exchange opens; the store gives one if it is None
+    fingerprint: Fingerprint | None = None  # under DEFAULT_RULES; None: it is computed when its session is first replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +222,76 @@ class Batch:
     spills: list[Spill] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)  # writers whose journal is drained for ever
+
+
+class ReplayRow(NamedTuple):
+    """What a replay needs to know of every recorded exchange of a take.
+
+    `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
+    """
+
+    exchange: int
+    take: int
+    seq: int
+    digest: bytes
+    asks: Asks
+    outcome: Outcome | None
+    big: bool
+    raw_bytes: int
+
+
+class StoredRequest(NamedTuple):
+    """A recorded request whose fingerprint is wanted. `body`: piece by piece, drawn once. `problem`: as in exchanges."""
+
+    head: bytes
+    upstream: str
+    problem: str | None
+    body: Iterator[bytes]
+
+
+class TakeRow(NamedTuple):
+    """One take of a session. `run`: the start of `record` that it is; exchanges recorded with the same run belong to it."""
+
+    take: int
+    run: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A recorded exchange that is not whole in memory. The iterators read from the store as they are drawn; each may be drawn once, on any thread.
+
+    `heads`: request head, response heads and trailers; everything else of it is empty. `frames`: of both directions, in order.
+    """
+
+    heads: Raw
+    frames: Iterator[Frame]
+    chunks: Iterator[int]
+    response: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A replayed request that had no recorded twin, to be stored. Everything is redacted.
+
+    `run`: the start of the server that met it. `at_ns`: wall clock. `request`: the body, decoded; of a longer one the first MiB is kept.
+    `nearest`: the exchange it resembles most. `differences`: JSON objects, as `divergence.py` makes them. `message`: what the log said.
+    """
+
+    session: str
+    take: int | None
+    run: str
+    at_ns: int
+    code: DivergenceCode
+    method: str
+    path: str
+    model: str | None
+    asks: Asks
+    request_head: bytes
+    request: bytes
+    nearest: int | None
+    differences: Sequence[dict[str, Any]]
+    message: str
 
 
 class Record(BaseModel):
@@ -273,3 +362,22 @@ class EventRecord(Record):
     sequence_number: int | None
     stream_id: str | None
     bytes: int
+
+
+class DivergenceRecord(Record):
+    """One divergence as `playhead divergences --json` prints it. `nearest`: id of the exchange it resembles most; null: none, or it was deleted."""
+
+    id: int
+    session: str
+    take: int | None
+    run: str
+    at: datetime
+    code: DivergenceCode
+    method: str
+    path: str
+    model: str | None
+    asks: Asks
+    nearest: int | None
+    differences: list[dict[str, Any]]
+    message: str
+    request_bytes: int

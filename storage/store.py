@@ -6,24 +6,39 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import deletion, queries
+from . import deletion, divergences, queries, replays
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import Batch, EventRecord, EventRow, ExchangeRecord, Position, Raw, SessionRecord
+from .records import (
+    Batch,
+    Divergence,
+    DivergenceRecord,
+    EventRecord,
+    EventRow,
+    ExchangeRecord,
+    Position,
+    Raw,
+    ReplayRow,
+    SessionRecord,
+    Streamed,
+    TakeRow,
+)
+from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
 
-__all__ = ["Filter", "Problem", "Stats", "Store"]
+__all__ = ["Compute", "Filter", "Problem", "Stats", "Store"]
 
 
 class Store:
@@ -36,6 +51,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = Writer(database)
+        self._playback = Playback(database)
         self._file = _identity(database.path)
         self._open = True
 
@@ -184,9 +200,54 @@ class Store:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
 
-    def verify(self) -> Iterator[Problem]:
-        """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage."""
-        return find_problems(self._database)
+    def verify(self, compute: Compute | None = None) -> Iterator[Problem]:
+        """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage.
+
+        `compute`: makes fingerprints anew, to be compared with those that are stored.
+        """
+        return find_problems(self._database, compute)
+
+    # Replay.
+
+    def takes(self, session: str) -> list[TakeRow]:
+        """The takes of a session, the oldest first; none if there is no such session."""
+        return replays.list_takes(self._database, session)
+
+    def replay_index(self, session: str, take: int | Literal["all"] | None = None, *, after: int = 0, compute: Compute | None = None) -> Iterator[ReplayRow]:
+        """What is replayed of a session: the ended exchanges of a take (None: the newest), in any order; those with greater ids than `after`.
+
+        `compute`: makes the fingerprints that are missing; they are kept if the store can be written. Without it such exchanges are left out.
+        Raises StoreError at once: no such session or take.
+        """
+        return replays.replay_rows(self._database, session, take, after=after, compute=compute)
+
+    def replayable(self, ids: Sequence[int], most: int = 8 << 20, *, times: bool = True) -> list[Raw]:
+        """The first of these exchanges, in that order: as many as take `most` bytes, at least one. Of big ones only what is not in pieces.
+
+        `times` False: without their frames, which costs a third less. Raises StoreError as `raw`.
+        """
+        return self._playback.several(ids, most, times=times)
+
+    def stream(self, id_: int) -> Streamed:
+        """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
+        return replays.stream(self._database, id_)
+
+    def items(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """`Fingerprint.items` by exchange, of those that have a fingerprint."""
+        with self._database.reading() as connection:
+            return replays.load_items(connection, ids)
+
+    def add_divergence(self, divergence: Divergence) -> int:
+        """Keep a divergence; its id. Raises StoreError."""
+        return divergences.add(self._database, divergence)
+
+    def divergences(self, session: str, *, take: int | None = None, run: str | None = None, limit: int | None = None) -> Iterator[DivergenceRecord]:
+        """Divergences of a session, the oldest first; with `limit`, the newest of them. Raises StoreError at once: no such session."""
+        return divergences.listed(self._database, session, take=take, run=run, limit=limit)
+
+    def divergence_request(self, id_: int) -> tuple[bytes, bytes]:
+        """Head and body of a request that had no twin; of a long body the first MiB. Raises StoreError if there is none, or it is damaged."""
+        return divergences.request(self._database, id_)
 
     # Deleting.
 

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest schema: the revision of the last migration."""
 
 VERSION_TABLE = "playhead_schema"
@@ -243,6 +243,44 @@ pieces = Table(
     comment="Bodies of exchanges that were too long or too big to be stored at once, in order; they follow what bodies holds.",
 )
 
+# No foreign keys here either, for the same reason.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("exchange", BigInteger, primary_key=True, autoincrement=False),
+    Column("rules", Text, primary_key=True, comment="Name of the match rules that it was made under."),
+    Column("digest", LargeBinary, nullable=False, comment="Equal requests have equal ones."),
+    Column("asks", Text, nullable=False, comment="Transport that the request wants its answer over: http, sse or ws."),
+    Column("base", BigInteger, comment="The exchange whose items its own go on from; null: none."),
+    Column("items", LargeBinary, nullable=False, comment="Four bytes for each item of the request's conversation, behind those of the base."),
+    sqlite_with_rowid=False,
+    comment="What identifies the requests for replay.",
+)
+
+divergences = Table(
+    "divergences",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("take", Integer, comment="That was replayed; null: all of them."),
+    Column("run", Text, nullable=False, comment="The one start of `replay` that met it."),
+    Column("at", UtcTime, nullable=False, comment="UTC."),
+    Column("code", Text, nullable=False, comment="no_match or exhausted."),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False, comment="Path and query as they would be forwarded, secrets replaced."),
+    Column("model", Text),
+    Column("asks", Text, nullable=False, comment="Transport that the request wants its answer over: http, sse or ws."),
+    Column("nearest", BigInteger, comment="The exchange that it resembles most."),
+    Column("differences", JSON, nullable=False, comment="From the nearest exchange's request."),
+    Column("message", Text, nullable=False, comment="What the log said."),
+    Column("head_bytes", Integer, nullable=False, comment="Size of the request's head in data."),
+    Column("request_bytes", BigInteger, nullable=False, comment="Size of the request's body; its first MiB is in data."),
+    Column("data", LargeBinary, nullable=False, comment="Head and body of the request, secrets replaced, compressed."),
+    Index(None, "session", "id"),
+    sqlite_autoincrement=True,
+    comment="Requests of replays that had no recorded twin. Columns as in `playhead divergences --json`.",
+)
+
 deleted = Table(
     "deleted",
     metadata,
@@ -264,7 +302,7 @@ meta = Table(
 
 def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
-    order = [exchanges, events, sessions, takes, connections, bodies, pieces, event_rows, event_types, writers, deleted, meta]
+    order = [exchanges, events, sessions, takes, connections, bodies, pieces, event_rows, event_types, fingerprints, divergences, writers, deleted, meta]
     return "\n".join(_describe(table) for table in order)
 
 

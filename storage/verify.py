@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, exists, func, literal, select
 
@@ -10,9 +11,10 @@ from playhead.config.errors import StoreError
 
 from .engine import Database
 from .queries import BodyReader
-from .records import Record
+from .records import DEFAULT_RULES, Record
+from .replays import Compute, load_items, stored_request
 from .rows import digest, piece_data, unpack_times
-from .tables import bodies, connections, event_rows, event_types, exchanges, pieces, sessions, takes, writers
+from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, pieces, sessions, takes, writers
 
 _AT_ONCE = 200
 _Found = tuple[int | None, str]
@@ -25,9 +27,15 @@ class Problem(Record):
     problem: str
 
 
-def find_problems(database: Database) -> Iterator[Problem]:
-    """All that is wrong with the store; nothing if it is sound. Never raises for damage. May run while a recorder writes."""
-    for check in (_file, _references, _bodies, _pieces, _events):
+def find_problems(database: Database, compute: Compute | None = None) -> Iterator[Problem]:
+    """All that is wrong with the store; nothing if it is sound. Never raises for damage. May run while a recorder writes.
+
+    `compute`: makes fingerprints anew.
+    """
+    checks = [_file, _references, _bodies, _pieces, _events]
+    if compute is not None:
+        checks.append(partial(_fingerprints, compute=compute))
+    for check in checks:
         try:
             for exchange, text in check(database):
                 yield Problem(exchange=exchange, problem=text)
@@ -58,10 +66,13 @@ def _references(database: Database) -> Iterator[_Found]:
     ]
     for text, condition in wanted:
         yield from _each(database, select(e.id).where(condition), e.id, text)
-    for table in (bodies, pieces, event_rows):
+    for table in (bodies, pieces, event_rows, fingerprints):
         column = table.c.exchange
         orphans = select(column).distinct().where(~_there(exchanges, exchanges.c.id == column))
         yield from _each(database, orphans, column, f"rows of {table.name} are left of it, the exchange itself is not there")
+    f, begun = fingerprints.c, fingerprints.alias()
+    lost = select(f.exchange).where(f.base.is_not(None), ~_there(begun, and_(begun.c.exchange == f.base, begun.c.rules == f.rules)))
+    yield from _each(database, lost, f.exchange, "the items that its own go on from are not there")
     other = exchanges.alias()
     same = and_(other.c.session == e.session, other.c.seq == e.seq, other.c.take == e.take, other.c.id < e.id)
     yield from _each(database, select(e.id).where(_there(other, same)), e.id, "another exchange has its place (seq) in the take")
@@ -131,3 +142,18 @@ def _events(database: Database) -> Iterator[_Found]:
     yield from _each(database, select(e.id).where(last != counted - 1), e.id, "events are missing between others")
     untyped = select(r.exchange).distinct().where(r.type.is_not(None), ~_there(event_types, event_types.c.id == r.type))
     yield from _each(database, untyped, r.exchange, "the type of an event is not there")
+
+
+def _fingerprints(database: Database, compute: Compute) -> Iterator[_Found]:
+    """Those under the default rules."""
+    f, reader = fingerprints.c, BodyReader()
+    for id_ in _ids(database, select(f.exchange).where(f.rules == DEFAULT_RULES), f.exchange):
+        try:
+            made = compute(stored_request(database, reader, id_))
+        except StoreError:
+            continue  # that its request cannot be read has been said
+        with database.reading() as connection:
+            row = connection.execute(select(f.digest, f.asks).where(f.exchange == id_, f.rules == DEFAULT_RULES)).first()
+            items = load_items(connection, [id_]).get(id_)
+        if row is not None and (row.digest, row.asks, items) != made:
+            yield id_, "its fingerprint is not that of its request"

@@ -21,9 +21,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .engine import Database
-from .records import Batch, EventRow, Position, Recorded, Spill
+from .items import ItemMemory, WrittenItems
+from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, Position, Recorded, Spill
 from .rows import Inserter, Literals, Row, body_row, clean, digest, event_values, exchange_row, milliseconds, pack_times, piece_row, start_text, update_sql
-from .tables import bodies, connections, deleted, event_types, exchanges, pieces, sessions, takes, writers
+from .tables import bodies, connections, deleted, event_types, exchanges, fingerprints, pieces, sessions, takes, writers
 from .tables import event_rows as event_table
 
 _PARAMETERS = 1000  # of one statement
@@ -47,6 +48,7 @@ class _Memory:
     """What saves asking the database. `seqs`: the next free one of each session."""
 
     codec: BodyCodec = field(default_factory=BodyCodec)
+    items: ItemMemory = field(default_factory=ItemMemory)
     host: str = field(default_factory=platform.node)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
     writers: dict[str, int] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Writer:
             except BaseException:
                 for id_ in encoded:  # their ids will be given to others
                     self._memory.codec.forget(id_)
+                    self._memory.items.forget(id_)
                 raise
             transaction.remember()
 
@@ -195,6 +198,7 @@ class _Transaction:
         rows: list[Any] = []
         events: dict[Literals, list[Any]] = defaultdict(list)
         stored: dict[int, StoredBody] = {}
+        items: dict[int, WrittenItems] = {}
         recorded: dict[int, Recorded] = {}
         encode, types = self._codec.encode, self._types
         for id_, (identity, r) in zip(self._ids("exchanges", len(fresh)), fresh.items(), strict=True):
@@ -202,14 +206,18 @@ class _Transaction:
             self._standing[identity] = _Standing(id_, *place, open=False)
             rows += exchange_row(id_, place, identity[0], r)
             stored[id_] = encode(_key(id_, r), r.raw)
+            if r.fingerprint is not None:
+                items[id_] = self._memory.items.write(r.session, id_, r.fingerprint.items)
             self._encoded.append(id_)
             recorded[id_] = r
             if r.events:
                 literals, values = event_values(id_, r.events, types)
                 events[literals] += values
-        self._without_lost_bases(stored, recorded)
+        self._without_lost_bases(stored, items, recorded)
         self._insert(exchanges, rows)
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
+        if items:
+            self._insert_fingerprints({id_: (recorded[id_].fingerprint, written) for id_, written in items.items()})
         for literals, values in events.items():
             self._insert(event_table, values, literals=literals)
 
@@ -219,12 +227,14 @@ class _Transaction:
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
         self._update(identity, standing, r)
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
+        self._insert_fingerprints({standing.id: (r.fingerprint, None)}, ignore=True)
         self._insert_events(standing.id, r.events)
         standing.open = False
 
-    def _without_lost_bases(self, stored: dict[int, StoredBody], recorded: dict[int, Recorded]) -> None:
+    def _without_lost_bases(self, stored: dict[int, StoredBody], items: dict[int, WrittenItems], recorded: dict[int, Recorded]) -> None:
         """Somebody may have deleted a base since it was remembered; on PostgreSQL, what is found is kept until the commit."""
-        wanted = {body.base for body in stored.values() if body.base is not None} - stored.keys()
+        bases = {*(body.base for body in stored.values()), *(written.base for written in items.values())}
+        wanted = {base for base in bases if base is not None} - stored.keys()
         lost = set(wanted)
         for part in _parts(sorted(wanted)):
             lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part})}
@@ -234,8 +244,12 @@ class _Transaction:
             if body.base in lost:
                 # Not against another base: that might be written against this one.
                 stored[id_] = encode_against(recorded[id_].raw, None)
+        for id_, written in items.items():
+            if written.base in lost and (fingerprint := recorded[id_].fingerprint):
+                items[id_] = WrittenItems(None, fingerprint.items)
         for base in lost:
             self._codec.forget(base)
+            self._memory.items.forget(base)
 
     # Exchanges piece by piece.
 
@@ -257,6 +271,7 @@ class _Transaction:
         if spill.frames or spill.chunks:
             rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
         self._insert(pieces, list(chain.from_iterable(rows)), ignore=True)
+        self._insert_fingerprints({standing.id: (r.fingerprint, None)}, ignore=True)
         self._insert_events(standing.id, spill.events, ignore=True)
         standing.open = not spill.final
 
@@ -288,6 +303,14 @@ class _Transaction:
         if events:
             literals, values = event_values(id_, events, self._types)
             self._insert(event_table, values, ignore=ignore, literals=literals)
+
+    def _insert_fingerprints(self, made: dict[int, tuple[Fingerprint | None, WrittenItems | None]], *, ignore: bool = False) -> None:
+        """Those that are not None; written alone where nothing else is said."""
+        values: list[Any] = []
+        for id_, (fingerprint, written) in made.items():
+            if fingerprint is not None:
+                values += (id_, fingerprint.digest, fingerprint.asks, *(written or (None, fingerprint.items)))
+        self._insert(fingerprints, values, ignore=ignore, literals=_DEFAULT)
 
     # Journals.
 
@@ -356,6 +379,7 @@ _MOVED = (
     .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
 )
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))
+_DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
 
 

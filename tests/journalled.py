@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from playhead.proxy.fingerprint import stored_fingerprint
 from playhead.proxy.recording import Assembly
 from playhead.storage.journal import Kind
-from playhead.storage.records import Piece, Recorded, Spill
+from playhead.storage.records import Piece, Recorded, Spill, StoredRequest
 
 Frames = list[tuple[int, int, bytes]]
 COMPLETE = {"outcome": "complete"}
@@ -76,4 +77,8 @@ def join(spills: Sequence[Spill]) -> Recorded:
     raw = last.raw
     last.raw = type(raw)(raw.request_head, bodies["request"], raw.response_heads, bodies["response"], raw.trailers, frames, chunks)
     last.events = [event for spill in spills for event in spill.events]
+    known = [spill.recorded.fingerprint for spill in spills if spill.recorded.fingerprint is not None]
+    assert len(known) <= 1
+    stored = StoredRequest(raw.request_head, last.upstream, last.facts.problem, iter([bodies["request"]]))
+    last.fingerprint = known[0] if known else stored_fingerprint(stored)
     return last

@@ -19,7 +19,7 @@ from playhead.proxy.forwarder import Forwarder, Server
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
-from playhead.proxy.upstream import Origin, Upstream, tls_context
+from playhead.proxy.worker import replaying, upstream_of
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -144,9 +144,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    tmp_path: Path, upstream: FakeUpstream | str, *, journal: Callable[[Path], JournalWriter | None] | None = None, **changes: Any
+    tmp_path: Path, upstream: FakeUpstream | str, *, journal: Callable[[Path], JournalWriter | None] | None = None, run: str = "run", **changes: Any
 ) -> AsyncIterator[Proxy]:
-    """A proxy in front of that upstream. `changes`: its settings."""
+    """A proxy in front of that upstream. `changes`: its settings. `run`: which start of the server it is."""
     url = upstream if isinstance(upstream, str) else upstream.url
     settings = Settings(**{"upstream": url, "data": tmp_path, "mode": "record", **changes})
     journal_dir = tmp_path / "journal"
@@ -158,14 +158,11 @@ async def proxied(
     def writer() -> JournalWriter | None:
         if journal is not None:
             return journal(journal_dir)
-        return JournalWriter(journal_dir, "w", limit=settings.journal_limit, durable=strict) if settings.mode == "record" else None
+        return JournalWriter(journal_dir, f"w-{run}", limit=settings.journal_limit, durable=strict) if settings.records else None
 
     async def serve() -> None:
-        origin = Origin.parse(settings.upstream)
-        tls = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
-        leg = Upstream(origin, connect_timeout=settings.connect_timeout, tls=tls)
-        service = Service(settings, leg, Tape(writer(), strict=strict))
-        forwarder = Forwarder(service, run="run", key=KEY)
+        service = Service(settings, upstream_of(settings), Tape(writer(), strict=strict))
+        forwarder = Forwarder(service, run=run, key=KEY, replaying=replaying(run))
         server = Server(forwarder.handle)
         accepting = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         stopping = asyncio.Event()
@@ -182,11 +179,13 @@ async def proxied(
         accepting.close()
         watch.cancel()
         await server.shutdown(0.1)
-        leg.close()
+        if service.upstream is not None:
+            service.upstream.close()
+        await forwarder.close()
         service.tape.shut()
         await asyncio.sleep(0.01)
 
-    def run() -> None:
+    def serve_in_thread() -> None:
         try:
             uvloop.run(serve())
         except BaseException as error:
@@ -194,7 +193,7 @@ async def proxied(
                 here.call_soon_threadsafe(ready.set_exception, error)
             raise
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=serve_in_thread, daemon=True)
     thread.start()
     proxy = await ready
     try:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.addressing import Address, Addressing, Refusal
+from playhead.proxy.addressing import NO_KEY, Address, Addressing, Refusal
+from playhead.proxy.admission import Admission
 
 HOST = (b"Host", b"127.0.0.1:8080")
 OWN = frozenset((b"127.0.0.1:8080",))
@@ -63,6 +64,67 @@ def test_a_mode_that_the_server_does_not_take_is_refused(asked: bytes) -> None:
 
     assert isinstance(refused, Refusal)
     assert (refused.code, "record, forward" in refused.message) == ("mode_not_allowed", True)
+
+
+AUTO = ("record", "replay", "auto", "forward")
+
+
+def replaying(on_miss: str, modes: tuple[str, ...], *headers: tuple[bytes, bytes], admission: Admission | None = None) -> Address | Refusal:
+    addressing = Addressing("main", "replay", modes, b"", on_miss, admission=admission, guarded=True)
+    return addressing.resolve("GET", b"/x", [HOST, *headers], OWN)
+
+
+@pytest.mark.parametrize("on_miss", ["fail", "forward", "record"])
+def test_a_replay_does_with_a_miss_what_the_server_was_told(on_miss: str) -> None:
+    assert replaying(on_miss, AUTO) == Address("main", "replay", b"/x", on_miss)
+
+
+@pytest.mark.parametrize(
+    ("asked", "mode", "on_miss"), [(b"replay", "replay", "fail"), (b"auto", "replay", "record"), (b"record", "record", "fail"), (b"forward", "forward", "fail")]
+)
+def test_a_mode_that_is_asked_for_says_what_becomes_of_a_miss(asked: bytes, mode: str, on_miss: str) -> None:
+    assert replaying("record", AUTO, (b"Playhead-Mode", asked)) == Address("main", mode, b"/x", on_miss)
+
+
+@pytest.mark.parametrize("asked", [b"record", b"auto", b"forward"])
+def test_no_header_takes_a_replay_to_the_network(asked: bytes) -> None:
+    assert code(replaying("fail", ("replay",), (b"Playhead-Mode", asked))) == "mode_not_allowed"
+
+
+def test_a_refused_mode_says_why() -> None:
+    refused = Addressing("main", "record", ("record",), b"", why="; it is full").resolve("GET", b"/x", [HOST, (b"Playhead-Mode", b"replay")], OWN)
+
+    assert refused == Refusal("mode_not_allowed", "This server runs in mode record and takes Playhead-Mode: record; it is full.")
+
+
+def test_a_server_that_replays_and_records_is_called_auto() -> None:
+    refused = replaying("record", AUTO, (b"Playhead-Mode", b"reply"))
+
+    assert isinstance(refused, Refusal)
+    assert refused.message.startswith("This server runs in mode auto and takes ")
+
+
+GUARD = Admission("0.0.0.0", False, b"let-me-in")
+
+
+def test_a_replay_lets_in_who_has_the_token() -> None:
+    assert code(replaying("fail", ("replay",), admission=GUARD)) == "bad_token"
+    assert replaying("fail", ("replay",), (b"playhead-token", b"let-me-in"), admission=GUARD) == Address("main", "replay", b"/x")
+    assert replaying("fail", ("replay",), (b"authorization", b"Bearer let-me-in"), admission=GUARD) == Address("main", "replay", b"/x", keyless=True)
+
+
+def test_the_token_does_not_go_to_upstream_as_a_key() -> None:
+    forward = (b"playhead-mode", b"forward")
+
+    assert replaying("forward", AUTO, forward, (b"x-api-key", b"let-me-in"), admission=GUARD) == NO_KEY
+    assert replaying("forward", AUTO, forward, (b"playhead-token", b"let-me-in"), admission=GUARD) == Address("main", "forward", b"/x")
+
+
+def test_a_server_that_records_asks_only_those_for_the_token_who_replay() -> None:
+    addressing = Addressing("main", "record", AUTO, b"", admission=GUARD)
+
+    assert addressing.resolve("GET", b"/x", [HOST], OWN) == Address("main", "record", b"/x")
+    assert code(addressing.resolve("GET", b"/x", [HOST, (b"playhead-mode", b"auto")], OWN)) == "bad_token"
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ SHELLS = FACES | frozenset(
         "config.settings",
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *(f"proxy.{name}" for name in ["service", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
+        *(f"storage.{name}" for name in ["replays", "divergences"]),
+        *(f"proxy.{name}" for name in ["service", "forwarder", "http", "passed", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_process", "progress", "suspects", "settle"]),
+        *(f"proxy.{name}" for name in ["player", "playing", "replaying", "misses", "settled"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker"]),
     )
 )

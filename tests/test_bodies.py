@@ -316,7 +316,7 @@ def test_a_base_that_has_changed_is_named() -> None:
 
 
 def test_a_digest_that_does_not_fit_is_told() -> None:
-    row = replace(Rows().add(next(conversation(1, seed=11))), digest="xxh3:" + "0" * 32)
+    row = Rows().add(next(conversation(1, seed=11)))._replace(digest="xxh3:" + "0" * 32)
 
     with pytest.raises(StoreError, match="a stored body is damaged: it reads as xxh3:"):
         decode_chain([row])

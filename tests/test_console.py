@@ -27,6 +27,9 @@ WORKER = {
     "open_exchanges": 1,
     "open_connections": 4,
     "dropped": 1,
+    "replayed": 5,
+    "missed": {"no_match": 1},
+    "live": 2,
     "up": True,
 }
 RECORDER = {"exchanges": 5, "failures": 1, "commits": 2, "commit_seconds": 0.25, "up": True}
@@ -147,6 +150,9 @@ def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
         "playhead_response_bytes_total": 40,
         "playhead_open_exchanges": 2,
         "playhead_open_connections": 8,
+        "playhead_replayed_total": 10,
+        "playhead_divergences_total": {"no_match": 2},
+        "playhead_live_total": 4,
         "playhead_journal_bytes": 9,
         "playhead_journal_lag_seconds": 0.5,
         "playhead_journal_dropped_exchanges_total": 2,

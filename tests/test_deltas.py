@@ -114,6 +114,31 @@ def test_frames_that_are_the_whole_bodies_take_ten_bytes() -> None:
     assert len(encode(raw, None).data) == len(encode(bodies, None).data) + 10
 
 
+def test_the_time_of_a_head_takes_five_bytes_more() -> None:
+    bodies = Raw(b"", b"[]", b"", b"{}")
+    raw = Raw(b"", b"[]", b"", b"{}", b"", (Frame(0, 11_587, 2), Frame(1, 120_000, 0), Frame(1, 173_590, 2)))
+
+    assert decode(encode(raw, None).data, None, size(raw)) == raw
+    assert len(encode(raw, None).data) == len(encode(bodies, None).data) + 15
+
+
+@given(st.integers(0, 3), st.booleans(), st.lists(st.sampled_from([0, 1, 2]), max_size=4))
+def test_heads_among_the_frames_of_a_stream_come_back(heads: int, chunked: bool, strange: list[int]) -> None:
+    raw, chunks = streamed(30), streamed(30).chunks if chunked else ()
+    frames = (*raw.frames[:1], *(Frame(1, 5_000 + head, 0) for head in range(heads)), *raw.frames[1:], *(Frame(way, 10**9, 0) for way in strange))
+    with_heads = Raw(raw.request_head, raw.request, raw.response_heads, raw.response, b"", frames, chunks)
+
+    assert decode(encode(with_heads, None).data, None, size(with_heads)) == with_heads
+
+
+def test_a_head_among_the_frames_of_a_stream_takes_few_bytes() -> None:
+    raw = streamed(30)
+    frames = (*raw.frames[:1], Frame(1, raw.frames[0].offset_ns + 9, 0), *raw.frames[1:])
+    with_head = Raw(raw.request_head, raw.request, raw.response_heads, raw.response, b"", frames, raw.chunks)
+
+    assert len(encode(with_head, None).data) <= len(encode(raw, None).data) + 20
+
+
 def test_a_long_middle_is_found_in_the_whole_request_of_the_base() -> None:
     history = b"".join(b'{"item": "%x"},' % (number * 7919**3) for number in range(4000))
     base = Raw(request=b'{"at":1,' + history, response=b"{}")

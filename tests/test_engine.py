@@ -18,7 +18,7 @@ from playhead.config.settings import Settings
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
-from playhead.storage.tables import VERSION_TABLE
+from playhead.storage.tables import HEAD, VERSION_TABLE
 from stores import BACKENDS, place_for_store, recorded
 
 
@@ -130,7 +130,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0999'"))
     database.engine.dispose()
 
-    with pytest.raises(StoreError, match=r"newer playhead \(schema 0999, this one knows 0001\)"):
+    with pytest.raises(StoreError, match=rf"newer playhead \(schema 0999, this one knows {HEAD}\)"):
         Store.open(url, create=True)
     engine = plain_engine(url)
     with engine.connect() as plain:

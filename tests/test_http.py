@@ -149,7 +149,7 @@ async def test_mode_forward_records_nothing(tmp_path: Path) -> None:
 REFUSALS = [
     (b"GET /@a%20b/v1 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_session_name"),
     (b"GET / HTTP/1.1\r\nHost: x\r\nPlayhead-Session: \xe9\r\n\r\n", 400, "bad_session_name"),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nPlayhead-Mode: replay\r\n\r\n", 403, "mode_not_allowed"),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nPlayhead-Mode: rewind\r\n\r\n", 403, "mode_not_allowed"),
     (b"GET http://elsewhere/v1 HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 400, "bad_target"),
     (b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 400, "bad_target"),
     (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "bad_target"),

@@ -335,3 +335,40 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
         got = [(await client.answer()).body for _ in range(5)]
 
     assert got == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+
+
+async def test_a_request_that_is_answered_before_its_end_is_recorded_whole_if_the_rest_comes_soon(tmp_path: Path) -> None:
+    async with FakeUpstream({"*": lambda _, wire: wire.write(answer(b"at once"))}) as upstream, proxied(tmp_path, upstream) as proxy:
+        async with RawClient.connect(proxy.port) as client:
+            await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}")
+            got = await client.answer()
+            await client.write(b"{}")
+            written = await proxy.written()
+
+        assert got.body == b"at once"
+        assert (written.request, written.outcome) == (b"{}{}", "complete")
+        assert written.request_end is not None
+
+
+async def test_a_request_whose_rest_does_not_come_is_recorded_as_far_as_it_came(tmp_path: Path) -> None:
+    async with (
+        FakeUpstream({"*": lambda _, wire: wire.write(answer(b"at once"))}) as upstream,
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port) as client,
+    ):
+        await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}")
+        got = await client.answer()
+        written = await proxy.written()
+
+        assert (got.body, got.get(b"connection")) == (b"at once", b"close")
+        assert (written.request, written.request_end, written.outcome) == (b"{}", None, "complete")
+
+
+async def test_a_client_that_leaves_with_its_answer_before_its_request_is_whole_has_a_complete_exchange(tmp_path: Path) -> None:
+    async with FakeUpstream({"*": lambda _, wire: wire.write(answer(b"at once"))}) as upstream, proxied(tmp_path, upstream) as proxy:
+        async with RawClient.connect(proxy.port) as client:
+            await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}")
+            await client.answer()
+            await client.abort()
+
+        assert (await proxy.written()).outcome == "complete"

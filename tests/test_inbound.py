@@ -7,6 +7,7 @@ import json
 import pytest
 
 from playhead.proxy.addressing import Addressing, Refusal
+from playhead.proxy.admission import Admission
 from playhead.proxy.http1 import Header
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.storage.keys import key_id
@@ -142,3 +143,53 @@ def test_a_key_that_stands_in_an_innocent_header_or_parameter_as_well_is_replace
     found = read(reception, (b"Authorization", b"Bearer " + SECRET), (b"X-Note", SECRET), target=b"/v1/models?note=" + SECRET)
 
     assert SECRET not in found.recorded_head
+
+
+def replaying(on_miss: str, *, token: bytes | None = None) -> Reception:
+    modes = ("record", "replay", "auto", "forward")
+    addressing = Addressing("main", "replay", modes, b"", on_miss, admission=Admission("0.0.0.0", False, token) if token else None, guarded=True)
+    return Reception(addressing, authority=b"up:1", upstream="http://up:1", run="run", key=KEY)
+
+
+def test_a_replayed_request_is_read_as_it_would_be_recorded_and_goes_nowhere() -> None:
+    inbound = read(replaying("fail"), (b"Authorization", b"Bearer " + SECRET))
+
+    assert inbound.recorded_head == b"POST /v1/x HTTP/1.1\r\nhOST: here\r\nAuthorization: Bearer <redacted:api-key>\r\n\r\n"
+    assert (inbound.recorded, inbound.head, inbound.meta) == (False, b"", b"")
+
+
+def test_a_request_that_found_no_recording_goes_on_as_any_other() -> None:
+    reception = replaying("record")
+    live = reception.live(read(reception, (b"Authorization", b"Bearer " + SECRET)), "run of the take")
+
+    assert live.head == b"POST /v1/x HTTP/1.1\r\nhOST: up:1\r\nAuthorization: Bearer " + SECRET + b"\r\n\r\n"
+    assert live.recorded
+    assert (meta(live)["run"], meta(live)["mode"], meta(live)["key_id"]) == ("run of the take", "auto", key_id(KEY, SECRET))
+
+
+def test_what_is_only_forwarded_then_is_not_recorded() -> None:
+    reception = replaying("forward")
+    live = reception.live(read(reception), "run of the take")
+
+    assert (live.recorded, live.meta, live.head) == (False, b"", b"POST /v1/x HTTP/1.1\r\nhOST: up:1\r\n\r\n")
+
+
+def test_without_a_take_to_add_to_a_live_request_begins_one() -> None:
+    reception = replaying("record")
+
+    assert meta(reception.live(read(reception), None))["run"] == "run"
+
+
+def test_the_target_is_known_without_the_search_for_the_requests_key_in_it() -> None:
+    inbound = read(replaying("fail"), (b"x-api-key", b"unused-key"), target=b"/v1/x?q=unused-key&api-key=other-key-here")
+
+    assert inbound.plain_target == b"/v1/x?q=unused-key&api-key=<redacted:api-key>"
+    assert b"unused-key" not in inbound.recorded_head
+
+
+def test_the_replay_token_is_found_where_keys_stand() -> None:
+    reception = replaying("record", token=b"let-me-in")
+
+    assert read(reception, (b"AUTHORIZATION", b"Bearer let-me-in")).address.keyless
+    assert not read(reception, (b"Playhead-Token", b"let-me-in")).address.keyless
+    assert isinstance(reception.read("GET", b"/", [HOST]), Refusal)

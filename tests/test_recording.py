@@ -44,7 +44,7 @@ def test_the_raw_bytes_are_kept_with_their_times() -> None:
 
     assert (raw.request, raw.response, raw.chunks, raw.trailers) == (REQUEST, BODY, (), b"")
     assert raw.request_head.startswith(b"POST /v1/responses HTTP/1.1\r\n")
-    assert raw.frames == (Frame(0, 1_000, len(REQUEST)), Frame(1, 1_000_000, 10), Frame(1, 2_000_000, len(BODY) - 10))
+    assert raw.frames == (Frame(0, 1_000, len(REQUEST)), Frame(1, 3_000, 0), Frame(1, 1_000_000, 10), Frame(1, 2_000_000, len(BODY) - 10))
 
 
 def test_the_facts_are_those_of_request_and_answer() -> None:

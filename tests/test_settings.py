@@ -129,6 +129,12 @@ WRONG: dict[str, list[object]] = {
     "drain_timeout": ["-1", "25h", "none"],
     "journal_limit": ["1", "1MB", "-1", "8 Gigs", 1.5, True],
     "console_token": ["short", "with a space", "ä" * 10, 5],
+    "replay_token": ["short", "with a space", 5],
+    "on_miss": ["retry", True],
+    "take": ["0", "-1", "newer", "1.5", True, ""],
+    "pace": ["slow", "10", "0x", "x", "-1x", "1e3x", "", 10],
+    "retry_after": ["-1", "25h", "never", True],
+    "exhausted": ["first", 5],
     "log_level": ["loud", 5],
 }
 
@@ -161,6 +167,13 @@ RIGHT = [
     ("journal_limit", 1 << 20, 1 << 20),
     ("ca_file", "ca.pem", Path("ca.pem")),
     ("console_token", "0123456789", SecretStr("0123456789")),
+    ("replay_token", "0123456789", SecretStr("0123456789")),
+    ("take", "3", 3),
+    ("take", 3, 3),
+    ("take", "all", "all"),
+    ("pace", "2.5x", "2.5x"),
+    ("retry_after", "0", 0.0),
+    ("retry_after", "none", None),
 ]
 
 
@@ -174,7 +187,8 @@ def test_a_path_may_begin_at_home(tmp_path: Path) -> None:
 
 
 def test_no_message_repeats_a_password_or_a_token(tmp_path: Path) -> None:
-    text = refusal(tmp_path, {"store": "mysql://me:hunter2@host/d", "upstream": "https://me:hunter2@host", "console_token": "hunter2"})
+    secrets = {"console_token": "hunter2", "replay_token": "hunter2"}
+    text = refusal(tmp_path, {"store": "mysql://me:hunter2@host/d", "upstream": "https://me:hunter2@host", **secrets})
 
     assert "hunter2" not in text
     assert "me:***@host" in text
@@ -183,6 +197,28 @@ def test_no_message_repeats_a_password_or_a_token(tmp_path: Path) -> None:
 def test_a_console_that_others_can_reach_needs_a_token(tmp_path: Path) -> None:
     assert "it needs a console_token" in refusal(tmp_path, {"console": "0.0.0.0:8081"})
     assert load(tmp_path, {"console": "0.0.0.0:8081", "console_token": "0123456789"}).settings.console.port == 8081
+
+
+@pytest.mark.parametrize(("pace", "speed"), [("instant", float("inf")), ("recorded", 1.0), ("10x", 10.0), ("0.5x", 0.5)])
+def test_a_pace_is_a_speed(pace: str, speed: float) -> None:
+    assert Settings(pace=pace).speed == speed
+
+
+def test_a_replay_that_others_can_reach_needs_a_token(tmp_path: Path) -> None:
+    assert "needs a replay_token" in refusal(tmp_path, {"mode": "replay", "listen": "0.0.0.0:8080"})
+    assert load(tmp_path, {"mode": "replay", "listen": "0.0.0.0:8080", "replay_token": "0123456789"}).settings.listen.port == 8080
+    assert load(tmp_path, {"mode": "record", "listen": "0.0.0.0:8080"}).settings.replay_token is None
+
+
+def test_a_replay_runs_in_one_worker(tmp_path: Path) -> None:
+    assert "workers = 2: " in refusal(tmp_path, {"mode": "replay", "workers": "2"})
+
+
+@pytest.mark.parametrize(
+    ("mode", "on_miss", "records"), [("record", "fail", True), ("forward", "record", False), ("replay", "forward", False), ("replay", "record", True)]
+)
+def test_it_is_known_whether_anything_is_recorded(mode: str, on_miss: str, records: bool) -> None:
+    assert Settings.model_validate({"mode": mode, "on_miss": on_miss}).records is records
 
 
 def test_the_default_store_is_in_the_data_directory() -> None:

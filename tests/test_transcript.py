@@ -35,7 +35,8 @@ def said(payload: bytes, opcode: int = 1, *, first: bool = True, last: bool = Tr
 def socket(*steps: tuple[int, bytes], path: str = "/v1/responses", extensions: str = "", end: Any = COMPLETE, headers: dict[str, str] | None = None) -> Frames:
     """A connection: CLIENT_FRAMEs and UPSTREAM_DATA, a millisecond apart."""
     agreed = {"Upgrade": "websocket", **({"Sec-WebSocket-Extensions": extensions} if extensions else {}), **(headers or {})}
-    frames: Frames = [opening("GET", path, transport="ws"), (Kind.RESPONSE_HEAD, 500, head("HTTP/1.1 101 Switching Protocols", agreed))]
+    asked = {"Host": "x", "Connection": "Upgrade", "Upgrade": "websocket"}
+    frames: Frames = [opening("GET", path, asked, transport="ws"), (Kind.RESPONSE_HEAD, 500, head("HTTP/1.1 101 Switching Protocols", agreed))]
     frames += [(kind, (at + 1) * 1_000_000, payload) for at, (kind, payload) in enumerate(steps)]
     return [*frames, (Kind.END, 99_000_000, json.dumps(end).encode())] if end else frames
 

@@ -36,6 +36,8 @@ class Child:
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = arguments
         self.ready_line = ""
+        self.last_line = ""
+        """What it said last on standard output, once it has been stopped."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -69,10 +71,10 @@ class Child:
         """Let it drain and commit; its exit status. Idempotent."""
         if self._process.poll() is None:
             self._process.terminate()
-        status = self._process.wait()
-        if self._process.stdout is not None:
+        if self._process.stdout is not None and not self._process.stdout.closed:
+            self.last_line = (self._process.stdout.read().strip().splitlines() or [""])[-1]
             self._process.stdout.close()
-        return status
+        return self._process.wait()
 
 
 def reachable(host: str) -> str:

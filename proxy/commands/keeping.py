@@ -52,20 +52,21 @@ def _plain(value: object) -> str:
 @json_flag
 @setting_flags(*RECORDINGS)
 def verify(as_json: bool, **flags: Any) -> int:
-    """Check every recording: re-hash every body, follow every reference, read the journal.
+    """Check every recording: re-hash every body, make every fingerprint anew, follow every reference, read the journal.
 
     Exit status 1 if anything is wrong; each finding is one line.
     """
     from playhead.storage.store import Problem
 
     from ..listing import print_json, visible
+    from ..request_memo import RequestMemo
 
     settings = loaded(flags).settings
     missing: list[str] = []
     count = 0
     with recordings(settings, missing.append) as store:
         journal = (Problem(exchange=None, problem=text) for text in (*missing, *journal_problems(settings)))
-        for found in chain(journal, store.verify()):
+        for found in chain(journal, store.verify(RequestMemo().stored_fingerprint)):
             count += 1
             if as_json:
                 print_json([found])

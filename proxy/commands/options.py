@@ -64,7 +64,7 @@ def in_words(name: str, value: object) -> str:
     """The value of a setting as a person writes it."""
     if value is None:
         return "none"
-    if name.endswith("_timeout") and isinstance(value, int | float):
+    if name.endswith(("_timeout", "_after")) and isinstance(value, int | float):
         return f"{value:g}s"
     if name == "journal_limit" and isinstance(value, int):
         unit, size = next(((unit, size) for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)) if value % size == 0), ("", 1))

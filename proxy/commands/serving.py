@@ -1,8 +1,9 @@
-"""`record` and `forward`: the proxy itself, alone or around a command."""
+"""`record`, `replay`, `auto` and `forward`: the proxy itself, alone or around a command."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,17 @@ _RECORD = f"""Forward everything to upstream and record it.
 Clients reach it by base URL: http://HOST:PORT/v1 records into the session given here, http://HOST:PORT/@NAME/v1 into session NAME.
 
 {_AROUND}"""
+_REPLAY = f"""Serve what was recorded, exactly as it was, with no key and no network.
+
+Clients reach it by base URL: http://HOST:PORT/v1 replays the session given here, http://HOST:PORT/@NAME/v1 session NAME. The n-th of equal requests gets the
+n-th recorded answer. A request that was not recorded is answered with 404 and the reason, which `playhead divergences SESSION` shows in full.
+
+{_AROUND} That is 1 if it was 0 but the replay had divergences."""
+_AUTO = f"""Serve what was recorded, and record what was not: replay --on-miss record.
+
+What goes to upstream is recorded into the take that is replayed, and is not served again in the same run.
+
+{_AROUND} That is 1 if it was 0 but the replay had divergences."""
 _FORWARD = f"""Forward everything to upstream and record nothing.
 
 {_AROUND}"""
@@ -42,6 +54,22 @@ def record(command: tuple[str, ...], **flags: Any) -> int:
     return _serve("record", flags, command)
 
 
+@click.command(help=_REPLAY, epilog="Example: playhead replay --session nightly -- pytest tests/test_agent.py")
+@setting_flags(*SERVING)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def replay(command: tuple[str, ...], **flags: Any) -> int:
+    """Serve in replay mode."""
+    return _serve("replay", flags, command)
+
+
+@click.command(help=_AUTO)
+@setting_flags(*[name for name in SERVING if name != "on_miss"])
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def auto(command: tuple[str, ...], **flags: Any) -> int:
+    """Serve in replay mode, and record what is missing."""
+    return _serve("replay", {**flags, "on_miss": "record"}, command)
+
+
 @click.command(help=_FORWARD)
 @setting_flags(*SERVING)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
@@ -50,7 +78,7 @@ def forward(command: tuple[str, ...], **flags: Any) -> int:
     return _serve("forward", flags, command)
 
 
-def _serve(mode: Literal["record", "forward"], flags: Mapping[str, Any], command: tuple[str, ...]) -> int:
+def _serve(mode: Literal["record", "replay", "forward"], flags: Mapping[str, Any], command: tuple[str, ...]) -> int:
     settings = loaded({**flags, "mode": mode})
     if command:
         return _around(mode, flags, settings, command)
@@ -72,9 +100,26 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
             status = _run(command, environment(child.base_url, settings.settings))
     except ChildFailedError as error:
         return error.status
-    if mode == "record":
+    diverged = _replayed(settings.settings, child.last_line) if mode == "replay" else 0
+    if settings.settings.records:
         _summarize(settings.settings, begun)
-    return status
+    return status or int(diverged > 0)
+
+
+def _replayed(settings: Settings, line: str) -> int:
+    """Say what was replayed, by the server's own last line; how many divergences there were."""
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live) (\d+)", line)}
+    if not counts:
+        say("the replay ended without saying what it had served")
+        return 1
+    served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
+    parts = [f"{served:,} served", *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
+    say(f"replayed from session {settings.session}: {', '.join(parts)}")
+    if diverged:
+        say(f"`playhead divergences {settings.session}` shows what diverged")
+    elif not served and not live:
+        say("nothing was replayed: the command sent no request to playhead")
+    return diverged
 
 
 def _summarize(settings: Settings, begun: datetime) -> None:
@@ -85,7 +130,7 @@ def _summarize(settings: Settings, begun: datetime) -> None:
             outcomes = Counter(row.outcome or "open" for row in store.exchanges(each.session, since=begun))
             counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
             say(f"recorded in session {each.session}: {counted}")
-    if not found:
+    if not found and settings.mode == "record":
         say("nothing was recorded: the command sent no request to playhead")
 
 

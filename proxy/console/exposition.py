@@ -29,6 +29,8 @@ class Described:
     values: tuple[str, ...] = ()
 
 
+MISSES = ("no_match", "exhausted", "session_not_found")
+
 METRICS = (
     Described("playhead_exchanges_total", "counter", "Exchanges that ended, by how.", "outcome", get_args(Outcome)),
     Described("playhead_requests_total", "counter", "Requests that clients sent, by transport.", "transport", ("http", "ws")),
@@ -38,6 +40,9 @@ METRICS = (
     Described("playhead_response_bytes_total", "counter", "Bytes of response bodies and upstream messages, as they came over the network."),
     Described("playhead_open_exchanges", "gauge", "Exchanges in flight."),
     Described("playhead_open_connections", "gauge", "WebSockets that are open."),
+    Described("playhead_replayed_total", "counter", "Requests that were answered from recordings."),
+    Described("playhead_divergences_total", "counter", "Requests that a replay could not answer, by the code they got.", "code", MISSES),
+    Described("playhead_live_total", "counter", "Requests without a recording that a replay passed on to upstream."),
     Described("playhead_journal_bytes", "gauge", "Bytes in the journal that the recorder has not removed yet."),
     Described("playhead_journal_lag_seconds", "gauge", "Age of the oldest journal entry that the recorder has not taken in yet."),
     Described("playhead_journal_dropped_exchanges_total", "counter", "Exchanges that were not recorded wholly: the journal was full or could not be written."),
@@ -91,6 +96,9 @@ def snapshot(state: Mapping[str, Any]) -> Snapshot:
         "playhead_response_bytes_total": _total(workers, "response_bytes"),
         "playhead_open_exchanges": _total(workers, "open_exchanges"),
         "playhead_open_connections": _total(workers, "open_connections"),
+        "playhead_replayed_total": _total(workers, "replayed"),
+        "playhead_divergences_total": _by_label(workers, "missed"),
+        "playhead_live_total": _total(workers, "live"),
         "playhead_journal_bytes": state["journal_bytes"],
         "playhead_journal_lag_seconds": state["journal_lag"],
         "playhead_journal_dropped_exchanges_total": _total(workers, "dropped"),

@@ -1,0 +1,145 @@
+"""A replayed request that has no recorded twin: which recording it resembles most, how they differ, and how that is told. Pure.
+
+Where the cause of a difference is classed (prompt, tool result, volatile value, ...), that begins in `Miss`: everything it says comes from its fields.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from playhead.storage.records import Asks, DivergenceCode
+
+from .differences import Difference
+
+_IN_ANSWER = 3  # differences that the answer names
+_IN_LOG = 12
+_LONGEST = 1_200  # characters of an answer's message
+_NAMES: Mapping[Asks, str] = MappingProxyType({"http": "plain HTTP", "sse": "SSE", "ws": "a WebSocket"})
+
+
+class Candidate(NamedTuple):
+    """A recording that a request may be compared with. `items`: as `Fingerprint.items`; `served`: whether it has been given out already."""
+
+    exchange: int
+    place: int
+    method: str
+    path: str
+    model: str | None
+    items: bytes
+    served: bool
+
+
+class Wanted(NamedTuple):
+    """What was asked for. `place`: where in the recording it was expected, behind what was served last."""
+
+    method: str
+    path: str
+    model: str | None
+    items: bytes
+    place: int
+
+
+def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Candidate]:
+    """The candidates that resemble the request most, the best first.
+
+    What counts, in this order: method and path, model, how many items from the first on are the same, how many are the same at all, whether it was
+    not served yet, how near it is to the place where it was expected.
+    """
+    items = array("I", wanted.items)
+    counted = Counter(items)
+
+    def unlike(one: Candidate) -> tuple[int, ...]:
+        theirs = array("I", one.items)
+        same = _common(items, theirs)
+        overlap = (Counter(theirs) & counted).total() if len(items) > same < len(theirs) else same
+        off = one.place - wanted.place
+        other = (one.method != wanted.method or one.path != wanted.path, one.model != wanted.model)
+        return (*map(int, other), -same, -overlap, int(one.served), abs(off), one.place)
+
+    return nsmallest(most, candidates, key=unlike)
+
+
+def _common(one: array[int], other: array[int]) -> int:
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(place for place in range(length) if one[place] != other[place])
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Why a request was not served. Everything in it is redacted.
+
+    `take`: the one that is replayed; None: all. `recorded`: the exchanges that were recorded of this very request, over any transport, the served ones
+    among them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most.
+    """
+
+    code: DivergenceCode
+    session: str
+    take: int | None
+    method: str
+    path: str
+    asks: Asks
+    recorded: Sequence[int] = ()
+    recorded_over: Asks | None = None
+    nearest: int | None = None
+    nearest_request: str = ""
+    differences: Sequence[Difference] = ()
+    note: str = ""
+
+    @property
+    def answer(self) -> str:
+        """For the client: a few sentences on one line."""
+        parts = [self._what(), *([self._nearest(_IN_ANSWER)] if self.nearest is not None else []), self.note]
+        text = " ".join(filter(None, parts))
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        return f"{text} `playhead divergences {self.session}` shows all of it." if self.code == "no_match" else text
+
+    @property
+    def story(self) -> str:
+        """For the log and for listings: a line, and one for each difference."""
+        lines = [" ".join(filter(None, (self._what(), self._nearest(0) if self.nearest is not None else "", self.note)))]
+        lines += [f"  {difference}" for difference in self.differences[:_IN_LOG]]
+        if (more := len(self.differences) - _IN_LOG) > 0:
+            lines.append(f"  and {more} more")
+        return "\n".join(lines)
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        """The differences as JSON."""
+        return [difference._asdict() for difference in self.differences]
+
+    @property
+    def _where(self) -> str:
+        return f"session {self.session}" if self.take is None else f"take {self.take} of session {self.session}"
+
+    def _what(self) -> str:
+        request = f"{self.method} {self.path}"
+        if self.code == "exhausted":
+            served = f"{_listed(self.recorded)} {'has' if len(self.recorded) == 1 else 'have'} been served"
+            return f"{request} was asked once more than it is recorded in {self._where}: {served}. `--exhausted last` serves the last one again."
+        if self.recorded_over is not None:
+            return (
+                f"{request} is recorded in {self._where}, but over {_NAMES[self.recorded_over]} ({_listed(self.recorded)}), and this one asks for "
+                f"{_NAMES[self.asks]}: what was recorded over one transport is not served over another yet."
+            )
+        return f"{request} has no twin in {self._where}."
+
+    def _nearest(self, told: int) -> str:
+        text = f"Nearest is exchange {self.nearest}{f' ({self.nearest_request})' if self.nearest_request else ''}"
+        if not told:
+            return f"{text}, which differs in {len(self.differences)} place{'s' * (len(self.differences) != 1)}:"
+        named = "; ".join(map(str, self.differences[:told]))
+        more = len(self.differences) - told
+        return f"{text}: {named}{f'; and {more} more' if more > 0 else ''}."
+
+
+def _listed(exchanges: Sequence[int]) -> str:
+    named = ", ".join(map(str, exchanges[:5])) + (f" and {len(exchanges) - 5} more" if len(exchanges) > 5 else "")
+    return f"exchange{'s' * (len(exchanges) != 1)} {named}"

@@ -1,0 +1,199 @@
+"""What becomes of a request that has no recorded twin: the nearest recording is found, the difference is told, and both are kept in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_64_hexdigest
+
+from playhead.config.errors import StoreError
+from playhead.storage.records import Divergence, ExchangeRecord
+
+from .differences import Compared, Difference, differences
+from .divergence import Candidate, Miss, Wanted, rank
+from .fingerprint import Asked, kind_of_body, leave_out, line_of
+from .incoming import SHOWN, Incoming
+from .multipart import Part, boundary_of, parts_of
+from .player import Missing, Playback, Player
+
+log = logging.getLogger("playhead")
+
+_NEAR = 2_000  # exchanges before and behind the place where a request was expected, among which the nearest is looked for
+_COMPARED = 4  # of them in full
+_LONGEST = 8 << 20  # bytes of a body that is compared
+
+
+class Misses:
+    """Tells, keeps and logs what a replay could not answer. `upstream`: base URL that requests are for."""
+
+    def __init__(self, upstream: str, player: Player) -> None:
+        self._upstream = upstream
+        self._player = player
+
+    async def tell(self, playback: Playback, incoming: Incoming, missing: Missing, note: str = "") -> str:
+        """What to answer; the divergence is in the store, if that can be written, when this returns."""
+        index, group = playback.index, missing.group
+        places = index.places(group) if group is not None else []
+        lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
+        near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
+        known = Miss(
+            code=missing.code,
+            session=playback.session,
+            take=playback.take,
+            method=incoming.asked.method,
+            path=incoming.asked.target.partition("?")[0],
+            asks=missing.print.asks,
+            recorded=[index.exchange(place) for place in places],
+            recorded_over=index.asks(group) if group is not None and missing.code == "no_match" else None,
+            note=note,
+        )
+        loop = asyncio.get_running_loop()
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole)
+        return await loop.run_in_executor(None, self._tell, known, request, _Around(near, playback.place + 1, missing.print.items))
+
+    def _tell(self, known: Miss, request: _Request, around: _Around) -> str:
+        """In a thread."""
+        body = _json(request.text)
+        model = body.get("model") if isinstance(body, dict) else None
+        model = model if isinstance(model, str) else None
+        try:
+            miss = self._nearest(known, request, around, model)
+        except StoreError as error:
+            log.error("the nearest recording of a request could not be looked for: %s", error)
+            miss = known
+        log.warning("%s", miss.story)
+        self._keep(miss, request, model)
+        return miss.answer
+
+    def _keep(self, miss: Miss, request: _Request, model: str | None) -> None:
+        divergence = Divergence(
+            session=miss.session,
+            take=miss.take,
+            run=self._player.run,
+            at_ns=time.time_ns(),
+            code=miss.code,
+            method=miss.method,
+            path=request.asked.target,
+            model=model,
+            asks=miss.asks,
+            request_head=request.head,
+            request=request.text[:SHOWN],
+            nearest=miss.nearest,
+            differences=miss.details,
+            message=miss.story,
+        )
+        try:
+            self._player.store.add_divergence(divergence)
+        except StoreError as error:
+            log.info("a divergence is not kept: %s", error)
+
+    def _nearest(self, known: Miss, request: _Request, around: _Around, model: str | None) -> Miss:
+        """The same with the nearest recording and the differences from that. Raises StoreError."""
+        if known.recorded:
+            return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
+        method, path, *_ = _line(request.asked)
+        records = {record.id: record for record in self._around(known, around)}
+        items = self._player.store.items(list(records)) if around.items else {}
+        candidates = (self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items())
+        asked = _compared(request.asked, request.text if request.whole else None)
+        best: tuple[Candidate, list[Difference]] | None = None
+        for candidate in rank(Wanted(method, path, model, around.items, around.place), candidates, _COMPARED):
+            found = differences(self._recorded(records[candidate.exchange]), asked)
+            if best is None or len(found) < len(best[1]):
+                best = candidate, found
+        if best is None:
+            return known
+        record = records[best[0].exchange]
+        named = ", ".join(filter(None, (f"{record.method} {record.path.partition('?')[0]}", record.model)))
+        return replace(known, nearest=record.id, nearest_request=named, differences=best[1])
+
+    def _around(self, known: Miss, around: _Around) -> Iterator[ExchangeRecord]:
+        if not around.near:
+            return
+        listed = self._player.store.exchanges(known.session, take=known.take, after=min(around.near) - 1)
+        for record in takewhile(lambda record: record.id <= max(around.near), listed):
+            if record.id in around.near:
+                yield record
+
+    def _candidate(self, record: ExchangeRecord, around: _Around, items: bytes) -> Candidate:
+        place, served = around.near[record.id]
+        _, path, *_ = _line(Asked(record.method, record.path, {}, record.upstream))
+        return Candidate(record.id, place, record.method, path, record.model, items, served)
+
+    def _recorded(self, record: ExchangeRecord) -> Compared:
+        """A recorded request, as far as it can be compared. Raises StoreError."""
+        store = self._player.store
+        body: bytes | None = None
+        if record.request_bytes <= _LONGEST:
+            body = b"".join(store.request_chunks(record.id))
+        return _compared(Asked.of(store.heads(record.id).request_head, record.upstream), body)
+
+
+class _Request(NamedTuple):
+    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it."""
+
+    asked: Asked
+    head: bytes
+    text: bytes
+    whole: bool
+
+
+class _Around(NamedTuple):
+    """Where the nearest recording is looked for. `near`: place, and whether it was served, of each exchange. `place`, `items`: of the request."""
+
+    near: Mapping[int, tuple[int, bool]]
+    place: int
+    items: bytes
+
+
+def _line(asked: Asked) -> tuple[str, str, str, str]:
+    """Method, path, query and OpenAI-Beta, as they count."""
+    _, method, path, query, beta, *_ = line_of(asked).start.decode("utf-8", "surrogatepass").split("\n")
+    return method, path, query, beta
+
+
+def _compared(asked: Asked, body: bytes | None) -> Compared:
+    """What counts of a request. `body`: None if it is too big."""
+    method, path, query, beta = _line(asked)
+    headers = {"openai-beta": beta} if beta else {}
+    return Compared(method, path, query, headers, None if body is None else _body(asked, body))
+
+
+def _body(asked: Asked, body: bytes) -> Any:
+    content_type = asked.headers.get(b"content-type", b"")
+    kind = kind_of_body(content_type)
+    if kind == "multipart":
+        boundary = boundary_of(content_type)
+        parts = parts_of(body, boundary) if boundary else None
+        return body if parts is None else [_part(part) for part in parts]
+    value = _json(body) if kind == "json" or body[:64].lstrip()[:1] in (b"{", b"[") else None
+    if isinstance(value, dict) and line_of(asked).create:
+        leave_out(value)
+    return body if value is None else value
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """One part of a form as JSON would have it."""
+    said = (("name", part.name), ("filename", part.filename), ("content_type", part.content_type))
+    told: dict[str, Any] = {name: value.decode("latin-1") for name, value in said if value is not None}
+    try:
+        told["content"] = part.content.decode()
+    except UnicodeDecodeError:
+        told["content"] = f"{len(part.content):,} bytes, xxh3 {xxh3_64_hexdigest(part.content)}"
+    return told
+
+
+def _json(text: bytes) -> Any:
+    """The value of a JSON text with all digits of its numbers; None if it is no JSON."""
+    try:
+        return json.loads(text.decode(), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,225 @@
+"""Where the members of a big JSON body stand, so that of the next body only what is new need be read. Pure.
+
+An agent sends its whole history with every turn: each body is one before with something inserted, taken away or changed. What stands before and behind
+that place, byte for byte, means what it meant.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_128_digest
+
+from playhead.storage.deltas import longest
+
+from .canonical import dump, scan
+
+_OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_NEXT = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
+_LIST = re.compile(r"\[[ \t\n\r]*(?=\{)")
+_SELF_ENDING = frozenset(b'"}]')
+
+
+class Member(NamedTuple):
+    """One member of the outer object. `start`, `end`: bytes of the body, from its key's first quote to behind its value.
+
+    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for.
+    """
+
+    name: str
+    start: int
+    end: int
+    text: bytes
+    value: Any
+
+
+class Conversation(NamedTuple):
+    """The list of objects that is hashed item by item. `ends`: where in the body each item ends. `digests`: XXH3-128 of each, end to end."""
+
+    name: str
+    ends: array[int]
+    digests: bytes
+
+
+class Outline(NamedTuple):
+    """A body that is one JSON object."""
+
+    body: bytes
+    members: list[Member]
+    conversation: Conversation | None
+
+    @property
+    def end(self) -> int:
+        """Where the last item of the conversation ends; 0 if there is none."""
+        return self.conversation.ends[-1] if self.conversation is not None else 0
+
+    def goes_on_in(self, body: bytes) -> bool:
+        """Whether the other body is likely to have this one's conversation in it; quick."""
+        end = self.end
+        return end > 0 and body[end - 64 : end] == self.body[end - 64 : end]
+
+
+def outline(body: bytes, lists: Collection[str], kept: Collection[str], known: Outline | None) -> Outline | None:
+    """Read a body, with what is known of another one. `lists`: names of conversations; `kept`: names of members whose values are kept.
+
+    None: it has to be read in another way; it may be sound all the same. Raises ValueError, RecursionError: it is no JSON, most likely.
+    """
+    reader = _Reader(body, lists, kept)
+    return reader.read() if known is None else reader.read_changed(known, *_compare(body, known))
+
+
+def _compare(body: bytes, known: Outline) -> tuple[int, int]:
+    """How many bytes are the same at the beginning, and how many of the others at the end; at least, where a conversation goes on."""
+    view, size, shift = memoryview(known.body), len(known.body), len(body) - len(known.body)
+    end = known.end
+    if end and body.startswith(view[:end]):
+        if shift >= 0 and body.endswith(view[end:]):
+            return end, size - end
+    else:
+        end = 0
+    shorter = min(len(body), size)
+    prefix = end + longest(shorter - end, lambda low, high: body.startswith(view[end + low : end + high], end + low))
+    return prefix, longest(shorter - prefix, lambda low, high: body.startswith(view[size - high : size - low], size + shift - high))
+
+
+class _Reader:
+    """Reads a body from some place on, up to another. Each method that gives a bool says whether it was sound; members are read in order."""
+
+    def __init__(self, body: bytes, lists: Collection[str], kept: Collection[str]) -> None:
+        self._body = body
+        self._lists = lists
+        self._kept = kept
+        self._members: list[Member] = []
+        self._conversation: Conversation | None = None
+        self._closed = False  # whether the end of the object was read
+        self._text = ""
+        self._at = 0  # in the text
+        self._seen = self._place = 0  # a place in the text, and the same place in the body
+        self._ascii = True
+
+    def read(self) -> Outline | None:
+        """All of it."""
+        return self._outline([], 0) if self._open(len(self._body)) else None
+
+    def read_changed(self, known: Outline, prefix: int, suffix: int) -> Outline | None:
+        """From where it differs from the other body, up to where it does not any more. The last member before that is read again: it may have grown."""
+        shift = len(self._body) - len(known.body)
+        members = known.members
+        first = next((i for i, member in enumerate(members) if member.end >= prefix), len(members))
+        last = next((i for i in range(first, len(members)) if members[i].start >= len(known.body) - suffix), len(members))
+        stop = members[last].start + shift if last < len(members) else len(self._body)
+        self._members = members[:first]
+        return self._outline(members[last:], shift) if self._read_between(known, (first, last), prefix, stop) else None
+
+    def _read_between(self, known: Outline, between: tuple[int, int], prefix: int, stop: int) -> bool:
+        (first, last), members, old = between, known.members, known.conversation
+        place = next((i for i, member in enumerate(members) if old and member.name == old.name), -1)
+        if old and 0 <= place < first:
+            self._conversation = old
+        elif old and place >= last:
+            shift = len(self._body) - len(known.body)
+            self._conversation = Conversation(old.name, array("q", [end + shift for end in old.ends]), old.digests)
+        elif old and place == first and (count := _same_items(known.body, old.ends, prefix)):
+            self._take(old.ends[count - 1], stop)
+            return self._read_items(old.name, members[first].start, (old.ends[:count], old.digests[: 16 * count])) and self._go_on()
+        if not first:
+            return self._open(stop)
+        self._take(members[first - 1].end, stop)
+        return self._go_on()
+
+    def _outline(self, behind: list[Member], shift: int) -> Outline | None:
+        """Put together what was read and what is known to follow. None if that is not the whole of an object, or two members have one name."""
+        if self._at != len(self._text) or self._closed == bool(behind):
+            return None
+        members = self._members + [Member(name, start + shift, end + shift, text, value) for name, start, end, text, value in behind]
+        if len({member.name for member in members}) != len(members):
+            return None
+        return Outline(self._body, members, self._conversation)
+
+    def _take(self, start: int, stop: int) -> None:
+        self._text = self._body[start:stop].decode()
+        self._ascii = len(self._text) == stop - start
+        self._place = start
+
+    def _here(self) -> int:
+        """The place in the body."""
+        if self._ascii:
+            return self._place + self._at
+        self._place += len(self._text[self._seen : self._at].encode())
+        self._seen = self._at
+        return self._place
+
+    def _open(self, stop: int) -> bool:
+        """From the beginning."""
+        self._take(0, stop)
+        found = _OPEN.match(self._text)
+        self._at = found.end() if found else 0
+        return found is not None and self._read_members()
+
+    def _go_on(self) -> bool:
+        """Behind a member."""
+        found = _NEXT.match(self._text, self._at)
+        if found is None or found[1] == "]":
+            return False
+        self._at = found.end()
+        self._closed = found[1] == "}"
+        return self._closed or self._read_members()
+
+    def _read_members(self) -> bool:
+        while self._at < len(self._text) and not self._closed:
+            if not self._read_member():
+                return False
+            found = _NEXT.match(self._text, self._at)
+            if found is None or found[1] == "]":
+                return False
+            self._at = found.end()
+            self._closed = found[1] == "}"
+        return True
+
+    def _read_member(self) -> bool:
+        text, start = self._text, self._here()
+        if text[self._at] != '"':
+            return False
+        name, at = scan(text, self._at)
+        colon = _COLON.match(text, at)
+        if colon is None:
+            return False
+        if name in self._lists and (opened := _LIST.match(text, colon.end())):
+            self._at = opened.end()
+            return self._conversation is None and self._read_items(name, start, None)
+        value, self._at = scan(text, colon.end())
+        written = dump({name: value})[1:-1]
+        self._members.append(Member(name, start, self._here(), written, value if name in self._kept else None))
+        return True
+
+    def _read_items(self, name: str, start: int, known: tuple[array[int], bytes] | None) -> bool:
+        """A conversation up to its end, behind the items that are known. `start`: of the member."""
+        text = self._text
+        ends, digests = (known[0], [known[1]]) if known else (array("q"), [])
+        inside = known is None  # an item begins here
+        while True:
+            if inside:
+                value, self._at = scan(text, self._at)
+                digests.append(xxh3_128_digest(dump(value)))
+                ends.append(self._here())
+            found = _NEXT.match(text, self._at)
+            if found is None or found[1] == "}":
+                return False
+            self._at = found.end()
+            if found[1] == "]":
+                break
+            inside = True
+        self._members.append(Member(name, start, self._here(), b"", None))
+        self._conversation = Conversation(name, ends, b"".join(digests))
+        return True
+
+
+def _same_items(body: bytes, ends: array[int], prefix: int) -> int:
+    """How many items are the same if the first bytes are: what a number ends with may be a part of another one."""
+    count = bisect_left(ends, prefix)
+    return count + (count < len(ends) and ends[count] == prefix and body[prefix - 1] in _SELF_ENDING)

@@ -1,0 +1,264 @@
+"""The player: which recorded exchange answers which request, and its steps, read from the store ahead of the requests.
+
+A playback is one session as it is replayed: its index is read once, and what has been served of it is known until the server stops. Everything that
+asks the store runs in a thread, in batches; what is decided is decided in the event loop, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from playhead.config.errors import StoreError
+from playhead.config.settings import Settings
+from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, Raw, ReplayRow
+from playhead.storage.store import Store
+
+from .http1 import ProtocolError
+from .ready import Ready, ready
+from .replay_index import ReplayIndex
+from .request_memo import RequestMemo
+from .script import AT_ONCE, Source, Step, script, with_retry_after
+
+log = logging.getLogger("playhead")
+
+_AHEAD = 32  # exchanges that are read together: those that were recorded behind the one that is asked for
+_LOOKED_AT = 96
+_BATCH = 4 << 20  # bytes of them
+_KEPT = 24 << 20  # bytes of exchanges that are ready to be served
+_TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
+
+
+class SessionMissing(Exception):
+    """There is nothing to replay: the text says what is missing and what there is."""
+
+
+@dataclass(slots=True, eq=False)
+class Playback:
+    """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own."""
+
+    session: str
+    take: int | None
+    run: str | None
+    index: ReplayIndex
+    place: int = -1  # of what was served last
+    live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
+
+
+class Missing(NamedTuple):
+    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of another transport."""
+
+    code: DivergenceCode
+    print: Fingerprint
+    group: int | None
+
+
+class Player:
+    """All playbacks of a server. `run` names this start of it; `settled` waits until the store holds what the server has recorded."""
+
+    def __init__(self, store: Store, settings: Settings, *, run: str, settled: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.store = store
+        self.run = run
+        self.speed = settings.speed
+        self._take = settings.take
+        self._again = settings.exhausted == "last"
+        self._retry_after = settings.retry_after
+        self._settled = settled
+        self._loop = asyncio.get_running_loop()
+        self._playbacks: dict[str, Playback] = {}
+        self._opening: dict[str, asyncio.Task[Playback]] = {}
+        self._cache: OrderedDict[int, Ready] = OrderedDict()
+        self._room = _KEPT
+        self._reading: dict[int, asyncio.Task[dict[int, Ready]]] = {}
+
+    # Sessions.
+
+    def opened(self, session: str) -> Playback | None:
+        """A playback that need not be asked for, because nothing can have changed."""
+        return self._playbacks.get(session) if self._settled is None else None
+
+    async def missing(self, session: str) -> str | None:
+        """What a request for that session would be told; None if there is something to replay."""
+        try:
+            await self.open(session, begin=False)
+        except SessionMissing as missing:
+            return str(missing)
+        return None
+
+    def close(self) -> None:
+        """Close the store; idempotent."""
+        self.store.close()
+
+    async def open(self, session: str, *, begin: bool) -> Playback:
+        """The playback of a session. `begin`: one that has no recordings is begun. Raises SessionMissing, StoreError."""
+        if self._settled is not None:
+            await self._settled()
+        task = self._opening.get(session)
+        if task is None:
+            task = self._opening[session] = asyncio.ensure_future(self._open(session, begin=begin))
+            task.add_done_callback(lambda _: self._opening.pop(session, None))
+        return await asyncio.shield(task)
+
+    async def _open(self, session: str, *, begin: bool) -> Playback:
+        known = self._playbacks.get(session)
+        if known is not None and self._settled is None:
+            return known
+        found, rows = await self._loop.run_in_executor(None, self._read_index, session, begin, known)
+        found.index.add(_less(rows, found.live))
+        self._playbacks[session] = found
+        return found
+
+    def _read_index(self, session: str, begin: bool, known: Playback | None) -> tuple[Playback, Sequence[ReplayRow]]:
+        """In a thread: the playback, and what is new for its index, which belongs to the event loop once it is known."""
+        takes = self.store.takes(session)
+        if not takes and begin:
+            return known or Playback(session, None, None, ReplayIndex()), ()
+        if not takes:
+            raise SessionMissing(f"Nothing is recorded in session {session}: `playhead sessions` lists those there are.")
+        numbers = [one.take for one in takes]
+        take = numbers[-1] if self._take == "newest" else None if self._take == "all" else self._take
+        if take is not None and take not in numbers:
+            raise SessionMissing(f"Session {session} has no take {take}; it has {_numbers(numbers)}.")
+        compute = RequestMemo().stored_fingerprint
+        wanted: int | Literal["all"] = take if take is not None else "all"
+        if known is not None and known.run is not None and known.take == take:
+            return known, list(self.store.replay_index(session, wanted, after=known.index.last, compute=compute))
+        run = next((one.run for one in takes if one.take == take), takes[-1].run)
+        live = known.live if known is not None and known.run is None else Counter[bytes]()
+        rows = self.store.replay_index(session, wanted, compute=compute)
+        return Playback(session, take, run, ReplayIndex(_less(rows, live)), live=live), ()
+
+    # Matching.
+
+    def match(self, playback: Playback, prints: Iterable[Fingerprint]) -> int | Missing:
+        """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one."""
+        index = playback.index
+        for one in prints:
+            group = index.group(one.digest, one.asks)
+            if group is None:
+                continue
+            place = index.serve(group)
+            if place is None and self._again:
+                place = index.last_of(group)
+            if place is None:
+                return Missing("exhausted", one, group)
+            playback.place = place
+            return place
+        others = (index.group(one.digest, asks) for asks in _TRANSPORTS)
+        return Missing("no_match", one, next((group for group in others if group is not None), None))
+
+    # Reading.
+
+    def at_hand(self, playback: Playback, place: int) -> Ready | None:
+        """The exchange, if it is ready to be served."""
+        exchange = playback.index.exchange(place)
+        found = self._cache.get(exchange)
+        if found is not None:
+            if self._again:
+                self._cache.move_to_end(exchange)
+            else:  # it is not served a second time
+                del self._cache[exchange]
+                self._room += found.size
+        return found
+
+    async def fetch(self, playback: Playback, place: int) -> Ready | Iterator[Step]:
+        """The exchange, or of a big one its steps, to be drawn in a thread. Raises StoreError: it is damaged."""
+        exchange, outcome = playback.index.exchange(place), playback.index.outcome(place)
+        if playback.index.big(place):
+            return await self._loop.run_in_executor(None, self._stream, exchange, outcome)
+        task = self._reading.get(exchange)
+        if task is None:
+            task = self._read(self._ahead(playback, place))
+        found = (await asyncio.shield(task)).get(exchange)
+        if found is None:  # there was no room for it among the others
+            found = (await asyncio.shield(self._read([(exchange, outcome)])))[exchange]
+        self.at_hand(playback, place)
+        return found
+
+    def _ahead(self, playback: Playback, place: int) -> list[tuple[int, Outcome]]:
+        """The exchange at that place and those behind it that are likely to be asked for next."""
+        index = playback.index
+        behind = (next_ for next_ in range(place + 1, min(place + _LOOKED_AT, len(index))) if not index.big(next_) and not index.served(next_))
+        wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), _AHEAD - 1)]
+        return [(index.exchange(one), index.outcome(one)) for one in wanted]
+
+    def _is_new(self, exchange: int) -> bool:
+        return exchange not in self._cache and exchange not in self._reading
+
+    def _read(self, wanted: list[tuple[int, Outcome]]) -> asyncio.Task[dict[int, Ready]]:
+        task = asyncio.ensure_future(self._read_all(wanted))
+        for exchange, _ in wanted:
+            self._reading[exchange] = task
+        return task
+
+    async def _read_all(self, wanted: list[tuple[int, Outcome]]) -> dict[int, Ready]:
+        try:
+            found = await self._loop.run_in_executor(None, self._decode, wanted)
+        finally:
+            for exchange, _ in wanted:
+                self._reading.pop(exchange, None)
+        for exchange, one in found.items():
+            self._keep(exchange, one)
+        return found
+
+    def _keep(self, exchange: int, one: Ready) -> None:
+        if exchange in self._cache:
+            return
+        self._cache[exchange] = one
+        self._room -= one.size
+        while self._room < 0:
+            _, forgotten = self._cache.popitem(last=False)
+            self._room += forgotten.size
+
+    def _decode(self, wanted: list[tuple[int, Outcome]]) -> dict[int, Ready]:
+        """In a thread. Raises StoreError: the first one is damaged."""
+        try:
+            raws = self.store.replayable([exchange for exchange, _ in wanted], _BATCH)
+        except StoreError:
+            if len(wanted) == 1:
+                raise
+            return self._decode(wanted[:1])  # it may be another one that is damaged
+        found = {}
+        for (exchange, outcome), raw in zip(wanted, raws, strict=False):
+            try:
+                found[exchange] = ready(self._steps(self._source(exchange, outcome, raw)), self.speed == AT_ONCE)
+            except ProtocolError as error:
+                if len(found) == 0:
+                    raise StoreError(f"exchange {exchange} cannot be served: {error}") from None
+        return found
+
+    def _source(self, exchange: int, outcome: Outcome, raw: Raw) -> Source:
+        return Source.of(raw, outcome, 0 if self.speed == AT_ONCE else self._ended(exchange))
+
+    def _ended(self, exchange: int) -> int:
+        return round((self.store.exchange(exchange).duration_ms or 0) * 1_000_000)
+
+    def _stream(self, exchange: int, outcome: Outcome) -> Iterator[Step]:
+        """In a thread."""
+        record, streamed = self.store.exchange(exchange), self.store.stream(exchange)
+        heads, ended = streamed.heads, round((record.duration_ms or 0) * 1_000_000)
+        method = heads.request_head.partition(b" ")[0].decode("latin-1")
+        size = record.response_bytes
+        return self._steps(Source(method, outcome, heads.response_heads, heads.trailers, size, ended, streamed.frames, streamed.chunks, streamed.response))
+
+    def _steps(self, source: Source) -> Iterator[Step]:
+        steps = script(source)
+        return steps if self._retry_after is None else with_retry_after(steps, self._retry_after)
+
+
+def _less(rows: Iterable[ReplayRow], live: Counter[bytes]) -> Iterator[ReplayRow]:
+    """The rows without as many as went live of each fingerprint: they are not served in the run that recorded them."""
+    for row in rows:
+        if live[row.digest] > 0:
+            live[row.digest] -= 1
+        else:
+            yield row
+
+
+def _numbers(takes: list[int]) -> str:
+    return f"take {takes[0]}" if len(takes) == 1 else f"takes {', '.join(map(str, takes[:-1]))} and {takes[-1]}" if len(takes) < 6 else f"{len(takes)} takes"

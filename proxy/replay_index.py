@@ -1,0 +1,158 @@
+"""What is recorded of a session, by fingerprint, and how much of it has been served: pure, and small, since a session may have a million exchanges.
+
+A place is the number of an exchange in the order of the recording: by take and seq, those that were recorded later behind. Exchanges with one digest and
+one transport form a group, which is known by its first place and is served in order. About 60 bytes an exchange: arrays instead of objects, and a hash
+table with open addressing, in which 0 is empty and everything else a first place plus one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import get_args
+
+from playhead.storage.records import Asks, Outcome, ReplayRow
+
+_ASKS: Sequence[Asks] = get_args(Asks)
+_OUTCOMES: Sequence[Outcome] = get_args(Outcome)
+_ASKS_CODE: Mapping[Asks, int] = MappingProxyType({asks: code for code, asks in enumerate(_ASKS)})
+_OUTCOME_CODE: Mapping[Outcome, int] = MappingProxyType({outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)})
+_ASKS_BITS, _OUTCOME_BITS, _BIG = 0b11, 0b11100, 0b100000
+_DIGEST = 16
+_NONE = -1
+
+
+class ReplayIndex:
+    """The index of one session, or of one take of it."""
+
+    def __init__(self, rows: Iterable[ReplayRow] = ()) -> None:
+        self.last = 0
+        """The greatest id of an exchange in it."""
+        self._ids = array("q")
+        self._digests = bytearray()
+        self._flags = bytearray()
+        self._next = array("i")  # the place of the next exchange of the same group
+        self._due = array("i")  # at a group's first place: which of it is served next
+        self._end = array("i")  # at a group's first place: its last one
+        self._table = array("I", bytes(4 * 16))
+        self._groups = 0
+        self.add(rows)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, rows: Iterable[ReplayRow]) -> None:
+        """Put these behind what is there, in the order of their takes and seqs. Exchanges that have not ended are left out."""
+        start = len(self._ids)
+        order = array("q")  # take and seq of each
+        for row in rows:
+            self.last = max(self.last, row.exchange)
+            if row.outcome is None:
+                continue
+            self._ids.append(row.exchange)
+            self._digests += row.digest
+            self._flags.append(_ASKS_CODE[row.asks] | _OUTCOME_CODE[row.outcome] | (_BIG if row.big else 0))
+            order.extend((row.take, row.seq))
+        self._sort(start, order)
+        for place in range(start, len(self._ids)):
+            self._link(place)
+
+    def _sort(self, start: int, order: array[int]) -> None:
+        """Ids mostly count as takes and seqs do: what comes in the right order is left alone."""
+        takes, seqs = order[::2], order[1::2]
+        count = len(takes)
+        if all(takes[place] < takes[place + 1] or (takes[place] == takes[place + 1] and seqs[place] < seqs[place + 1]) for place in range(count - 1)):
+            return
+        places = [start + place for place in sorted(range(count), key=lambda place: (takes[place], seqs[place], place))]
+        self._ids[start:] = array("q", [self._ids[place] for place in places])
+        self._flags[start:] = bytes([self._flags[place] for place in places])
+        self._digests[_DIGEST * start :] = b"".join([self._digest(place) for place in places])
+
+    def _link(self, place: int) -> None:
+        self._next.append(_NONE)
+        self._due.append(place)
+        self._end.append(place)
+        if 2 * self._groups >= len(self._table):
+            self._grow()
+        slot = self._slot(self._digest(place), self._flags[place] & _ASKS_BITS)
+        if not self._table[slot]:
+            self._table[slot] = place + 1
+            self._groups += 1
+            return
+        first = self._table[slot] - 1
+        self._next[self._end[first]] = place
+        self._end[first] = place
+        if self._due[first] == _NONE:
+            self._due[first] = place
+
+    def _digest(self, place: int) -> bytes:
+        return bytes(self._digests[_DIGEST * place : _DIGEST * (place + 1)])
+
+    def _slot(self, digest: bytes, asks: int) -> int:
+        """Where the group stands in the table, or the empty slot where it would."""
+        table, mask = self._table, len(self._table) - 1
+        slot = (int.from_bytes(digest[:8], "little") ^ asks) & mask
+        while entry := table[slot]:
+            at = _DIGEST * (entry - 1)
+            if self._digests[at : at + _DIGEST] == digest and self._flags[entry - 1] & _ASKS_BITS == asks:
+                break
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        firsts = [entry - 1 for entry in self._table if entry]
+        self._table = array("I", bytes(4 * 2 * len(self._table)))
+        for first in firsts:
+            self._table[self._slot(self._digest(first), self._flags[first] & _ASKS_BITS)] = first + 1
+
+    # Serving.
+
+    def group(self, digest: bytes, asks: Asks) -> int | None:
+        """The first place of a group; None if there is no such exchange."""
+        entry = self._table[self._slot(digest, _ASKS_CODE[asks])]
+        return entry - 1 if entry else None
+
+    def serve(self, group: int) -> int | None:
+        """The place of the next exchange of a group, which is served with this; None if all of them were."""
+        place = self._due[group]
+        if place == _NONE:
+            return None
+        self._due[group] = self._next[place]
+        return place
+
+    def last_of(self, group: int) -> int:
+        """The last place of a group."""
+        return self._end[group]
+
+    def places(self, group: int) -> list[int]:
+        """All of a group."""
+        found, place = [], group
+        while place != _NONE:
+            found.append(place)
+            place = self._next[place]
+        return found
+
+    def served(self, place: int) -> bool:
+        """Whether the exchange has been served."""
+        group = self.group(self._digest(place), self.asks(place))
+        due = _NONE if group is None else self._due[group]
+        return due == _NONE or place < due
+
+    # What is known of a place.
+
+    def exchange(self, place: int) -> int:
+        """Its id."""
+        return self._ids[place]
+
+    def asks(self, place: int) -> Asks:
+        """The transport that its request asks for."""
+        return _ASKS[self._flags[place] & _ASKS_BITS]
+
+    def outcome(self, place: int) -> Outcome:
+        """How it ended."""
+        return _OUTCOMES[(self._flags[place] & _OUTCOME_BITS) >> 2]
+
+    def big(self, place: int) -> bool:
+        """Whether it is to be streamed from the store."""
+        return bool(self._flags[place] & _BIG)

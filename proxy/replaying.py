@@ -1,0 +1,192 @@
+"""Replaying over HTTP: a request is collected, found among the recordings, and answered as it was; or goes on to upstream where the settings say so."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from playhead.config.errors import StoreError
+
+from .addressing import NO_KEY, Refusal
+from .http import BAD_BODY, HttpExchange
+from .inbound import Inbound, Reception
+from .incoming import LIVE, Incoming, Memory
+from .misses import Misses
+from .player import Missing, Playback, Player, SessionMissing
+from .playing import Playing
+from .ready import Ready
+from .script import Break, End
+from .service import Service
+from .tape import Tape
+from .websocket import SocketExchange
+
+log = logging.getLogger("playhead")
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Replays:
+    """What the replaying exchanges of a server share."""
+
+    def __init__(self, service: Service, reception: Reception, player: Player) -> None:
+        self.service = service
+        self.reception = reception
+        self.player = player
+        self.misses = Misses(service.settings.upstream, player)
+        self.memory = Memory(service.memo)
+        self.untaped = Tape(None, strict=False)
+
+    async def exchange(self, request: web.BaseRequest, inbound: Inbound) -> HttpExchange | Refusal:
+        """What serves a request. Raises StoreError."""
+        if not inbound.websocket:
+            return ReplayExchange(self, request, inbound)
+        if inbound.address.on_miss == "fail":
+            self.service.counters.missed["no_match"] += 1
+            return Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
+        if inbound.address.keyless:
+            return NO_KEY
+        try:
+            playback = await self.player.open(inbound.address.session, begin=inbound.address.on_miss == "record")
+        except SessionMissing as missing:
+            return Refusal("session_not_found", str(missing))
+        self.service.counters.live += 1
+        return SocketExchange(self.service, request, self.reception.live(inbound, playback.run))
+
+
+class ReplayExchange(HttpExchange):
+    """One exchange that is answered from a recording, if there is one."""
+
+    def __init__(self, replays: Replays, request: web.BaseRequest, inbound: Inbound) -> None:
+        super().__init__(replays.service, request, inbound)
+        self._replays = replays
+        self._tape = replays.untaped
+        self._went_live = False
+        self._received = 0  # bytes of its body
+        self._continued = False  # whether the client has been told to send its body
+
+    async def _send_request(self) -> None:
+        address, player = self.inbound.address, self._replays.player
+        incoming = Incoming(self.inbound, self.service.settings.upstream, self._replays.memory, live=address.on_miss != "fail")
+        try:
+            await self._collect(incoming)
+        except (web.RequestPayloadError, HttpProcessingError):
+            self._keep = False
+            self._answer("bad_request", BAD_BODY)
+            return
+        try:
+            playback = player.opened(address.session) or await player.open(address.session, begin=address.on_miss == "record")
+        except (SessionMissing, StoreError) as missing:
+            self._refuse("session_not_found", str(missing))
+            return
+        self._received = incoming.bytes
+        found = player.match(playback, incoming.fingerprints())
+        if isinstance(found, Missing):
+            await self._missed(incoming, playback, found)
+        else:
+            await self._serve(playback, found)
+
+    async def _collect(self, incoming: Incoming) -> None:
+        """Take the whole request."""
+        content = self._request.content
+        if not self._request.body_exists:
+            pass
+        elif content.is_eof() and content.exception() is None:
+            incoming.feed(content.read_nowait())
+        else:
+            if self._request.headers.get("Expect", "").lower() == "100-continue" and self._request.version >= (1, 1):
+                self._continued = True
+                self._send(_CONTINUE)
+                self.settled()
+            async for piece in content.iter_any():
+                incoming.feed(piece)
+        incoming.end()
+        self._sent = True
+
+    # A recording.
+
+    async def _serve(self, playback: Playback, place: int) -> None:
+        player, exchange = self._replays.player, playback.index.exchange(place)
+        self.service.counters.request_bytes += self._received
+        found = player.at_hand(playback, place)
+        try:
+            one = found if found is not None else await player.fetch(playback, place)
+        except StoreError as error:
+            log.error("exchange %d cannot be served: %s", exchange, error)
+            self._refuse("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
+            return
+        log.debug("session %s: %s is answered by exchange %d", playback.session, self._request.method, exchange)
+        self.service.counters.replayed += 1
+        if isinstance(one, Ready) and not one.steps:
+            self._at_once(one)
+        else:
+            steps = one.steps if isinstance(one, Ready) else one
+            self._connection = Playing(self, steps, started=self._started, speed=player.speed)
+
+    def _at_once(self, one: Ready) -> None:
+        for interim in one.interims:
+            self.interim(interim.head)
+        if one.begin is not None:
+            self.head(one.begin.head, one.begin.framing)
+            if one.data:
+                self.data(one.data, [one.payload])
+        if isinstance(one.finale, End):
+            self.ended()
+        elif isinstance(one.finale, Break):
+            self.broke()
+        else:
+            self.holds()
+
+    def interim(self, head: Any) -> None:
+        """Pass on a 1xx head; a 100 not twice."""
+        if head.status != 100 or not self._continued:
+            super().interim(head)
+
+    def broke(self) -> None:
+        """The recording broke off here."""
+        self._connection = None
+        self._break("upstream_closed")
+
+    def holds(self) -> None:
+        """The recording knows nothing more, since its client left."""
+        self.settled()
+        self.waits = True
+        if self.service.stopping:
+            self.break_off()
+
+    def timed_out(self) -> None:
+        """A recording may be as silent as it was."""
+        if self._went_live:
+            super().timed_out()
+
+    # No recording.
+
+    async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
+        address = self.inbound.address
+        if address.on_miss != "fail" and incoming.sendable and not address.keyless:
+            await self._live(incoming, playback, missing)
+            return
+        note = ""
+        if address.keyless:
+            note = NO_KEY.message
+        elif address.on_miss != "fail":
+            note = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."
+        self.service.counters.request_bytes += self._received
+        self._refuse(missing.code, await self._replays.misses.tell(playback, incoming, missing, note))
+
+    def _refuse(self, code: str, message: str) -> None:
+        self.service.counters.missed[code] += 1
+        self._answer(code, message)
+
+    async def _live(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
+        """Go on as if it had never been looked for."""
+        log.info("session %s: %s %s goes to upstream: %s", playback.session, incoming.asked.method, incoming.asked.target.partition("?")[0], missing.code)
+        self.service.counters.live += 1
+        self._went_live = True
+        self.inbound = self._replays.reception.live(self.inbound, playback.run)
+        if self.inbound.recorded:
+            playback.live[missing.print.digest] += 1
+        self._tape = self.service.tape
+        await self._forward(incoming.body, whole=True)

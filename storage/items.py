@@ -1,0 +1,78 @@
+"""Digests of items, written in few bytes: a conversation's list begins with that of the turn before, so that only what is new is kept. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+DEPTH = 32
+"""How many lists are read at most to know one."""
+
+_SESSIONS = 64
+_LISTS = 16  # remembered of each session
+_WORTH = 16  # bytes; fewer are written again
+
+
+class WrittenItems(NamedTuple):
+    """What is kept of a list: what follows the list of `base`, an older exchange; all of it if that is None."""
+
+    base: int | None
+    data: bytes
+
+
+class _List(NamedTuple):
+    exchange: int
+    items: bytes
+    depth: int
+
+
+class ItemMemory:
+    """Remembers the last lists of the last sessions; a bounded memory."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
+
+    def write(self, session: str, exchange: int, items: bytes) -> WrittenItems:
+        """What to keep of a list, which is remembered."""
+        if not items:
+            return WrittenItems(None, b"")
+        lists = self._sessions.setdefault(session, [])
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > _SESSIONS:
+            self._sessions.popitem(last=False)
+        place = next((place for place in range(len(lists) - 1, -1, -1) if _goes_on(lists[place], exchange, items)), -1)
+        base = lists.pop(place) if place >= 0 else None
+        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1))
+        del lists[:-_LISTS]
+        return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :])
+
+    def forget(self, exchange: int) -> None:
+        """It was deleted, or never stored. Idempotent."""
+        for lists in self._sessions.values():
+            lists[:] = [one for one in lists if one.exchange != exchange]
+
+
+def _goes_on(known: _List, exchange: int, items: bytes) -> bool:
+    return len(known.items) >= _WORTH and known.depth < DEPTH and known.exchange < exchange and items.startswith(known.items)
+
+
+def read_items(wanted: Sequence[int], load: Callable[[list[int]], Mapping[int, WrittenItems]]) -> dict[int, bytes]:
+    """The lists of exchanges. `load`: gives what is kept of some of them; those that are not there are left out.
+
+    A list whose base is not there is left out as well.
+    """
+    rows = dict(load([*wanted]))
+    missing = {row.base for row in rows.values() if row.base is not None} - rows.keys()
+    while missing:
+        more = load(sorted(missing))
+        rows.update(more)
+        missing = {row.base for row in more.values() if row.base is not None} - rows.keys()
+    lists: dict[int, bytes] = {}
+    for exchange in sorted(rows):  # bases are older
+        base, data = rows[exchange]
+        if base is None:
+            lists[exchange] = data
+        elif base in lists:
+            lists[exchange] = lists[base] + data
+    return {exchange: lists[exchange] for exchange in wanted if exchange in lists}

@@ -1,0 +1,207 @@
+"""What replay asks of the store: the index of a session, and recorded exchanges in batches or streams."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, literal, select, true
+
+from playhead.config.errors import StoreError
+
+from .engine import Database
+from .items import ItemMemory, WrittenItems, read_items
+from .queries import BodyReader, no_exchange, read_part, read_pieces, require, require_session
+from .records import DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
+from .rows import Inserter, unpack_times
+from .tables import exchanges, fingerprints, pieces, takes
+
+Compute = Callable[[StoredRequest], Fingerprint]
+"""Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
+
+_PAGE = 2000  # rows of the index read at once
+_PARAMETERS = 500  # of one statement
+_CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
+_OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
+
+
+def list_takes(database: Database, session: str) -> list[TakeRow]:
+    """The oldest first; none if there is no such session."""
+    statement = select(takes.c.take, takes.c.run, takes.c.started_at).where(takes.c.session == session).order_by(takes.c.take)
+    with database.reading() as connection:
+        return [TakeRow(*row) for row in connection.execute(statement)]
+
+
+# The index.
+
+
+class _Scope(NamedTuple):
+    """Which exchanges of which session. `after`: only those with greater ids."""
+
+    session: str
+    take: int | None
+    after: int
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """As SQL."""
+        e = exchanges.c
+        # An expression in place of the column keeps SQLite from reading all of the session where only the end of the table is wanted.
+        yield (e.session if not self.after else e.session.concat("")) == self.session
+        yield e.outcome.is_not(None)
+        if self.take is not None:
+            yield e.take == self.take
+        if self.after:
+            yield e.id > self.after
+
+
+def replay_rows(
+    database: Database, session: str, take: int | Literal["all"] | None, *, after: int, compute: Compute | None, rules: str = DEFAULT_RULES
+) -> Iterator[ReplayRow]:
+    """See `Store.replay_index`."""
+    known = [row.take for row in list_takes(database, session)]
+    if not known:
+        require_session(database, session)
+    if isinstance(take, int) and take not in known:
+        raise StoreError(f"The session {session!r} has no take {take}: it has {', '.join(map(str, known)) or 'none'}.")
+    wanted = None if take == "all" else take if isinstance(take, int) else max(known, default=0)
+    return _replay_rows(database, _Scope(session, wanted, after), rules, compute)
+
+
+def _replay_rows(database: Database, scope: _Scope, rules: str, compute: Compute | None) -> Iterator[ReplayRow]:
+    missing = None if compute is None else _Missing(database, scope.session, rules, compute)
+    for rows in _pages(database, scope, rules):
+        made = missing.made([row.exchange for row in rows if row.digest is None]) if missing is not None else {}
+        for exchange, take, seq, digest, asks, outcome, big, size in rows:
+            if digest is None:
+                if exchange not in made:
+                    continue
+                digest, asks = made[exchange].digest, made[exchange].asks
+            yield ReplayRow(exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
+
+
+def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[Any]]:
+    e, f = exchanges.c, fingerprints.c
+    joined = exchanges.outerjoin(fingerprints, and_(f.exchange == e.id, f.rules == rules))
+    big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
+    size = (e.request_bytes + e.response_bytes).label("size")
+    statement = select(e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size).select_from(joined).where(*scope.conditions())
+    order = [e.id] if scope.after else [e.seq, e.id]
+    begin: ColumnElement[bool] = true()
+    while True:
+        with database.reading() as connection:
+            rows = connection.execute(statement.where(begin).order_by(*order).limit(_PAGE)).all()
+        yield rows
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1]
+        begin = e.id > last.exchange if scope.after else (e.seq > last.seq) | ((e.seq == last.seq) & (e.id > last.exchange))
+
+
+class _Missing:
+    """Makes fingerprints of what has none, and keeps them if that can be done."""
+
+    def __init__(self, database: Database, session: str, rules: str, compute: Compute) -> None:
+        self._database = database
+        self._session = session
+        self._rules = rules
+        self._compute = compute
+        self._bodies = BodyReader(_CACHE)
+        self._items = ItemMemory()
+
+    def made(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
+        """By exchange; of those that cannot be read there is none."""
+        made = {}
+        for id_ in ids:
+            with contextlib.suppress(StoreError):
+                made[id_] = self._compute(stored_request(self._database, self._bodies, id_))
+        if made and self._database.writable:
+            with contextlib.suppress(StoreError):  # a recorder holds the store for long: they are made again the next time
+                self._keep(made)
+        return made
+
+    def _keep(self, made: dict[int, Fingerprint]) -> None:
+        values: list[Any] = []
+        with self._database.writing() as connection:
+            for id_, one in made.items():
+                values += (id_, self._rules, one.digest, one.asks, *self._items.write(self._session, id_, one.items))
+            Inserter(connection, fingerprints, ignore=True)(connection, values)
+
+
+def stored_request(database: Database, reader: BodyReader, id_: int) -> StoredRequest:
+    """What the fingerprint of a recorded exchange is made of. Raises StoreError, and so does drawing the body."""
+    with database.reading() as connection:
+        row = connection.execute(select(exchanges.c.upstream, exchanges.c.problem).where(exchanges.c.id == id_)).first()
+        if row is None:
+            raise no_exchange(database, id_)
+        raw = reader.row(connection, id_)
+    return StoredRequest(raw.request_head, row.upstream, row.problem, _request(database, id_, raw))
+
+
+def _request(database: Database, id_: int, raw: Raw) -> Iterator[bytes]:
+    if raw.request:
+        yield raw.request
+    yield from read_pieces(database, id_, "request")
+
+
+# Items.
+
+
+def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_RULES) -> dict[int, bytes]:
+    """See `Store.items`."""
+    f = fingerprints.c
+
+    def load(wanted: list[int]) -> dict[int, WrittenItems]:
+        found = {}
+        for part in _parts(wanted):
+            statement = select(f.exchange, f.base, f["items"]).where(f.exchange.in_(part), f.rules == rules)
+            found.update({row.exchange: WrittenItems(row.base, row[2]) for row in connection.execute(statement)})
+        return found
+
+    return read_items(ids, load)
+
+
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (values[place : place + _PARAMETERS] for place in range(0, len(values), _PARAMETERS))
+
+
+# Exchanges.
+
+
+class Playback:
+    """Decodes recorded exchanges; keeps some, since the next are mostly written against them. May be used by several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reader = BodyReader(_CACHE)
+        self._lock = threading.Lock()
+
+    def several(self, ids: Sequence[int], most: int, *, times: bool) -> list[Raw]:
+        """See `Store.replayable`."""
+        with self._lock, self._database.reading() as connection:
+            for id_ in ids:
+                if not 0 <= id_ < 1 << 63:
+                    raise no_exchange(self._database, id_)
+            return self._reader.rows(connection, ids, most, times=times)
+
+
+def stream(database: Database, id_: int) -> Streamed:
+    """See `Store.stream`."""
+    require(database, id_)
+    with database.reading() as connection:
+        raw = BodyReader(0).row(connection, id_)
+    heads = Raw(raw.request_head, b"", raw.response_heads, b"", raw.trailers)
+    return Streamed(heads, _frames(database, id_, raw), _chunks(database, id_, raw), read_part(database, id_, "response"))
+
+
+def _frames(database: Database, id_: int, raw: Raw) -> Iterator[Frame]:
+    yield from raw.frames
+    for data in read_pieces(database, id_, "times"):
+        yield from unpack_times(data)[0]
+
+
+def _chunks(database: Database, id_: int, raw: Raw) -> Iterator[int]:
+    yield from raw.chunks
+    for data in read_pieces(database, id_, "times"):
+        yield from unpack_times(data)[1]

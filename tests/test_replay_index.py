@@ -1,0 +1,117 @@
+"""The index of a session: groups of equal requests, in the order of their recording, and what of them has been served."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy.replay_index import ReplayIndex
+from playhead.storage.records import Asks, Outcome, ReplayRow
+
+
+def row(exchange: int, name: str = "a", **changes: Any) -> ReplayRow:
+    values: dict[str, Any] = {"take": 1, "seq": exchange, "asks": "http", "outcome": "complete", "big": False, "raw_bytes": 100}
+    return ReplayRow(exchange, digest=digest(name), **(values | changes))
+
+
+def digest(name: str) -> bytes:
+    return hashlib.md5(name.encode()).digest()
+
+
+def served(index: ReplayIndex, name: str, asks: Asks = "http") -> int | None:
+    """The id of the exchange that is served next; None if there is none, or no more."""
+    group = index.group(digest(name), asks)
+    place = None if group is None else index.serve(group)
+    return None if place is None else index.exchange(place)
+
+
+def test_an_index_of_nothing_finds_nothing() -> None:
+    index = ReplayIndex()
+
+    assert (len(index), index.last, index.group(digest("a"), "http")) == (0, 0, None)
+
+
+def test_equal_requests_are_served_in_the_order_of_their_recording() -> None:
+    index = ReplayIndex([row(1, "a", seq=3), row(2, "a", seq=1), row(3, "b"), row(4, "a", seq=2)])
+
+    assert [served(index, "a") for _ in range(4)] == [2, 4, 1, None]
+    assert served(index, "b") == 3
+
+
+def test_takes_follow_one_another() -> None:
+    index = ReplayIndex([row(1, take=2, seq=1), row(2, take=1, seq=9)])
+
+    assert [served(index, "a"), served(index, "a")] == [2, 1]
+
+
+def test_transports_are_kept_apart() -> None:
+    index = ReplayIndex([row(1, asks="sse"), row(2, asks="http")])
+
+    assert (served(index, "a", "http"), served(index, "a", "http"), served(index, "a", "sse"), served(index, "a", "ws")) == (2, None, 1, None)
+
+
+def test_exchanges_that_go_on_are_left_out() -> None:
+    index = ReplayIndex([row(1, outcome=None), row(2)])
+
+    assert (len(index), index.last, served(index, "a"), served(index, "a")) == (1, 2, 2, None)
+
+
+def test_a_group_is_known_with_its_places_and_its_last() -> None:
+    index = ReplayIndex([row(1), row(2, "b"), row(3)])
+    group = index.group(digest("a"), "http")
+
+    assert group == 0
+    assert (index.places(group), index.last_of(group)) == ([0, 2], 2)
+
+
+def test_what_has_been_served_is_known() -> None:
+    index = ReplayIndex([row(1), row(2, "b"), row(3)])
+    served(index, "a")
+    before = [index.served(place) for place in range(3)]
+    served(index, "a")
+
+    assert before == [True, False, False]
+    assert [index.served(place) for place in range(3)] == [True, False, True]
+
+
+def test_what_is_recorded_later_comes_behind_and_is_served_again() -> None:
+    index = ReplayIndex([row(1)])
+    first = [served(index, "a"), served(index, "a")]
+    index.add([row(3), row(2, "b")])
+
+    assert first == [1, None]
+    assert (index.last, served(index, "a"), served(index, "a"), served(index, "b")) == (3, 3, None, 2)
+
+
+@pytest.mark.parametrize("asks", get_args(Asks))
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+@pytest.mark.parametrize("big", [True, False])
+def test_each_place_keeps_what_is_known_of_it(asks: Asks, outcome: Outcome, big: bool) -> None:
+    index = ReplayIndex([row(7, asks=asks, outcome=outcome, big=big)])
+
+    assert (index.exchange(0), index.asks(0), index.outcome(0), index.big(0)) == (7, asks, outcome, big)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(get_args(Asks))), max_size=200), st.integers(0, 200))
+def test_it_serves_as_lists_by_fingerprint_would(asked: list[tuple[int, Asks]], cut: int) -> None:
+    rows = [row(number + 1, str(name), asks=asks) for number, (name, asks) in enumerate(asked)]
+    index = ReplayIndex(rows[:cut])
+    index.add(rows[cut:])
+    expected: dict[tuple[int, Asks], list[int]] = {}
+    for number, key in enumerate(asked):
+        expected.setdefault(key, []).append(number + 1)
+
+    assert len(index) == len(rows)
+    for (name, asks), ids in expected.items():
+        assert [served(index, str(name), asks) for _ in range(len(ids) + 1)] == [*ids, None]
+
+
+def test_a_big_session_takes_little_memory() -> None:
+    index = ReplayIndex(row(number, str(number)) for number in range(1, 20_001))
+    sizes = [len(one) * one.itemsize for one in (index._ids, index._next, index._due, index._end, index._table)]
+
+    assert (sum(sizes) + len(index._digests) + len(index._flags)) / 20_000 < 60
