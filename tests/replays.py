@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fakes import Answer, FakeUpstream, Handler, Header, Received, Wire, answer, headers_of
 from playhead.config.settings import Settings
+from playhead.proxy.recorder import Recorder
 from playhead.proxy.settle import settle
+from playhead.storage.datadir import DataDir
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 from proxied import Proxy, proxied
@@ -45,6 +49,30 @@ async def replaying(tmp_path: Path, upstream: FakeUpstream | str = NOWHERE, *, r
         yield proxy
         await proxy.idle()
     settle(Settings(data=tmp_path))
+
+
+@contextlib.asynccontextmanager
+async def recorder(tmp_path: Path) -> AsyncIterator[None]:
+    """A recorder at work, as beside every server that records."""
+    data = DataDir(tmp_path)
+    data.ensure()
+    begun, stop = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True) as store:
+            begun.set()
+            drain = Recorder(store, data.journal_dir)
+            while not stop.wait(0.005):
+                drain.step()
+            drain.close()
+
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    await asyncio.to_thread(begun.wait)
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
 
 
 def divergences(tmp_path: Path, session: str = "default") -> list[DivergenceRecord]:
