@@ -23,7 +23,9 @@ _key = itemgetter(0)
 
 def parse(text: str) -> Any:
     """The value of a text, ready for `dump`. Raises ValueError, RecursionError: it is no JSON, or nothing that can be dumped."""
-    value, end = scan(text.lstrip(WHITE) if text[:1] in WHITE else text, 0)
+    if text[:1] in WHITE:
+        text = text.lstrip(WHITE)
+    value, end = scan(text, 0)
     if end < len(text) and text[end:].strip(WHITE):
         raise ValueError("something follows")
     return value

@@ -109,7 +109,7 @@ class Player:
         if known is not None and self._settled is None:
             return known
         found, rows = await self._loop.run_in_executor(None, self._read_index, session, begin, known)
-        found.index.add(_less(rows, found.live))
+        found.index.add(rows, found.live)
         self._playbacks[session] = found
         return found
 
@@ -131,7 +131,9 @@ class Player:
         run = next((one.run for one in takes if one.take == take), takes[-1].run)
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         rows = self.store.replay_index(session, wanted, compute=compute)
-        return Playback(session, take, run, ReplayIndex(_less(rows, live)), live=live), ()
+        found = Playback(session, take, run, ReplayIndex(), live=live)
+        found.index.add(rows, live)
+        return found, ()
 
     # Matching.
 
@@ -249,15 +251,6 @@ class Player:
     def _steps(self, source: Source) -> Iterator[Step]:
         steps = script(source)
         return steps if self._retry_after is None else with_retry_after(steps, self._retry_after)
-
-
-def _less(rows: Iterable[ReplayRow], live: Counter[bytes]) -> Iterator[ReplayRow]:
-    """The rows without as many as went live of each fingerprint: they are not served in the run that recorded them."""
-    for row in rows:
-        if live[row.digest] > 0:
-            live[row.digest] -= 1
-        else:
-            yield row
 
 
 def _numbers(takes: list[int]) -> str:

@@ -8,6 +8,7 @@ table with open addressing, in which 0 is empty and everything else a first plac
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import get_args
@@ -42,13 +43,19 @@ class ReplayIndex:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, rows: Iterable[ReplayRow]) -> None:
-        """Put these behind what is there, in the order of their takes and seqs. Exchanges that have not ended are left out."""
+    def add(self, rows: Iterable[ReplayRow], less: Counter[bytes] | None = None) -> None:
+        """Put these behind what is there, in the order of their takes and seqs. Exchanges that have not ended are left out.
+
+        `less`: how many of each digest are left out, too; what was is taken off.
+        """
         start = len(self._ids)
         order = array("q")  # take and seq of each
         for row in rows:
             self.last = max(self.last, row.exchange)
             if row.outcome is None:
+                continue
+            if less and less[row.digest]:
+                less[row.digest] -= 1
                 continue
             self._ids.append(row.exchange)
             self._digests += row.digest

@@ -165,16 +165,15 @@ class ReplayExchange(HttpExchange):
 
     async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         address = self.inbound.address
-        if address.on_miss != "fail" and incoming.sendable and not address.keyless:
+        if address.on_miss != "fail" and address.keyless:
+            self._answer(NO_KEY.code, NO_KEY.message)
+        elif address.on_miss != "fail" and incoming.sendable:
             await self._live(incoming, playback, missing)
-            return
-        note = ""
-        if address.keyless:
-            note = NO_KEY.message
-        elif address.on_miss != "fail":
-            note = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."
-        self.service.counters.request_bytes += self._received
-        self._refuse(missing.code, await self._replays.misses.tell(playback, incoming, missing, note))
+        else:
+            self.service.counters.request_bytes += self._received
+            more = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."
+            note = more if address.on_miss != "fail" else ""
+            self._refuse(missing.code, await self._replays.misses.tell(playback, incoming, missing, note))
 
     def _refuse(self, code: str, message: str) -> None:
         self.service.counters.missed[code] += 1

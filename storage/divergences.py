@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import zstandard
@@ -31,7 +31,7 @@ def add(database: Database, one: Divergence) -> int:
         "session": one.session,
         "take": one.take,
         "run": one.run,
-        "at": datetime.fromtimestamp(one.at_ns / 1e9, UTC),
+        "at": datetime.fromtimestamp(one.at_ns // 1_000_000_000, UTC) + timedelta(microseconds=one.at_ns % 1_000_000_000 // 1000),
         "code": one.code,
         "method": clean(one.method),
         "path": clean(one.path),

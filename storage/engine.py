@@ -285,6 +285,8 @@ def _bring_up_to_date(database: Database) -> None:
             f"The store {database.name} was written by a newer playhead (schema {found}, this one knows {HEAD}). It was left as it is: "
             "install the newer version."
         )
+    if not database.writable:
+        raise StoreError(f"The store {database.name} is of an older playhead (schema {found}) and read-only: it must be opened once where it can be written.")
     with database.writing() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -232,6 +233,18 @@ def test_a_read_only_store_cannot_be_recorded_into(read_only: Path) -> None:
         return "opened"
 
     assert as_somebody_else(recorded_into) == (f"StoreError: The store {read_only} cannot be written: its file or its directory is read-only.")
+
+
+def test_a_read_only_store_of_an_older_version_is_told(read_only: Path) -> None:
+    shutil.copyfile(Path(__file__).parent / "data" / "store-0001.db", read_only)
+
+    def opened() -> str:
+        Store.open(f"sqlite:///{read_only}")
+        return "opened"
+
+    assert as_somebody_else(opened) == (
+        f"StoreError: The store {read_only} is of an older playhead (schema 0001) and read-only: it must be opened once where it can be written."
+    )
 
 
 def test_a_read_only_store_refuses_to_be_changed(read_only: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any, get_args
 
 import pytest
@@ -85,6 +86,14 @@ def test_what_is_recorded_later_comes_behind_and_is_served_again() -> None:
 
     assert first == [1, None]
     assert (index.last, served(index, "a"), served(index, "a"), served(index, "b")) == (3, 3, None, 2)
+
+
+def test_some_of_a_kind_may_be_left_out_and_are_passed_all_the_same() -> None:
+    index, live = ReplayIndex(), Counter({digest("a"): 1, digest("c"): 1})
+    index.add([row(1), row(2), row(3, "b")], live)
+
+    assert (served(index, "a"), served(index, "a"), served(index, "b"), index.last) == (2, None, 3, 3)
+    assert live == {digest("a"): 0, digest("c"): 1}
 
 
 @pytest.mark.parametrize("asks", get_args(Asks))

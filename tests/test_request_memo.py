@@ -1,3 +1,5 @@
+"""The memo gives what reading every body anew would give, whatever came before."""
+
 from __future__ import annotations
 
 import json
@@ -7,64 +9,162 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.reader import request_fields
+from playhead.proxy.fingerprint import HELD, Asked, fingerprint, stored_fingerprint
+from playhead.proxy.reader import read_request, request_fields
 from playhead.proxy.request_memo import LEAST, RequestMemo
+from playhead.storage.records import Facts, StoredRequest
 
-JSON = b"application/json"
+HEAD = b"POST /v1/responses HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"
+ASKED = Asked.of(HEAD, "")
+CHAT = Asked.of(HEAD.replace(b"/responses", b"/chat/completions"), "")
 FILLER = [{"type": "message", "content": "x" * 200, "list": [1, [2]]} for _ in range(2 * LEAST // 200)]
 
 
-def body(items: list[Any], *, model: str = "gpt-5", separators: tuple[str, str] = (",", ":"), **more: Any) -> bytes:
+def body(items: Any, *, model: str = "gpt-5", separators: tuple[str, str] = (",", ":"), **more: Any) -> bytes:
     request = {"model": model, "input": items, "tools": [{"name": "t", "enum": ["]", "[1]"]}], "prompt_cache_key": "k", **more}
     return json.dumps(request, separators=separators).encode()
 
 
-def test_a_body_that_goes_on_with_the_same_list_gives_the_same_fields() -> None:
+def assert_same(memo: RequestMemo, text: bytes, asked: Asked = ASKED) -> None:
+    """What the memo says is what reading alone says."""
+    fields, print_ = memo.read(asked, text)
+    found, expected = Facts(), Facts()
+    read_request(found, fields, "/v1/responses")
+    read_request(expected, request_fields(text, asked.headers.get(b"content-type", b"")), "/v1/responses")
+
+    assert found == expected
+    assert print_ == fingerprint(asked, text)
+
+
+def test_a_conversation_that_goes_on_is_read_as_without_a_memo() -> None:
     memo = RequestMemo()
-    memo.fields(body(FILLER), JSON)
-    longer = body([*FILLER, {"content": 'end ]} "model":"other"'}])
-
-    assert memo.fields(longer, JSON) == request_fields(longer, JSON)
+    for more in range(4):
+        assert_same(memo, body([*FILLER, *[{"content": 'end ]} "model":"other"', "n": number} for number in range(more)]]))
 
 
-def test_a_field_that_changed_behind_the_list_is_seen() -> None:
+def test_an_equal_body_is_read_as_before() -> None:
     memo = RequestMemo()
-    memo.fields(body(FILLER, user="ann"), JSON)
-    changed = body(FILLER, user="bob")
+    for text in (body(FILLER), body("hi")):
+        assert memo.read(ASKED, text) == memo.read(ASKED, text)
+        assert_same(memo, text)
 
-    assert memo.fields(changed, JSON)["user"] == "bob"
+
+def test_the_same_body_means_something_else_elsewhere() -> None:
+    memo = RequestMemo()
+    for text in (
+        body("hi", stream=True, stream_options={"include_obfuscation": True}),
+        body(FILLER, stream=True, stream_options={"include_obfuscation": True}),
+    ):
+        for asked in (ASKED, CHAT, Asked.of(HEAD.replace(b"application/json", b"text/x"), ""), ASKED, CHAT):
+            assert_same(memo, text, asked)
 
 
-def test_a_field_that_stands_where_items_were_inserted_is_seen() -> None:
+@pytest.mark.parametrize("changed", [{"user": "bob"}, {"model": "other"}, {"stream": True}, {"extra": [{"a": 1}]}, {"tools": []}, {"input": "text"}])
+def test_a_member_that_changed_is_seen(changed: dict[str, Any]) -> None:
+    memo = RequestMemo()
+    for text in (body(FILLER, user="ann"), body(**{"items": FILLER, "user": "ann", **changed}), body(FILLER, user="ann")):
+        assert_same(memo, text)
+
+
+def test_a_member_that_stands_where_items_were_inserted_is_seen() -> None:
     memo = RequestMemo()
     first = body(FILLER)
-    memo.fields(first, JSON)
+    assert_same(memo, first)
     place = first.index(b'],"tools"')
-    tricky = first[:place] + b'],"model":"other","more":[1' + first[place:]
-
-    assert memo.fields(tricky, JSON) == request_fields(tricky, JSON)
-    assert memo.fields(tricky, JSON)["model"] == "other"
+    for tricky in (b'],"model":"other","more":[1', b'],"input":[{"a":1}', b'],"model":"x","messages":[{"b":2}', b"],[", b",", b"]", b"}", b'"'):
+        assert_same(memo, first[:place] + tricky + first[place:])
 
 
-@pytest.mark.parametrize("garbage", [b"", b"[]", b"\xff" * (2 * LEAST), b"]" * (2 * LEAST), b'{"a":[' + b"[" * (2 * LEAST)])
+@pytest.mark.parametrize("garbage", [b"", b"[]", b"\xff" * (2 * LEAST), b"]" * (2 * LEAST), b'{"a":[' + b"[" * (2 * LEAST), b"{}" + b" " * (2 * LEAST)])
 def test_garbage_is_read_as_without_a_memo(garbage: bytes) -> None:
     memo = RequestMemo()
-    memo.fields(garbage, JSON)
+    for _ in range(2):
+        assert_same(memo, garbage)
 
-    assert memo.fields(garbage, JSON) == request_fields(garbage, JSON)
+
+@pytest.mark.parametrize(
+    "strange", [b'{"input":[{"a":"\\ud800"}]', b'{"input":[{"a":NaN}]', b'{"a":' + b"[" * 252 + b"]" * 252, b'{"a":' + b"[" * 254 + b"]" * 254]
+)
+def test_big_bodies_that_are_nothing_but_bytes_are_so_with_a_memo(strange: bytes) -> None:
+    memo = RequestMemo()
+    assert_same(memo, body(FILLER))
+    for _ in range(2):
+        assert_same(memo, strange + b',"filler":"' + b"x" * LEAST + b'"}')
 
 
-ITEMS = st.lists(
-    st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5), max_size=4
+def test_a_body_that_is_too_long_to_be_read_is_hashed() -> None:
+    text = b'{"model":"gpt-5","a":"' + b"x" * HELD + b'"}'
+
+    assert RequestMemo().read(ASKED, text)[1] == fingerprint(ASKED, text)
+
+
+def test_a_body_that_could_not_be_decoded_is_known_by_its_hash() -> None:
+    undecoded = ASKED._replace(undecoded="0123456789abcdef0123456789abcdef")
+
+    fields, print_ = RequestMemo().read(undecoded, b'{"model":"m"}')
+
+    assert (fields["model"], print_) == ("m", fingerprint(undecoded, b""))
+
+
+def test_the_memory_of_the_memo_is_bounded() -> None:
+    memo = RequestMemo()
+    for number in range(200):
+        memo.read(ASKED, body(f"question {number}"))
+        memo.read(ASKED, body([{"n": number}, *FILLER]))
+
+    assert len(memo._known) <= 8
+    assert len(memo._equal) <= 64
+
+
+@pytest.mark.parametrize("pieces", [[], [body(FILLER)], [body(FILLER)[:50], body(FILLER)[50:]], [b"{", b'"a"', b":1}"]])
+def test_recorded_requests_are_read_alike(pieces: list[bytes]) -> None:
+    memo = RequestMemo()
+    found = memo.stored_fingerprint(StoredRequest(HEAD, "", None, iter(pieces)))
+
+    assert found == stored_fingerprint(StoredRequest(HEAD, "", None, iter(pieces))) == fingerprint(ASKED, b"".join(pieces))
+
+
+SCALARS = st.none() | st.text('ab"\\]}é', max_size=4) | st.integers(0, 30) | st.sampled_from([1.0, 0.5])
+ITEM = st.dictionaries(st.sampled_from("abc"), SCALARS | st.lists(SCALARS, max_size=2), max_size=3)
+CHANGE = st.one_of(
+    st.tuples(st.just("append"), st.lists(ITEM | SCALARS, max_size=3)),
+    st.tuples(st.just("drop"), st.integers(0, 5)),
+    st.tuples(st.just("replace"), st.tuples(st.integers(0, 60), ITEM)),
+    st.tuples(st.just("set"), st.tuples(st.sampled_from(["model", "user", "stream", "max", "tools", "messages", "a"]), SCALARS | st.lists(ITEM, max_size=2))),
+    st.tuples(st.just("unset"), st.sampled_from(["model", "user", "stream", "max", "tools", "messages", "a"])),
+    st.tuples(st.just("move"), st.sampled_from(["input", "tools", "model"])),
+    st.tuples(st.just("respell"), st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])),
 )
 
 
-@given(st.lists(st.tuples(ITEMS, st.sampled_from(["a", "b"]), st.booleans()), min_size=2, max_size=6))
-def test_any_order_of_bodies_is_read_as_without_a_memo(turns: list[tuple[list[Any], str, bool]]) -> None:
+@given(st.lists(CHANGE, min_size=1, max_size=12), st.booleans())
+def test_any_turns_of_a_conversation_are_read_as_without_a_memo(changes: list[tuple[str, Any]], ascii_only: bool) -> None:
     memo = RequestMemo()
-    history: list[Any] = list(FILLER)
-    for items, model, spaced in turns:
-        history += items
-        sent = body(history, model=model, separators=(", ", ": ") if spaced else (",", ":"))
+    request: dict[str, Any] = {"model": "m", "input": list(FILLER), "tools": [{"name": "t"}], "max": 1}
+    separators = (",", ":")
+    for kind, change in changes:
+        items = request["input"]
+        if kind == "append":
+            items += change
+        elif kind == "drop":
+            del items[len(items) - change :]
+        elif kind == "replace":
+            items[change[0] % len(items)] = change[1]
+        elif kind == "set":
+            request[change[0]] = change[1]
+        elif kind == "unset":
+            request.pop(change, None)
+        elif kind == "move":
+            request |= {change: request.pop(change, None)}
+        else:
+            separators = change
+        assert_same(memo, json.dumps(request, separators=separators, ensure_ascii=ascii_only).encode())
 
-        assert memo.fields(sent, JSON) == request_fields(sent, JSON)
+
+@given(st.integers(0, 2 * LEAST), st.binary(max_size=6), st.integers(0, 6))
+def test_a_body_that_was_changed_anywhere_is_read_as_without_a_memo(place: int, inserted: bytes, removed: int) -> None:
+    memo = RequestMemo()
+    text = body(FILLER, metadata={"é": "ü"})
+    memo.read(ASKED, text)
+
+    assert_same(memo, text[:place] + inserted + text[place + removed :])

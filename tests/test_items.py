@@ -1,0 +1,119 @@
+"""Lists of items: kept by what is new in them, and read back whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.storage.items import DEPTH, ItemMemory, WrittenItems, read_items
+
+
+class Rows:
+    """What is kept of each exchange."""
+
+    def __init__(self) -> None:
+        self.memory = ItemMemory()
+        self.rows: dict[int, WrittenItems] = {}
+
+    def add(self, exchange: int, items: bytes, session: str = "s") -> WrittenItems:
+        self.rows[exchange] = self.memory.write(session, exchange, items)
+        return self.rows[exchange]
+
+    def load(self, wanted: list[int]) -> Mapping[int, WrittenItems]:
+        return {exchange: self.rows[exchange] for exchange in wanted if exchange in self.rows}
+
+    def read(self, *wanted: int) -> dict[int, bytes]:
+        return read_items(wanted, self.load)
+
+
+def digests(count: int) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in range(count))
+
+
+def test_of_a_list_that_goes_on_only_what_is_new_is_kept() -> None:
+    rows = Rows()
+    rows.add(1, digests(10))
+
+    assert rows.add(2, digests(12)) == WrittenItems(1, digests(12)[40:])
+    assert rows.add(3, digests(12)) == WrittenItems(2, b"")
+    assert rows.read(3, 1) == {3: digests(12), 1: digests(10)}
+
+
+def test_a_short_list_is_kept_whole() -> None:
+    rows = Rows()
+    rows.add(1, digests(2))
+
+    assert rows.add(2, digests(3)) == WrittenItems(None, digests(3))
+    assert rows.add(3, b"") == WrittenItems(None, b"")
+
+
+def test_sessions_have_nothing_to_do_with_each_other() -> None:
+    rows = Rows()
+    rows.add(1, digests(10), "one")
+
+    assert rows.add(2, digests(12), "two").base is None
+
+
+def test_a_list_goes_on_from_an_older_exchange_only() -> None:
+    rows = Rows()
+    rows.add(5, digests(10))
+
+    assert rows.add(4, digests(12)).base is None
+
+
+def test_what_was_forgotten_is_not_gone_on_from() -> None:
+    rows = Rows()
+    rows.add(1, digests(10))
+    rows.memory.forget(1)
+    rows.memory.forget(1)
+
+    assert rows.add(2, digests(12)).base is None
+
+
+def test_chains_are_bounded() -> None:
+    rows = Rows()
+    for exchange in range(3 * DEPTH):
+        rows.add(exchange, digests(8 + exchange))
+
+    def depth(exchange: int) -> int:
+        base = rows.rows[exchange].base
+        return 0 if base is None else 1 + depth(base)
+
+    assert max(map(depth, rows.rows)) == DEPTH
+    assert rows.read(*rows.rows) == {exchange: digests(8 + exchange) for exchange in rows.rows}
+
+
+def test_memory_is_bounded() -> None:
+    memory = ItemMemory()
+    for number in range(1000):
+        memory.write(f"session {number}", number, digests(5))
+        memory.write("one", 1000 + number, number.to_bytes(4, "big") * 5)
+
+    assert len(memory._sessions) <= 64
+    assert max(map(len, memory._sessions.values())) <= 16
+
+
+def test_what_is_lost_is_left_out() -> None:
+    rows = Rows()
+    for exchange, count in ((1, 10), (2, 11), (3, 12)):
+        rows.add(exchange, digests(count))
+    del rows.rows[1]
+
+    assert rows.read(2, 3, 4) == {}
+
+
+def test_a_circle_is_no_list() -> None:
+    circle = {1: WrittenItems(2, b"a"), 2: WrittenItems(1, b"b")}
+
+    assert read_items([1], lambda wanted: {exchange: circle[exchange] for exchange in wanted}) == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.sampled_from([b"1111", b"2222"]), max_size=12).map(b"".join)), max_size=40))
+def test_any_lists_come_back(lists: list[tuple[str, bytes]]) -> None:
+    rows = Rows()
+    for exchange, (session, items) in enumerate(lists):
+        rows.add(exchange, items, session)
+
+    assert rows.read(*range(len(lists))) == {exchange: items for exchange, (_, items) in enumerate(lists)}

@@ -1,0 +1,134 @@
+"""Requests that a replay does not serve: what they are told, what is kept of them, and who is not served at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from fakes import fetch
+from proxied import Proxy
+from replays import ask, code, divergences, numbered, recording, replaying
+
+
+async def missed(replay: Proxy, raw: bytes) -> str:
+    got = await fetch(replay.port, raw)
+    assert (got.status, got.get(b"x-should-retry")) == (404, b"false")
+    return f"{code(got)}: {json.loads(got.body)['error']['message']}"
+
+
+async def test_a_miss_names_the_nearest_recording_and_the_difference(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"model": "m", "input": [{"role": "user", "content": "rain"}]}'))
+        await fetch(proxy.port, ask(b'{"model": "other", "input": [{"role": "user", "content": "snow"}]}'))
+    async with replaying(tmp_path) as replay:
+        said = await missed(replay, ask(b'{"model": "m", "input": [{"role": "user", "content": "snow"}]}'))
+
+    assert said == (
+        "no_match: POST /v1/responses has no twin in take 1 of session default. Nearest is exchange 1 (POST /v1/responses, m): $.input[0].content: recorded "
+        '"rain", asked "snow". `playhead divergences default` shows all of it.'
+    )
+    (kept,) = divergences(tmp_path)
+    assert (kept.code, kept.nearest, kept.take, kept.run, kept.model, kept.path) == ("no_match", 1, 1, "replay", "m", "/v1/responses")
+    assert kept.differences == [{"path": "$.input[0].content", "recorded": '"rain"', "asked": '"snow"'}]
+
+
+async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        await fetch(replay.port, ask(b"x"))
+        said = await missed(replay, ask(b"x"))
+
+        assert said.startswith(
+            "exhausted: POST /v1/responses was asked once more than it is recorded in take 1 of session default: exchange 1 has been served."
+        )
+        assert (replay.service.counters.replayed, replay.service.counters.missed) == (1, {"exhausted": 1})
+    assert [(kept.code, kept.nearest) for kept in divergences(tmp_path)] == [("exhausted", 1)]
+
+
+async def test_an_unknown_session_is_told_as_that(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path, take=3) as replay:
+        assert (await missed(replay, ask(b"x", target=b"/@none/v1"))).startswith("session_not_found: Nothing is recorded in session none")
+        assert await missed(replay, ask(b"x")) == "session_not_found: Session default has no take 3; it has take 1."
+
+
+async def test_what_was_recorded_over_another_transport_is_named(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"model": "m", "input": "x", "stream": true}'))
+    async with replaying(tmp_path) as replay:
+        assert "but over SSE (exchange 1)" in await missed(replay, ask(b'{"model": "m", "input": "x"}'))
+
+
+async def test_a_miss_holds_no_secret(tmp_path: Path) -> None:
+    secret = b"sk-proj-0123456789abcdefghij"
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"input": "hello"}'))
+    async with replaying(tmp_path) as replay:
+        said = await missed(
+            replay, ask(b'{"input": "my key is ' + secret + b'"}', (b"Authorization", b"Bearer " + secret), target=b"/v1/responses?key=" + secret)
+        )
+
+    assert secret.decode() not in said
+    assert all(secret not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+async def test_a_store_that_cannot_be_written_replays_all_the_same(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    (tmp_path / "store.db").chmod(0o400)
+    async with replaying(tmp_path) as replay:
+        assert (await fetch(replay.port, ask(b"x"))).body == b"0"
+        assert (await missed(replay, ask(b"y"))).startswith("no_match: ")
+
+
+async def test_a_damaged_recording_says_so(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        for text in (b"a", b"b"):
+            await fetch(proxy.port, ask(text))
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE bodies SET data = x'00' WHERE exchange = 1")
+    connection.close()
+    async with replaying(tmp_path) as replay:
+        assert "exchange 1, which is damaged" in await missed(replay, ask(b"a"))
+        assert (await fetch(replay.port, ask(b"b"))).body in (b"1", b"")
+
+
+# Who may.
+
+
+async def test_a_replay_answers_to_the_names_of_its_machine_alone(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        got = await fetch(replay.port, ask(b"x", host=b"evil.example"))
+
+    assert (got.status, code(got)) == (400, "bad_target")
+
+
+async def test_a_token_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path, replay_token="let-me-in", listen="0.0.0.0:1") as replay:
+        refused = await fetch(replay.port, ask(b"x", (b"Authorization", b"Bearer unused")))
+        got = await fetch(replay.port, ask(b"x", (b"Authorization", b"Bearer let-me-in"), host=b"anything"))
+
+    assert (refused.status, code(refused), got.body) == (401, "bad_token", b"0")
+
+
+async def test_no_header_takes_a_replay_to_the_network(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        for mode in (b"record", b"auto", b"forward"):
+            got = await fetch(replay.port, ask(b"x", (b"Playhead-Mode", mode)))
+            assert (got.status, code(got)) == (403, "mode_not_allowed")
+        upgrade = [
+            (b"Connection", b"Upgrade"),
+            (b"Upgrade", b"websocket"),
+            (b"Sec-WebSocket-Key", b"MDEyMzQ1Njc4OWFiY2RlZg=="),
+            (b"Sec-WebSocket-Version", b"13"),
+        ]
+        assert code(await fetch(replay.port, ask(b"", *upgrade, method=b"GET"))) == "no_match"

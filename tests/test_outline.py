@@ -1,0 +1,131 @@
+"""Outlines: where members and items stand, and what is taken over from another body."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from playhead.proxy.outline import Outline, outline
+
+LISTS, KEPT = ("input", "messages"), ("model", "stream")
+
+
+def of(text: str | bytes, known: Outline | None = None) -> Outline | None:
+    return outline(text.encode() if isinstance(text, str) else text, LISTS, KEPT, known)
+
+
+def sound(text: str | bytes, known: Outline | None = None) -> Outline:
+    found = of(text, known)
+    assert found is not None
+    return found
+
+
+def test_members_stand_where_they_stand() -> None:
+    text = ' { "model" : "é" ,\n"input":[ {"a" : 1.0},{"b":[]} ] ,"x":[1 , 2]} '
+    found = sound(text)
+    body = text.encode()
+
+    assert [(member.name, member.text, member.value) for member in found.members] == [
+        ("model", '"model":"é"'.encode(), "é"),
+        ("input", b"", None),
+        ("x", b'"x":[1,2]', None),
+    ]
+    assert [body[member.start : member.end].strip().decode() for member in found.members] == [
+        '"model" : "é"',
+        '"input":[ {"a" : 1.0},{"b":[]} ]',
+        '"x":[1 , 2]',
+    ]
+    assert found.conversation is not None
+    assert [body[:end].decode()[-3:] for end in found.conversation.ends] == [".0}", "[]}"]
+    assert found.end == found.conversation.ends[-1]
+
+
+def test_a_list_of_other_things_is_a_member_like_any_other() -> None:
+    found = sound('{"input":["a"],"messages":[],"model":[{}]}')
+
+    assert found.conversation is None
+    assert found.end == 0
+    assert [member.text for member in found.members] == [b'"input":["a"]', b'"messages":[]', b'"model":[{}]']
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"a":1} x',
+        '{"a":1',
+        '{"a":1,',
+        '{"a":1,}',
+        '{"a" 1}',
+        '{"a":1]',
+        "{a:1}",
+        '{"input":[{}}',
+        '{"input":[{}',
+        '{"input":[{}],"messages":[{}]}',
+        '{"a":1,"a":2}',
+    ],
+)
+def test_what_is_not_a_usual_object_has_none(text: str) -> None:
+    try:
+        assert of(text) is None
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011
+            json.loads(text)
+
+
+BASE = '{"model":"m","tools":[{"t":1}],"input":[{"a":1},{"b":"é"},{"c":3}],"stream":true,"n":12}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE,
+        BASE.replace('{"c":3}', '{"c":3},{"d":4}'),
+        BASE.replace('{"c":3}', '{"c":3},{"c":3}'),
+        BASE.replace('{"c":3}', '{"c":3}, 5'),
+        BASE.replace(',{"c":3}', ""),
+        BASE.replace('{"a":1},', ""),
+        BASE.replace('{"b":"é"}', '{"b":"ü"}'),
+        BASE.replace('"m"', '"other"'),
+        BASE.replace('"t":1', '"t":12'),
+        BASE.replace("true", "false"),
+        BASE.replace("12}", "123}"),
+        BASE.replace("12}", "1}"),
+        BASE.replace("12}", '12,"new":{}}'),
+        BASE.replace('"stream":true,', ""),
+        BASE.replace('"model":"m",', ""),
+        BASE.replace('{"model"', '{"first":0,"model"'),
+        BASE.replace('"tools":[{"t":1}],', ""),
+        BASE.replace('"input":', '"other":'),
+        BASE.replace(',"input":[{"a":1},{"b":"é"},{"c":3}]', ""),
+        '{"input":[{"a":1},{"b":"é"},{"c":3}],"model":"m"}',
+        '{"z":1}',
+    ],
+)
+def test_what_is_known_of_another_body_changes_nothing(text: str) -> None:
+    for one, other in ((BASE, text), (text, BASE)):
+        found = sound(other, sound(one))
+
+        assert found == sound(other)
+        assert found.body == other.encode()
+
+
+@pytest.mark.parametrize(
+    "text", [BASE.replace('}],"inp', '}]"inp'), BASE[:-1], BASE + "}", BASE.replace('{"c":3}]', '{"c":3}}'), BASE.replace('"stream"', '"n"'), "{}"]
+)
+def test_what_is_unsound_is_so_whatever_is_known(text: str) -> None:
+    try:
+        found = of(text, sound(BASE))
+    except ValueError:
+        return
+    assert found is None
+
+
+def test_a_body_that_goes_on_is_recognised() -> None:
+    known = sound(BASE)
+
+    assert known.goes_on_in(BASE.replace('{"c":3}', '{"c":3},{"d":4}').encode())
+    assert not known.goes_on_in(BASE.replace('"c":3', '"c":4').encode())
+    assert not sound('{"a":1}').goes_on_in(b'{"a":1}')
