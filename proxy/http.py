@@ -21,8 +21,10 @@ from .answers import answer
 from .guards import gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .inbound import Inbound
-from .notes import bundle, end, opening
+from .needles import needles_of
+from .notes import bundle, end, opening, request_end
 from .passed import CLOSE, KEEP, Passed
+from .redaction import is_clean
 from .request_tape import RequestTape
 from .service import Service
 from .upstream import Leg
@@ -106,12 +108,15 @@ class HttpExchange:
         self.number = self._tape.open()
         self._answer_tape = AnswerTape(self.record, self.secrets)
         start = opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head)
-        text = note = b""
+        text, note = body or b"", b""
         if has_body:
-            worth = body is None or len(body) >= _REMEMBERED
-            self._request_tape = RequestTape(self.record, self.inbound, self.service.memo if worth else None)
-            if body is not None:
-                text, note = self._request_tape.whole(body)
+            small = body is not None and len(body) < _REMEMBERED
+            if small and self.inbound.coding is None and is_clean(text, needles_of(tuple(self.inbound.secrets))):
+                note = request_end(len(text), redacted=False)
+            else:
+                self._request_tape = RequestTape(self.record, self.inbound, None if small else self.service.memo)
+                if body is not None:
+                    text, note = self._request_tape.whole(body)
         if body is None or len(text) > _JOINED:
             self.record(Kind.OPEN, start)
             if body is not None:
@@ -261,7 +266,8 @@ class HttpExchange:
 
     def secrets(self) -> list[bytes]:
         """What must not be recorded of the answer if it says it again."""
-        return [*self.inbound.secrets, *(self._request_tape.scanner.secrets if self._request_tape is not None else ())]
+        found = self._request_tape.scanner.secrets if self._request_tape is not None else ()
+        return [*self.inbound.secrets, *found] if found else self.inbound.secrets
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on a piece of the body."""

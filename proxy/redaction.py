@@ -161,9 +161,9 @@ def redact_response_head(raw: bytes, secrets: Iterable[bytes] = ()) -> tuple[byt
     if b"ookie" in raw or b"OOKIE" in raw:
         clean = _SET_COOKIE.sub(_cookie, raw)
     for secret in secrets:
-        if len(secret) >= rules.LEAST_SECRET:
+        if secret in clean and len(secret) >= rules.LEAST_SECRET:
             clean = clean.replace(secret, b"*" * len(secret))
-    return clean, clean != raw
+    return clean, clean is not raw and clean != raw
 
 
 def _cookie(match: re.Match[bytes]) -> bytes:
@@ -209,10 +209,10 @@ class _Candidates:
         return best
 
 
-def _is_clean(text: bytes, needles: Needles) -> bool:
-    """Whether there are no candidates at all."""
+def is_clean(text: bytes, needles: Needles) -> bool:
+    """Whether nothing in a whole text looks like a secret. Quick, and sometimes wrong in saying no."""
     view = readable(text)
-    if _has_keys(view) or _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
+    if _FORM.match(text) is not None or _has_keys(view) or _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
         return False
     return not needles or needles.finder(text, odd=False) is None
 
@@ -321,7 +321,7 @@ class RequestScanner:
 
     def whole(self, data: bytes) -> bytes:
         """All of the text at once: `feed` and `finish`, and quick where nothing in it looks like a secret."""
-        if self._trail is None and _FORM.match(data) is None and _is_clean(data, self._needles):
+        if self._trail is None and is_clean(data, self._needles):
             return data
         start = self.feed(data)
         return start + self.finish() if start else self.finish()
