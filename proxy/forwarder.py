@@ -1,4 +1,4 @@
-"""The server side of a worker: takes requests from aiohttp, decides where they go, and hands them on."""
+"""Decides where the requests of a worker's clients go, and hands them on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
-
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from typing import TYPE_CHECKING
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
@@ -17,9 +14,9 @@ from playhead.config.settings import Settings
 from .addressing import Addressing, Refusal
 from .admission import Admission
 from .answers import answer
+from .clients import ClientRequest, Done, Leave, in_task
 from .http import HttpExchange
 from .inbound import Inbound, Reception
-from .passed import CLOSE, KEEP
 from .service import Service
 from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
@@ -57,38 +54,43 @@ class Forwarder:
         if self._replays is not None and self._replays.done() and self._replays.exception() is None:
             self._replays.result().player.close()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serve one request; what aiohttp gets back only says whether the connection lives on."""
+    def begin(self, request: ClientRequest, done: Done) -> Leave:
+        """Serve one request."""
         if self.service.stopping:
-            return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."))
-        target = request.raw_path.encode("utf-8", "surrogateescape")
+            return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."), done)
+        target = request.target
         own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
         inbound = self.reception.read(request.method, target, request.raw_headers, own)
         if isinstance(inbound, Refusal):
-            return self._refuse(request, inbound)
+            return self._refuse(request, inbound, done)
         self.service.counters.requests["ws" if inbound.websocket else "http"] += 1
         if inbound.websocket and (fault := handshake_fault(request.method, request.raw_headers)):
-            return self._refuse(request, Refusal("bad_request", fault))
+            return self._refuse(request, Refusal("bad_request", fault), done)
         if inbound.address.mode == "replay":
-            return await self._replay(request, inbound)
+            return in_task(self._replay(request, inbound), done)
         exchange = SocketExchange if inbound.websocket else HttpExchange
-        return cast(web.StreamResponse, await exchange(self.service, request, inbound).run())
+        return exchange(self.service, request, inbound).begin(done)
 
-    async def _replay(self, request: web.BaseRequest, inbound: Inbound) -> web.StreamResponse:
+    async def _replay(self, request: ClientRequest, inbound: Inbound) -> bool:
         try:
             found = await (await self.replays()).exchange(request, inbound)
         except StoreError as error:
             log.error("the recordings cannot be read: %s", error)
             found = Refusal("session_not_found", f"The recordings cannot be read: {error}")
-        return self._refuse(request, found) if isinstance(found, Refusal) else cast(web.StreamResponse, await found.run())
+        return self._refused(request, found) if isinstance(found, Refusal) else await found.run()
 
-    def _refuse(self, request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
+    def _refuse(self, request: ClientRequest, refusal: Refusal, done: Done) -> Leave:
+        done(self._refused(request, refusal))
+        return lambda: None
+
+    def _refused(self, request: ClientRequest, refusal: Refusal) -> bool:
+        """Answer; whether the connection lives on."""
         self.service.counters.error(refusal.code)
         keep_alive = request.keep_alive and not request.body_exists and not self.service.stopping
         head, body = answer(refusal.code, refusal.message, keep_alive=keep_alive, head_only=request.method == "HEAD")
         if request.transport is not None:
             request.transport.write(head + body)
-        return cast(web.StreamResponse, KEEP if keep_alive else CLOSE)
+        return keep_alive
 
     async def watch_silence(self) -> None:
         """Break off what upstream has left silent for longer than the settings allow."""
@@ -120,63 +122,9 @@ def _modes(settings: Settings) -> tuple[tuple[str, ...], str]:
     return ("record", "replay", "auto", "forward"), ""
 
 
-def _names(request: web.BaseRequest) -> frozenset[bytes]:
+def _names(request: ClientRequest) -> frozenset[bytes]:
     """What the server is called by the client of this request, as HOST:PORT."""
     if request.transport is None:
         return frozenset()
     host, port = request.transport.get_extra_info("sockname")[:2]
     return frozenset(f"{name}:{port}".encode() for name in (f"[{host}]" if ":" in host else host, "localhost"))
-
-
-class _Handler(RequestHandler):
-    """aiohttp's connection handler; only what it says about requests that are not HTTP is ours."""
-
-    __slots__ = ()
-
-    def data_received(self, data: bytes) -> None:
-        """Take the next bytes. A request whose body turns out to be no HTTP is told so: aiohttp would let it wait for the rest for ever."""
-        super().data_received(data)
-        if self._messages and (error := getattr(self._messages[-1][0], "exc", None)) is not None:
-            error.__traceback__ = error.__context__ = None  # they hold the frame that holds the error, and what came with it
-            current = self._current_request
-            content = self._messages[-2][1] if len(self._messages) > 1 else None if current is None else current.content
-            if content is not None and not content.is_eof():
-                content.set_exception(web.RequestPayloadError(str(error)))
-                content.feed_eof()
-
-    def close(self) -> None:
-        """The server stops: an idle connection is closed; one in use takes what is missing of its request, or its socket."""
-        if self._current_request is None:
-            super().close()
-            if self.transport is not None:
-                self.transport.close()
-
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None) -> web.StreamResponse:
-        """Answer what could not be parsed, in our own shape; a fault of ours breaks the connection off instead of writing into an answer."""
-        if status == 400:
-            head, body = answer("bad_request", f"The request is not HTTP/1.1 as it should be: {message or exc}.", keep_alive=False)
-            if self.transport is not None:
-                self.transport.write(head + body)
-        else:
-            log.error("a request failed for a fault of playhead's own", exc_info=exc)
-            if self.transport is not None:
-                self.transport.abort()
-        return cast(web.StreamResponse, CLOSE)
-
-
-class Server(web.Server):
-    """aiohttp's low-level server with limits raised and nothing done to bodies."""
-
-    def __init__(self, handler: Callable[[web.BaseRequest], Any]) -> None:
-        limits = {"max_line_size": 1 << 17, "max_field_size": 1 << 17, "max_headers": 1000}
-        self._options: dict[str, Any] = {**limits, "auto_decompress": False, "access_log": None, "logger": log, "read_bufsize": 1 << 18}
-        super().__init__(handler, handler_cancellation=True, **self._options)
-
-    def __call__(self) -> RequestHandler:
-        """A handler for a new connection."""
-        return _Handler(self, loop=asyncio.get_running_loop(), **self._options)
-
-    @property
-    def unsent(self) -> bool:
-        """Whether a client has not taken all that was written to it."""
-        return any(one.transport is not None and one.transport.get_write_buffer_size() for one in self.connections)

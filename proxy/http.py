@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +15,13 @@ from playhead.storage.journal import Kind
 
 from .answer_tape import AnswerTape
 from .answers import answer
+from .client_side import ClientSide
+from .clients import ClientRequest, Done, Leave, in_task
 from .guards import gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .inbound import Inbound
 from .needles import needles_of
 from .notes import bundle, end, opening, request_end
-from .passed import CLOSE, KEEP, Passed
 from .redaction import is_clean
 from .request_tape import RequestTape
 from .service import Service
@@ -39,19 +37,14 @@ _NOTHING: frozenset[bytes] = frozenset()
 _TRANSFER_ENCODING = frozenset((b"transfer-encoding",))
 
 
-class HttpExchange:
+class HttpExchange(ClientSide):
     """One exchange in flight: the receiver of upstream's answer."""
 
-    def __init__(self, service: Service, request: web.BaseRequest, inbound: Inbound) -> None:
-        self.service = service
+    def __init__(self, service: Service, request: ClientRequest, inbound: Inbound) -> None:
+        super().__init__(service, request)
         self.inbound = inbound
-        self.number = 0
         self.waits = False  # for its client to leave, and for nothing else
-        self._request = request
         self._started = time.monotonic_ns()
-        self._connection: Leg | None = None
-        self._done: asyncio.Future[None] = service.loop.create_future()
-        self._tape = service.tape
         self._request_tape: RequestTape | None = None
         self._sent = False  # whether the request has come whole
         self._head: Head | None = None
@@ -59,37 +52,54 @@ class HttpExchange:
         self._answer_tape: AnswerTape | None = None
         self._dechunk = False
         self._keep = request.keep_alive
-        self._out: list[bytes] = []  # for the client, of the same read
-        self._unsent = 0
-        self._held = False
         self._ended = False
         self._last = self._started
         self._problem: str | None = None
         self._again: list[bytes] | None = None
         self._retry: asyncio.Task[None] | None = None
-        self._caught_up: asyncio.Event | None = None
         self._rest: asyncio.TimerHandle | None = None  # the answer is whole, and the rest of the request is waited for
 
-    async def run(self) -> Passed:
-        """Forward the request, and wait until its answer has gone to the client."""
-        service = self.service
-        service.exchanges.add(self)
+    def begin(self, done: Done) -> Leave:
+        """Forward the request; `done` when its answer has gone to the client. The usual case without a task: all of the request and a connection are there."""
+        content, has_body = self._request.content, self._request.body_exists
+        whole = not has_body or (content.is_eof() and content.exception() is None)
+        connection = self.service.live.take() if whole else None
+        if connection is None:
+            return in_task(self.run(), done)
+        self.service.exchanges.add(self)
+        self._done = done
+        self._forward_whole(content.read_nowait() if has_body else b"", connection)
+        return self._left
+
+    def _left(self) -> None:
+        """The client is gone."""
+        self._done = None
+        self._close("complete" if self._rest is not None else "aborted" if self.service.stopping else "client_closed")
+
+    def _close(self, outcome: str) -> None:
+        self.service.exchanges.discard(self)
+        if not self._ended:
+            self._end(outcome)
+        self._let_go()
+        self._request_tape = self._answer_tape = None  # they would hold each other until a garbage collection
+
+    async def run(self) -> bool:
+        """Forward the request, and wait until its answer has gone to the client: whether its connection lives on."""
+        waiter = self._waiter = self.service.loop.create_future()
+        self.service.exchanges.add(self)
         try:
             try:
                 await self._send_request()
             except UpstreamError as error:
                 self.failed(error)
                 self.settled()
-            return await self._finish()
-        except asyncio.CancelledError:
-            self._end("complete" if self._rest is not None else "aborted" if service.stopping else "client_closed")
+            await waiter
+            await self._taken()
+            self._close("aborted")
+        except BaseException:
+            self._left()
             raise
-        finally:
-            service.exchanges.discard(self)
-            if not self._ended:
-                self._end("aborted")
-            self._let_go()
-            self._request_tape = self._answer_tape = None  # they would hold each other until a garbage collection
+        return self._keep and not self.service.stopping
 
     def _let_go(self) -> None:
         """Whatever upstream still does for us is not wanted any more."""
@@ -151,15 +161,27 @@ class HttpExchange:
         body = content.read_nowait() if has_body and whole else b""
         await self._forward(body, whole=whole)
 
+    def _forward_whole(self, body: bytes, connection: Leg) -> None:
+        """Send all of it to upstream, over a connection that was idle; on one that upstream closed meanwhile, once more if that is safe."""
+        if self._begin_record(body, has_body=self._request.body_exists):
+            self._sent = True
+            start = self._start_of(body, whole=True)
+            self._again = start if self.inbound.safe else None
+            self._start(connection, start)
+        else:
+            connection.release()
+
+    def _start_of(self, body: bytes, *, whole: bool) -> list[bytes]:
+        self.service.counters.request_bytes += len(body)
+        start = [self.inbound.head, chunk_of(body, last=True) if self.inbound.chunked and whole else body]
+        return [b"".join(start)] if len(body) < _JOINED else start
+
     async def _forward(self, body: bytes, *, whole: bool) -> None:
         """Send head and body to upstream. `whole`: it is all of the body; else the rest follows as it comes."""
         content, has_body = self._request.content, self._request.body_exists
         if not self._begin_record(body if whole else None, has_body=has_body):
             return
-        self.service.counters.request_bytes += len(body)
-        start = [self.inbound.head, chunk_of(body, last=True) if self.inbound.chunked and whole else body]
-        if len(body) < _JOINED:
-            start = [b"".join(start)]
+        start = self._start_of(body, whole=whole)
         self._sent = whole
         await self._begin(start, may_retry=whole and self.inbound.safe)
         if not whole:
@@ -197,8 +219,9 @@ class HttpExchange:
         """Send the body as it comes, until it ends or the answer does."""
         pump = asyncio.ensure_future(self._pump_body(content))
         pump.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is looked at below, or the client is gone
+        assert self._waiter is not None
         try:
-            await asyncio.wait((pump, self._done), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((pump, self._waiter), return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not pump.done():
                 pump.cancel()
@@ -282,9 +305,7 @@ class HttpExchange:
         """What one read brought goes to the journal, then to the client."""
         if self._answer_tape is not None:
             self._answer_tape.settle()
-        if self._out:
-            data, self._out = b"".join(self._out) if len(self._out) > 1 else self._out[0], []
-            self._tape.then(self, self._write, data)
+        self._push()
 
     def ended(self) -> None:
         """The answer is whole. What is missing of its request is on its way mostly, and a record without it could not be found again."""
@@ -339,7 +360,7 @@ class HttpExchange:
 
     def unrecordable(self, problem: str) -> None:
         """Strict durability: nothing goes to the client that is not recorded."""
-        if self._done.done():
+        if self._resolved:
             return
         if self._connection is not None:
             self._connection.abort()
@@ -347,7 +368,7 @@ class HttpExchange:
         self._end("aborted")
         self._out.clear()
         self._keep = False
-        self._hang_up()
+        self._cut()
         self._resolve()
 
     def break_off(self) -> None:
@@ -377,25 +398,19 @@ class HttpExchange:
         """End the client's transfer so that it sees that it is not whole."""
         self._keep = False
         self._end(outcome)
-        self._then(self._hang_up)
+        self._then(self._cut)
         self._then(self._resolve)
+
+    def _cut(self) -> None:
+        if self._head is None or isinstance(self._framing, UntilClose) or self._dechunk:
+            self._reset()  # the end of the connection would be the end of the body: only this says that it is not
+        else:
+            self._hang_up()
 
     def _then(self, step: Callable[[], None]) -> None:
         """When all before it has gone to the client."""
         self.settled()
         self._tape.then(self, step)
-
-    def _hang_up(self) -> None:
-        transport = self._request.transport
-        if transport is None:
-            return
-        if self._head is None or isinstance(self._framing, UntilClose) or self._dechunk:
-            # The end of the connection would be the end of the body: only a reset says that it is not.
-            with contextlib.suppress(OSError, AttributeError):
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            transport.abort()
-        else:
-            transport.close()
 
     def _end(self, outcome: str, code: str | None = None) -> None:
         if self._ended:
@@ -414,56 +429,3 @@ class HttpExchange:
             return note if unwritten is None else bundle(unwritten[0], note, unwritten[1])
 
         self._tape.close(self.number, self._now(), Kind.END if unwritten is None else Kind.FINISH, last)
-
-    def _resolve(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
-
-    async def _finish(self) -> Passed:
-        await self._done
-        transport = self._request.transport
-        if transport is not None and transport.get_write_buffer_size():
-            # It is in flight until its client has it; and a client that does not read is not served further.
-            with contextlib.suppress(ConnectionError):
-                await self._request.writer.drain()
-        return KEEP if self._keep and not self.service.stopping else CLOSE
-
-    # Writing to the client.
-
-    def _send(self, data: bytes) -> None:
-        if not data:
-            return
-        self._unsent += len(data)
-        self._out.append(data)
-        if self._unsent > _PAUSE_ABOVE:
-            self._hold()
-
-    def _write(self, data: bytes) -> None:
-        self._unsent -= len(data)
-        if self._caught_up is not None and not self._unsent:
-            self._caught_up.set()
-        transport = self._request.transport
-        if transport is None:
-            return
-        transport.write(data)
-        self.service.counters.response_bytes += len(data)
-        if transport.get_write_buffer_size() > _BUFFERED:
-            self._hold()
-
-    def _hold(self) -> None:
-        """Hold upstream back until the client has taken what is on its way."""
-        if not self._held and self._connection is not None:
-            self._held = True
-            self._connection.pause_reading()
-            self._go_on = asyncio.ensure_future(self._release())
-
-    async def _release(self) -> None:
-        if self._unsent > _PAUSE_ABOVE:  # strict durability: the disk is slower than upstream
-            self._caught_up = asyncio.Event()
-            await self._caught_up.wait()
-        with contextlib.suppress(ConnectionError):
-            await self._request.writer.drain()
-        self._held = False
-        self._now()  # upstream could not speak until now
-        if self._connection is not None:
-            self._connection.resume_reading()

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from playhead.config.errors import StoreError
 
 from .addressing import NO_KEY, Refusal
+from .clients import ClientRequest
 from .http import BAD_BODY, HttpExchange
 from .inbound import Inbound, Reception
 from .incoming import LIVE, Incoming, Memory
@@ -39,7 +40,7 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
 
-    async def exchange(self, request: web.BaseRequest, inbound: Inbound) -> HttpExchange | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound) -> HttpExchange | Refusal:
         """What serves a request. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound)
@@ -59,7 +60,7 @@ class Replays:
 class ReplayExchange(HttpExchange):
     """One exchange that is answered from a recording, if there is one."""
 
-    def __init__(self, replays: Replays, request: web.BaseRequest, inbound: Inbound) -> None:
+    def __init__(self, replays: Replays, request: ClientRequest, inbound: Inbound) -> None:
         super().__init__(replays.service, request, inbound)
         self._replays = replays
         self._tape = replays.untaped
@@ -96,7 +97,7 @@ class ReplayExchange(HttpExchange):
         elif content.is_eof() and content.exception() is None:
             incoming.feed(content.read_nowait())
         else:
-            if self._request.headers.get("Expect", "").lower() == "100-continue" and self._request.version >= (1, 1):
+            if self._request.expects_continue:
                 self._continued = True
                 self._send(_CONTINUE)
                 self.settled()

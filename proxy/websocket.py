@@ -12,16 +12,14 @@ import binascii
 import contextlib
 from collections.abc import Iterable
 
-from aiohttp import web
-
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
+from .clients import ClientRequest, Done, Leave, in_task
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
 from .http import HttpExchange
 from .http1 import Framing, Head, Header
 from .inbound import Inbound
-from .passed import CLOSE, Passed
 from .redaction import RequestScanner
 from .service import Service
 
@@ -94,21 +92,25 @@ class ClientTape:
 class SocketExchange(HttpExchange):
     """One client WebSocket and its upstream twin; until upstream agrees, an HTTP exchange like any other."""
 
-    def __init__(self, service: Service, request: web.BaseRequest, inbound: Inbound) -> None:
+    def __init__(self, service: Service, request: ClientRequest, inbound: Inbound) -> None:
         super().__init__(service, request, inbound)
         self._upgraded = False
         self._client: ClientTape | None = None
         self._stalled: asyncio.Task[None] | None = None
         self._asked = False  # whether the client spoke last
 
-    async def run(self) -> Passed:
+    def begin(self, done: Done) -> Leave:
         """Forward the handshake, and splice until one side ends."""
+        return in_task(self.run(), done)
+
+    async def run(self) -> bool:
+        """As `begin`."""
         try:
-            passed = await super().run()
+            keep = await super().run()
         finally:
             if self._upgraded:
                 self.service.counters.open_connections -= 1
-        return CLOSE if self._upgraded else passed
+        return keep and not self._upgraded
 
     def head(self, head: Head, framing: Framing) -> None:
         """Pass on upstream's answer to the handshake: a refusal as it is, a 101 with all that follows."""
@@ -123,9 +125,7 @@ class SocketExchange(HttpExchange):
             self._answer_tape.upgrade(head)
             self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")
         self._send(head.raw)
-        protocol = self._request.protocol
-        protocol.keep_alive(False)
-        protocol.set_parser(_ClientBytes(self))  # type: ignore[arg-type]  # it asks for no more than `feed_data` and `feed_eof`
+        self._request.connection.take_over(_ClientBytes(self))
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on bytes from upstream."""
@@ -203,15 +203,14 @@ class SocketExchange(HttpExchange):
 
 
 class _ClientBytes:
-    """What aiohttp feeds with all that comes from the client after the upgrade."""
+    """Who takes all that comes from the client after the upgrade."""
 
     def __init__(self, exchange: SocketExchange) -> None:
         self._exchange = exchange
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Never at an end of its own accord, never with a rest."""
+    def feed_data(self, data: bytes) -> None:
+        """The next bytes."""
         self._exchange.from_client(data)
-        return False, b""
 
     def feed_eof(self) -> None:
-        """The connection is lost: aiohttp ends the handler."""
+        """The connection is lost: what serves it is told otherwise."""

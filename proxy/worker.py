@@ -24,7 +24,8 @@ from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 
 from .children import Orders, keep_memory, read_orders, report, start_logging
-from .forwarder import Forwarder, MakeReplays, Server
+from .clients import Server
+from .forwarder import Forwarder, MakeReplays
 from .inbound import Reception
 from .service import Service
 from .tape import Tape
@@ -119,7 +120,7 @@ class Worker:
         self._orders = orders
         self._forwarder = forwarder
         self._service = forwarder.service
-        self._server = Server(forwarder.handle)
+        self._server = Server(forwarder.begin)
         self._stop = asyncio.Event()
         self._orphaned = False
 
@@ -178,7 +179,7 @@ class Worker:
         for exchange in list(service.exchanges):
             exchange.break_off()
         await asyncio.sleep(0.05)  # what was said last goes out
-        await self._server.shutdown(0.1)
+        await self._server.shutdown()
 
     async def _report(self) -> None:
         """Tell the main process what has been counted, when it changed."""

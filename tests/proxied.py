@@ -15,7 +15,8 @@ import uvloop
 
 from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
-from playhead.proxy.forwarder import Forwarder, Server
+from playhead.proxy.clients import Server
+from playhead.proxy.forwarder import Forwarder
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
@@ -163,7 +164,7 @@ async def proxied(
     async def serve() -> None:
         service = Service(settings, upstream_of(settings), Tape(writer(), strict=strict))
         forwarder = Forwarder(service, run=run, key=KEY, replaying=replaying(run))
-        server = Server(forwarder.handle)
+        server = Server(forwarder.begin)
         accepting = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -178,7 +179,7 @@ async def proxied(
         await stopping.wait()
         accepting.close()
         watch.cancel()
-        await server.shutdown(0.1)
+        await server.shutdown()
         if service.upstream is not None:
             service.upstream.close()
         await forwarder.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, echo, fetch, replying
-from playhead.proxy.forwarder import Server
+from playhead.proxy.clients import ClientRequest, Server, in_task
 from playhead.storage.journal import JournalWriter, Kind
 from proxied import GET, Proxy, gated, post, proxied, until
 from websocket_fakes import WebSocketClient, echo_messages, handshake
@@ -239,11 +239,12 @@ async def test_an_answer_that_begins_while_the_server_stops_says_that_the_connec
 async def test_a_stop_lets_an_upload_and_a_socket_go_on() -> None:
     got: asyncio.Queue[bytes] = asyncio.Queue()
 
-    async def handler(request: object) -> None:
-        async for piece in request.content.iter_any():  # type: ignore[attr-defined]
+    async def handler(request: ClientRequest) -> bool:
+        async for piece in request.content.iter_any():
             got.put_nowait(piece)
+        return True
 
-    server = Server(handler)
+    server = Server(lambda request, done: in_task(handler(request), done))
     async with await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0) as accepting:
         async with RawClient.connect(accepting.sockets[0].getsockname()[1]) as client:
             await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\none")
@@ -251,4 +252,4 @@ async def test_a_stop_lets_an_upload_and_a_socket_go_on() -> None:
             server.pre_shutdown()
             await client.write(b"two")
             assert await got.get() == b"two"
-        await server.shutdown(0.1)
+        await server.shutdown()
