@@ -19,12 +19,13 @@ from .admission import Admission
 from .answers import answer
 from .http import HttpExchange
 from .inbound import Inbound, Reception
-from .passed import CLOSE, KEEP
+from .passed import CLOSE, KEEP, Passed
 from .service import Service
 from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
+    from .at_once import AtOnce, Begun
     from .replaying import Replays
 
 log = logging.getLogger("playhead")
@@ -44,6 +45,7 @@ class Forwarder:
         self.reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
         self._replaying = replaying
         self._replays: asyncio.Task[Replays] | None = None
+        self._at_once: AtOnce | None = None
 
     async def replays(self) -> Replays:
         """What is needed to replay. Raises StoreError: the recordings cannot be read; the next call tries again."""
@@ -61,6 +63,12 @@ class Forwarder:
         """Serve one request; what aiohttp gets back only says whether the connection lives on."""
         if self.service.stopping:
             return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."))
+        begun = None
+        if self._at_once is not None:
+            done = self._at_once.answer(request)
+            if isinstance(done, Passed):
+                return cast(web.StreamResponse, done)
+            begun = done
         target = request.raw_path.encode("utf-8", "surrogateescape")
         own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
         inbound = self.reception.read(request.method, target, request.raw_headers, own)
@@ -70,13 +78,16 @@ class Forwarder:
         if inbound.websocket and (fault := handshake_fault(request.method, request.raw_headers)):
             return self._refuse(request, Refusal("bad_request", fault))
         if inbound.address.mode == "replay":
-            return await self._replay(request, inbound)
+            return await self._replay(request, inbound, begun)
         exchange = SocketExchange if inbound.websocket else HttpExchange
         return cast(web.StreamResponse, await exchange(self.service, request, inbound).run())
 
-    async def _replay(self, request: web.BaseRequest, inbound: Inbound) -> web.StreamResponse:
+    async def _replay(self, request: web.BaseRequest, inbound: Inbound, begun: Begun | None) -> web.StreamResponse:
         try:
-            found = await (await self.replays()).exchange(request, inbound)
+            replays = await self.replays()
+            if self.service.settings.mode == "replay":
+                self._at_once = replays.at_once
+            found = await replays.exchange(request, inbound, begun)
         except StoreError as error:
             log.error("the recordings cannot be read: %s", error)
             found = Refusal("session_not_found", f"The recordings cannot be read: {error}")
