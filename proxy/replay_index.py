@@ -135,10 +135,10 @@ class ReplayIndex:
         """The last place of a group."""
         return self._end[group]
 
-    def places(self, group: int) -> list[int]:
-        """All of a group."""
+    def places(self, group: int, most: int = 1000) -> list[int]:
+        """The first of a group."""
         found, place = [], group
-        while place != _NONE:
+        while place != _NONE and len(found) < most:
             found.append(place)
             place = self._next[place]
         return found
