@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError, core_schema, to_json
 
 from playhead.storage.records import Facts
 
 _MAX_TEXT = 1024
 _MAX_LENIENT = 16 << 20
 _PLAIN_DEPTH = 8
+_UNUSUAL = (b"[", b"\\", b"NaN", b"Inf")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 _DEPLOYMENT = re.compile(r"/deployments/[^/]+")
 _CHAT = re.compile(r"/chat/completions(?:/|$)")
@@ -115,6 +116,18 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def _plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """As `_plain`; nearly all are so already, and their text tells."""
+    try:
+        text = to_json(usage, inf_nan_mode="constants")
+    except ValueError:
+        text = b""
+    if 0 < len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL):
+        return usage
+    plain: dict[str, Any] = _plain(usage)
+    return plain
+
+
 # Requests.
 
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
@@ -162,7 +175,7 @@ def read_answer(facts: Facts, fields: dict[str, Any]) -> None:
         facts.response_status = text_of(fields.get("status")) or facts.response_status
     tier = fields.get("service_tier")
     if isinstance(usage, dict) and usage:
-        facts.usage = _plain(usage)
+        facts.usage = _plain_usage(usage)
         tier = tier or usage.get("service_tier")
     facts.service_tier = text_of(tier) or facts.service_tier
     facts.error_code = _error_code(fields) or facts.error_code

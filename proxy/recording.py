@@ -139,7 +139,7 @@ class Assembly:
             self._reply.leave()
         if self._asked is None:
             if self._parse and (self._request_end or self._transcript is not None):
-                self._read_request(headers_of(self._head))
+                self._read_request(self._memo.headers(self._head))
             self._asked = Edges()
         if self._transcript is None:
             for data in self._gathered.request:
@@ -166,7 +166,7 @@ class Assembly:
 
     def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
         meta, end, gathered = self._meta, self._end or {}, self._gathered
-        asked = headers_of(self._head)
+        asked = self._memo.headers(self._head)
         answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
         retry = asked.get(b"x-stainless-retry-count", b"")
         outcome = end.get("outcome", "aborted" if aborted or final else None)
