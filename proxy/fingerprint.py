@@ -207,15 +207,16 @@ def json_content(value: Any, *, create: bool) -> Content:
         items = value.get(name)
         if isinstance(items, list) and items and isinstance(items[0], dict):
             del value[name]
-            digests = b"".join([xxh3_128_digest(dump(item)) for item in items])
+            digests = xxh3_128_digest(dump(items[0])) if len(items) == 1 else b"".join([xxh3_128_digest(dump(item)) for item in items])
             return Content(hashed_json(dump(value), name, digests), streams, short_digests(digests))
     return Content(b"json\n" + dump(value), streams, single_item(value.get("input")))
 
 
 def leave_out(members: dict[str, Any]) -> None:
     """Take away what does not count in a Responses create."""
-    for name in OF_A_TRANSPORT:
-        members.pop(name, None)
+    members.pop("type", None)
+    members.pop("stream", None)
+    members.pop("stream_id", None)
     options = members.get("stream_options")
     if isinstance(options, dict):
         options.pop("include_obfuscation", None)

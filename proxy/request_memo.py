@@ -36,6 +36,7 @@ from .fingerprint import (
 )
 from .outline import Outline, outline
 from .reader import REQUEST_FIELDS, request_fields
+from .reply import headers_of
 
 LEAST = 4 << 10
 _MOST = 4 << 20
@@ -62,6 +63,16 @@ class RequestMemo:
         self._rules = rules
         self._equal: dict[tuple[bytes, bytes, bool], Read] = {}
         self._known: list[Outline] = []  # the newest last
+        self._heads: dict[bytes, dict[bytes, bytes]] = {}
+
+    def headers(self, head: bytes) -> dict[bytes, bytes]:
+        """As `headers_of`; not to be changed."""
+        found = self._heads.get(head)
+        if found is None:
+            if len(self._heads) >= _EQUALS:
+                self._heads.clear()
+            found = self._heads[head] = headers_of(head)
+        return found
 
     def read(self, asked: Asked, body: bytes) -> tuple[dict[str, Any], Fingerprint]:
         """The fields and the fingerprint of a whole request."""
