@@ -20,6 +20,8 @@ from .children import Orders, keep_memory, read_orders, report, start_logging
 from .recorder import Recorder
 
 _BUSY_SECONDS = 0.03
+_BUSIEST_SECONDS = 0.1
+_RATIO = 8  # so many times as long as the last step took: what a step costs in itself is shared by more exchanges where there are many
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 _NICE = 5
@@ -70,6 +72,7 @@ class RecorderLoop:
         self._orders = orders
         self._problem: str | None = None
         self._failures = 0
+        self._spent = 0.0  # seconds, in the last step
         self._told = 0.0
         self._state: dict[str, object] = {}
         self._parent = os.getppid()
@@ -86,7 +89,7 @@ class RecorderLoop:
             if read and self._problem is None:
                 quiet = 0
                 if not self._more():
-                    orphaned = self._sleep(_BUSY_SECONDS, orphaned)
+                    orphaned = self._sleep(min(max(_BUSY_SECONDS, _RATIO * self._spent), _BUSIEST_SECONDS), orphaned)
                 continue
             quiet += 1
             if quiet == _QUIET:
@@ -108,6 +111,7 @@ class RecorderLoop:
         if not self._store.in_place():
             log.error("the store %s was removed or replaced: recording goes on in what stands there now", self._store.name)
             raise SystemExit(3)  # the main process starts a recorder again, which begins with what the journal holds
+        began = time.perf_counter()
         try:
             read = self._recorder.step()
         except (StoreError, OSError) as error:
@@ -119,6 +123,7 @@ class RecorderLoop:
         if self._problem is not None:
             log.warning("recording goes on")
         self._problem = None
+        self._spent = time.perf_counter() - began
         return read
 
     def _sleep(self, seconds: float, orphaned: bool) -> bool:
