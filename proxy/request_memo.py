@@ -75,12 +75,12 @@ class RequestMemo:
         return found
 
     def read(self, asked: Asked, body: bytes) -> tuple[dict[str, Any], Fingerprint]:
-        """The fields and the fingerprint of a whole request."""
+        """The fields and the fingerprint of a whole request; of a WebSocket's handshake nothing counts but its head."""
         content_type = asked.headers.get(b"content-type", b"")
         if asked.undecoded or len(body) > HELD:
             return request_fields(body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
-        found = self._read(body, content_type, line.create) if body else _EMPTY
+        found = self._read(body, content_type, line.create) if body and line.asks != "ws" else _EMPTY
         return found.fields, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
