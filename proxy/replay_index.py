@@ -137,7 +137,8 @@ class ReplayIndex:
 
     def places(self, group: int, most: int = 1000) -> list[int]:
         """The first of a group."""
-        found, place = [], group
+        found: list[int] = []
+        place = group
         while place != _NONE and len(found) < most:
             found.append(place)
             place = self._next[place]
