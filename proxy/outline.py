@@ -22,6 +22,7 @@ _OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 _NEXT = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _LIST = re.compile(r"\[[ \t\n\r]*(?=\{)")
+_TELLING = 64  # bytes before the end of a conversation that tell it from others
 _SELF_ENDING = frozenset(b'"}]')
 
 
@@ -60,8 +61,8 @@ class Outline(NamedTuple):
 
     def goes_on_in(self, body: bytes) -> bool:
         """Whether the other body is likely to have this one's conversation in it; quick."""
-        end = self.end
-        return end > 0 and body[end - 64 : end] == self.body[end - 64 : end]
+        start, end = max(self.end - _TELLING, 0), self.end
+        return end > 0 and body[start:end] == self.body[start:end]
 
 
 def outline(body: bytes, lists: Collection[str], kept: Collection[str], known: Outline | None) -> Outline | None:

@@ -69,9 +69,11 @@ class RequestMemo:
         """As `headers_of`; not to be changed."""
         found = self._heads.get(head)
         if found is None:
-            if len(self._heads) >= _EQUALS:
-                self._heads.clear()
-            found = self._heads[head] = headers_of(head)
+            found = headers_of(head)
+            if len(head) < LEAST:
+                if len(self._heads) >= _EQUALS:
+                    self._heads.clear()
+                self._heads[head] = found
         return found
 
     def read(self, asked: Asked, body: bytes) -> tuple[dict[str, Any], Fingerprint]:
