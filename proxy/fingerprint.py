@@ -3,8 +3,8 @@
 A fingerprint is the XXH3-128 of
 
     name of the rules, method, path, sorted pairs of the query, OpenAI-Beta, each on a line of its own, then
-    `json`, a line feed, the canonical text of the body (canonical.py); a list of objects named `input` or `messages` stands behind it, as its name and
-    the XXH3-128 of its items' XXH3-128s, so that a history which only grows need not be hashed again; or
+    `json`, a line feed, the canonical text of the body (canonical.py); the first list of objects named as in `LISTS` stands behind it, as its name
+    and the XXH3-128 of its items' XXH3-128s, so that a history which only grows need not be hashed again; or
     `multipart`, a line feed, the canonical text of name, filename, type and hash of each part; or
     `bytes` (`long`, if they are more than `HELD`), a line feed, the bytes; or
     `undecoded`, a line feed, the hash of the body as it came, if its content-encoding could not be undone.

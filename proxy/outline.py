@@ -29,7 +29,7 @@ _SELF_ENDING = frozenset(b'"}]')
 class Member(NamedTuple):
     """One member of the outer object. `start`, `end`: bytes of the body, from its key's first quote to behind its value.
 
-    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for.
+    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for, and no list.
     """
 
     name: str
@@ -195,7 +195,8 @@ class _Reader:
             return self._conversation is None and self._read_items(name, start, None)
         value, self._at = scan(text, colon.end())
         written = dump({name: value})[1:-1]
-        self._members.append(Member(name, start, self._here(), written, value if name in self._kept else None))
+        keep = name in self._kept and not isinstance(value, list)
+        self._members.append(Member(name, start, self._here(), written, value if keep else None))
         return True
 
     def _read_items(self, name: str, start: int, known: tuple[array[int], bytes] | None) -> bool:
