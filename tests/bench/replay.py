@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from overhead import free_port, load, running, settled
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.overhead import free_port, load, running, settled
 
 _RECORDED = 12_000  # exchanges for each second of `order`: more than are asked for
 
@@ -80,12 +81,14 @@ def measure(args: argparse.Namespace, work: Path, scenario: str) -> None:
         for where in (canned, port):
             load(args.bench, where, scenario, 0.5)
         for number in range(args.rounds):
-            steps = [
-                ("canned", lambda: spent(args.bench, baseline.pid, canned, scenario, args.seconds)),
-                ("last", lambda: spent(args.bench, pid, port, scenario, args.seconds)),
-                ("order", lambda: in_order(args, many, scenario)),
-            ]
-            rounds.append({name: step() for name, step in (steps if number % 2 else reversed(steps))})
+            found: dict[str, float] = {}
+            for name in ("canned", "last", "order") if number % 2 else ("order", "last", "canned"):
+                if name == "order":
+                    found[name] = in_order(args, many, scenario)
+                else:
+                    process, place = (baseline.pid, canned) if name == "canned" else (pid, port)
+                    found[name] = spent(args.bench, process, place, scenario, args.seconds)
+            rounds.append(found)
     row(scenario, rounds)
 
 
