@@ -30,6 +30,7 @@ log = logging.getLogger("playhead")
 _Kept = Ready | Usual
 
 _AHEAD = 40  # exchanges that are read together: those that were recorded behind the one that is asked for
+_AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time enough for the others
 _LOOKED_AT = 80
 _BATCH = 4 << 20  # bytes of them
 _LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
@@ -204,7 +205,8 @@ class Player:
         """The exchange at that place and those behind it that are likely to be asked for next."""
         index = playback.index
         behind = (next_ for next_ in range(place + 1, min(place + _LOOKED_AT, len(index))) if not index.big(next_) and not index.served(next_))
-        wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), _AHEAD - 1)]
+        most = _AHEAD if self.speed == AT_ONCE else _AHEAD_IN_TIMES
+        wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), most - 1)]
         return [(index.exchange(one), index.outcome(one)) for one in wanted]
 
     def _is_new(self, exchange: int) -> bool:
@@ -248,17 +250,15 @@ class Player:
                 raise
             return self._decode(wanted[:1], most)  # it may be another one that is damaged
         found: dict[int, _Kept] = {}
+        ended = {} if at_once else self.store.durations([exchange for exchange, _ in wanted[: len(raws)]])
         for (exchange, outcome), raw in zip(wanted, raws, strict=False):
             one = usual(raw, outcome) if at_once and self._retry_after is None else None
             try:
-                found[exchange] = one or ready(self._steps(Source.of(raw, outcome, 0 if at_once else self._ended(exchange))), at_once)
+                found[exchange] = one or ready(self._steps(Source.of(raw, outcome, ended.get(exchange, 0))), at_once)
             except ProtocolError as error:
                 if len(found) == 0:
                     raise StoreError(f"exchange {exchange} cannot be served: {error}") from None
         return found
-
-    def _ended(self, exchange: int) -> int:
-        return round((self.store.exchange(exchange).duration_ms or 0) * 1_000_000)
 
     def _stream(self, exchange: int, outcome: Outcome) -> Iterator[Step]:
         """In a thread."""

@@ -186,6 +186,14 @@ class Playback:
             return self._reader.rows(connection, ids, most, times=times)
 
 
+def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:
+    """See `Store.durations`."""
+    e = exchanges.c
+    with database.reading() as connection:
+        rows = [row for part in _parts(ids) for row in connection.execute(select(e.id, e.duration_ms).where(e.id.in_(part)))]
+    return {row.id: round((row.duration_ms or 0) * 1_000_000) for row in rows}
+
+
 def stream(database: Database, id_: int) -> Streamed:
     """See `Store.stream`."""
     require(database, id_)

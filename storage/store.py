@@ -233,6 +233,10 @@ class Store:
         """
         return self._playback.several(ids, most, times=times)
 
+    def durations(self, ids: Sequence[int]) -> dict[int, int]:
+        """How long these exchanges took, in ns; 0 if it is not known."""
+        return replays.durations(self._database, ids)
+
     def stream(self, id_: int) -> Streamed:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
         return replays.stream(self._database, id_)
