@@ -30,7 +30,9 @@ log = logging.getLogger("playhead")
 _Kept = Ready | Usual
 
 _AHEAD = 40  # exchanges that are read together: those that were recorded behind the one that is asked for
+_AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time enough for the others
 _LOOKED_AT = 80
+_MOST = 1 << 62
 _BATCH = 4 << 20  # bytes of them
 _LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
@@ -43,14 +45,29 @@ class SessionMissing(Exception):
 
 @dataclass(slots=True, eq=False)
 class Playback:
-    """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own."""
+    """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own.
+
+    `final`: the id up to which nothing is added to the session any more; `known`: those behind it that are in the index.
+    """
 
     session: str
     take: int | None
     run: str | None
     index: ReplayIndex
+    final: int = 0
+    known: frozenset[int] = frozenset()
     place: int = -1  # of what was served last
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
+
+    def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
+        """Those rows that are new; when all have passed, what is behind `final` is remembered."""
+        seen = set()
+        for row in rows:
+            if row.exchange > final:
+                seen.add(row.exchange)
+            if row.exchange not in self.known:
+                yield row
+        self.final, self.known = final, frozenset(seen)
 
 
 class Missing(NamedTuple):
@@ -75,6 +92,7 @@ class Player:
         self._little = store.local and self.speed == AT_ONCE
         self._loop = asyncio.get_running_loop()
         self._playbacks: dict[str, Playback] = {}
+        self._reopening = asyncio.Lock()
         self._opening: dict[str, asyncio.Task[Playback]] = {}
         self._cache: OrderedDict[int, _Kept] = OrderedDict()
         self._room = _KEPT
@@ -102,6 +120,8 @@ class Player:
         """The playback of a session. `begin`: one that has no recordings is begun. Raises SessionMissing, StoreError."""
         if self._settled is not None:
             await self._settled()
+            async with self._reopening:  # each sees what was stored before it asked
+                return await self._open(session, begin=begin)
         task = self._opening.get(session)
         if task is None:
             task = self._opening[session] = asyncio.ensure_future(self._open(session, begin=begin))
@@ -128,15 +148,16 @@ class Player:
         take = numbers[-1] if self._take == "newest" else None if self._take == "all" else self._take
         if take is not None and take not in numbers:
             raise SessionMissing(f"Session {session} has no take {take}; it has {_numbers(numbers)}.")
-        compute = RequestMemo().stored_fingerprint
         wanted: int | Literal["all"] = take if take is not None else "all"
-        if known is not None and known.run is not None and known.take == take:
-            return known, list(self.store.replay_index(session, wanted, after=known.index.last, compute=compute))
-        run = next((one.run for one in takes if one.take == take), takes[-1].run)
+        fresh = known is None or known.run is None or known.take != take
+        before = 0 if known is None or fresh else known.final
+        final = self.store.ended_up_to(session, before) if self._settled is not None else _MOST
+        rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo().stored_fingerprint)
+        if known is not None and not fresh:
+            return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
-        rows = self.store.replay_index(session, wanted, compute=compute)
-        found = Playback(session, take, run, ReplayIndex(), live=live)
-        found.index.add(rows, live)
+        found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live)
+        found.index.add(found.passing(rows, final), live)
         return found, ()
 
     # Matching.
@@ -204,7 +225,8 @@ class Player:
         """The exchange at that place and those behind it that are likely to be asked for next."""
         index = playback.index
         behind = (next_ for next_ in range(place + 1, min(place + _LOOKED_AT, len(index))) if not index.big(next_) and not index.served(next_))
-        wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), _AHEAD - 1)]
+        most = _AHEAD if self.speed == AT_ONCE else _AHEAD_IN_TIMES
+        wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), most - 1)]
         return [(index.exchange(one), index.outcome(one)) for one in wanted]
 
     def _is_new(self, exchange: int) -> bool:
@@ -248,17 +270,15 @@ class Player:
                 raise
             return self._decode(wanted[:1], most)  # it may be another one that is damaged
         found: dict[int, _Kept] = {}
+        ended = {} if at_once else self.store.durations([exchange for exchange, _ in wanted[: len(raws)]])
         for (exchange, outcome), raw in zip(wanted, raws, strict=False):
             one = usual(raw, outcome) if at_once and self._retry_after is None else None
             try:
-                found[exchange] = one or ready(self._steps(Source.of(raw, outcome, 0 if at_once else self._ended(exchange))), at_once)
+                found[exchange] = one or ready(self._steps(Source.of(raw, outcome, ended.get(exchange, 0))), at_once)
             except ProtocolError as error:
                 if len(found) == 0:
                     raise StoreError(f"exchange {exchange} cannot be served: {error}") from None
         return found
-
-    def _ended(self, exchange: int) -> int:
-        return round((self.store.exchange(exchange).duration_ms or 0) * 1_000_000)
 
     def _stream(self, exchange: int, outcome: Outcome) -> Iterator[Step]:
         """In a thread."""

@@ -41,6 +41,7 @@ log = logging.getLogger("playhead")
 _BACKLOG = 4096
 _REPORT_SECONDS = 1.0
 _BROKEN = 50
+_SWITCH_SECONDS = 0.0005
 
 
 def main() -> None:
@@ -149,6 +150,7 @@ class Worker:
     async def _begin_replay(self) -> None:
         """Without recordings a replay does not start; without its own session it does, since clients may name others."""
         settings = self._orders.settings
+        sys.setswitchinterval(_SWITCH_SECONDS)  # threads read the store, and must not keep the event loop waiting
         try:
             player = (await self._forwarder.replays()).player
             missing = await player.missing(settings.session) if settings.on_miss != "record" else None

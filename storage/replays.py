@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, literal, select, true
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, select, true
 
 from playhead.config.errors import StoreError
 
@@ -22,6 +22,7 @@ Compute = Callable[[StoredRequest], Fingerprint]
 """Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
 
 _PAGE = 2000  # rows of the index read at once
+_MOST = 1 << 62
 _PARAMETERS = 500  # of one statement
 _CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
 _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
@@ -184,6 +185,23 @@ class Playback:
                 if not 0 <= id_ < 1 << 63:
                     raise no_exchange(self._database, id_)
             return self._reader.rows(connection, ids, most, times=times)
+
+
+def ended_up_to(database: Database, session: str, after: int) -> int:
+    """See `Store.ended_up_to`."""
+    e = exchanges.c
+    newest, oldest_open = func.max(e.id), func.min(e.id).filter(e.outcome.is_(None))
+    with database.reading() as connection:
+        row = connection.execute(select(newest, oldest_open).where(e.session.concat("") == session, e.id > after)).one()
+    return int(min(row[0] or after, (row[1] or _MOST) - 1))
+
+
+def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:
+    """See `Store.durations`."""
+    e = exchanges.c
+    with database.reading() as connection:
+        rows = [row for part in _parts(ids) for row in connection.execute(select(e.id, e.duration_ms).where(e.id.in_(part)))]
+    return {row.id: round((row.duration_ms or 0) * 1_000_000) for row in rows}
 
 
 def stream(database: Database, id_: int) -> Streamed:

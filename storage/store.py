@@ -233,6 +233,14 @@ class Store:
         """
         return self._playback.several(ids, most, times=times)
 
+    def ended_up_to(self, session: str, after: int) -> int:
+        """The greatest id, `after` or more, up to which every exchange of a session has ended: what `replay_index` gives of those is final."""
+        return replays.ended_up_to(self._database, session, after)
+
+    def durations(self, ids: Sequence[int]) -> dict[int, int]:
+        """How long these exchanges took, in ns; 0 if it is not known."""
+        return replays.durations(self._database, ids)
+
     def stream(self, id_: int) -> Streamed:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
         return replays.stream(self._database, id_)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fakes import FakeUpstream, RawClient, Received, Wire, answer, fetch, replying
+from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, fetch, replying
 from playhead.proxy import incoming
 from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
@@ -159,6 +160,38 @@ async def test_a_server_that_records_may_be_asked_to_record_what_is_missing(tmp_
         got += [(await fetch(proxy.port, ask(text, auto))).body for text in (b"x", b"y")]
 
         assert got == [b"0", b"1", b"3", b"2"]
+
+
+async def test_what_was_still_going_on_is_replayed_once_it_has_ended(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def slow(_: Received, wire: Wire) -> None:
+        await wire.body()
+        await wire.write(chunked_head() + chunked(b"x" * (5 << 20), end=False))  # so much is stored before the end
+        await gate.wait()
+        await wire.write(chunked(b"end"))
+
+    routes = {"/slow": slow, "*": numbered()}
+    async with (
+        FakeUpstream(routes) as upstream,
+        recorder(tmp_path),
+        proxied(tmp_path, upstream) as proxy,
+        RawClient.connect(proxy.port, ahead=8 << 20) as client,
+    ):
+        mode = (b"Playhead-Mode", b"replay")
+        await client.write(ask(b"s", target=b"/slow"))
+        await client.read_head()
+        await client.reader.readexactly(5 << 20)
+        await fetch(proxy.port, ask(b"a"))
+        before = [(await fetch(proxy.port, ask(b"a", mode))).body, code(await fetch(proxy.port, ask(b"s", mode, target=b"/slow")))]
+        gate.set()
+        while b"end" not in await client.reader.read(100):
+            pass
+        await proxy.idle()
+        after = await fetch(proxy.port, ask(b"s", mode, target=b"/slow"))
+
+        assert before == [b"0", "no_match"]
+        assert after.body == b"x" * (5 << 20) + b"end"
 
 
 async def test_several_workers_replay_nothing(tmp_path: Path) -> None:

@@ -389,3 +389,22 @@ def test_a_small_one_can_be_streamed_as_well(store: Store) -> None:
     whole = raw(1)
 
     assert (streamed.heads.response_heads, b"".join(streamed.response), tuple(streamed.frames)) == (whole.response_heads, whole.response, whole.frames)
+
+
+def test_it_is_known_up_to_which_exchange_all_have_ended(store: Store) -> None:
+    store.write(Batch(finished=[known(1), known(2, session="other")]))
+    assert (store.ended_up_to("default", 0), store.ended_up_to("default", 1), store.ended_up_to("none", 0)) == (1, 1, 0)
+
+    begun, ended = spilled(3)[0], spilled(3)[-1]
+    store.write(Batch(spills=[begun]))
+    store.write(Batch(finished=[known(4)]))
+    assert store.ended_up_to("default", 0) == 2
+
+    store.write(Batch(spills=[ended]))
+    assert store.ended_up_to("default", 0) == store.ended_up_to("default", 2) == 4
+
+
+def test_the_length_of_exchanges_is_known(store: Store) -> None:
+    store.write(Batch(finished=[known(1, duration_ns=1_234_567), known(2, duration_ns=None)]))
+
+    assert store.durations([1, 2, 3]) == {1: 1_234_567, 2: 0}

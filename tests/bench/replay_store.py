@@ -128,6 +128,7 @@ def measure_memory(count: int, size: int, work: Path) -> None:
     port = free_port()
     command = ["playhead", "replay", "--listen", f"127.0.0.1:{port}", "--console", "127.0.0.1:0", "--data", str(work), "--log-level", "error"]
     with running(command, port) as process:
+        serve_all(port, 1)
         print(f"memory: {gib:.1f} GiB, {count:,} exchanges: {resident(process.pid):.0f} MiB when it has begun", flush=True)
         served = serve_all(port, min(count, 200_000))
         print(f"memory: {gib:.1f} GiB, {count:,} exchanges: {resident(process.pid):.0f} MiB after {served:,} were served", flush=True)
