@@ -34,7 +34,7 @@ class Listed:
 
 SECTIONS: Mapping[str, Mapping[str, Listed]] = {
     "Record and replay": {
-        "demo": Listed("demo", "Record a short agent session with a simulated upstream; needs no key."),
+        "demo": Listed("demo", "Record and replay a short agent session with a simulated upstream; needs no key."),
         "record": Listed("serving", "Forward everything to upstream and record it."),
         "replay": Listed("serving", "Serve what was recorded, exactly as it was; needs no key and no network."),
         "auto": Listed("serving", "Serve what was recorded, and record what was not."),
