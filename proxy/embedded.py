@@ -13,7 +13,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ Mode = Literal["record", "replay", "auto", "forward"]
 
 _FREE_PORT = "127.0.0.1:0"
 _DRAIN_SECONDS = 5.0  # whoever leaves the block waits for nothing more
-_ELSEWHERE = {
+_ELSEWHERE: Mapping[str, str] = {
     "workers": "a proxy inside a process has one worker",
     "console": "a proxy inside a process has no console",
     "console_token": "a proxy inside a process has no console",
