@@ -223,11 +223,11 @@ class Settings(BaseSettings):
         description="What a replay does with a request that has no recorded twin. fail: it answers 404 and says why. forward: upstream answers. "
         "record: upstream answers, and that is recorded into the take.",
     )
-    take: Annotated[Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("TAKE", "the number of a take, newest, or all")] = (
-        Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
-    )
-    pace: Annotated[str, BeforeValidator(_pace), Hint("PACE", "instant, recorded, or a number with x, such as 10x for ten times as fast")] = Field(
-        default="instant", description="How fast a replay answers: at once, or in the recorded times."
+    take: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("newest|N|all", "the number of a take, newest, or all")
+    ] = Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
+    pace: Annotated[str, BeforeValidator(_pace), Hint("instant|recorded|Nx", "instant, recorded, or a number with x, such as 10x for ten times as fast")] = (
+        Field(default="instant", description="How fast a replay answers: at once, or in the recorded times.")
     )
     retry_after: Annotated[
         Annotated[float, Field(ge=0, le=86400)] | None,
@@ -350,7 +350,7 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: 
     except ValidationError as error:
         problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))  # what may be of two kinds is wrong twice
     return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields})
 
 

@@ -79,7 +79,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(10), listed.help) for name, listed in section.items()])
+                formatter.write_dl([(name.ljust(11), listed.help) for name, listed in section.items()])
 
 
 @click.group(
@@ -91,7 +91,7 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="playhead", message="playhead %(version)s")
 def cli() -> None:
-    """Record LLM API traffic: a proxy that forwards everything untouched and keeps every byte."""
+    """Record LLM API traffic and play it back: a proxy that forwards everything untouched, keeps every byte, and serves it again."""
 
 
 def main() -> NoReturn:

@@ -65,7 +65,7 @@ def replay(command: tuple[str, ...], **flags: Any) -> int:
     return _serve("replay", flags, command)
 
 
-@click.command(help=_AUTO)
+@click.command(help=_AUTO, epilog="Example: playhead auto --session nightly -- pytest tests/test_agent.py")
 @setting_flags(*[name for name in SERVING if name != "on_miss"])
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def auto(command: tuple[str, ...], **flags: Any) -> int:
