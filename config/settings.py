@@ -154,10 +154,12 @@ def _size(value: object) -> int:
     raise ValueError
 
 
-def _take(value: object) -> object:
-    if value in ("newest", "all"):
+def _take(value: object) -> int | str:
+    if isinstance(value, str) and value in ("newest", "all"):
         return value
-    return _count(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"[1-9]\d{0,8}", str(value), re.ASCII):
+        raise ValueError
+    return int(value)
 
 
 def _pace(value: object) -> str:

@@ -8,9 +8,11 @@ and 10e-1 are one.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
+from json.scanner import make_scanner
 from operator import itemgetter
-from typing import Any, Never
+from typing import Any, Never, cast
 
 from pydantic_core import to_json
 
@@ -25,15 +27,17 @@ def parse(text: str) -> Any:
     """The value of a text, ready for `dump`. Raises ValueError, RecursionError: it is no JSON, or nothing that can be dumped."""
     if text[:1] in WHITE:
         text = text.lstrip(WHITE)
-    value, end = scan(text, 0)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("a value is missing") from None
     if end < len(text) and text[end:].strip(WHITE):
         raise ValueError("something follows")
     return value
 
 
-def dump(value: Any) -> bytes:
-    """The canonical text. Raises ValueError: half a surrogate pair, or nested too deep (some 250 levels)."""
-    return to_json(value, inf_nan_mode="constants")
+dump = partial(to_json, inf_nan_mode="constants")
+"""The canonical text of a value. Raises ValueError: half a surrogate pair, or nested too deep (some 250 levels)."""
 
 
 def _sorted(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -67,5 +71,8 @@ def _refuse(constant: str) -> Never:
     raise ValueError(f"{constant} is no JSON")
 
 
-scan = json.JSONDecoder(object_pairs_hook=_sorted, parse_float=_number, parse_constant=_refuse).raw_decode
+_decoder = json.JSONDecoder(object_pairs_hook=_sorted, parse_float=_number, parse_constant=_refuse)
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(cast("Any", _decoder))  # as `scan`, but for what it raises where there is no value
+
+scan = _decoder.raw_decode
 """The value that begins at a place of a text, and where it ends. Raises ValueError, RecursionError."""

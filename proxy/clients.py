@@ -139,8 +139,7 @@ class ClientConnection(BaseProtocol):
     def stop(self) -> None:
         """End at once."""
         self._ending = True
-        if self._leave is not None:
-            self._leave()
+        self._tell_it_left()
         if self.transport is not None:
             self.transport.close()
 
@@ -170,12 +169,15 @@ class ClientConnection(BaseProtocol):
             self._content.set_exception(exc or ConnectionResetError("Connection lost"))
         if self._lingering is not None:
             self._lingering.cancel()
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        self._tell_it_left()
         if self._after is not None:
             self._after.feed_eof()
         self._messages.clear()
+
+    def _tell_it_left(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
     def data_received(self, data: bytes) -> None:
         """The next bytes; none: go on with what the parser holds back."""

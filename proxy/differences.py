@@ -86,7 +86,7 @@ def _query(recorded: str, asked: str) -> Iterator[Difference]:
 
 def _bodies(recorded: Any, asked: Any) -> Iterator[Difference]:
     if isinstance(recorded, bytes) or isinstance(asked, bytes) or recorded is None or asked is None:
-        if recorded != asked or type(recorded) is not type(asked):
+        if recorded is asked is None or recorded != asked:  # of two that are too big nobody knows
             yield Difference("body", *_raw(recorded, asked))
         return
     found = False
@@ -108,7 +108,9 @@ def _raw(recorded: Any, asked: Any) -> tuple[str, str]:
 
 
 def _of_another_kind(body: Any) -> str:
-    return "too big to be compared" if body is None else f"{len(body):,} bytes that are no JSON" if isinstance(body, bytes) else _short(body)
+    if isinstance(body, bytes):
+        return f"{len(body):,} bytes that are no JSON" if body else "nothing"
+    return "too big to be compared" if body is None else _short(body)
 
 
 def _bytes_from(body: bytes, at: int) -> str:

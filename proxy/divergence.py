@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -48,8 +49,8 @@ class Wanted(NamedTuple):
 def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Candidate]:
     """The candidates that resemble the request most, the best first.
 
-    What counts, in this order: method and path, model, how many items from the first on are the same, how many are the same at all, whether it was
-    not served yet, how near it is to the place where it was expected.
+    What counts, in this order: method and path (or else how much of the path is the same), model, how many items from the first on are the same, how
+    many are the same at all, whether it was not served yet, how near it is to the place where it was expected.
     """
     items = array("I", wanted.items)
     counted = Counter(items)
@@ -59,10 +60,15 @@ def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Can
         same = _common(items, theirs)
         overlap = (Counter(theirs) & counted).total() if len(items) > same < len(theirs) else same
         off = one.place - wanted.place
-        other = (one.method != wanted.method or one.path != wanted.path, one.model != wanted.model)
+        other = (one.method != wanted.method or one.path != wanted.path, -_shared(one.path, wanted.path), one.model != wanted.model)
         return (*map(int, other), -same, -overlap, int(one.served), abs(off), one.place)
 
     return nsmallest(most, candidates, key=unlike)
+
+
+def _shared(one: str, other: str) -> int:
+    """How many segments of the path are the same, from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.split("/"), other.split("/"), strict=False)))
 
 
 def _common(one: array[int], other: array[int]) -> int:
@@ -76,8 +82,8 @@ def _common(one: array[int], other: array[int]) -> int:
 class Miss:
     """Why a request was not served. Everything in it is redacted.
 
-    `take`: the one that is replayed; None: all. `recorded`: the exchanges that were recorded of this very request, over any transport, the served ones
-    among them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most.
+    `take`: the one that is replayed; None: all. `recorded`: exchanges that were recorded of this very request, the served ones among them; the first
+    thousand of them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most.
     """
 
     code: DivergenceCode
@@ -96,7 +102,7 @@ class Miss:
     @property
     def answer(self) -> str:
         """For the client: a few sentences on one line."""
-        parts = [self._what(), *([self._nearest(_IN_ANSWER)] if self.nearest is not None else []), self.note]
+        parts = [self._what(), self._nearest(_IN_ANSWER), self.note]
         text = " ".join(filter(None, parts))
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
         return f"{text} `playhead divergences {self.session}` shows all of it." if self.code == "no_match" else text
@@ -104,7 +110,7 @@ class Miss:
     @property
     def story(self) -> str:
         """For the log and for listings: a line, and one for each difference."""
-        lines = [" ".join(filter(None, (self._what(), self._nearest(0) if self.nearest is not None else "", self.note)))]
+        lines = [" ".join(filter(None, (self._what(), self._nearest(0), self.note)))]
         lines += [f"  {difference}" for difference in self.differences[:_IN_LOG]]
         if (more := len(self.differences) - _IN_LOG) > 0:
             lines.append(f"  and {more} more")
@@ -132,6 +138,9 @@ class Miss:
         return f"{request} has no twin in {self._where}."
 
     def _nearest(self, told: int) -> str:
+        """Which one it is, and the first differences, or how many there are. Nothing where the very request was recorded."""
+        if self.nearest is None or self.recorded:
+            return ""
         text = f"Nearest is exchange {self.nearest}{f' ({self.nearest_request})' if self.nearest_request else ''}"
         if not told:
             return f"{text}, which differs in {len(self.differences)} place{'s' * (len(self.differences) != 1)}:"

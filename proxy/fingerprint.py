@@ -3,8 +3,8 @@
 A fingerprint is the XXH3-128 of
 
     name of the rules, method, path, sorted pairs of the query, OpenAI-Beta, each on a line of its own, then
-    `json`, a line feed, the canonical text of the body (canonical.py); a list of objects named `input` or `messages` stands behind it, as its name and
-    the XXH3-128 of its items' XXH3-128s, so that a history which only grows need not be hashed again; or
+    `json`, a line feed, the canonical text of the body (canonical.py); the first list of objects named as in `LISTS` stands behind it, as its name
+    and the XXH3-128 of its items' XXH3-128s, so that a history which only grows need not be hashed again; or
     `multipart`, a line feed, the canonical text of name, filename, type and hash of each part; or
     `bytes` (`long`, if they are more than `HELD`), a line feed, the bytes; or
     `undecoded`, a line feed, the hash of the body as it came, if its content-encoding could not be undone.
@@ -41,6 +41,7 @@ OF_A_TRANSPORT = ("type", "stream", "stream_id")
 """Members of a Responses create that say how the answer is to come, not what is asked."""
 
 _STEP = 2048  # items; twice as many are told at most
+_USUAL = 1024  # characters of a target or of a header that are remembered
 _WORDS = 4  # of four bytes in a digest
 _TRANSPORTS = (b"responses_websockets=",)
 _UNDECODED = re.compile(r"xxh3 ([0-9a-f]{32})\)")  # as recording.py says it
@@ -124,10 +125,11 @@ def line_of(asked: Asked, rules: Rules = F1) -> Line:
     """Read method, target and headers."""
     headers = asked.headers
     websocket = b"upgrade" in headers and b"websocket" in headers[b"upgrade"].lower()
-    return _line((asked.method, asked.target, asked.upstream), headers.get(b"openai-beta", b""), rules.name, websocket)
+    beta = headers.get(b"openai-beta", b"")
+    read = _usual_line if len(asked.target) + len(beta) <= _USUAL else _line
+    return read((asked.method, asked.target, asked.upstream), beta, rules.name, websocket)
 
 
-@lru_cache(1024)
 def _line(where: tuple[str, str, str], beta: bytes, rules: str, websocket: bool) -> Line:
     method, target, upstream = where
     path, _, query = target.partition("?")
@@ -139,6 +141,9 @@ def _line(where: tuple[str, str, str], beta: bytes, rules: str, websocket: bool)
     start = "\n".join((rules, method, path, "&".join(pairs), kept.decode("latin-1"), "")).encode("utf-8", "surrogatepass")
     create = method == "POST" and path.endswith("/responses")
     return Line(start, create, "ws" if websocket else "sse" if "stream=true" in pairs else "http")
+
+
+_usual_line = lru_cache(1024)(_line)
 
 
 def _without(path: str, prefix: str) -> str:
@@ -155,9 +160,13 @@ def _path(url: str) -> str:
 # The body.
 
 
-@lru_cache(256)
 def kind_of_body(content_type: bytes) -> Kind:
     """How a body of this type is read. `maybe`: as JSON if it begins like an object or a list."""
+    return _kind(content_type[:_USUAL])
+
+
+@lru_cache(256)
+def _kind(content_type: bytes) -> Kind:
     essence = content_type.partition(b";")[0].strip().lower()
     if essence.startswith(b"multipart/"):
         return "multipart"
@@ -207,15 +216,16 @@ def json_content(value: Any, *, create: bool) -> Content:
         items = value.get(name)
         if isinstance(items, list) and items and isinstance(items[0], dict):
             del value[name]
-            digests = b"".join([xxh3_128_digest(dump(item)) for item in items])
+            digests = xxh3_128_digest(dump(items[0])) if len(items) == 1 else b"".join([xxh3_128_digest(dump(item)) for item in items])
             return Content(hashed_json(dump(value), name, digests), streams, short_digests(digests))
     return Content(b"json\n" + dump(value), streams, single_item(value.get("input")))
 
 
 def leave_out(members: dict[str, Any]) -> None:
     """Take away what does not count in a Responses create."""
-    for name in OF_A_TRANSPORT:
-        members.pop(name, None)
+    members.pop("type", None)
+    members.pop("stream", None)
+    members.pop("stream_id", None)
     options = members.get("stream_options")
     if isinstance(options, dict):
         options.pop("include_obfuscation", None)

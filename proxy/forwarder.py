@@ -14,6 +14,7 @@ from playhead.config.settings import Settings
 from .addressing import Addressing, Refusal
 from .admission import Admission
 from .answers import answer
+from .at_once import ANSWERED
 from .clients import ClientRequest, Done, Leave, in_task
 from .http import HttpExchange
 from .inbound import Inbound, Reception
@@ -22,6 +23,7 @@ from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
+    from .at_once import AtOnce, Begun
     from .replaying import Replays
 
 log = logging.getLogger("playhead")
@@ -41,6 +43,7 @@ class Forwarder:
         self.reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
         self._replaying = replaying
         self._replays: asyncio.Task[Replays] | None = None
+        self._at_once: AtOnce | None = None
 
     async def replays(self) -> Replays:
         """What is needed to replay. Raises StoreError: the recordings cannot be read; the next call tries again."""
@@ -58,6 +61,10 @@ class Forwarder:
         """Serve one request."""
         if self.service.stopping:
             return self._refuse(request, Refusal("shutting_down", "This playhead is stopping: try again in a moment."), done)
+        begun = self._at_once.answer(request) if self._at_once is not None else None
+        if begun is ANSWERED:
+            done(True)
+            return _nothing_to_leave
         target = request.target
         own = frozenset[bytes]() if target.startswith(b"/") else _names(request)
         inbound = self.reception.read(request.method, target, request.raw_headers, own)
@@ -67,13 +74,16 @@ class Forwarder:
         if inbound.websocket and (fault := handshake_fault(request.method, request.raw_headers)):
             return self._refuse(request, Refusal("bad_request", fault), done)
         if inbound.address.mode == "replay":
-            return in_task(self._replay(request, inbound), done)
+            return in_task(self._replay(request, inbound, begun), done)
         exchange = SocketExchange if inbound.websocket else HttpExchange
         return exchange(self.service, request, inbound).begin(done)
 
-    async def _replay(self, request: ClientRequest, inbound: Inbound) -> bool:
+    async def _replay(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> bool:
         try:
-            found = await (await self.replays()).exchange(request, inbound)
+            replays = await self.replays()
+            if self.service.settings.mode == "replay":
+                self._at_once = replays.at_once
+            found = await replays.exchange(request, inbound, begun)
         except StoreError as error:
             log.error("the recordings cannot be read: %s", error)
             found = Refusal("session_not_found", f"The recordings cannot be read: {error}")
@@ -81,7 +91,7 @@ class Forwarder:
 
     def _refuse(self, request: ClientRequest, refusal: Refusal, done: Done) -> Leave:
         done(self._refused(request, refusal))
-        return lambda: None
+        return _nothing_to_leave
 
     def _refused(self, request: ClientRequest, refusal: Refusal) -> bool:
         """Answer; whether the connection lives on."""
@@ -100,6 +110,10 @@ class Forwarder:
             oldest = time.monotonic_ns() - int(limit * 1e9)
             for exchange in [exchange for exchange in self.service.exchanges if exchange.silent_since < oldest]:
                 exchange.timed_out()
+
+
+def _nothing_to_leave() -> None:
+    """It is over already."""
 
 
 def _addressing(settings: Settings, upstream_path: bytes) -> Addressing:

@@ -68,7 +68,11 @@ class HttpExchange(ClientSide):
             return in_task(self.run(), done)
         self.service.exchanges.add(self)
         self._done = done
-        self._forward_whole(content.read_nowait() if has_body else b"", connection)
+        try:
+            self._forward_whole(content.read_nowait() if has_body else b"", connection)
+        except BaseException:
+            self._close("aborted")
+            raise
         return self._left
 
     def _left(self) -> None:
@@ -96,8 +100,11 @@ class HttpExchange(ClientSide):
             await waiter
             await self._taken()
             self._close("aborted")
-        except BaseException:
+        except asyncio.CancelledError:
             self._left()
+            raise
+        except BaseException:
+            self._close("aborted")
             raise
         return self._keep and not self.service.stopping
 

@@ -33,7 +33,7 @@ from .settle import settle
 log = logging.getLogger("playhead")
 
 _LOCK_SECONDS = 2.0
-_STORE_SECONDS = 30.0  # for a store that takes nothing, once everything else has ended
+_STORE_SECONDS = 30.0
 _PAUSE = 0.5
 _SWITCH_INTERVAL = 0.0005  # beside a loop that is busy a recorder would wait ten times as long for its turn
 
@@ -41,8 +41,10 @@ _SWITCH_INTERVAL = 0.0005  # beside a loop that is busy a recorder would wait te
 class InProcess:
     """A running proxy. `start` and `stop` may be called from any thread but its own, each once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience: float = _STORE_SECONDS) -> None:
+        """`patience`: seconds that `stop` waits for a store that takes nothing."""
         self.settings = settings
+        self._patience = patience
         self.port = 0
         self.divergences: list[DivergenceRecord] = []
         self.counters = Counters()
@@ -86,7 +88,7 @@ class InProcess:
         except BaseException:
             store.close()
             raise
-        recording = _Recording(self.settings, data, store)
+        recording = _Recording(self.settings, data, store, self._patience)
         recording.start()
         stack.callback(recording.stop)
         _hurry(stack)
@@ -160,8 +162,9 @@ class _Serving:
 class _Recording:
     """The thread that records; what it works for, too."""
 
-    def __init__(self, settings: Settings, data: DataDir, store: Store) -> None:
+    def __init__(self, settings: Settings, data: DataDir, store: Store, patience: float) -> None:
         self._settings = settings
+        self._patience = patience
         self._data = data
         self._store: Store | None = store
         self._dismissed = threading.Event()
@@ -187,7 +190,7 @@ class _Recording:
     @property
     def gone(self) -> bool:
         """Whether it has had enough time."""
-        return time.monotonic() > self._dismissed_at + _STORE_SECONDS
+        return time.monotonic() >= self._dismissed_at + self._patience
 
     def wait(self, seconds: float) -> bool:
         """Wait; whether it is dismissed."""

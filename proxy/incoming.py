@@ -73,7 +73,7 @@ class Incoming:
         if self._lanes is None:
             self._decoded.append(data)
             if self._size > HELD:
-                self._lanes = (_Lane(self._plain, ()), _Lane(self._asked, self._inbound.secrets))
+                self._lanes = (_Lane(self.plain, ()), _Lane(self._asked, self._inbound.secrets))
                 for piece in self._decoded:
                     self._feed_lanes(self._lanes, piece)
                 self._decoded.clear()
@@ -99,7 +99,7 @@ class Incoming:
         return self._raw[0] if len(self._raw) == 1 else b"".join(self._raw)
 
     @property
-    def _plain(self) -> Asked:
+    def plain(self) -> Asked:
         """The request's head without the search for its own secrets in it."""
         return self._asked._replace(target=self._inbound.plain_target.decode("latin-1"))
 
@@ -112,10 +112,10 @@ class Incoming:
                 yield full
             return
         text = self._scanned(())
-        yield self._memory.requests.read(self._plain, text)[1]
+        yield self._memory.requests.read(self.plain, text)[1]
         if self._inbound.secrets:
             whole = self._scanned(self._inbound.secrets)
-            if whole != text or self._plain != self._asked:
+            if whole != text or self.plain != self._asked:
                 yield self._memory.requests.read(self._asked, whole)[1]
 
     def _scanned(self, secrets: tuple[bytes, ...] | list[bytes]) -> bytes:

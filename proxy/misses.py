@@ -43,7 +43,7 @@ class Misses:
 
     def without_recordings(self, inbound: Inbound, code: DivergenceCode, message: str) -> None:
         """There is nothing to compare the request with: nothing is kept either."""
-        path = inbound.address.target.partition(b"?")[0].decode("utf-8", "surrogateescape")
+        path = inbound.address.target.partition(b"?")[0].decode("utf-8", "replace")
         asks: Asks = "ws" if inbound.websocket else "http"
         self._diverged(
             DivergenceRecord(

@@ -22,13 +22,14 @@ _OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 _NEXT = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _LIST = re.compile(r"\[[ \t\n\r]*(?=\{)")
+_TELLING = 64  # bytes before the end of a conversation that tell it from others
 _SELF_ENDING = frozenset(b'"}]')
 
 
 class Member(NamedTuple):
     """One member of the outer object. `start`, `end`: bytes of the body, from its key's first quote to behind its value.
 
-    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for.
+    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for, and no list.
     """
 
     name: str
@@ -60,8 +61,8 @@ class Outline(NamedTuple):
 
     def goes_on_in(self, body: bytes) -> bool:
         """Whether the other body is likely to have this one's conversation in it; quick."""
-        end = self.end
-        return end > 0 and body[end - 64 : end] == self.body[end - 64 : end]
+        start, end = max(self.end - _TELLING, 0), self.end
+        return end > 0 and body[start:end] == self.body[start:end]
 
 
 def outline(body: bytes, lists: Collection[str], kept: Collection[str], known: Outline | None) -> Outline | None:
@@ -194,7 +195,8 @@ class _Reader:
             return self._conversation is None and self._read_items(name, start, None)
         value, self._at = scan(text, colon.end())
         written = dump({name: value})[1:-1]
-        self._members.append(Member(name, start, self._here(), written, value if name in self._kept else None))
+        keep = name in self._kept and not isinstance(value, list)
+        self._members.append(Member(name, start, self._here(), written, value if keep else None))
         return True
 
     def _read_items(self, name: str, start: int, known: tuple[array[int], bytes] | None) -> bool:

@@ -16,20 +16,23 @@ from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, Raw, ReplayRow
+from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, ReplayRow
 from playhead.storage.store import Store
 
 from .http1 import ProtocolError
-from .ready import Ready, ready
+from .ready import Ready, Usual, ready, usual
 from .replay_index import ReplayIndex
 from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
 
 log = logging.getLogger("playhead")
 
-_AHEAD = 32  # exchanges that are read together: those that were recorded behind the one that is asked for
-_LOOKED_AT = 96
+_Kept = Ready | Usual
+
+_AHEAD = 40  # exchanges that are read together: those that were recorded behind the one that is asked for
+_LOOKED_AT = 80
 _BATCH = 4 << 20  # bytes of them
+_LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
 _TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
 
@@ -69,12 +72,13 @@ class Player:
         self._again = settings.exhausted == "last"
         self._retry_after = settings.retry_after
         self._settled = settled
+        self._little = store.local and self.speed == AT_ONCE
         self._loop = asyncio.get_running_loop()
         self._playbacks: dict[str, Playback] = {}
         self._opening: dict[str, asyncio.Task[Playback]] = {}
-        self._cache: OrderedDict[int, Ready] = OrderedDict()
+        self._cache: OrderedDict[int, _Kept] = OrderedDict()
         self._room = _KEPT
-        self._reading: dict[int, asyncio.Task[dict[int, Ready]]] = {}
+        self._reading: dict[int, asyncio.Task[dict[int, _Kept]]] = {}
 
     # Sessions.
 
@@ -137,26 +141,30 @@ class Player:
 
     # Matching.
 
+    def next(self, playback: Playback, one: Fingerprint) -> int | None:
+        """The place of the exchange that is due for a fingerprint, which is served with this; None if `match` has to say what becomes of it."""
+        group = playback.index.group(one.digest, one.asks)
+        place = None if group is None else playback.index.serve(group)
+        if group is not None and place is None and self._again:
+            place = playback.index.last_of(group)
+        if place is not None:
+            playback.place = place
+        return place
+
     def match(self, playback: Playback, prints: Iterable[Fingerprint]) -> int | Missing:
         """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one."""
         index = playback.index
         for one in prints:
-            group = index.group(one.digest, one.asks)
-            if group is None:
-                continue
-            place = index.serve(group)
-            if place is None and self._again:
-                place = index.last_of(group)
-            if place is None:
+            if (place := self.next(playback, one)) is not None:
+                return place
+            if (group := index.group(one.digest, one.asks)) is not None:
                 return Missing("exhausted", one, group)
-            playback.place = place
-            return place
         others = (index.group(one.digest, asks) for asks in _TRANSPORTS)
         return Missing("no_match", one, next((group for group in others if group is not None), None))
 
     # Reading.
 
-    def at_hand(self, playback: Playback, place: int) -> Ready | None:
+    def at_hand(self, playback: Playback, place: int) -> _Kept | None:
         """The exchange, if it is ready to be served."""
         exchange = playback.index.exchange(place)
         found = self._cache.get(exchange)
@@ -168,19 +176,29 @@ class Player:
                 self._room += found.size
         return found
 
-    async def fetch(self, playback: Playback, place: int) -> Ready | Iterator[Step]:
+    async def fetch(self, playback: Playback, place: int) -> _Kept | Iterator[Step]:
         """The exchange, or of a big one its steps, to be drawn in a thread. Raises StoreError: it is damaged."""
         exchange, outcome = playback.index.exchange(place), playback.index.outcome(place)
         if playback.index.big(place):
             return await self._loop.run_in_executor(None, self._stream, exchange, outcome)
-        task = self._reading.get(exchange)
-        if task is None:
-            task = self._read(self._ahead(playback, place))
-        found = (await asyncio.shield(task)).get(exchange)
-        if found is None:  # there was no room for it among the others
-            found = (await asyncio.shield(self._read([(exchange, outcome)])))[exchange]
+        if (at_hand := self.read_now(playback, place)) is not None:
+            return at_hand
+        task = self._reading.get(exchange) or self._read(self._ahead(playback, place))
+        found = await asyncio.shield(task)
+        if exchange not in found:  # there was no room for it among the others
+            found = await asyncio.shield(self._read([(exchange, outcome)]))
         self.at_hand(playback, place)
-        return found
+        return found[exchange]
+
+    def read_now(self, playback: Playback, place: int) -> _Kept | None:
+        """The exchange with some of those behind it, if they can be read without waiting. Raises StoreError: it is damaged."""
+        index = playback.index
+        if not self._little or index.big(place) or index.exchange(place) in self._reading:
+            return None
+        found = self._decode(self._ahead(playback, place), _LITTLE)
+        self._keep_all(found)
+        self.at_hand(playback, place)
+        return found[index.exchange(place)]
 
     def _ahead(self, playback: Playback, place: int) -> list[tuple[int, Outcome]]:
         """The exchange at that place and those behind it that are likely to be asked for next."""
@@ -192,23 +210,26 @@ class Player:
     def _is_new(self, exchange: int) -> bool:
         return exchange not in self._cache and exchange not in self._reading
 
-    def _read(self, wanted: list[tuple[int, Outcome]]) -> asyncio.Task[dict[int, Ready]]:
+    def _read(self, wanted: list[tuple[int, Outcome]]) -> asyncio.Task[dict[int, _Kept]]:
         task = asyncio.ensure_future(self._read_all(wanted))
         for exchange, _ in wanted:
             self._reading[exchange] = task
         return task
 
-    async def _read_all(self, wanted: list[tuple[int, Outcome]]) -> dict[int, Ready]:
+    async def _read_all(self, wanted: list[tuple[int, Outcome]]) -> dict[int, _Kept]:
         try:
-            found = await self._loop.run_in_executor(None, self._decode, wanted)
+            found = await self._loop.run_in_executor(None, self._decode, wanted, _BATCH)
         finally:
             for exchange, _ in wanted:
                 self._reading.pop(exchange, None)
-        for exchange, one in found.items():
-            self._keep(exchange, one)
+        self._keep_all(found)
         return found
 
-    def _keep(self, exchange: int, one: Ready) -> None:
+    def _keep_all(self, found: dict[int, _Kept]) -> None:
+        for exchange, one in found.items():
+            self._keep(exchange, one)
+
+    def _keep(self, exchange: int, one: _Kept) -> None:
         if exchange in self._cache:
             return
         self._cache[exchange] = one
@@ -217,25 +238,24 @@ class Player:
             _, forgotten = self._cache.popitem(last=False)
             self._room += forgotten.size
 
-    def _decode(self, wanted: list[tuple[int, Outcome]]) -> dict[int, Ready]:
-        """In a thread. Raises StoreError: the first one is damaged."""
+    def _decode(self, wanted: list[tuple[int, Outcome]], most: int) -> dict[int, _Kept]:
+        """The first of them, as many as take `most` bytes. Raises StoreError: the first one is damaged."""
+        at_once = self.speed == AT_ONCE
         try:
-            raws = self.store.replayable([exchange for exchange, _ in wanted], _BATCH)
+            raws = self.store.replayable([exchange for exchange, _ in wanted], most, times=not at_once)
         except StoreError:
             if len(wanted) == 1:
                 raise
-            return self._decode(wanted[:1])  # it may be another one that is damaged
-        found = {}
+            return self._decode(wanted[:1], most)  # it may be another one that is damaged
+        found: dict[int, _Kept] = {}
         for (exchange, outcome), raw in zip(wanted, raws, strict=False):
+            one = usual(raw, outcome) if at_once and self._retry_after is None else None
             try:
-                found[exchange] = ready(self._steps(self._source(exchange, outcome, raw)), self.speed == AT_ONCE)
+                found[exchange] = one or ready(self._steps(Source.of(raw, outcome, 0 if at_once else self._ended(exchange))), at_once)
             except ProtocolError as error:
                 if len(found) == 0:
                     raise StoreError(f"exchange {exchange} cannot be served: {error}") from None
         return found
-
-    def _source(self, exchange: int, outcome: Outcome, raw: Raw) -> Source:
-        return Source.of(raw, outcome, 0 if self.speed == AT_ONCE else self._ended(exchange))
 
     def _ended(self, exchange: int) -> int:
         return round((self.store.exchange(exchange).duration_ms or 0) * 1_000_000)

@@ -11,17 +11,17 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs
 
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError, core_schema, to_json
 
 from playhead.storage.records import Facts
 
 _MAX_TEXT = 1024
 _MAX_LENIENT = 16 << 20
 _PLAIN_DEPTH = 8
+_UNUSUAL = (b"[", b"\\", b"NaN", b"Inf")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 _DEPLOYMENT = re.compile(r"/deployments/[^/]+")
 _CHAT = re.compile(r"/chat/completions(?:/|$)")
@@ -101,18 +101,6 @@ def text_of(value: Any) -> str | None:
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def _is_plain(usage: dict[str, Any]) -> bool:
-    """Whether it is as `_plain` would make it: short ASCII texts and whole numbers, hardly nested. Nearly every usage is, and this is quick."""
-    for value in usage.values():
-        if type(value) is dict:
-            if any(type(part) is not int for part in value.values()):
-                return False
-        elif type(value) is not int:
-            return False
-    names = "".join(chain(usage, *[value for value in usage.values() if type(value) is dict]))
-    return len(names) <= _MAX_TEXT and names.isascii() and "\0" not in names
-
-
 def _plain(value: Any, depth: int = 0) -> Any:
     """JSON that any database takes."""
     if isinstance(value, str):
@@ -126,6 +114,18 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [_plain(member, depth + 1) for member in value]
     return value
+
+
+def _plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """As `_plain`; nearly all are so already, and their text tells."""
+    try:
+        text = to_json(usage, inf_nan_mode="constants")
+    except ValueError:
+        text = b""
+    if 0 < len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL):
+        return usage
+    plain: dict[str, Any] = _plain(usage)
+    return plain
 
 
 # Requests.
@@ -175,7 +175,7 @@ def read_answer(facts: Facts, fields: dict[str, Any]) -> None:
         facts.response_status = text_of(fields.get("status")) or facts.response_status
     tier = fields.get("service_tier")
     if isinstance(usage, dict) and usage:
-        facts.usage = usage if _is_plain(usage) else _plain(usage)
+        facts.usage = _plain_usage(usage)
         tier = tier or usage.get("service_tier")
     facts.service_tier = text_of(tier) or facts.service_tier
     facts.error_code = _error_code(fields) or facts.error_code

@@ -13,6 +13,8 @@ from playhead.storage.store import Store
 from .recorder import Recorder
 
 _BUSY_SECONDS = 0.03
+_BUSIEST_SECONDS = 0.1
+_RATIO = 8  # so many times as long as the last step took: what a step costs in itself is shared by more exchanges where there are many
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 _QUIET = 30  # steps without anything to read
@@ -46,6 +48,7 @@ class RecorderLoop:
         self._master = master
         self._problem: str | None = None
         self._failures = 0
+        self._spent = 0.0  # seconds, in the last step
         self._told = 0.0
         self._state: dict[str, object] = {}
 
@@ -61,7 +64,7 @@ class RecorderLoop:
             if read and self._problem is None:
                 quiet = 0
                 if not self._more():
-                    orphaned = self._sleep(_BUSY_SECONDS, orphaned)
+                    orphaned = self._sleep(min(max(_BUSY_SECONDS, _RATIO * self._spent), _BUSIEST_SECONDS), orphaned)
                 continue
             quiet += 1
             if quiet == _QUIET:
@@ -83,6 +86,7 @@ class RecorderLoop:
         if not self._store.in_place():
             log.error("the store %s was removed or replaced: recording goes on in what stands there now", self._store.name)
             raise Misplaced
+        began = time.perf_counter()
         try:
             read = self._recorder.step()
         except (StoreError, OSError) as error:
@@ -94,6 +98,7 @@ class RecorderLoop:
         if self._problem is not None:
             log.warning("recording goes on")
         self._problem = None
+        self._spent = time.perf_counter() - began
         return read
 
     def _sleep(self, seconds: float, orphaned: bool) -> bool:

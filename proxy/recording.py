@@ -19,7 +19,7 @@ from .fingerprint import Asked
 from .gathered import Gathered
 from .notes import read_opening, unbundle
 from .reader import kind_of, read_request, request_fields, text_of
-from .reply import Reply, asked_headers, headers_of
+from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
 
@@ -158,7 +158,7 @@ class Assembly:
             self._reply.leave()
         if self._asked is None:
             if self._parse and (self._request_end or self._transcript is not None):
-                self._read_request(headers_of(self._head))
+                self._read_request(self._memo.headers(self._head))
             self._asked = Edges()
         if self._transcript is None:
             for data in self._gathered.request:
@@ -185,7 +185,7 @@ class Assembly:
 
     def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
         meta, end, gathered = self._meta, self._end or {}, self._gathered
-        asked = asked_headers(self._head)
+        asked = self._memo.headers(self._head)
         answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
         retry = asked.get(b"x-stainless-retry-count", b"")
         outcome = end.get("outcome", "aborted" if aborted or final else None)

@@ -33,6 +33,7 @@ class ReplayIndex:
         self._ids = array("q")
         self._digests = bytearray()
         self._flags = bytearray()
+        self._served = bytearray()
         self._next = array("i")  # the place of the next exchange of the same group
         self._due = array("i")  # at a group's first place: which of it is served next
         self._end = array("i")  # at a group's first place: its last one
@@ -77,6 +78,7 @@ class ReplayIndex:
         self._digests[_DIGEST * start :] = b"".join([self._digest(place) for place in places])
 
     def _link(self, place: int) -> None:
+        self._served.append(0)
         self._next.append(_NONE)
         self._due.append(place)
         self._end.append(place)
@@ -126,25 +128,25 @@ class ReplayIndex:
         if place == _NONE:
             return None
         self._due[group] = self._next[place]
+        self._served[place] = 1
         return place
 
     def last_of(self, group: int) -> int:
         """The last place of a group."""
         return self._end[group]
 
-    def places(self, group: int) -> list[int]:
-        """All of a group."""
-        found, place = [], group
-        while place != _NONE:
+    def places(self, group: int, most: int = 1000) -> list[int]:
+        """The first of a group."""
+        found: list[int] = []
+        place = group
+        while place != _NONE and len(found) < most:
             found.append(place)
             place = self._next[place]
         return found
 
     def served(self, place: int) -> bool:
         """Whether the exchange has been served."""
-        group = self.group(self._digest(place), self.asks(place))
-        due = _NONE if group is None else self._due[group]
-        return due == _NONE or place < due
+        return bool(self._served[place])
 
     # What is known of a place.
 

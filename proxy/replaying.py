@@ -12,14 +12,16 @@ from playhead.config.errors import StoreError
 from playhead.storage.records import DivergenceCode
 
 from .addressing import NO_KEY, Refusal
+from .at_once import AtOnce, Begun
 from .clients import ClientRequest
 from .http import BAD_BODY, HttpExchange
+from .http1 import ProtocolError
 from .inbound import Inbound, Reception
 from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .player import Missing, Playback, Player, SessionMissing
 from .playing import Playing
-from .ready import Ready
+from .ready import Ready, Usual
 from .script import Break, End
 from .service import Service
 from .tape import Tape
@@ -40,11 +42,12 @@ class Replays:
         self.misses = Misses(player, service.diverged)
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
+        self.at_once = AtOnce(service, player, self.memory.requests)
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound) -> HttpExchange | Refusal:
-        """What serves a request. Raises StoreError."""
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | Refusal:
+        """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
-            return ReplayExchange(self, request, inbound)
+            return ReplayExchange(self, request, inbound, begun)
         if inbound.address.on_miss == "fail":
             refusal = Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
             self.service.counters.missed["no_match"] += 1
@@ -63,8 +66,9 @@ class Replays:
 class ReplayExchange(HttpExchange):
     """One exchange that is answered from a recording, if there is one."""
 
-    def __init__(self, replays: Replays, request: ClientRequest, inbound: Inbound) -> None:
+    def __init__(self, replays: Replays, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> None:
         super().__init__(replays.service, request, inbound)
+        self._begun = begun
         self._replays = replays
         self._tape = replays.untaped
         self._went_live = False
@@ -73,6 +77,11 @@ class ReplayExchange(HttpExchange):
 
     async def _send_request(self) -> None:
         address, player = self.inbound.address, self._replays.player
+        if self._begun is not None and self._begun.found is not None:
+            self._sent = True
+            self._received = len(self._begun.body)
+            await self._serve(*self._begun.found)
+            return
         incoming = Incoming(self.inbound, self.service.settings.upstream, self._replays.memory, live=address.on_miss != "fail")
         try:
             await self._collect(incoming)
@@ -86,6 +95,7 @@ class ReplayExchange(HttpExchange):
             self._without("session_not_found", str(missing))
             return
         self._received = incoming.bytes
+        self._replays.at_once.learn(self._request, self.inbound, incoming.plain)
         found = player.match(playback, incoming.fingerprints())
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
@@ -95,7 +105,9 @@ class ReplayExchange(HttpExchange):
     async def _collect(self, incoming: Incoming) -> None:
         """Take the whole request."""
         content = self._request.content
-        if not self._request.body_exists:
+        if self._begun is not None:
+            incoming.feed(self._begun.body)
+        elif not self._request.body_exists:
             pass
         elif content.is_eof() and content.exception() is None:
             incoming.feed(content.read_nowait())
@@ -117,7 +129,9 @@ class ReplayExchange(HttpExchange):
         found = player.at_hand(playback, place)
         try:
             one = found if found is not None else await player.fetch(playback, place)
-        except StoreError as error:
+            if isinstance(one, Usual):
+                one = one.whole()
+        except (StoreError, ProtocolError) as error:
             log.error("exchange %d cannot be served: %s", exchange, error)
             self._without("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
             return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,23 +27,26 @@ MAX_FED = 1 << 20
 """Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
 
 _MAX_SPACE = 1 << 16
+_USUAL_LINE = 200  # bytes
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
 
-def headers_of(head: bytes) -> Mapping[bytes, bytes]:
+def headers_of(head: bytes) -> dict[bytes, bytes]:
     """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
     found: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
-        if colon:
-            name = name.lower()
-            value = value.strip(b" \t")
+        name, value = _usual_header(line) if len(line) <= _USUAL_LINE else _header(line)
+        if value is not None:
             found[name] = found[name] + b", " + value if name in found else value
     return found
 
 
-asked_headers = lru_cache(maxsize=256)(headers_of)
-"""The same for requests: a client sends the same head again and again."""
+def _header(line: bytes) -> tuple[bytes, bytes | None]:
+    name, colon, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t") if colon else None
+
+
+_usual_header = lru_cache(1 << 12)(_header)  # most lines come again and again
 
 
 def _start(text: bytes) -> bytes:

@@ -36,6 +36,7 @@ from .fingerprint import (
 )
 from .outline import Outline, outline
 from .reader import REQUEST_FIELDS, request_fields
+from .reply import headers_of
 
 LEAST = 4 << 10
 _MOST = 4 << 20
@@ -62,14 +63,26 @@ class RequestMemo:
         self._rules = rules
         self._equal: dict[tuple[bytes, bytes, bool], Read] = {}
         self._known: list[Outline] = []  # the newest last
+        self._heads: dict[bytes, dict[bytes, bytes]] = {}
+
+    def headers(self, head: bytes) -> dict[bytes, bytes]:
+        """As `headers_of`; not to be changed."""
+        found = self._heads.get(head)
+        if found is None:
+            found = headers_of(head)
+            if len(head) < LEAST:
+                if len(self._heads) >= _EQUALS:
+                    self._heads.clear()
+                self._heads[head] = found
+        return found
 
     def read(self, asked: Asked, body: bytes) -> tuple[dict[str, Any], Fingerprint]:
-        """The fields and the fingerprint of a whole request."""
+        """The fields and the fingerprint of a whole request; of a WebSocket's handshake nothing counts but its head."""
         content_type = asked.headers.get(b"content-type", b"")
         if asked.undecoded or len(body) > HELD:
             return request_fields(body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
-        found = self._read(body, content_type, line.create) if body else _EMPTY
+        found = self._read(body, content_type, line.create) if body and line.asks != "ws" else _EMPTY
         return found.fields, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, compress, repeat
 from typing import NamedTuple
 
@@ -288,13 +288,16 @@ def unpack_sizes(data: bytes) -> tuple[int, ...]:
 
 def varints(values: Sequence[int]) -> bytes:
     """Each number in groups of seven bits, the lowest first; the high bit says that more follow."""
+    return b"".join(map(_varint, values))
+
+
+@lru_cache(1 << 12)
+def _varint(value: int) -> bytes:
     written = bytearray()
-    write = written.append
-    for value in values:
-        while value > 127:
-            write(value & 127 | 128)
-            value >>= 7
-        write(value)
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    written.append(value)
     return bytes(written)
 
 

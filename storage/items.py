@@ -34,9 +34,9 @@ class ItemMemory:
         self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
 
     def write(self, session: str, exchange: int, items: bytes) -> WrittenItems:
-        """What to keep of a list, which is remembered."""
-        if not items:
-            return WrittenItems(None, b"")
+        """What to keep of a list, which is remembered if that is worth it."""
+        if len(items) < _WORTH:
+            return WrittenItems(None, items)
         lists = self._sessions.setdefault(session, [])
         self._sessions.move_to_end(session)
         if len(self._sessions) > _SESSIONS:
@@ -54,7 +54,7 @@ class ItemMemory:
 
 
 def _goes_on(known: _List, exchange: int, items: bytes) -> bool:
-    return len(known.items) >= _WORTH and known.depth < DEPTH and known.exchange < exchange and items.startswith(known.items)
+    return known.depth < DEPTH and known.exchange < exchange and items.startswith(known.items)
 
 
 def read_items(wanted: Sequence[int], load: Callable[[list[int]], Mapping[int, WrittenItems]]) -> dict[int, bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import re
 import struct
@@ -354,7 +355,11 @@ class SegmentReader:
         return frames
 
     def _pread(self, size: int) -> memoryview:
-        """Into memory that is used again: making megabytes of it anew for each read costs more than reading."""
+        """Into memory that is used again, since making it anew costs more than reading; much is mapped instead, and copied but once."""
+        if size > _WINDOW:
+            start = self.offset - self.offset % mmap.ALLOCATIONGRANULARITY
+            length = min(os.fstat(self._fd).st_size, self.offset + size) - start
+            return memoryview(mmap.mmap(self._fd, length, prot=mmap.PROT_READ, offset=start))[self.offset - start :]
         if len(self._memory) < size:
             self._memory = bytearray(size)
         view = memoryview(self._memory)[:size]

@@ -132,9 +132,14 @@ def _paged_exchanges(database: Database, statement: Select[Any], limit: int | No
         if len(rows) < size:
             return
         last = rows[-1]
-        columns = exchanges.c
-        after = columns.id > last.id if by_id else (columns.seq > last.seq) | ((columns.seq == last.seq) & (columns.id > last.id))
+        after = exchanges.c.id > last.id if by_id else behind(last.seq, last.id)
         left = None if left is None else left - size
+
+
+def behind(seq: int, id_: int) -> ColumnElement[bool]:
+    """Exchanges of a session that follow another one. Written so that databases begin reading the index there."""
+    columns = exchanges.c
+    return (columns.seq >= seq) & ((columns.seq > seq) | (columns.id > id_))
 
 
 def exchange_record(row: Row[Any]) -> ExchangeRecord:

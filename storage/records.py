@@ -58,7 +58,8 @@ class Kind(IntEnum):
 class Frame(NamedTuple):
     """One piece of body or message as it arrived from the network.
 
-    `offset_ns`: from the exchange's start. `length`: bytes of payload (de-chunked body, or message), not of framing.
+    `offset_ns`: from the exchange's start. `length`: bytes of payload (de-chunked body, or message), not of framing. One of length 0 from upstream
+    in an answer over HTTP is the time of a response head (also of 1xx, and of a WebSocket's 101); stores of schema 0001 have none.
     """
 
     direction: int
@@ -302,7 +303,7 @@ class Divergence:
         """As it is listed. `id_`: its own in the store; 0: it is not there."""
         names = ("session", "take", "run", "at", "code", "method", "path", "model", "asks", "nearest", "message")
         plain = {name: getattr(self, name) for name in names}
-        return DivergenceRecord(id=id_, differences=list(self.differences), request_bytes=len(self.request), **plain)
+        return DivergenceRecord.model_construct(id=id_, differences=list(self.differences), request_bytes=len(self.request), **plain)
 
 
 class Record(BaseModel):

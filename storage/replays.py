@@ -13,7 +13,7 @@ from playhead.config.errors import StoreError
 
 from .engine import Database
 from .items import ItemMemory, WrittenItems, read_items
-from .queries import BodyReader, no_exchange, read_part, read_pieces, require, require_session
+from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
 from .records import DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
@@ -96,7 +96,7 @@ def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[A
         if len(rows) < _PAGE:
             return
         last = rows[-1]
-        begin = e.id > last.exchange if scope.after else (e.seq > last.seq) | ((e.seq == last.seq) & (e.id > last.exchange))
+        begin = e.id > last.exchange if scope.after else behind(last.seq, last.exchange)
 
 
 class _Missing:

@@ -89,6 +89,11 @@ class Store:
         """For messages: path, or host and database; no password."""
         return self._database.name
 
+    @property
+    def local(self) -> bool:
+        """Whether it is a file of this machine, of which a little can be read without waiting for anybody."""
+        return self._database.path is not None
+
     def in_place(self) -> bool:
         """Whether the file that was opened still stands where it did; True for a server. What is written into one that was removed is lost."""
         return _identity(self._database.path) == self._file

@@ -217,7 +217,7 @@ class _Transaction:
         self._insert(exchanges, rows)
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
         if items:
-            self._insert_fingerprints({id_: (recorded[id_].fingerprint, written) for id_, written in items.items()})
+            self._insert(fingerprints, _fingerprint_values(items, recorded), literals=_DEFAULT)
         for literals, values in events.items():
             self._insert(event_table, values, literals=literals)
 
@@ -227,7 +227,7 @@ class _Transaction:
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
         self._update(identity, standing, r)
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
-        self._insert_fingerprints({standing.id: (r.fingerprint, None)}, ignore=True)
+        self._insert_fingerprint(standing.id, r.fingerprint)
         self._insert_events(standing.id, r.events)
         standing.open = False
 
@@ -271,7 +271,7 @@ class _Transaction:
         if spill.frames or spill.chunks:
             rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
         self._insert(pieces, list(chain.from_iterable(rows)), ignore=True)
-        self._insert_fingerprints({standing.id: (r.fingerprint, None)}, ignore=True)
+        self._insert_fingerprint(standing.id, r.fingerprint)
         self._insert_events(standing.id, spill.events, ignore=True)
         standing.open = not spill.final
 
@@ -304,13 +304,10 @@ class _Transaction:
             literals, values = event_values(id_, events, self._types)
             self._insert(event_table, values, ignore=ignore, literals=literals)
 
-    def _insert_fingerprints(self, made: dict[int, tuple[Fingerprint | None, WrittenItems | None]], *, ignore: bool = False) -> None:
-        """Those that are not None; written alone where nothing else is said."""
-        values: list[Any] = []
-        for id_, (fingerprint, written) in made.items():
-            if fingerprint is not None:
-                values += (id_, fingerprint.digest, fingerprint.asks, *(written or (None, fingerprint.items)))
-        self._insert(fingerprints, values, ignore=ignore, literals=_DEFAULT)
+    def _insert_fingerprint(self, id_: int, one: Fingerprint | None) -> None:
+        """Of an exchange that may have it already."""
+        if one is not None:
+            self._insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
 
     # Journals.
 
@@ -403,6 +400,15 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
             low = number
         high = number
     yield low, high
+
+
+def _fingerprint_values(items: dict[int, WrittenItems], recorded: dict[int, Recorded]) -> list[Any]:
+    """Rows of fingerprints of exchanges that have one, end to end."""
+    values: list[Any] = []
+    for id_, written in items.items():
+        if (one := recorded[id_].fingerprint) is not None:
+            values += (id_, one.digest, one.asks, *written)
+    return values
 
 
 def _key(id_: int, r: Recorded) -> BodyKey:

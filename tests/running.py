@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,17 +23,19 @@ _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
 
 
 class Running:
-    """`playhead record` in front of an upstream, on free ports; drained and gone when the context is left."""
+    """`playhead record` in front of an upstream, on free ports; drained and gone when the context is left. `before`: runs in its process before it."""
 
-    def __init__(self, data: Path, upstream: str, *flags: str) -> None:
+    def __init__(self, data: Path, upstream: str, *flags: str, command: str = "record", before: Callable[[], None] | None = None) -> None:
         self.data = data
-        self._arguments = ["record", "--upstream", upstream, "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data", str(data), *flags]
+        self.last_line = ""
+        self._before = before
+        self._arguments = [command, "--upstream", upstream, "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data", str(data), *flags]
 
     def __enter__(self) -> Self:
         self._log = tempfile.TemporaryFile()
         environ = without_proxies({name: value for name, value in os.environ.items() if not name.startswith("PLAYHEAD_")})
         command = [*PLAYHEAD, *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ)
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ, preexec_fn=self._before)
         assert self._process.stdout is not None
         self.ready_line = self._process.stdout.readline().decode()
         assert self.ready_line.startswith("playhead ready"), self.log
@@ -80,20 +82,25 @@ class Running:
 
     def pause_recorder(self) -> None:
         """From now on what is journalled stays in the journal."""
-        self._recorder().suspend()
+        recorder = self._recorder()
+        assert recorder is not None
+        recorder.suspend()
 
     def resume_recorder(self) -> None:
         """The recorder goes on."""
-        if (recorder := self._recorder()).status() == psutil.STATUS_STOPPED:
+        recorder = self._recorder()
+        if recorder is not None and recorder.status() == psutil.STATUS_STOPPED:
             recorder.resume()
 
-    def _recorder(self) -> psutil.Process:
-        return next(process for process in self.processes if process.is_running() and RECORDER in process.cmdline())
+    def _recorder(self) -> psutil.Process | None:
+        return next((process for process in self.processes if process.is_running() and RECORDER in process.cmdline()), None)
 
     def _wait(self) -> int:
         assert self._process.stdout is not None
+        status = self._process.wait(60)
+        self.last_line = self._process.stdout.read().decode().rstrip("\n").rpartition("\n")[2]
         self._process.stdout.close()
-        return self._process.wait(60)
+        return status
 
     def command(self, *arguments: str) -> Told:
         """Run a command on its recordings."""

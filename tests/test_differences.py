@@ -125,12 +125,19 @@ def test_bodies_that_are_no_json_differ_as_text_or_as_bytes() -> None:
     assert told(b"\xff\xfe1", b"\xff\xfe2") == ["body: recorded 3 bytes, from byte 2 on 31, asked 3 bytes, from byte 2 on 32"]
     assert told(b"\xff", b"\xff\xfe") == ["body: recorded 1 bytes, from byte 1 on none, asked 2 bytes, from byte 1 on fe"]
     assert told({"a": 1}, b"abc") == ['body: recorded {"a": 1}, asked 3 bytes that are no JSON']
+    assert told(b"", {"a": 1}) == ['body: recorded nothing, asked {"a": 1}']
 
 
 def test_a_body_that_is_too_big_says_so() -> None:
     found = differences(side({"a": 1}), Compared("POST", "/responses", "", {}, None))
 
     assert list(map(str, found)) == ['body: recorded {"a": 1}, asked too big to be compared']
+
+
+def test_of_two_bodies_that_are_too_big_nothing_more_is_known() -> None:
+    found = differences(Compared("POST", "/x", "", {}, None), Compared("POST", "/x", "", {}, None))
+
+    assert list(map(str, found)) == ["body: recorded too big to be compared, asked too big to be compared"]
 
 
 def test_what_is_told_is_bounded() -> None:

@@ -32,6 +32,10 @@ def test_what_was_sent_to_the_same_place_counts_before_all_else() -> None:
     assert best(wanted(items(1, 2, 3)), elsewhere, candidate(2, model="other", served=True)) == 2
 
 
+def test_of_other_places_the_nearest_counts() -> None:
+    assert best(wanted(), candidate(1, path="/files"), candidate(2, path="/responses/resp_1"), candidate(3, path="/x/responses")) == 2
+
+
 def test_the_same_model_counts_before_the_items() -> None:
     assert best(wanted(items(1, 2)), candidate(1, items(1, 2), model="other"), candidate(2)) == 2
 
@@ -91,7 +95,7 @@ def test_where_nothing_is_like_it_nothing_is_named() -> None:
 
 
 def test_one_request_too_many_is_told_as_that() -> None:
-    once, twice = miss(code="exhausted", recorded=[4]), miss(code="exhausted", recorded=[4, 9])
+    once, twice = miss(code="exhausted", recorded=[4], nearest=4), miss(code="exhausted", recorded=[4, 9])
 
     assert once.answer == (
         "POST /v1/responses was asked once more than it is recorded in take 2 of session s: exchange 4 has been served. `--exhausted last` serves the last "

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from playhead.proxy.reader import (
     EventReader,
+    _plain,
+    _plain_usage,
     answer_fields,
     event_type,
     kind_of,
@@ -121,6 +123,26 @@ def test_a_response_tells_id_status_tier_and_usage() -> None:
     facts = answered("responses", {"id": "resp_1", "object": "response", "status": "completed", "service_tier": "default", "usage": usage})
 
     assert (facts.response_id, facts.response_status, facts.service_tier, facts.usage) == ("resp_1", "completed", "default", usage)
+
+
+NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+USAGE = st.dictionaries(
+    st.text('ab\\"é\0', max_size=3), st.recursive(NUMBERS, lambda inner: st.dictionaries(st.text("ab", max_size=1), inner) | st.lists(inner), max_leaves=12)
+)
+
+
+@given(USAGE)
+def test_usage_is_plain_json_whether_it_was_so_already_or_not(usage: dict[str, Any]) -> None:
+    assert json.dumps(_plain_usage(usage)) == json.dumps(_plain(usage))
+
+
+@pytest.mark.parametrize("levels", [7, 8, 9])
+def test_usage_is_as_deep_as_a_database_takes(levels: int) -> None:
+    usage: dict[str, Any] = {}
+    for _ in range(levels):
+        usage = {"a": usage}
+
+    assert _plain_usage(usage) == _plain(usage)
 
 
 def test_the_tier_of_a_message_stands_in_its_usage() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from journals import ANSWER, EVENTS, drain, open_store, plain, recording, stream, tags, write, writer
 from playhead.config.errors import StoreError
+from playhead.proxy.fingerprint import stored_fingerprint
 from playhead.proxy.progress import read_progress
 from playhead.proxy.recorder import Limits
 from playhead.storage.journal import segment_path, segments
@@ -61,6 +62,33 @@ def test_an_exchange_is_stored_when_it_has_ended(store: Store, journal_dir: Path
     assert (row.status, row.outcome, row.response_id, row.parse, row.seq) == (200, "complete", "resp_1", "parsed", 1)
     assert store.raw(row.id).response == ANSWER
     journal.close()
+
+
+def test_an_exchange_is_stored_with_its_fingerprint(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir)
+    for number, frames in enumerate((plain("a"), stream("b"), plain("a")), 1):
+        write(journal, number, frames)
+    journal.close()
+    drain(store, journal_dir)
+    rows = list(store.replay_index("default"))
+
+    assert [row.asks for row in rows] == ["http", "sse", "http"]
+    assert rows[0].digest == rows[2].digest != rows[1].digest
+    assert list(store.verify(stored_fingerprint)) == []
+
+
+def test_an_exchange_stored_in_parts_has_its_fingerprint_if_its_request_came_at_once(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir)
+    with recording(store, journal_dir, limits=ALWAYS) as recorder:
+        for at, frame in enumerate(stream("a")):
+            write(journal, 1, [frame])
+            if at > 2:
+                recorder.step()
+    journal.close()
+    drain(store, journal_dir)
+
+    assert [row.asks for row in store.replay_index("default")] == ["sse"]
+    assert list(store.verify(stored_fingerprint)) == []
 
 
 def test_a_stream_is_stored_with_its_events(store: Store, journal_dir: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from journalled import COMPLETE, chunked, fold, fold_in_parts, head, http, opening, sse
 from playhead.proxy import recording
+from playhead.proxy.fingerprint import Asked, fingerprint, stored_fingerprint
 from playhead.proxy.recording import Assembly
 from playhead.storage.journal import Kind
-from playhead.storage.records import Frame, Raw
+from playhead.storage.records import Frame, Raw, StoredRequest
 
 RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m-1", "service_tier": "default", "usage": {"input_tokens": 1}}
 BODY = json.dumps(RESPONSE).encode()
@@ -69,6 +70,39 @@ def test_without_a_retry_count_the_attempt_is_unknown() -> None:
 
 def test_some_servers_call_the_request_id_otherwise() -> None:
     assert fold(http(REQUEST, [BODY], headers={"request-id": "req_2"})).request_id == "req_2"
+
+
+def test_every_head_of_an_answer_has_its_time() -> None:
+    frames = http(REQUEST, [BODY])
+    frames.insert(3, (Kind.RESPONSE_HEAD, 2_500, head("HTTP/1.1 103 Early Hints", {"Link": "</x>"})))
+
+    assert fold(frames).raw.frames[1:3] == (Frame(1, 2_500, 0), Frame(1, 3_000, 0))
+
+
+def test_the_fingerprint_is_that_of_the_request() -> None:
+    asked = Asked.of(opening()[2].partition(b"\n")[2], "https://api.openai.com")
+
+    assert fold(http(REQUEST, [BODY])).fingerprint == fingerprint(asked, REQUEST)
+    assert fold(http(REQUEST[:-5], [BODY])).fingerprint == fingerprint(asked, REQUEST[:-5])
+    assert fold(http(REQUEST, [BODY]), parse=False).fingerprint is None
+
+
+def test_the_fingerprint_of_a_request_that_could_not_be_decoded_is_that_of_its_hash() -> None:
+    known = "0123456789abcdef0123456789abcdef"
+    frames = http(b"", [BODY])
+    frames[1] = (Kind.REQUEST_END, 0, b'{"bytes": 9, "redacted": false, "problem": "undecodable gzip body: bad", "xxh3": "%b"}' % known.encode())
+    recorded = fold(frames)
+
+    assert recorded.fingerprint == stored_fingerprint(StoredRequest(recorded.raw.request_head, "", recorded.facts.problem, iter([b"rest"])))
+    assert recorded.fingerprint != fold(http(b"", [BODY])).fingerprint
+
+
+def test_the_first_part_of_an_exchange_has_the_fingerprint_if_its_request_is_whole() -> None:
+    spills = fold_in_parts(PARTS["sse"], [6, 9])[1]
+    cut = fold_in_parts(PARTS["upload in pieces"], [2, 6])[1]
+
+    assert [spill.recorded.fingerprint is not None for spill in spills[:-1]] == [True, False]
+    assert [spill.recorded.fingerprint is not None for spill in cut[:-1]] == [False, False]
 
 
 def test_interim_heads_are_kept_before_the_final_one() -> None:

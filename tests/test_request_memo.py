@@ -124,6 +124,13 @@ def test_recorded_requests_are_read_alike(pieces: list[bytes]) -> None:
     assert found == stored_fingerprint(StoredRequest(HEAD, "", None, iter(pieces))) == fingerprint(ASKED, b"".join(pieces))
 
 
+def test_the_messages_of_a_websocket_are_not_its_request() -> None:
+    head = b"GET /v1/responses HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    stored = StoredRequest(head, "", None, iter([body(FILLER)]))
+
+    assert RequestMemo().stored_fingerprint(stored) == fingerprint(Asked.of(head, ""), b"")
+
+
 SCALARS = st.none() | st.text('ab"\\]}é', max_size=4) | st.integers(0, 30) | st.sampled_from([1.0, 0.5])
 ITEM = st.dictionaries(st.sampled_from("abc"), SCALARS | st.lists(SCALARS, max_size=2), max_size=3)
 CHANGE = st.one_of(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from playhead.storage.engine import Database, open_database
-from playhead.storage.records import Batch, Frame, Piece, Raw, Spill
+from playhead.storage.records import Batch, Fingerprint, Frame, Piece, Raw, Spill, StoredRequest
 from playhead.storage.store import Store
 from stores import BACKENDS, event, place_for_store, raw, streamed
 
@@ -30,6 +30,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
                 (),
                 final=True,
             )
+            for place, exchange in enumerate(exchanges):
+                exchange.fingerprint = Fingerprint(bytes(16), "ws", bytes(16 + 4 * place))
             store.write(Batch(exchanges, [spill]))
             yield opened
 
@@ -48,9 +50,15 @@ def found(database: Database, *damage: str) -> list[tuple[int | None, str]]:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
         for statement in damage:
             connection.exec_driver_sql(statement.format(*ids))
-    problems = [(None if problem.exchange is None else problem.exchange - ids[0], problem.problem) for problem in store.verify()]
+    problems = [(None if problem.exchange is None else problem.exchange - ids[0], problem.problem) for problem in store.verify(compute)]
     store.close()
     return [problem for problem in problems if "refers to a row" not in problem[1]]
+
+
+def compute(stored: StoredRequest) -> Fingerprint:
+    """What the fingerprints were made by."""
+    number = b"".join(stored.body).removesuffix(b'"}').rpartition(b"z")[2]
+    return Fingerprint(bytes(16), "ws", bytes(16 + 4 * int(number)))
 
 
 def test_a_sound_store_has_no_problems(database: Database) -> None:
@@ -77,6 +85,11 @@ def test_a_sound_store_has_no_problems(database: Database) -> None:
         ("UPDATE exchanges SET seq = 1 WHERE id = {2}", 2, "another exchange has its place"),
         ("DELETE FROM exchanges WHERE id = {2}", 2, "rows of event_rows are left of it"),
         ("UPDATE bodies SET base = {3} WHERE exchange = {1}", 1, "is not older than itself"),
+        ("DELETE FROM fingerprints WHERE exchange = {0}", 1, "the items that its own go on from are not there"),
+        ("UPDATE fingerprints SET exchange = 999 WHERE exchange = {3}", 998, "rows of fingerprints are left of it"),
+        ("UPDATE fingerprints SET digest = items WHERE exchange = {2}", 2, "its fingerprint is not that of its request"),
+        ("UPDATE fingerprints SET asks = 'sse' WHERE exchange = {3}", 3, "its fingerprint is not that of its request"),
+        ("UPDATE fingerprints SET items = digest WHERE exchange = {3}", 3, "its fingerprint is not that of its request"),
     ],
 )
 def test_damage_is_found(database: Database, damage: str, exchange: int, words: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("session")
 @click.option("--take", type=click.IntRange(1), metavar="N", help="Only of replays of this take.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N.")
 @json_flag
 @setting_flags(*RECORDINGS)
 def divergences(session: str, as_json: bool, take: int | None, limit: int | None, **flags: Any) -> None:

@@ -1,0 +1,180 @@
+"""What a big store costs a replay: loading a session, matching a long request, and memory.
+
+    python tests/bench/replay_store.py load --exchanges 10000 --kib 200
+    python tests/bench/replay_store.py match --kib 200
+    python tests/bench/replay_store.py memory --gib 5
+    python tests/bench/replay_store.py memory --exchanges 1000000 --kib 0
+
+`load`: the time until the index of a session stands whose requests are the turns of one growing conversation. `match`: the time from the bytes of a request
+to the exchange that answers it, for a request that goes on from the one before, and for one that begins anew. `memory`: of all processes of a replay after
+it has served every exchange of a store of that size, of which nothing can be compressed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.overhead import free_port, running
+from playhead.proxy.addressing import Addressing
+from playhead.proxy.inbound import Inbound, Reception
+from playhead.proxy.incoming import Incoming, Memory
+from playhead.proxy.replay_index import ReplayIndex
+from playhead.proxy.request_memo import RequestMemo
+from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
+from playhead.storage.store import Store
+
+HEAD = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n"
+_BATCH = 100
+
+
+def text(number: int, size: int) -> str:
+    """Words that no other number has."""
+    return " ".join(f"{number}-{word}" for word in range(size // 8))
+
+
+def conversation(turns: int, size: int, *, grows: bool = False) -> Iterator[bytes]:
+    """The requests of an agent, which send the whole history each: about `size` bytes. Unless it `grows`, the oldest items are let go."""
+    items: list[dict[str, Any]] = [{"role": "user", "content": text(number, 1000)} for number in range(size // 1000)]
+    for turn in range(turns):
+        items = [*items[not grows :], {"role": "user", "content": text(10**6 + turn, 1000)}]
+        yield json.dumps({"model": "m", "input": items}).encode()
+
+
+def exchange(number: int, request: bytes, answer: bytes, memo: RequestMemo | None) -> Recorded:
+    """As the recorder hands it to the store."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer)
+    raw = Raw(HEAD, request, head, answer, frames=(Frame(0, 1, len(request)), Frame(1, 2, 0), Frame(1, 3, len(answer))))
+    one = Recorded("w", number, "default", "run", "http", "POST", "/v1/responses", 10**18 + number, status=200, outcome="complete", duration_ns=3, raw=raw)
+    one = replace(one, request_bytes=len(request), response_bytes=len(answer), facts=Facts(kind="responses", model="m", parse="parsed"))
+    if memo is not None:
+        from playhead.proxy.fingerprint import Asked
+
+        one.fingerprint = memo.read(Asked.of(HEAD, ""), request)[1]
+    return one
+
+
+def fill(store: Store, exchanges: Iterator[Recorded]) -> None:
+    """Store them in batches."""
+    batch = Batch()
+    for one in exchanges:
+        batch.finished.append(one)
+        if len(batch.finished) == _BATCH:
+            store.write(batch)
+            batch = Batch()
+    store.write(batch)
+
+
+def measure_load(count: int, size: int, work: Path) -> None:
+    """Print one line."""
+    url = f"sqlite:///{work / 'store.db'}"
+    memo = RequestMemo()
+    with Store.open(url, create=True) as store:
+        fill(store, (exchange(number, request, b'{"id": "resp"}', memo) for number, request in enumerate(conversation(count, size), 1)))
+    with Store.open(url) as store:
+        store.takes("default")
+        began = time.perf_counter()
+        index = ReplayIndex(store.replay_index("default", compute=RequestMemo().stored_fingerprint))
+        spent = time.perf_counter() - began
+    size_mib = (work / "store.db").stat().st_size >> 20
+    print(f"load: {len(index):,} exchanges of {size >> 10} KiB ({size_mib} MiB on disk): {spent * 1000:.0f} ms")
+
+
+def measure_match(size: int) -> None:
+    """Print one line for each kind of request."""
+    reception = Reception(Addressing("default", "replay", ("replay",), b""), authority=b"x", upstream="http://x", run="r", key=b"")
+    headers = [(b"Host", b"localhost"), (b"Authorization", b"Bearer unused-key"), (b"Content-Type", b"application/json")]
+    index = ReplayIndex()
+    for name, requests in (("goes on", list(conversation(40, size, grows=True))), ("is new", [next(conversation(1, size + 1000 * n)) for n in range(40)])):
+        memory = Memory()
+        times = []
+        for request in requests:
+            if name == "is new":
+                memory = Memory()
+            began = time.perf_counter()
+            inbound = reception.read("POST", b"/v1/responses", headers)
+            assert isinstance(inbound, Inbound)
+            incoming = Incoming(inbound, "http://x", memory, live=False)
+            incoming.feed(request)
+            incoming.end()
+            for one in incoming.fingerprints():
+                index.group(one.digest, one.asks)
+                break
+            times.append(time.perf_counter() - began)
+        print(f"match: a request of {len(requests[-1]) >> 10} KiB that {name}: {statistics.median(times[1:]) * 1e6:.0f} us")
+
+
+def measure_memory(count: int, size: int, work: Path) -> None:
+    """Print one line for a replay that has only begun, and one when all has been served."""
+    url = f"sqlite:///{work / 'store.db'}"
+    answers = (base64.b64encode(os.urandom(size * 3 // 4)) or b"{}" for _ in range(count))
+    memo = RequestMemo()
+    with Store.open(url, create=True) as store:
+        fill(store, (exchange(number, b'{"input": "%d"}' % number, answer, memo) for number, answer in enumerate(answers, 1)))
+    gib = (work / "store.db").stat().st_size / (1 << 30)
+    port = free_port()
+    command = ["playhead", "replay", "--listen", f"127.0.0.1:{port}", "--console", "127.0.0.1:0", "--data", str(work), "--log-level", "error"]
+    with running(command, port) as process:
+        print(f"memory: {gib:.1f} GiB, {count:,} exchanges: {resident(process.pid):.0f} MiB when it has begun", flush=True)
+        served = serve_all(port, min(count, 200_000))
+        print(f"memory: {gib:.1f} GiB, {count:,} exchanges: {resident(process.pid):.0f} MiB after {served:,} were served", flush=True)
+
+
+def resident(pid: int) -> float:
+    """MiB of a process and its children: what they share counts once."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return float(sum(one.memory_full_info().pss for one in processes)) / (1 << 20)
+
+
+def serve_all(port: int, count: int) -> int:
+    """Ask for each exchange once, on one connection."""
+    import socket
+
+    served = 0
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as reader:
+        for number in range(1, count + 1):
+            body = b'{"input": "%d"}' % number
+            connection.sendall(HEAD[:-2] + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            status, length = reader.readline(), 0
+            while (line := reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            reader.read(length)
+            served += status.startswith(b"HTTP/1.1 200")
+    return served
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["load", "match", "memory"])
+    parser.add_argument("--exchanges", type=int, default=10_000)
+    parser.add_argument("--kib", type=int, default=200)
+    parser.add_argument("--gib", type=float, help="size of the store for `memory`, in place of the number of exchanges")
+    parser.add_argument("--work", type=Path, help="where the store is made; it is left there")
+    args = parser.parse_args()
+    size = args.kib << 10
+    count = int(args.gib * (1 << 30) / size) if args.gib else args.exchanges
+    with tempfile.TemporaryDirectory() as temporary:
+        work = args.work or Path(temporary)
+        if args.what == "match":
+            measure_match(size)
+        else:
+            (measure_load if args.what == "load" else measure_memory)(count, size, work)
+
+
+if __name__ == "__main__":
+    main()
