@@ -83,11 +83,12 @@ async def test_everything_is_stored_when_it_is_closed(tmp_path: Path) -> None:
 
 async def test_a_request_without_a_twin_is_told_with_its_differences(tmp_path: Path) -> None:
     await record(tmp_path, b'{"model":"m","input":"one"}')
-    with Playhead(mode="replay", data=tmp_path) as playhead:
-        refused = await fetch(port(playhead), ask(b'{"model":"m","input":"two"}'))
-        (divergence,) = playhead.divergences
+    async with FakeUpstream({"*": numbered()}) as upstream:
+        with Playhead(mode="replay", data=tmp_path, upstream=upstream.url) as playhead:
+            refused = await fetch(port(playhead), ask(b'{"model":"m","input":"two"}'))
+            (divergence,) = playhead.divergences
 
-    assert (refused.status, code(refused)) == (404, "no_match")
+    assert (refused.status, code(refused), upstream.requests) == (404, "no_match", [])
     assert (divergence.code, divergence.path, divergence.nearest) == ("no_match", "/v1/responses", 1)
     assert divergence.differences == [{"path": "$.input", "recorded": '"one"', "asked": '"two"'}]
     assert playhead.divergences == [divergence]
