@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -225,11 +225,11 @@ class Settings(BaseSettings):
         description="What a replay does with a request that has no recorded twin. fail: it answers 404 and says why. forward: upstream answers. "
         "record: upstream answers, and that is recorded into the take.",
     )
-    take: Annotated[Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("TAKE", "the number of a take, newest, or all")] = (
-        Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
-    )
-    pace: Annotated[str, BeforeValidator(_pace), Hint("PACE", "instant, recorded, or a number with x, such as 10x for ten times as fast")] = Field(
-        default="instant", description="How fast a replay answers: at once, or in the recorded times."
+    take: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("newest|N|all", "the number of a take, newest, or all")
+    ] = Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
+    pace: Annotated[str, BeforeValidator(_pace), Hint("instant|recorded|Nx", "instant, recorded, or a number with x, such as 10x for ten times as fast")] = (
+        Field(default="instant", description="How fast a replay answers: at once, or in the recorded times.")
     )
     retry_after: Annotated[
         Annotated[float, Field(ge=0, le=86400)] | None,
@@ -328,15 +328,20 @@ def hint(name: str) -> Hint:
     return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Hint))
 
 
-def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path) -> Loaded:
+def _flag_place(name: str) -> str:
+    return f"flag {flag(name)}"
+
+
+def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, place: Callable[[str], str] = _flag_place) -> Loaded:
     """The settings in force: `flags` over `PLAYHEAD_*` of `environ` over the settings file over defaults.
 
     `flags`: values by setting name, None for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
     `playhead.toml` in `cwd`, which may be absent. Empty environment variables count as not set. Raises ConfigError, which names all that is wrong.
+    `place`: what to call the place where one of `flags` stands.
     """
     problems: list[str] = []
     config = flags.get("config") or environ.get(f"{PREFIX}CONFIG") or None
-    layers = (_flag_layer(flags), _environment_layer(environ, problems), _file_layer(config, cwd, problems))
+    layers = (_flag_layer(flags, place, problems), _environment_layer(environ, problems), _file_layer(config, cwd, problems))
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     for layer in reversed(layers):
@@ -347,13 +352,15 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: 
     except ValidationError as error:
         problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))  # what may be of two kinds is wrong twice
     return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields})
 
 
-def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
+def _flag_layer(flags: Mapping[str, Any], place: Callable[[str], str], problems: list[str]) -> _Layer:
     given = {name: value for name, value in flags.items() if value is not None and name != "config"}
-    return _Layer(given, {name: "command" if name in BY_COMMAND else f"flag {flag(name)}" for name in given})
+    unknown = (_unknown(name, f"{place(name)}: there is no such setting", str) for name in given if name not in BY_COMMAND)
+    problems += [problem for problem in unknown if problem]
+    return _Layer(given, {name: "command" if name in BY_COMMAND else place(name) for name in given})
 
 
 def _environment_layer(environ: Mapping[str, str], problems: list[str]) -> _Layer:

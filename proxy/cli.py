@@ -34,7 +34,7 @@ class Listed:
 
 SECTIONS: Mapping[str, Mapping[str, Listed]] = {
     "Record and replay": {
-        "demo": Listed("demo", "Record a short agent session with a simulated upstream; needs no key."),
+        "demo": Listed("demo", "Record and replay a short agent session with a simulated upstream; needs no key."),
         "record": Listed("serving", "Forward everything to upstream and record it."),
         "replay": Listed("serving", "Serve what was recorded, exactly as it was; needs no key and no network."),
         "auto": Listed("serving", "Serve what was recorded, and record what was not."),
@@ -79,7 +79,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(10), listed.help) for name, listed in section.items()])
+                formatter.write_dl([(name.ljust(11), listed.help) for name, listed in section.items()])
 
 
 @click.group(
@@ -91,7 +91,7 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="playhead", message="playhead %(version)s")
 def cli() -> None:
-    """Record LLM API traffic: a proxy that forwards everything untouched and keeps every byte."""
+    """Record LLM API traffic and play it back: a proxy that forwards everything untouched, keeps every byte, and serves it again."""
 
 
 def main() -> NoReturn:

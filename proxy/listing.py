@@ -160,11 +160,17 @@ def result(row: ExchangeRecord) -> str:
     return " ".join(part for part in parts if part)
 
 
+def usage(row: ExchangeRecord) -> tuple[int | None, int | None]:
+    """Tokens in and out, of any API's usage; None: it does not say."""
+    given = row.usage or {}
+    into, out = (next((given[name] for name in names if isinstance(given.get(name), int)), None) for names in _TOKENS)
+    return into, out
+
+
 def tokens(row: ExchangeRecord) -> str:
-    """Tokens in and out, of any API's usage."""
-    usage = row.usage or {}
-    sides = [next((usage[name] for name in names if isinstance(usage.get(name), int)), None) for names in _TOKENS]
-    return "" if sides == [None, None] else f"{_grouped(sides[0])} + {_grouped(sides[1])}"
+    """The same as a person reads it."""
+    into, out = usage(row)
+    return "" if into is None and out is None else f"{_grouped(into)} + {_grouped(out)}"
 
 
 _TOKENS = (("input_tokens", "prompt_tokens", "input"), ("output_tokens", "completion_tokens", "output"))

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -15,14 +16,16 @@ from typing import Any, NamedTuple
 from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import Divergence, ExchangeRecord
+from playhead.storage.records import Asks, Divergence, DivergenceCode, DivergenceRecord, ExchangeRecord
 
 from .differences import Compared, Difference, differences
 from .divergence import Candidate, Miss, Wanted, rank
 from .fingerprint import Asked, kind_of_body, leave_out, line_of
+from .inbound import Inbound
 from .incoming import SHOWN, Incoming
 from .multipart import Part, boundary_of, parts_of
 from .player import Missing, Playback, Player
+from .service import Diverged
 
 log = logging.getLogger("playhead")
 
@@ -32,11 +35,34 @@ _LONGEST = 8 << 20  # bytes of a body that is compared
 
 
 class Misses:
-    """Tells, keeps and logs what a replay could not answer. `upstream`: base URL that requests are for."""
+    """Tells, keeps and logs what a replay could not answer. `diverged` hears of it, too."""
 
-    def __init__(self, upstream: str, player: Player) -> None:
-        self._upstream = upstream
+    def __init__(self, player: Player, diverged: Diverged) -> None:
         self._player = player
+        self._diverged = diverged
+
+    def without_recordings(self, inbound: Inbound, code: DivergenceCode, message: str) -> None:
+        """There is nothing to compare the request with: nothing is kept either."""
+        path = inbound.address.target.partition(b"?")[0].decode("utf-8", "replace")
+        asks: Asks = "ws" if inbound.websocket else "http"
+        self._diverged(
+            DivergenceRecord(
+                id=0,
+                session=inbound.address.session,
+                take=None,
+                run=self._player.run,
+                at=datetime.now(UTC),
+                code=code,
+                method=inbound.method,
+                path=path,
+                model=None,
+                asks=asks,
+                nearest=None,
+                differences=[],
+                message=message,
+                request_bytes=0,
+            )
+        )
 
     async def tell(self, playback: Playback, incoming: Incoming, missing: Missing, note: str = "") -> str:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
@@ -90,10 +116,12 @@ class Misses:
             differences=miss.details,
             message=miss.story,
         )
+        id_ = 0
         try:
-            self._player.store.add_divergence(divergence)
+            id_ = self._player.store.add_divergence(divergence)
         except StoreError as error:
             log.info("a divergence is not kept: %s", error)
+        self._diverged(divergence.listed(id_))
 
     def _nearest(self, known: Miss, request: _Request, around: _Around, model: str | None) -> Miss:
         """The same with the nearest recording and the differences from that. Raises StoreError."""

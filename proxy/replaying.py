@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
+from playhead.storage.records import DivergenceCode
 
 from .addressing import NO_KEY, Refusal
 from .at_once import AtOnce, Begun
@@ -38,7 +39,7 @@ class Replays:
         self.service = service
         self.reception = reception
         self.player = player
-        self.misses = Misses(service.settings.upstream, player)
+        self.misses = Misses(player, service.diverged)
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
@@ -48,8 +49,10 @@ class Replays:
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
         if inbound.address.on_miss == "fail":
+            refusal = Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
             self.service.counters.missed["no_match"] += 1
-            return Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
+            self.misses.without_recordings(inbound, "no_match", refusal.message)
+            return refusal
         if inbound.address.keyless:
             return NO_KEY
         try:
@@ -89,7 +92,7 @@ class ReplayExchange(HttpExchange):
         try:
             playback = player.opened(address.session) or await player.open(address.session, begin=address.on_miss == "record")
         except (SessionMissing, StoreError) as missing:
-            self._refuse("session_not_found", str(missing))
+            self._without("session_not_found", str(missing))
             return
         self._received = incoming.bytes
         self._replays.at_once.learn(self._request, self.inbound, incoming.plain)
@@ -130,7 +133,7 @@ class ReplayExchange(HttpExchange):
                 one = one.whole()
         except (StoreError, ProtocolError) as error:
             log.error("exchange %d cannot be served: %s", exchange, error)
-            self._refuse("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
+            self._without("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
             return
         log.debug("session %s: %s is answered by exchange %d", playback.session, self._request.method, exchange)
         self.service.counters.replayed += 1
@@ -189,6 +192,11 @@ class ReplayExchange(HttpExchange):
             more = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."
             note = more if address.on_miss != "fail" else ""
             self._refuse(missing.code, await self._replays.misses.tell(playback, incoming, missing, note))
+
+    def _without(self, code: DivergenceCode, message: str) -> None:
+        """There is no recording that could be compared or served."""
+        self._replays.misses.without_recordings(self.inbound, code, message)
+        self._refuse(code, message)
 
     def _refuse(self, code: str, message: str) -> None:
         self.service.counters.missed[code] += 1

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
-from playhead.storage.datadir import DataDir, RecorderLock
+from playhead.storage.datadir import DataDir, recorder_lock
 from playhead.storage.journal import segments, size_of
 
 from .children import Child, Orders, start_logging
@@ -125,9 +125,7 @@ class Supervisor:
         if warning := self._data.ensure():
             log.warning("%s", warning)
         self._data.key()
-        lock = RecorderLock(self._data)
-        if not await asyncio.to_thread(lock.acquire, _LOCK_SECONDS):
-            raise StoreError(f"another playhead records into {self._settings.data} ({lock.holder()}): stop it, or name another directory with --data")
+        lock = await asyncio.to_thread(recorder_lock, self._data, _LOCK_SECONDS)
         stack.callback(lock.release)
         self._recorder = Child("playhead.proxy.recorder_process", Orders(self._settings, self._run_id, lock_fd=lock.fileno()))
         problem = await self._recorder.start()

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from playhead.config.settings import Settings
+from playhead.storage.records import DivergenceRecord
 
 from .metrics import Counters
 from .redaction import RedactionMemo
 from .tape import Tape
 from .upstream import Upstream
+
+Diverged = Callable[[DivergenceRecord], object]
+"""Is told of each request that a replay could not answer; from any thread."""
+
+
+def nobody(_: DivergenceRecord) -> None:
+    """Where the store and the log are enough."""
 
 
 class InFlight(Protocol):
@@ -35,12 +44,15 @@ class InFlight(Protocol):
 class Service:
     """A worker's means and its state. `upstream`: None where nothing may ever go there. `stopping`: nothing new is begun.
 
+    `diverged`: who wants to hear of divergences beside the store and the log.
+
     `loop` is asked for once: on Python 3.11 each asking is a call of the system.
     """
 
     settings: Settings
     upstream: Upstream | None
     tape: Tape
+    diverged: Diverged = nobody
     counters: Counters = field(default_factory=Counters)
     memo: RedactionMemo = field(default_factory=RedactionMemo)
     exchanges: set[InFlight] = field(default_factory=set)

@@ -9,36 +9,20 @@ import asyncio
 import gc
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
-import time
-from typing import TYPE_CHECKING
 
 import uvloop
 
 from playhead.config.errors import PlayheadError
-from playhead.config.settings import Settings
-from playhead.storage.datadir import DataDir
-from playhead.storage.journal import JournalWriter
 
 from .children import Orders, keep_memory, read_orders, report, start_logging
-from .clients import Server
-from .forwarder import Forwarder, MakeReplays
-from .inbound import Reception
-from .service import Service
-from .tape import Tape
-from .upstream import Origin, Upstream, tls_context
-
-if TYPE_CHECKING:
-    from playhead.storage.store import Store
-
-    from .replaying import Replays
+from .forwarder import Forwarder
+from .hosting import Host, forwarder_of
 
 log = logging.getLogger("playhead")
 
-_BACKLOG = 4096
 _REPORT_SECONDS = 1.0
 _BROKEN = 50
 _SWITCH_SECONDS = 0.0005
@@ -58,60 +42,12 @@ def main() -> None:
 
 async def _serve(orders: Orders) -> None:
     try:
-        worker = _made(orders)
+        # A server that cannot record does not start; one that has been at work goes on.
+        forwarder = forwarder_of(orders.settings, orders.run, needed=not orders.again)
     except (PlayheadError, OSError) as error:
         report({"problem": f"a worker cannot start: {error}"})
         raise SystemExit(3) from None
-    await worker.run()
-
-
-def _made(orders: Orders) -> Worker:
-    """Raises PlayheadError, OSError."""
-    settings = orders.settings
-    journal = None
-    key = b""
-    if settings.records:
-        data = DataDir(settings.data, settings.key_file)
-        key = data.key()
-        writer = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(3)}"
-        strict = settings.durability == "strict"
-        # A server that cannot record does not start; one that has been at work goes on.
-        journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=not orders.again)
-    tape = Tape(journal, strict=settings.durability == "strict")
-    service = Service(settings, upstream_of(settings), tape)
-    return Worker(orders, Forwarder(service, run=orders.run, key=key, replaying=replaying(orders.run)))
-
-
-def upstream_of(settings: Settings) -> Upstream | None:
-    """None for a replay that answers from recordings alone: it has nothing that could connect. Raises ConfigError."""
-    if settings.mode == "replay" and settings.on_miss == "fail":
-        return None
-    origin = Origin.parse(settings.upstream)
-    context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
-    return Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
-
-
-def replaying(run: str) -> MakeReplays:
-    """Makes the player of a server. `run` names this start of it."""
-
-    async def make(service: Service, reception: Reception) -> Replays:
-        from .player import Player
-        from .replaying import Replays
-        from .settled import Settled
-
-        settings = service.settings
-        store = await asyncio.to_thread(_open_store, settings)
-        settled = Settled(service.tape, DataDir(settings.data).journal_dir)
-        player = Player(store, settings, run=run, settled=settled if settings.mode == "record" else None)
-        return Replays(service, reception, player)
-
-    return make
-
-
-def _open_store(settings: Settings) -> Store:
-    from playhead.storage.store import Store
-
-    return Store.open(settings.store_url)
+    await Worker(orders, forwarder).run()
 
 
 class Worker:
@@ -119,9 +55,8 @@ class Worker:
 
     def __init__(self, orders: Orders, forwarder: Forwarder) -> None:
         self._orders = orders
-        self._forwarder = forwarder
         self._service = forwarder.service
-        self._server = Server(forwarder.begin)
+        self._host = Host(forwarder)
         self._stop = asyncio.Event()
         self._orphaned = False
 
@@ -131,36 +66,20 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_reader(sys.stdin.fileno(), self._orphan)
         if self._orders.settings.mode == "replay":
-            await self._begin_replay()
-        listener = socket.socket(fileno=self._orders.listen_fd)
-        accepting = await loop.create_server(self._server, sock=listener, backlog=_BACKLOG)
-        helpers = [asyncio.ensure_future(self._report()), asyncio.ensure_future(self._forwarder.watch_silence())]
-        report({"ready": True})
-        await self._stop.wait()
-        accepting.close()
-        await self._drain()
-        for helper in helpers:
-            helper.cancel()
-        if self._service.upstream is not None:
-            self._service.upstream.close()
-        await self._forwarder.close()
-        self._service.tape.shut()
-        report(self._state())
-
-    async def _begin_replay(self) -> None:
-        """Without recordings a replay does not start; without its own session it does, since clients may name others."""
-        settings = self._orders.settings
-        sys.setswitchinterval(_SWITCH_SECONDS)  # threads read the store, and must not keep the event loop waiting
+            sys.setswitchinterval(_SWITCH_SECONDS)  # threads read the store, and must not keep the event loop waiting
         try:
-            player = (await self._forwarder.replays()).player
-            missing = await player.missing(settings.session) if settings.on_miss != "record" else None
+            await self._host.open(socket.socket(fileno=self._orders.listen_fd))
         except PlayheadError as error:
             report({"problem": str(error)})
             raise SystemExit(3) from None
-        if missing:
-            log.warning("%s", missing)
-        if self._orders.again:
+        if self._orders.again and self._orders.settings.mode == "replay":
             log.warning("the worker had died and was started again: what it had served is forgotten, and every session is replayed from its beginning")
+        reporting = asyncio.ensure_future(self._report())
+        report({"ready": True})
+        await self._stop.wait()
+        await self._host.close(lambda: self._orphaned)
+        reporting.cancel()
+        report(self._state())
 
     def _orphan(self) -> None:
         """The main process is gone: nobody would watch over a drain."""
@@ -168,20 +87,6 @@ class Worker:
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
             self._orphaned = True
             self._stop.set()
-
-    async def _drain(self) -> None:
-        service = self._service
-        service.stopping = True
-        self._server.pre_shutdown()
-        for exchange in [exchange for exchange in service.exchanges if exchange.waits]:
-            exchange.break_off()  # its client waits for nothing
-        end = time.monotonic() + self._orders.settings.drain_timeout
-        while (service.exchanges or self._server.unsent) and not self._orphaned and time.monotonic() < end:
-            await asyncio.sleep(0.02)
-        for exchange in list(service.exchanges):
-            exchange.break_off()
-        await asyncio.sleep(0.05)  # what was said last goes out
-        await self._server.shutdown()
 
     async def _report(self) -> None:
         """Tell the main process what has been counted, when it changed."""

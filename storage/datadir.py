@@ -121,6 +121,14 @@ class RecorderLock:
         self.release()
 
 
+def recorder_lock(data: DataDir, seconds: float) -> RecorderLock:
+    """The lock, held. Raises StoreError if another recorder has not given it up within that time."""
+    lock = RecorderLock(data)
+    if not lock.acquire(seconds):
+        raise StoreError(f"another playhead records into {data.path} ({lock.holder()}): stop it, or use another data directory (--data)")
+    return lock
+
+
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import zstandard
@@ -31,7 +30,7 @@ def add(database: Database, one: Divergence) -> int:
         "session": one.session,
         "take": one.take,
         "run": one.run,
-        "at": datetime.fromtimestamp(one.at_ns // 1_000_000_000, UTC) + timedelta(microseconds=one.at_ns % 1_000_000_000 // 1000),
+        "at": one.at,
         "code": one.code,
         "method": clean(one.method),
         "path": clean(one.path),

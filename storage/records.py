@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +18,7 @@ Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
 Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
 Asks = Literal["http", "sse", "ws"]
-DivergenceCode = Literal["no_match", "exhausted"]
+DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
@@ -293,6 +293,17 @@ class Divergence:
     nearest: int | None
     differences: Sequence[dict[str, Any]]
     message: str
+
+    @property
+    def at(self) -> datetime:
+        """To the microsecond, UTC."""
+        return datetime.fromtimestamp(self.at_ns // 1_000_000_000, UTC) + timedelta(microseconds=self.at_ns % 1_000_000_000 // 1000)
+
+    def listed(self, id_: int) -> DivergenceRecord:
+        """As it is listed. `id_`: its own in the store; 0: it is not there."""
+        names = ("session", "take", "run", "at", "code", "method", "path", "model", "asks", "nearest", "message")
+        plain = {name: getattr(self, name) for name in names}
+        return DivergenceRecord.model_construct(id=id_, differences=list(self.differences), request_bytes=len(self.request), **plain)
 
 
 class Record(BaseModel):

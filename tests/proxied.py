@@ -17,10 +17,10 @@ from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
 from playhead.proxy.clients import Server
 from playhead.proxy.forwarder import Forwarder
+from playhead.proxy.hosting import replaying, upstream_of
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
-from playhead.proxy.worker import replaying, upstream_of
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n"

@@ -31,9 +31,9 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *(f"storage.{name}" for name in ["replays", "divergences"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
-        *(f"proxy.{name}" for name in ["recorder", "recorder_process", "progress", "suspects", "settle"]),
+        *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "replaying", "misses", "settled"]),
-        *(f"proxy.{name}" for name in ["server", "children", "worker"]),
+        *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )
 IMPURE = frozenset(

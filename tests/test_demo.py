@@ -1,20 +1,96 @@
-"""`demo`: what it tells is what it recorded."""
+"""`demo`: what it tells is what it recorded and replayed; and it says when they differ."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from command_line import in_a_process
+from playhead.config.settings import Settings
+from playhead.proxy.commands.demo import Answer, Demo, difference
 from playhead.storage.store import Store
 
+ANSWER = Answer(200, ((b"Content-Type", b"text/plain"), (b"X-A", b"1")), b"hello")
 
-def test_the_demo_records_what_its_agent_received(tmp_path: Path) -> None:
+
+class Tampered(Demo):
+    """A demo whose store is changed between recording and replaying."""
+
+    def __init__(self, data: Path, tamper: Callable[[sqlite3.Connection], object]) -> None:
+        super().__init__({"data": str(data)}, Settings(data=data), "demo")
+        self._file = data / "store.db"
+        self._tamper = tamper
+
+    async def replay(self) -> list[Answer]:
+        with closing(sqlite3.connect(self._file)) as store:
+            self._tamper(store)
+            store.commit()
+        return await super().replay()
+
+
+def one_byte(exchange: int) -> Callable[[sqlite3.Connection], object]:
+    """Changes one byte in the middle of what is stored of an exchange."""
+
+    def tamper(store: sqlite3.Connection) -> None:
+        ((data,),) = store.execute("SELECT data FROM bodies WHERE exchange = ?", (exchange,))
+        changed = bytearray(data)
+        changed[len(changed) // 2] ^= 1
+        store.execute("UPDATE bodies SET data = ? WHERE exchange = ?", (bytes(changed), exchange))
+
+    return tamper
+
+
+def test_the_demo_replays_what_its_agent_received(tmp_path: Path) -> None:
     done = in_a_process("demo", "--data", str(tmp_path / "d"))
 
     assert done.status == 0, done.err
-    assert "The 4 answers in the store are what the agent received, byte for byte." in done.out
-    assert f"playhead exchanges demo --data={tmp_path / 'd'}" in done.out
+    assert "All 4 answers are the same, byte for byte" in done.out
+    assert f"playhead replay --session demo --data={tmp_path / 'd'}" in done.out
     with Store.open(f"sqlite:///{tmp_path}/d/store.db") as store:
         found = list(store.exchanges("demo"))
+        assert list(store.divergences("demo")) == []
     assert [(row.transport, row.status) for row in found] == [("http", 200), ("sse", 200), ("http", 500), ("http", 200)]
     assert [row.attempt for row in found] == [found[0].attempt] * 3 + [(found[0].attempt or 0) + 1]
+
+
+def test_the_demo_sums_up_the_tokens_of_its_answers(tmp_path: Path) -> None:
+    done = in_a_process("demo", "--data", str(tmp_path / "d"))
+
+    table = [line.split() for line in done.out.splitlines() if line.endswith(("the same", "REPLAYED")) or "in all" in line]
+    totals = [int(cells[-3]) for cells in table[1:-1] if "server_error" not in cells]
+    assert (table[-1][:2], int(table[-1][-1]), len(totals)) == (["in", "all"], sum(totals), 3)
+
+
+@pytest.mark.parametrize("exchange", [1, 2, 4])
+def test_one_changed_byte_in_the_store_fails_the_demo(exchange: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    status = Tampered(tmp_path / "d", one_byte(exchange)).run()
+
+    assert (status, "differ from what was recorded" in capfd.readouterr().err) == (1, True)
+
+
+def test_a_recording_that_is_gone_fails_the_demo(tmp_path: Path) -> None:
+    assert Tampered(tmp_path / "d", lambda store: store.execute("DELETE FROM exchanges WHERE id = 4")).run() == 1
+
+
+@pytest.mark.parametrize(
+    ("replayed", "told"),
+    [
+        (ANSWER, ""),
+        (replace(ANSWER, status=500), "status 500"),
+        (replace(ANSWER, headers=ANSWER.headers[::-1]), "other headers"),
+        (replace(ANSWER, body=b"hellO"), "another byte at 4"),
+        (replace(ANSWER, body=b"hell"), "another byte at 4"),
+        (None, "missing"),
+    ],
+)
+def test_every_byte_of_an_answer_counts(replayed: Answer | None, told: str) -> None:
+    assert difference(ANSWER, replayed) == told
+
+
+def test_an_answer_too_many_is_a_difference() -> None:
+    assert difference(None, ANSWER) == "not recorded"

@@ -1,6 +1,6 @@
 """What README.md tells people to type does what it says: its blocks run, against a simulated upstream.
 
-A `sh` block holds commands, a `python` block a program, a `sql` block one query. Blocks that install something are run by `.ci/run`.
+A `sh` block holds commands, a `python` or `ts` block a program, a `sql` block one query. Blocks that install something are run by `.ci/run`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,22 @@ BIN = Path(sys.executable).parent
 SECONDS = 60
 WRITTEN_URL = "http://127.0.0.1:8080"
 SERVER = "playhead record"
+REPLAY = "playhead replay"
+# Stands for the package of that name, which is not there: as much of it as the README uses, by fetch.
+OPENAI_JS = """
+export default class OpenAI {
+  constructor({ baseURL }) {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${process.env.OPENAI_API_KEY}` };
+    const create = async (body) => {
+      const answer = await fetch(`${baseURL}/responses`, { method: "POST", headers, body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+      const response = await answer.json();
+      return { ...response, output_text: response.output.flatMap((item) => item.content ?? []).map((part) => part.text).join("") };
+    };
+    this.responses = { create };
+  }
+}
+"""
 UPSTREAM = """
 import asyncio
 from playhead.proxy.simulator import simulated_upstream
@@ -39,14 +55,14 @@ asyncio.run(main())
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    """The fenced blocks of one language; those without one show what a program prints."""
+    return [text for name, text in re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL) if name == language]
 
 
 def commands() -> list[str]:
-    """The commands of all `sh` blocks that neither install anything nor start the server that the others talk to."""
+    """The commands of all `sh` blocks that neither install anything nor start a server that the others talk to."""
     lines = [line for block in blocks("sh") for line in re.split(r"(?<!\\)\n", block) if line and not line.startswith("#")]
-    return [line for line in lines if "pip install" not in line and line != SERVER]
+    return [line for line in lines if "pip install" not in line and line not in (SERVER, REPLAY)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,18 @@ class Story:
             stdin=subprocess.DEVNULL,
             check=False,
         )
+
+    def program(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the README there: in Python, or in TypeScript, of which it has no more than JavaScript knows."""
+        text = text.replace(WRITTEN_URL, self.url)
+        if "import OpenAI from" not in text:
+            return self.run("python", "-c", text)
+        (self.folder / "program.mjs").write_text(text, encoding="utf-8")
+        package = self.folder / "node_modules" / "openai"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "package.json").write_text('{"name": "openai", "type": "module", "main": "index.js"}', encoding="utf-8")
+        (package / "index.js").write_text(OPENAI_JS, encoding="utf-8")
+        return self.run("node", "program.mjs")
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a line of shell there, as written but for the address."""
@@ -95,15 +123,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("readme")
     ours = {name: value for name, value in os.environ.items() if not re.match(r"(?i)PLAYHEAD_|OPENAI_|.*_PROXY$", name)}
     environ = ours | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OPENAI_API_KEY": "sk-readme-not-a-real-key"}
-    program = blocks("python")[0]
-    (folder / "agent.py").write_text(re.sub(r'base_url="[^"]*"', "", program), encoding="utf-8")
+    (folder / "agent.py").write_text(blocks("python")[0], encoding="utf-8")
     with started(sys.executable, "-c", UPSTREAM, folder=folder, environ=environ) as upstream:
         environ |= {"PLAYHEAD_UPSTREAM": upstream, "PLAYHEAD_LISTEN": "127.0.0.1:0", "PLAYHEAD_CONSOLE": "127.0.0.1:0"}
         with started(*SERVER.split(), folder=folder, environ=environ) as ready:
             address = re.search(r"http://[\d.]+:\d+", ready)
             assert address is not None, ready
-            told = Story(folder, address[0], environ)
-            told.run("python", "-c", program.replace(WRITTEN_URL, told.url)).check_returncode()
+            told = Story(folder, address[0], environ | {"OPENAI_BASE_URL": f"{address[0]}/v1"})
+            told.program(next(program for program in blocks("python") if WRITTEN_URL in program)).check_returncode()
             yield told
 
 
@@ -121,30 +148,70 @@ def first_exchange(story: Story) -> str:
     return found[1]
 
 
-def test_the_server_is_started_as_the_readme_says() -> None:
-    assert f"{SERVER}\n" in blocks("sh")
+def stored(story: Story) -> int:
+    """How many exchanges are in the store there."""
+    return sum(map(int, re.findall(r'"exchanges": ?(\d+)', story.run("playhead", "sessions", "--json").stdout)))
+
+
+def needs(*tools: str) -> None:
+    """Skips where a tool is missing."""
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"this machine has no {tool}")
+
+
+@pytest.mark.parametrize("server", [SERVER, REPLAY])
+def test_the_servers_are_started_as_the_readme_says(server: str) -> None:
+    assert f"{server}\n" in blocks("sh")
 
 
 @pytest.mark.parametrize("command", commands())
 def test_a_command_does_not_fail(story: Story, tmp_path: Path, command: str) -> None:
-    for tool in ("curl", "jq"):
-        if re.search(rf"\b{tool}\b", command) and shutil.which(tool) is None:
-            pytest.skip(f"this machine has no {tool}")
+    needs(*(tool for tool in ("curl", "jq") if re.search(rf"\b{tool}\b", command)))
     command = re.sub(r"(?<=playhead show )\d+", lambda _: first_exchange(story), command)
-    place = elsewhere(story, tmp_path) if command.startswith(SERVER) else story
+    place = elsewhere(story, tmp_path) if " -- " in command else story
+    if command.startswith(REPLAY):
+        place.shell(command.replace(REPLAY, SERVER)).check_returncode()
     done = place.shell(command.replace(" --follow", ""))  # which would never end
 
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("program", blocks("python"))
-def test_a_program_gets_its_answer_and_is_recorded(story: Story, program: str) -> None:
-    before = len(story.run("playhead", "exchanges", "default", "--json").stdout.splitlines())
-    done = story.run("python", "-c", program.replace(WRITTEN_URL, story.url))
-    after = len(story.run("playhead", "exchanges", "default", "--json").stdout.splitlines())
+@pytest.mark.parametrize("program", [*blocks("python"), *blocks("ts")])
+def test_a_program_gets_its_answer_and_is_recorded(story: Story, tmp_path: Path, program: str) -> None:
+    needs(*(["node"] if program in blocks("ts") else []))
+    place = elsewhere(story, tmp_path) if "Playhead(" in program else story
+    before = stored(place)
+    done = place.program(program)
 
-    assert (done.returncode, after > before) == (0, True), done.stderr
+    assert (done.returncode, stored(place) > before) == (0, True), done.stderr
     assert "simulated" in done.stdout
+
+
+@pytest.mark.parametrize("client", ["python", "ts", "curl"])
+def test_every_client_is_replayed_without_upstream(story: Story, client: str) -> None:
+    needs(*({"ts": ["node"], "curl": ["curl"]}.get(client, [])))
+    with started(*REPLAY.split(), folder=story.folder, environ=story.environ | {"PLAYHEAD_UPSTREAM": "http://127.0.0.1:9"}) as ready:
+        address = re.search(r"http://[\d.]+:\d+", ready)
+        assert address is not None, ready
+        replayed = replace(story, url=address[0])
+        if client == "curl":
+            done = replayed.shell(next(command for command in commands() if command.startswith("curl")))
+        else:
+            done = replayed.program(next(program for program in blocks(client) if WRITTEN_URL in program))
+
+    assert (done.returncode, "simulated" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_changed_program_is_told_what_the_readme_shows(story: Story, tmp_path: Path) -> None:
+    place = elsewhere(story, tmp_path)
+    place.shell("playhead record --session nightly -- python agent.py").check_returncode()
+    (tmp_path / "agent.py").write_text(blocks("python")[0].replace("hello", "goodbye"), encoding="utf-8")
+    done = place.shell("playhead replay --session nightly -- python agent.py")
+    shown = next(block for block in blocks("") if "NotFoundError" in block)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-3:] == shown.splitlines()[2:]
 
 
 @pytest.mark.parametrize("query", blocks("sql"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from command_line import PLAYHEAD, in_a_process
 from playhead.config.settings import Settings
@@ -28,6 +29,19 @@ def test_a_command_gets_the_variables_of_its_upstreams_sdk_and_of_no_other() -> 
     assert openai.get("ANTHROPIC_BASE_URL") == os.environ.get("ANTHROPIC_BASE_URL")
     assert anthropic["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
     assert anthropic.get("OPENAI_BASE_URL") == os.environ.get("OPENAI_BASE_URL")
+
+
+def test_a_command_that_is_replayed_from_recordings_alone_needs_no_key_and_reaches_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-its-own")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    alone = environment("http://127.0.0.1:1", Settings(mode="replay"))
+    guarded = environment("http://127.0.0.1:1", Settings(mode="replay", replay_token=SecretStr("let-me-in")))
+    auto = environment("http://127.0.0.1:1", Settings(mode="replay", on_miss="record"))
+
+    assert (alone["OPENAI_API_KEY"], alone["ANTHROPIC_API_KEY"]) == ("sk-its-own", "unused")
+    assert (alone["OPENAI_BASE_URL"], alone["ANTHROPIC_BASE_URL"]) == ("http://127.0.0.1:1/v1", "http://127.0.0.1:1")
+    assert (guarded["OPENAI_API_KEY"], guarded["ANTHROPIC_API_KEY"]) == ("let-me-in", "let-me-in")
+    assert (auto["OPENAI_API_KEY"], auto.get("ANTHROPIC_API_KEY")) == ("sk-its-own", None)
 
 
 def test_the_proxy_is_reached_directly_whatever_proxies_are_set() -> None:

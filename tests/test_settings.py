@@ -51,6 +51,15 @@ def test_a_flag_counts_before_the_environment_before_the_file(tmp_path: Path) ->
     ]
 
 
+def test_what_is_wrong_is_said_once_though_it_might_be_of_two_kinds(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {"take": "0"}).count("\n") == 0
+
+
+def test_a_value_without_a_setting_is_refused_and_named_as_its_giver_calls_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^argument sesion: there is no such setting; did you mean session\?$"):
+        load_settings({"sesion": "s"}, environ={}, cwd=tmp_path, place=lambda name: f"argument {name}")
+
+
 def test_a_flag_that_was_not_given_does_not_count(tmp_path: Path) -> None:
     assert load(tmp_path, {"session": None}, PLAYHEAD_SESSION="mine").settings.session == "mine"
 

@@ -1,4 +1,4 @@
-"""`demo`: a small agent talks to a simulated upstream through a recording proxy, and what was recorded is compared with what it received."""
+"""`demo`: a small agent works with a simulated upstream through a recording proxy; then again, with the upstream gone, through a replay."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import aiohttp
@@ -37,13 +38,18 @@ TOOL: Mapping[str, Any] = {
         "additionalProperties": False,
     },
 }
+_BETWEEN_NEIGHBOURS = frozenset((b"connection", b"keep-alive"))
+_PLACES: Mapping[str, Any] = {"listen": "127.0.0.1:0", "console": "127.0.0.1:0", "workers": 1}
+# Whatever the settings of this place say: the newest take, as it was, and nothing else.
+_REPLAY: Mapping[str, Any] = {"on_miss": "fail", "take": "newest", "pace": "instant", "exhausted": "fail", "retry_after": "none"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer as the agent received it."""
+    """One answer as the agent received it. `headers`: all but those that are between neighbours, in their order."""
 
     status: int
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
     def response(self) -> dict[str, Any]:
@@ -56,35 +62,56 @@ class Answer:
         return final
 
 
+def difference(recorded: Answer | None, replayed: Answer | None) -> str:
+    """What is not the same in a replayed answer, in a few words; empty if nothing is."""
+    if recorded is None or replayed is None:
+        return "missing" if replayed is None else "not recorded"
+    if recorded.status != replayed.status:
+        return f"status {replayed.status}"
+    if recorded.headers != replayed.headers:
+        return "other headers"
+    if recorded.body == replayed.body:
+        return ""
+    pairs = zip_longest(recorded.body, replayed.body)
+    return f"another byte at {next(place for place, (left, right) in enumerate(pairs) if left != right):,}"
+
+
 class Agent:
     """A client of the Responses API such as any other: it knows a base URL and a key, and nothing of playhead."""
 
-    def __init__(self, client: aiohttp.ClientSession, base_url: str) -> None:
+    def __init__(self, client: aiohttp.ClientSession, base_url: str, *, key: str = KEY, aloud: bool = True) -> None:
         self.received: list[Answer] = []
         self._client = client
         self._url = f"{base_url}/v1/responses"
+        self._key = key
+        self._aloud = aloud
 
     async def work(self) -> None:
-        """Ask, call a tool, go on with its result, ask again and meet an error. Says each step."""
+        """Ask, call a tool, go on with its result, ask again and meet an error. Raises what an answer that it cannot use makes it raise."""
         asked = [{"role": "user", "content": QUESTION}]
-        _tell("asks, offers a tool", QUESTION)
+        self._tell("asks, offers a tool", QUESTION)
         first = (await self._create({"input": asked, "tools": [TOOL]})).response()
         call = first["output"][0]
-        _tell("is told to call it", f"{call['name']}({call['arguments']})")
+        self._tell("is told to call it", f"{call['name']}({call['arguments']})")
         result = {"type": "function_call_output", "call_id": call["call_id"], "output": "rain, 12 degrees"}
         second = await self._create({"input": [*asked, call, result], "tools": [TOOL], "stream": True})
-        _tell("streams the rest", f"{second.body.count(b'event: ')} events: {text_of(second)}")
+        self._tell("streams the rest", f"{second.body.count(b'event: ')} events: {text_of(second)}")
         question = {"input": "And tomorrow?", "previous_response_id": second.response()["id"], "metadata": {"simulate": "error_once"}}
         failed = await self._create(question)
-        _tell("asks once more", f"{failed.status} {json.loads(failed.body)['error']['message']}")
-        _tell("tries again", text_of(await self._create(question, attempt=1)))
+        self._tell("asks once more", f"{failed.status} {json.loads(failed.body)['error']['message']}")
+        self._tell("tries again", text_of(await self._create(question, attempt=1)))
 
     async def _create(self, body: Mapping[str, Any], attempt: int = 0) -> Answer:
-        headers = {"Authorization": f"Bearer {KEY}", "x-stainless-retry-count": str(attempt)}
+        headers = {"Authorization": f"Bearer {self._key}", "x-stainless-retry-count": str(attempt)}
         async with self._client.post(self._url, json={"model": MODEL, **body}, headers=headers) as response:
-            answer = Answer(response.status, await response.read())
+            kept = tuple(header for header in response.raw_headers if header[0].lower() not in _BETWEEN_NEIGHBOURS)
+            answer = Answer(response.status, kept, await response.read())
         self.received.append(answer)
         return answer
+
+    def _tell(self, what: str, text: str) -> None:
+        if self._aloud:
+            _tell(what, text)
 
 
 def _tell(what: str, text: str) -> None:
@@ -99,52 +126,127 @@ def text_of(answer: Answer) -> str:
 @click.command()
 @setting_flags(*RECORDINGS, "session", "durability")
 def demo(**flags: Any) -> int:
-    """Record a short agent session with a simulated upstream, and check the recording.
+    """Record a short agent session with a simulated upstream, replay it without, and compare every byte.
 
-    It needs no key and no network. Unless another is named, the session is demo; every run of the demo adds a take to it.
+    It needs no key and no network, and takes a few seconds. Unless another is named, the session is demo; every run of the demo adds a take to it. Exit
+    status 1 if anything that was replayed differs from what was recorded.
     """
     settings = loaded(flags)
     name = SESSION if settings.sources["session"] == "default" else settings.settings.session
     try:
-        received = asyncio.run(_record({**flags, "session": name}, settings.settings))
+        return Demo(flags, settings.settings, name).run()
     except ChildFailedError as error:
         return error.status
-    with recordings(settings.settings) as store:
-        every = list(store.exchanges(name))
-        rows = [row for row in every if row.take == every[-1].take]
-        stored = [Answer(row.status or 0, b"".join(store.response_chunks(row.id))) for row in rows]
-    where = shlex.join(arguments({each: flags.get(each) for each in ("data", "store", "config")}))
-    return _report(name, rows, stored == received, f" {where}" if where else "")
 
 
-async def _record(flags: Mapping[str, Any], settings: Settings) -> list[Answer]:
-    """The agent's work through a proxy that is started for it; what it received."""
-    async with simulated_upstream() as upstream:
-        places = {"upstream": upstream, "listen": "127.0.0.1:0", "console": "127.0.0.1:0"}
-        child = Child(["record", *arguments({**flags, **places})])
+class Demo:
+    """The demo on one store. `flags`: those that were given."""
+
+    def __init__(self, flags: Mapping[str, Any], settings: Settings, session: str) -> None:
+        self._flags = {**flags, "session": session}
+        self._settings = settings
+        self._session = session
+
+    def run(self) -> int:
+        """Tell the story; the exit status. Raises ChildFailedError, StoreError."""
+        print("An agent works with a simulated upstream: first it is recorded, then the upstream is stopped and it is replayed. No key, no network.")
+        recorded = asyncio.run(self.record())
+        replayed = asyncio.run(self.replay())
+        with recordings(self._settings) as store:
+            every = list(store.exchanges(self._session))
+        return self._report([row for row in every if row.take == every[-1].take], recorded, replayed)
+
+    async def record(self) -> list[Answer]:
+        """The agent's work through a recording proxy; what it received. The upstream has stopped when this returns."""
+        async with simulated_upstream() as upstream:
+            child = Child(["record", *arguments({**self._flags, **_PLACES, "upstream": upstream})])
+            await asyncio.to_thread(child.__enter__)
+            try:
+                print("\nRecord: everything passes a proxy untouched, and is kept.\n")
+                _tell("simulated upstream", f"{upstream}/v1")
+                _tell("proxy", f"{child.base_url}/v1")
+                _tell("store", f"{shown(self._settings)['store']}\n")
+                return await _work(child.base_url, KEY, aloud=True)
+            finally:
+                await asyncio.to_thread(child.stop)
+
+    async def replay(self) -> list[Answer]:
+        """The same through `playhead replay`."""
+        child = Child(["replay", *arguments({**self._flags, **_PLACES, **_REPLAY})])
         await asyncio.to_thread(child.__enter__)
         try:
-            print("An agent works with a simulated upstream, through a recording proxy. No key, no network.\n")
-            _tell("simulated upstream", f"{upstream}/v1")
-            _tell("proxy", f"{child.base_url}/v1")
-            _tell("store", f"{shown(settings)['store']}\n")
-            async with aiohttp.ClientSession(trust_env=False) as client:
-                agent = Agent(client, child.base_url)
-                await agent.work()
+            print("\nReplay: the upstream has stopped. The same agent asks the same again, of recordings alone.\n", flush=True)
+            token = self._settings.replay_token
+            return await _work(child.base_url, "unused" if token is None else token.get_secret_value(), aloud=False)
         finally:
             await asyncio.to_thread(child.stop)
+
+    def _report(self, rows: Sequence[ExchangeRecord], recorded: Sequence[Answer], replayed: Sequence[Answer]) -> int:
+        """Say how the two compare, and what to try on the store."""
+        found = [difference(*pair) for pair in zip_longest(recorded, replayed)]
+        lines = [_Line.of(row, how) for row, how in zip(rows, found, strict=False)]
+        listing.print_table(listing.terminal(), COMPARED, [*lines, _Line.sum(lines)])
+        print()
+        name, wrong = self._session, sum(map(bool, found)) or abs(len(rows) - len(recorded))
+        if wrong:
+            say(f"{wrong} of {len(recorded)} answers differ from what was recorded; `playhead verify` and `playhead exchanges {name}` tell more")
+            return 1
+        print(f"All {len(found)} answers are the same, byte for byte: the stream, the error and the retry, too.")
+        print(f"They are take {rows[-1].take} of session {name}. Try on it:\n")
+        where = shlex.join(arguments({name: self._flags.get(name) for name in ("data", "store", "config")}))
+        streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
+        for command in (f"exchanges {name}", f"events {streamed}", f"show {streamed}", f"exchanges {name} --json", f"replay --session {name}", "verify"):
+            print(f"  playhead {command} {where}".rstrip())
+        return 0
+
+
+async def _work(base_url: str, key: str, *, aloud: bool) -> list[Answer]:
+    """What an agent received, which stops at what it cannot use."""
+    async with aiohttp.ClientSession(trust_env=False) as client:
+        agent = Agent(client, base_url, key=key, aloud=aloud)
+        try:
+            await agent.work()
+        except (LookupError, TypeError, ValueError, aiohttp.ClientError) as error:
+            say(f"the agent gives up: {type(error).__name__}: {error}")
     return agent.received
 
 
-def _report(session: str, rows: Sequence[ExchangeRecord], same: bool, where: str) -> int:
-    """Say what is in the store, whether it is what the agent received, and what to try on it."""
-    print(f"\nThe proxy has stopped. In the store, session {session}, take {rows[-1].take}:\n")
-    listing.print_table(listing.terminal(), listing.EXCHANGES, rows)
-    if not same:
-        say("what is in the store differs from what the agent received")
-        return 1
-    print(f"\nThe {len(rows)} answers in the store are what the agent received, byte for byte. Try:\n")
-    streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
-    for command in (f"exchanges {session}", f"events {streamed}", f"show {streamed}", f"exchanges {session} --json", "verify"):
-        print(f"  playhead {command}{where}")
-    return 0
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of the comparison."""
+
+    id: str
+    via: str
+    result: str
+    bytes: int
+    tokens: tuple[int | None, int | None]
+    replayed: str
+
+    @classmethod
+    def of(cls, row: ExchangeRecord, how: str) -> _Line:
+        """Of one exchange."""
+        return cls(str(row.id), row.transport, listing.result(row), row.response_bytes, listing.usage(row), how or "the same")
+
+    @classmethod
+    def sum(cls, lines: Sequence[_Line]) -> _Line:
+        """Of all."""
+        given, made = (sum(line.tokens[side] or 0 for line in lines) for side in (0, 1))
+        return cls("", "", "in all", sum(line.bytes for line in lines), (given, made), "")
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+COMPARED = listing.Layout(
+    (
+        listing.Column("ID", lambda line: line.id, right=True),
+        listing.Column("VIA", lambda line: line.via),
+        listing.Column("RESULT", lambda line: line.result, least=16),
+        listing.Column("BYTES", lambda line: _number(line.bytes), right=True),
+        listing.Column("TOKENS IN", lambda line: _number(line.tokens[0]), right=True),
+        listing.Column("OUT", lambda line: _number(line.tokens[1]), right=True),
+        listing.Column("TOTAL", lambda line: _number(None if line.tokens == (None, None) else sum(side or 0 for side in line.tokens)), right=True),
+        listing.Column("REPLAYED", lambda line: line.replayed),
+    )
+)

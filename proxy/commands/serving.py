@@ -23,6 +23,9 @@ from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags
 from .saying import say
 
+NO_KEY = "unused"
+"""The API key of a program that is replayed and has none."""
+
 _AROUND = """With -- COMMAND, playhead starts on free ports (unless --listen and --console say which), runs the command with OPENAI_BASE_URL pointing at
 itself, stops when the command ends, and exits with the command's status."""
 _RECORD = f"""Forward everything to upstream and record it.
@@ -62,7 +65,7 @@ def replay(command: tuple[str, ...], **flags: Any) -> int:
     return _serve("replay", flags, command)
 
 
-@click.command(help=_AUTO)
+@click.command(help=_AUTO, epilog="Example: playhead auto --session nightly -- pytest tests/test_agent.py")
 @setting_flags(*[name for name in SERVING if name != "on_miss"])
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def auto(command: tuple[str, ...], **flags: Any) -> int:
@@ -137,11 +140,16 @@ def _summarize(settings: Settings, begun: datetime) -> None:
 def environment(base_url: str, settings: Settings) -> dict[str, str]:
     """What the command is started with: the variables by which SDKs find their API.
 
-    Another provider's variable is set only where upstream is that provider: its key must not go to anyone else.
+    Another provider's variable is set only where upstream is that provider: its key must not go to anyone else. A replay that answers from recordings
+    alone takes them all, and needs no key: SDKs that do not start without one get one.
     """
-    names = {"OPENAI_BASE_URL": f"{base_url}/v1", "OPENAI_API_BASE": f"{base_url}/v1"}
-    if (urlsplit(settings.upstream).hostname or "").endswith("anthropic.com"):
-        names = {"ANTHROPIC_BASE_URL": base_url}
+    openai = {"OPENAI_BASE_URL": f"{base_url}/v1", "OPENAI_API_BASE": f"{base_url}/v1"}
+    anthropic = {"ANTHROPIC_BASE_URL": base_url}
+    if settings.mode == "replay" and settings.on_miss == "fail":
+        token = settings.replay_token.get_secret_value() if settings.replay_token is not None else None
+        keys = {name: token or os.environ.get(name) or NO_KEY for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")}
+        return {**without_proxies(os.environ), **openai, **anthropic, **keys}
+    names = anthropic if (urlsplit(settings.upstream).hostname or "").endswith("anthropic.com") else openai
     return {**without_proxies(os.environ), **names}
 
 

@@ -1,0 +1,205 @@
+"""A proxy inside this process, on a free port: for tests, notebooks and programs that record themselves.
+
+    with Playhead(mode="replay", session="weather") as p:
+        client = OpenAI(base_url=p.base_url, api_key="unused")
+
+Whatever takes long to import is imported when one is started.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from playhead.config.errors import ConfigError
+
+if TYPE_CHECKING:
+    from playhead.config.settings import Settings
+    from playhead.storage.records import DivergenceRecord
+
+    from .in_process import InProcess
+
+Mode = Literal["record", "replay", "auto", "forward"]
+
+_FREE_PORT = "127.0.0.1:0"
+_DRAIN_SECONDS = 5.0  # whoever leaves the block waits for nothing more
+_ELSEWHERE: Mapping[str, str] = {
+    "workers": "a proxy inside a process has one worker",
+    "console": "a proxy inside a process has no console",
+    "console_token": "a proxy inside a process has no console",
+    "log_level": "a proxy inside a process logs by logging.getLogger('playhead')",
+}
+
+
+class Playhead:
+    """A proxy as a context manager, `with` or `async with`: it serves when the block is entered; when it is left, everything is stored.
+
+    Settings are those of the command line: keywords over `PLAYHEAD_*` of the environment over `playhead.toml`; but it always takes a free port,
+    unless `listen` is given here. `mode`: replay, unless another one is given, so that nothing goes to the network by omission; auto is replay
+    with `on_miss="record"`. Raises ConfigError: a setting is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: Mode = "replay",
+        session: str | None = None,
+        data: str | os.PathLike[str] | None = None,
+        store: str | None = None,
+        upstream: str | None = None,
+        take: int | Literal["newest", "all"] | None = None,
+        pace: str | None = None,
+        **settings: Any,
+    ) -> None:
+        named = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace}
+        self._settings = _settings(mode, {**named, "data": None if data is None else Path(data), **settings})
+        self._proxy: InProcess | None = None
+        self._closing = threading.Lock()
+        self._closed = False
+        self._at_exit: Callable[[], object] = lambda: None
+        self._abandoned: weakref.finalize[..., Playhead] | None = None
+
+    def start(self) -> None:
+        """Serve; what `with` does on entry. Raises StoreError: there is nothing to replay, another one records there, the port is taken, ...; ConfigError."""
+        from .in_process import InProcess
+
+        if self._closed or self._proxy is not None:
+            raise RuntimeError("a Playhead is started once: make another one")
+        proxy = InProcess(self._settings)
+        proxy.start()
+        self._proxy = proxy
+        self._at_exit = partial(_stop_at_exit, proxy)
+        self._abandoned = weakref.finalize(self, _abandon, proxy, self._at_exit)
+        self._abandoned.atexit = False
+        atexit.register(self._at_exit)
+
+    def close(self) -> None:
+        """Let what is in flight end, store everything, and be gone; what `with` does on leaving. Idempotent.
+
+        Raises StoreError: the store does not take what was recorded; it waits in the journal.
+        """
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            if self._proxy is None or self._abandoned is None:
+                return
+            self._abandoned.detach()
+            atexit.unregister(self._at_exit)
+            self._proxy.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait((starting,))  # what has begun is ended properly
+            await asyncio.to_thread(self.close)
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as its `base_url`; it ends with /v1."""
+        return f"{self.url}/v1"
+
+    @property
+    def url(self) -> str:
+        """The same without /v1, as clients of other APIs want it."""
+        return f"http://{self._started.address}"
+
+    def base_url_of(self, session: str) -> str:
+        """The base URL of another session than that of the settings. Raises ConfigError: it cannot be called so."""
+        from playhead.config.settings import SESSION_NAME, hint
+
+        if not SESSION_NAME.fullmatch(session):
+            raise ConfigError(f"{session!r} is no name of a session: {hint('session').allowed}")
+        return f"{self.url}/@{session}/v1"
+
+    @property
+    def divergences(self) -> list[DivergenceRecord]:
+        """The requests that a replay could not answer so far, the oldest first; `message` says why. Also after it was closed."""
+        return list(self._started.divergences)
+
+    @property
+    def replayed(self) -> int:
+        """How many requests were answered from recordings so far."""
+        return self._started.counters.replayed
+
+    @property
+    def live(self) -> int:
+        """How many requests a replay passed on to upstream so far."""
+        return self._started.counters.live
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "not started" if self._proxy is None else self.url
+        return f"<Playhead {self._settings.mode} session {self._settings.session} {state}>"
+
+    @property
+    def _started(self) -> InProcess:
+        if self._proxy is None:
+            raise RuntimeError("this Playhead has not been started: use it as `with Playhead(...) as p:`")
+        return self._proxy
+
+
+def _settings(mode: str, given: dict[str, Any]) -> Settings:
+    """Raises ConfigError."""
+    from playhead.config.settings import load_settings
+
+    modes = ("record", "replay", "auto", "forward")
+    if mode not in modes:
+        raise ConfigError(f"mode = {mode!r}: allowed is {', '.join(modes[:-1])} or {modes[-1]}")
+    for name in given.keys() & _ELSEWHERE.keys():
+        raise ConfigError(f"{name} is not for Playhead(): {_ELSEWHERE[name]}")
+    if mode == "auto":
+        if given.get("on_miss") not in (None, "record"):
+            raise ConfigError(f"on_miss = {given['on_miss']!r}: mode auto records what is missing; for something else there is mode replay")
+        mode, given = "replay", {**given, "on_miss": "record"}
+    asked = {"listen": _FREE_PORT, **given, "mode": mode, "workers": 1}
+    loaded = load_settings(asked, environ=os.environ, cwd=Path.cwd(), place=_keyword)
+    if loaded.sources["drain_timeout"] == "default":
+        return loaded.settings.model_copy(update={"drain_timeout": _DRAIN_SECONDS})
+    return loaded.settings
+
+
+def _keyword(name: str) -> str:
+    return f"argument {name}"
+
+
+def _abandon(proxy: InProcess, at_exit: Callable[[], object]) -> None:
+    """Nobody can close it any more. What collects garbage must not wait: a thread ends it."""
+    atexit.unregister(at_exit)
+    threading.Thread(target=proxy.stop, name="playhead end", daemon=True).start()
+    warnings.warn(f"a Playhead at http://{proxy.address} was not closed: use it as `with Playhead(...) as p:`", ResourceWarning, stacklevel=2)
+
+
+def _stop_at_exit(proxy: InProcess) -> None:
+    warnings.warn(f"a Playhead at http://{proxy.address} was not closed before the program ended", ResourceWarning, stacklevel=2)
+    proxy.stop()
