@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from playhead.config.errors import StoreError
@@ -142,18 +143,27 @@ def _names(request: web.BaseRequest) -> frozenset[bytes]:
 class _Handler(RequestHandler):
     """aiohttp's connection handler; only what it says about requests that are not HTTP is ours."""
 
-    __slots__ = ()
+    __slots__ = ("_newest",)
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._newest: StreamReader | None = None  # the body of the newest request, which may wait for its handler still
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes. A request whose body turns out to be no HTTP is told so: aiohttp would let it wait for the rest for ever."""
         super().data_received(data)
-        if self._messages and (error := getattr(self._messages[-1][0], "exc", None)) is not None:
-            error.__traceback__ = error.__context__ = None  # they hold the frame that holds the error, and what came with it
-            current = self._current_request
-            content = self._messages[-2][1] if len(self._messages) > 1 else None if current is None else current.content
-            if content is not None and not content.is_eof():
-                content.set_exception(web.RequestPayloadError(str(error)))
-                content.feed_eof()
+        if not self._messages:
+            return
+        message, content = self._messages[-1]
+        error = getattr(message, "exc", None)
+        if error is None:
+            self._newest = content
+            return
+        error.__traceback__ = error.__context__ = None  # they hold the frame that holds the error, and what came with it
+        broken = self._messages[-2][1] if len(self._messages) > 1 else self._newest
+        if broken is not None and not broken.is_eof():
+            broken.set_exception(web.RequestPayloadError(str(error)))
+            broken.feed_eof()
 
     def close(self) -> None:
         """The server stops: an idle connection is closed; one in use takes what is missing of its request, or its socket."""

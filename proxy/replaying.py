@@ -189,6 +189,11 @@ class ReplayExchange(HttpExchange):
 
     async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         address = self.inbound.address
+        if missing.group is None and incoming.bytes:
+            early = await self._replays.player.match_start(playback, incoming.asked, incoming.text())
+            if early is not None:
+                await self._serve(playback, early)
+                return
         if address.on_miss != "fail" and address.keyless:
             self._answer(NO_KEY.code, NO_KEY.message)
         elif address.on_miss != "fail" and incoming.sendable:
