@@ -105,6 +105,11 @@ class Player:
         """A playback that need not be asked for, because nothing can have changed."""
         return self._playbacks.get(session) if self._settled is None else None
 
+    @property
+    def reopens(self) -> bool:
+        """Whether sessions are read again, since this server adds to them what it may have to replay."""
+        return self._settled is not None
+
     async def missing(self, session: str) -> str | None:
         """What a request for that session would be told; None if there is something to replay."""
         try:

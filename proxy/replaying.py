@@ -214,7 +214,7 @@ class ReplayExchange(HttpExchange):
         self.service.counters.live += 1
         self._went_live = True
         self.inbound = self._replays.reception.live(self.inbound, playback.run)
-        if self.inbound.recorded:
+        if self.inbound.recorded and self._replays.player.reopens:
             playback.live[missing.print.digest] += 1
         self._tape = self.service.tape
         if self._open():
