@@ -64,7 +64,7 @@ class AtOnce:
         """None: nothing was done. Begun: something was, and is to be gone on with. ANSWERED: all was, and the client's connection lives on."""
         known = self._known.get(_key(request))
         content, transport = request.content, request.transport
-        if known is None or transport is None or transport.get_write_buffer_size() > _UNSENT:
+        if known is None or transport is None or transport.get_write_buffer_size() > _UNSENT or request.version != (1, 1):
             return None
         session, asked = known
         playback = self._player.opened(session)

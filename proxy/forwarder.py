@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 
@@ -81,7 +82,8 @@ class Forwarder:
     async def _replay(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> bool:
         try:
             replays = await self.replays()
-            if self.service.settings.mode == "replay":
+            # Where everything is told, and where a session may have grown, the short way is none.
+            if not log.isEnabledFor(logging.DEBUG) and not replays.player.reopens:
                 self._at_once = replays.at_once
             found = await replays.exchange(request, inbound, begun)
         except StoreError as error:

@@ -19,6 +19,7 @@ from playhead.config.settings import Settings
 from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, ReplayRow
 from playhead.storage.store import Store
 
+from .fingerprint import Asked, line_of
 from .http1 import ProtocolError
 from .ready import Ready, Usual, ready, usual
 from .replay_index import ReplayIndex
@@ -104,6 +105,11 @@ class Player:
         """A playback that need not be asked for, because nothing can have changed."""
         return self._playbacks.get(session) if self._settled is None else None
 
+    @property
+    def reopens(self) -> bool:
+        """Whether sessions are read again, since this server adds to them what it may have to replay."""
+        return self._settled is not None
+
     async def missing(self, session: str) -> str | None:
         """What a request for that session would be told; None if there is something to replay."""
         try:
@@ -182,6 +188,29 @@ class Player:
                 return Missing("exhausted", one, group)
         others = (index.group(one.digest, asks) for asks in _TRANSPORTS)
         return Missing("no_match", one, next((group for group in others if group is not None), None))
+
+    async def match_start(self, playback: Playback, asked: Asked, text: bytes) -> int | None:
+        """The place of an exchange whose request was answered before it was whole, and begins this one; it is served with this.
+
+        Of such a request the record knows only a part, so that the fingerprint of the whole finds nothing. Raises StoreError.
+        """
+        ids = await self._loop.run_in_executor(None, self.store.answered_early, playback.session, playback.take)
+        index = playback.index
+        places = [place for id_ in ids if (place := index.find(id_)) is not None and not index.served(place)]
+        found = await self._loop.run_in_executor(None, self._begins, [(place, index.exchange(place)) for place in places], asked, text) if places else None
+        if found is None or index.served(found):
+            return None
+        playback.place = index.serve_at(found)
+        return playback.place
+
+    def _begins(self, candidates: list[tuple[int, int]], asked: Asked, text: bytes) -> int | None:
+        """In a thread."""
+        wanted = line_of(asked)
+        for place, exchange in candidates:
+            head = Asked.of(self.store.heads(exchange).request_head, self.store.exchange(exchange).upstream)
+            if line_of(head) == wanted and text.startswith(b"".join(self.store.request_chunks(exchange))):
+                return place
+        return None
 
     # Reading.
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.records import Direction, Facts, Fingerprint, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
+from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
 
 from .edges import Edges
 from .fingerprint import Asked
@@ -238,6 +238,8 @@ class Assembly:
             read_request(facts, self._request_fields(asked), self._path)
         if self._reply is not None:
             problems += self._reply.read(facts, whole=whole, final=final)
+            if final and not self._request_end and _has_body(asked, gathered=self._gathered.request_bytes):
+                problems.append(ANSWERED_EARLY)
         elif self._transcript is not None:
             problems += self._transcript.read(facts)
         end = self._end or {}
@@ -316,6 +318,12 @@ class Assembly:
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return text_of(value.decode("latin-1")) if value else None
+
+
+def _has_body(asked: dict[bytes, bytes], *, gathered: int) -> bool:
+    """Whether more of a request's body was to come than has been gathered."""
+    length = asked.get(b"content-length", b"")
+    return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)
 
 
 def _undecoded(request_end: dict[str, Any]) -> str:

@@ -144,6 +144,19 @@ class ReplayIndex:
             place = self._next[place]
         return found
 
+    def find(self, exchange: int) -> int | None:
+        """The place of an exchange; slow."""
+        try:
+            return self._ids.index(exchange)
+        except ValueError:
+            return None
+
+    def serve_at(self, place: int) -> int:
+        """The place of the exchange that is due in the group of this one, which is served with this; if all are, this one again."""
+        group = self.group(self._digest(place), self.asks(place))
+        due = None if group is None else self.serve(group)
+        return place if due is None else due
+
     def served(self, place: int) -> bool:
         """Whether the exchange has been served."""
         return bool(self._served[place])

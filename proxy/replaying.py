@@ -183,6 +183,11 @@ class ReplayExchange(HttpExchange):
 
     async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         address = self.inbound.address
+        if missing.group is None and incoming.bytes:
+            early = await self._replays.player.match_start(playback, incoming.asked, incoming.text())
+            if early is not None:
+                await self._serve(playback, early)
+                return
         if address.on_miss != "fail" and address.keyless:
             self._answer(NO_KEY.code, NO_KEY.message)
         elif address.on_miss != "fail" and incoming.sendable:
@@ -208,7 +213,7 @@ class ReplayExchange(HttpExchange):
         self.service.counters.live += 1
         self._went_live = True
         self.inbound = self._replays.reception.live(self.inbound, playback.run)
-        if self.inbound.recorded:
+        if self.inbound.recorded and self._replays.player.reopens:
             playback.live[missing.print.digest] += 1
         self._tape = self.service.tape
         await self._forward(incoming.body, whole=True)

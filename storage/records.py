@@ -23,6 +23,10 @@ DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
 
+ANSWERED_EARLY = "it was answered before its request was whole"
+"""In `Facts.problem` of an exchange: of its request only a part is known."""
+
+
 class Direction(IntEnum):
     """Who sent it."""
 

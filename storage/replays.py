@@ -14,7 +14,7 @@ from playhead.config.errors import StoreError
 from .engine import Database
 from .items import ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
-from .records import DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
 
@@ -194,6 +194,14 @@ def ended_up_to(database: Database, session: str, after: int) -> int:
     with database.reading() as connection:
         row = connection.execute(select(newest, oldest_open).where(e.session.concat("") == session, e.id > after)).one()
     return int(min(row[0] or after, (row[1] or _MOST) - 1))
+
+
+def answered_early(database: Database, session: str, take: int | None) -> list[int]:
+    """See `Store.answered_early`."""
+    e = exchanges.c
+    wanted = [e.session == session, e.problem.contains(ANSWERED_EARLY), *([e.take == take] if take is not None else [])]
+    with database.reading() as connection:
+        return list(connection.execute(select(e.id).where(*wanted).order_by(e.take, e.seq)).scalars())
 
 
 def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:

@@ -233,6 +233,10 @@ class Store:
         """
         return self._playback.several(ids, most, times=times)
 
+    def answered_early(self, session: str, take: int | None) -> list[int]:
+        """Exchanges of a take (None: of all) whose requests were answered before they were whole, in their order."""
+        return replays.answered_early(self._database, session, take)
+
     def ended_up_to(self, session: str, after: int) -> int:
         """The greatest id, `after` or more, up to which every exchange of a session has ended: what `replay_index` gives of those is final."""
         return replays.ended_up_to(self._database, session, after)

@@ -20,7 +20,7 @@ from playhead.proxy.ready import Ready, Usual
 from playhead.proxy.script import Begin, Data, End
 from playhead.storage.records import Asks, Batch, Fingerprint, Frame, Piece, Recorded, Spill
 from playhead.storage.store import Store
-from stores import raw, recorded
+from stores import place_for_store, raw, recorded
 
 
 def print_of(name: str, asks: Asks = "http") -> Fingerprint:
@@ -36,9 +36,9 @@ def exchange(number: int, name: str, *, asks: Asks = "http", **changes: Any) -> 
 
 
 @contextlib.asynccontextmanager
-async def playing(tmp_path: Path, *finished: Recorded, spills: list[Spill] | None = None, **settings: Any) -> AsyncIterator[Player]:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    with Store.open(url, create=True) as store:
+async def playing(place: Path | str, *finished: Recorded, spills: list[Spill] | None = None, **settings: Any) -> AsyncIterator[Player]:
+    """A player over these exchanges. `place`: a directory, or the URL of a store."""
+    with Store.open(place if isinstance(place, str) else f"sqlite:///{place / 'store.db'}", create=True) as store:
         store.write(Batch(finished=list(finished), spills=spills or []))
         player = Player(store, Settings(mode="replay", **settings), run="replay")
         yield player
@@ -136,6 +136,16 @@ async def test_what_may_be_served_again_stays_at_hand(tmp_path: Path) -> None:
         await player.fetch(playback, 0)
 
         assert player.at_hand(playback, 0) is player.at_hand(playback, 0) is not None
+
+
+async def test_a_store_behind_a_server_is_read_by_a_thread(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with place_for_store("postgresql", request, tmp_path) as url:
+        async with playing(url, *(exchange(number, str(number)) for number in range(1, 30))) as player:
+            playback = await player.open("default", begin=False)
+            assert (player.read_now(playback, 0), player.match(playback, [print_of("1")])) == (None, 0)
+            found = await asyncio.gather(*(player.fetch(playback, place) for place in range(29)))
+
+    assert [getattr(one, "body", None) for one in found] == [b'{"answer": %d}' % n for n in range(1, 30)]
 
 
 async def test_in_its_times_an_exchange_has_its_steps(tmp_path: Path) -> None:

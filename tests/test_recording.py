@@ -12,7 +12,7 @@ from playhead.proxy import recording
 from playhead.proxy.fingerprint import Asked, fingerprint, stored_fingerprint
 from playhead.proxy.recording import Assembly
 from playhead.storage.journal import Kind
-from playhead.storage.records import Frame, Raw, StoredRequest
+from playhead.storage.records import ANSWERED_EARLY, Frame, Raw, StoredRequest
 
 RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m-1", "service_tier": "default", "usage": {"input_tokens": 1}}
 BODY = json.dumps(RESPONSE).encode()
@@ -299,3 +299,13 @@ def test_a_restored_exchange_may_go_on_without_parsing() -> None:
 
 def test_an_empty_exchange_is_an_empty_record() -> None:
     assert fold([], aborted=True).raw == Raw()
+
+
+@pytest.mark.parametrize(
+    ("headers", "early"), [({"Content-Length": "9"}, True), ({"Content-Length": "3"}, False), ({"Transfer-Encoding": "chunked"}, True), ({}, False)]
+)
+def test_a_request_that_was_answered_before_it_was_whole_says_so(headers: dict[str, str], early: bool) -> None:
+    frames = [frame for frame in http(b"abc", [BODY]) if frame[0] != Kind.REQUEST_END]
+    frames[0] = opening(headers=headers)
+
+    assert (ANSWERED_EARLY in (fold(frames).facts.problem or "")) == early

@@ -287,6 +287,33 @@ async def test_a_request_may_come_in_pieces(tmp_path: Path) -> None:
         assert (await client.answer()).body == b"0"
 
 
+async def test_a_refusal_that_came_before_the_request_was_whole_comes_back(tmp_path: Path) -> None:
+    async def refusing(_: Received, wire: Wire) -> None:
+        await wire.write(answer(b"too big", status=b"413 Content Too Large"))
+
+    body = b"0123456789" * 1000
+    async with recording(tmp_path, refusing) as proxy, RawClient.connect(proxy.port) as client:
+        await client.write(ask(body)[: -len(body) + 500])
+        first = await client.answer()
+    async with replaying(tmp_path) as replay:
+        again = [await fetch(replay.port, ask(text)) for text in (b"other" * 2000, body, body)]
+
+    assert [got.status for got in again] == [404, 413, 404]
+    assert (again[1].body, again[1].get(b"content-length")) == (first.body, b"7")
+
+
+async def test_a_client_that_was_refused_before_it_sent_its_body_is_refused_again(tmp_path: Path) -> None:
+    async def refusing(_: Received, wire: Wire) -> None:
+        await wire.write(answer(b"no", status=b"401 Unauthorized"))
+
+    asked = ask(JSON, (b"Expect", b"100-continue"))
+    async with recording(tmp_path, refusing) as proxy, RawClient.connect(proxy.port) as client:
+        await client.write(asked[: -len(JSON)])
+        assert (await client.answer()).status == 401
+    async with replaying(tmp_path) as replay:
+        assert (await fetch(replay.port, asked)).status == 401
+
+
 async def test_a_body_that_is_no_http_is_refused(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(JSON))

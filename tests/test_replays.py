@@ -14,7 +14,7 @@ from sqlalchemy import text
 from playhead.config.errors import StoreError
 from playhead.storage import replays
 from playhead.storage.engine import open_database
-from playhead.storage.records import Batch, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, Spill, StoredRequest
+from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, Spill, StoredRequest
 from playhead.storage.store import Store
 from stores import BACKENDS, place_for_store, raw, recorded
 
@@ -408,3 +408,10 @@ def test_the_length_of_exchanges_is_known(store: Store) -> None:
     store.write(Batch(finished=[known(1, duration_ns=1_234_567), known(2, duration_ns=None)]))
 
     assert store.durations([1, 2, 3]) == {1: 1_234_567, 2: 0}
+
+
+def test_exchanges_that_were_answered_early_are_known(store: Store) -> None:
+    early = Facts(problem=f"something else; {ANSWERED_EARLY}")
+    store.write(Batch(finished=[known(1), known(2, facts=early), known(3, facts=early, run="run-2"), known(4, session="other", facts=early)]))
+
+    assert (store.answered_early("default", None), store.answered_early("default", 1), store.answered_early("none", None)) == ([2, 3], [2], [])
