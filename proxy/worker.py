@@ -14,26 +14,16 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import uvloop
 
 from playhead.config.errors import PlayheadError
-from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 
 from .children import Orders, keep_memory, read_orders, report, start_logging
-from .forwarder import Forwarder, MakeReplays, Server
-from .inbound import Reception
-from .service import Service
-from .tape import Tape
-from .upstream import Origin, Upstream, tls_context
-
-if TYPE_CHECKING:
-    from playhead.storage.store import Store
-
-    from .replaying import Replays
+from .forwarder import Forwarder, Server
+from .making import make_forwarder
 
 log = logging.getLogger("playhead")
 
@@ -76,41 +66,7 @@ def _made(orders: Orders) -> Worker:
         strict = settings.durability == "strict"
         # A server that cannot record does not start; one that has been at work goes on.
         journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=not orders.again)
-    tape = Tape(journal, strict=settings.durability == "strict")
-    service = Service(settings, upstream_of(settings), tape)
-    return Worker(orders, Forwarder(service, run=orders.run, key=key, replaying=replaying(orders.run)))
-
-
-def upstream_of(settings: Settings) -> Upstream | None:
-    """None for a replay that answers from recordings alone: it has nothing that could connect. Raises ConfigError."""
-    if settings.mode == "replay" and settings.on_miss == "fail":
-        return None
-    origin = Origin.parse(settings.upstream)
-    context = tls_context(str(settings.ca_file) if settings.ca_file else None) if origin.scheme == "https" else None
-    return Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
-
-
-def replaying(run: str) -> MakeReplays:
-    """Makes the player of a server. `run` names this start of it."""
-
-    async def make(service: Service, reception: Reception) -> Replays:
-        from .player import Player
-        from .replaying import Replays
-        from .settled import Settled
-
-        settings = service.settings
-        store = await asyncio.to_thread(_open_store, settings)
-        settled = Settled(service.tape, DataDir(settings.data).journal_dir)
-        player = Player(store, settings, run=run, settled=settled if settings.mode == "record" else None)
-        return Replays(service, reception, player)
-
-    return make
-
-
-def _open_store(settings: Settings) -> Store:
-    from playhead.storage.store import Store
-
-    return Store.open(settings.store_url)
+    return Worker(orders, make_forwarder(settings, journal, run=orders.run, key=key))
 
 
 class Worker:

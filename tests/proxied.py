@@ -15,10 +15,9 @@ import uvloop
 
 from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
-from playhead.proxy.forwarder import Forwarder, Server
+from playhead.proxy.forwarder import Server
+from playhead.proxy.making import make_forwarder
 from playhead.proxy.service import Service
-from playhead.proxy.tape import Tape
-from playhead.proxy.worker import replaying, upstream_of
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -152,8 +151,8 @@ async def proxied(
         return JournalWriter(journal_dir, f"w-{run}", limit=settings.journal_limit, durable=strict) if settings.records else None
 
     async def serve() -> None:
-        service = Service(settings, upstream_of(settings), Tape(writer(), strict=strict))
-        forwarder = Forwarder(service, run=run, key=KEY, replaying=replaying(run))
+        forwarder = make_forwarder(settings, writer(), run=run, key=KEY)
+        service = forwarder.service
         server = Server(forwarder.handle)
         accepting = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         stopping = asyncio.Event()

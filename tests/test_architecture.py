@@ -33,7 +33,7 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["service", "forwarder", "http", "passed", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_process", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "replaying", "misses", "settled"]),
-        *(f"proxy.{name}" for name in ["server", "children", "worker"]),
+        *(f"proxy.{name}" for name in ["server", "children", "making", "worker"]),
     )
 )
 IMPURE = frozenset(
