@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 

@@ -320,7 +320,7 @@ def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     return text_of(value.decode("latin-1")) if value else None
 
 
-def _has_body(asked: dict[bytes, bytes], *, gathered: int) -> bool:
+def _has_body(asked: Mapping[bytes, bytes], *, gathered: int) -> bool:
     """Whether more of a request's body was to come than has been gathered."""
     length = asked.get(b"content-length", b"")
     return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)
