@@ -204,8 +204,13 @@ class Player:
             return await self._loop.run_in_executor(None, self._stream, exchange, outcome)
         if (at_hand := self.read_now(playback, place)) is not None:
             return at_hand
-        task = self._reading.get(exchange) or self._read(self._ahead(playback, place))
-        found = await asyncio.shield(task)
+        under_way = self._reading.get(exchange)
+        try:
+            found = await asyncio.shield(under_way or self._read(self._ahead(playback, place)))
+        except StoreError:
+            if under_way is None:
+                raise
+            found = {}  # it may be another one that is damaged
         if exchange not in found:  # there was no room for it among the others
             found = await asyncio.shield(self._read([(exchange, outcome)]))
         self.at_hand(playback, place)

@@ -194,3 +194,13 @@ async def test_a_damaged_exchange_damages_no_other(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="exchange 2 cannot be served"):
             await player.fetch(playback, 1)
         assert isinstance(player.at_hand(playback, 2) or await player.fetch(playback, 2), Usual)
+
+
+async def test_nor_those_that_are_asked_for_meanwhile(tmp_path: Path) -> None:
+    garbage = replace(raw(1), response_heads=b"garbage\r\n\r\n")
+    async with playing(tmp_path, exchange(1, "a", raw=garbage), exchange(2, "b"), exchange(3, "c"), pace="recorded") as player:
+        playback = await player.open("default", begin=False)
+        first, *others = await asyncio.gather(*(player.fetch(playback, place) for place in range(3)), return_exceptions=True)
+
+        assert isinstance(first, StoreError)
+        assert [type(other) for other in others] == [Ready, Ready]
