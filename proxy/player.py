@@ -122,11 +122,16 @@ class Player:
             await self._settled()
             async with self._reopening:  # each sees what was stored before it asked
                 return await self._open(session, begin=begin)
-        task = self._opening.get(session)
+        task = under_way = self._opening.get(session)
         if task is None:
             task = self._opening[session] = asyncio.ensure_future(self._open(session, begin=begin))
             task.add_done_callback(lambda _: self._opening.pop(session, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except SessionMissing:
+            if under_way is None or not begin:
+                raise
+        return await self.open(session, begin=begin)  # who was first would not begin it
 
     async def _open(self, session: str, *, begin: bool) -> Playback:
         known = self._playbacks.get(session)

@@ -204,3 +204,12 @@ async def test_nor_those_that_are_asked_for_meanwhile(tmp_path: Path) -> None:
 
         assert isinstance(first, StoreError)
         assert [type(other) for other in others] == [Ready, Ready]
+
+
+async def test_who_begins_a_session_need_not_be_the_first_to_ask_for_it(tmp_path: Path) -> None:
+    async with playing(tmp_path, exchange(1, "a")) as player:
+        missing, *begun = await asyncio.gather(*(player.open("new", begin=begin) for begin in (False, True, True)), return_exceptions=True)
+
+        assert isinstance(missing, SessionMissing)
+        assert isinstance(begun[0], Playback)
+        assert begun[0] is begun[1]
