@@ -35,16 +35,16 @@ class Admission:
             return Refusal("bad_target", f"This server replays to its own machine alone, and {given} is no name of that: use localhost or 127.0.0.1.")
         if self.token is None:
             return False
-        as_key = False
+        admitted = as_key = False
         for name, value in headers:
-            if name == TOKEN and hmac.compare_digest(value, self.token):
-                return False
-            if name in CREDENTIALS:
+            if name == TOKEN:
+                admitted = admitted or hmac.compare_digest(value, self.token)
+            elif name in CREDENTIALS:
                 scheme, space, key = value.partition(b" ")
                 secret = key.strip() if space and scheme.lower() == b"bearer" else value
                 as_key = as_key or hmac.compare_digest(secret, self.token)
-        if as_key:
-            return True
+        if as_key or admitted:
+            return as_key
         return Refusal("bad_token", "This server replays recordings to those who know its token: send it as the API key, or in the header Playhead-Token.")
 
 

@@ -13,7 +13,7 @@ from playhead.config.errors import StoreError
 
 from .clients import ClientRequest
 from .fingerprint import Asked
-from .inbound import Inbound
+from .inbound import KEPT_HEAD, Inbound, head_size
 from .player import Playback, Player
 from .redaction import RequestScanner
 from .request_memo import RequestMemo
@@ -55,7 +55,7 @@ class AtOnce:
     def learn(self, request: ClientRequest, inbound: Inbound, asked: Asked) -> None:
         """Remember a form of request that took the long way. `asked`: without the search for its own key in it."""
         usual = inbound.coding is None and not inbound.websocket and not inbound.chunked and request.version == (1, 1) and not request.expects_continue
-        if usual and request.keep_alive:
+        if usual and request.keep_alive and head_size(request.target, request.raw_headers) <= KEPT_HEAD:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
             self._known[_key(request)] = inbound.address.session, asked
@@ -64,7 +64,7 @@ class AtOnce:
         """None: nothing was done. Begun: something was, and is to be gone on with. ANSWERED: all was, and the client's connection lives on."""
         known = self._known.get(_key(request))
         content, transport = request.content, request.transport
-        if known is None or transport is None or transport.get_write_buffer_size() > _UNSENT or request.version != (1, 1):
+        if known is None or request.version != (1, 1) or transport is None or transport.get_write_buffer_size() > _UNSENT:
             return None
         session, asked = known
         playback = self._player.opened(session)
@@ -98,5 +98,5 @@ class AtOnce:
 
 
 def _key(request: ClientRequest) -> _Key:
-    """What a request has in common with others of its form: all of its head but the length of its body."""
+    """What a request has in common with others of its form: all of its head but the version and the length of its body."""
     return request.method, request.target, tuple([header for header in request.raw_headers if len(header[0]) != 14 or header[0].lower() != b"content-length"])

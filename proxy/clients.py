@@ -111,8 +111,10 @@ class ClientConnection(BaseProtocol):
         self._looping = False
         self._leave: Leave | None = None
         self._lingering: asyncio.Task[None] | None = None
+        self._lingered = False  # for the request at hand
         self._after: Any = None  # who takes the bytes after an upgrade
         self._tail = b""  # what came behind a request for one
+        self._broken = False  # what came is no HTTP: nothing behind it is read
         self._ending = False
         self._idle: asyncio.TimerHandle | None = None
         self._used = loop.time()
@@ -183,7 +185,7 @@ class ClientConnection(BaseProtocol):
         """The next bytes; none: go on with what the parser holds back."""
         if self._after is not None:
             self._after.feed_data(data)
-        elif self._ending:
+        elif self._ending or self._broken:
             return
         elif self._upgraded:
             self._tail += data
@@ -209,6 +211,7 @@ class ClientConnection(BaseProtocol):
 
     def _bad(self, error: HttpProcessingError) -> None:
         """What came is no HTTP: the body that it is part of ends in an error, and behind the requests before it that is answered."""
+        self._broken = True
         error.__traceback__ = error.__context__ = None  # they hold the frame that holds the error, and what came with it
         content = self._messages[-1][1] if self._messages else self._content
         if not content.is_eof():
@@ -224,6 +227,7 @@ class ClientConnection(BaseProtocol):
         self._looping = True
         while self._messages and not self._serving and not self._ending:
             message, self._content = self._messages.popleft()
+            self._lingered = False
             if self._parser is not None:
                 self._parser.message_consumed()
             if self._buffer_paused and len(self._messages) <= _PIPELINED // 2 and len(self._tail) < _READ_BUFFER:
@@ -261,7 +265,8 @@ class ClientConnection(BaseProtocol):
                 self.transport.abort()
         elif self._ending:
             self._end()
-        elif not self._content.is_eof():
+        elif not self._content.is_eof() and not self._lingered:
+            self._lingered = True
             self._lingering = self._loop.create_task(self._linger(keep))
             self._serving = True
         elif keep and self._after is None:
@@ -283,7 +288,7 @@ class ClientConnection(BaseProtocol):
     async def _linger(self, keep: bool) -> None:
         """Take the rest of a body that nobody wants, for a while."""
         try:
-            async with asyncio.timeout(_LINGER_SECONDS):
+            async with asyncio.timeout(self._server.linger):
                 while not self._content.is_eof():
                     await self._content.readany()
         except (TimeoutError, web.RequestPayloadError, ConnectionError):
@@ -293,7 +298,7 @@ class ClientConnection(BaseProtocol):
 
     def _read_on(self) -> None:
         """There is room again: what the parser held back first."""
-        if not self._upgraded:
+        if not self._upgraded and not self._broken:
             self._parse(b"")
             if len(self._messages) >= _PIPELINED:
                 return
@@ -315,8 +320,10 @@ class ClientConnection(BaseProtocol):
 class Server:
     """Makes connections for clients; what `loop.create_server` wants as its factory."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, *, linger: float = _LINGER_SECONDS) -> None:
+        """`linger`: seconds in which a client may send the rest of a body that nobody reads."""
         self.begin = begin
+        self.linger = linger
         self.connections: set[ClientConnection] = set()
 
     def __call__(self) -> ClientConnection:

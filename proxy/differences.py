@@ -21,7 +21,7 @@ _SHOWN = 160  # characters of a value
 _CONTEXT = 24  # of them before what differs
 _DEEP = 100
 _ALIGNED = 250_000  # pairs of items that are compared to find which belong together
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")  # a longer one would stand in full before each place in it
 
 
 class Difference(NamedTuple):

@@ -27,8 +27,6 @@ from .request_tape import RequestTape
 from .service import Service
 from .upstream import Leg
 
-_PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
-_BUFFERED = 1 << 18
 _REST_SECONDS = 0.1  # for the rest of a request that has been answered before it was whole
 _REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
 _JOINED = 1 << 14  # copying a longer body costs more than writing twice

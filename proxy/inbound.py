@@ -23,7 +23,9 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _AGAIN = placeholder(NEEDLE)
 _KEPT = 4000
 _KEPT_HEADS = 500
-_KEPT_HEAD = 8192  # bytes
+KEPT_HEAD = 8192
+"""Bytes of a head, as the client sent it, up to which it is remembered."""
+
 _SOME = b"\0length\0"  # no header has such a value
 
 
@@ -114,14 +116,14 @@ class Reception:
             if isinstance(inbound, Refusal):
                 return inbound
             known = _Known(inbound, inbound.head.split(_SOME, 1), inbound.recorded_head.split(_SOME, 1))
-            self._remember((method, target, others), known)
+            if head_size(target, others) <= KEPT_HEAD:
+                self._remember((method, target, others), known)
         return known.inbound.like(length.join(known.head), length.join(known.recorded_head))
 
     def _remember(self, head: tuple[object, ...], known: _Known) -> None:
-        if sum(map(len, known.head)) <= _KEPT_HEAD:
-            if len(self._heads) >= _KEPT_HEADS:
-                self._heads.clear()
-            self._heads[head] = known
+        if len(self._heads) >= _KEPT_HEADS:
+            self._heads.clear()
+        self._heads[head] = known
 
     def _read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes]) -> Inbound | Refusal:
         verdicts = self._verdicts
@@ -159,7 +161,7 @@ class Reception:
         ours = lower.startswith(b"playhead-")
         clean = redact_head(b"GET", b"/", [header])
         passed = self._authority if lower == b"host" else value
-        verdict = self._verdicts[header] = _Verdict(
+        verdict = _Verdict(
             lower,
             None if ours or lower in HOP_BY_HOP else name + b": " + passed,
             None if ours else b": ".join(clean.headers[0]),
@@ -168,6 +170,8 @@ class Reception:
             clean.redacted,
             lower in self._special,
         )
+        if len(name) + len(value) <= KEPT_HEAD:
+            self._verdicts[header] = verdict
         return verdict
 
     def _specials(self, inbound: Inbound, special: list[tuple[_Verdict, bytes]]) -> set[bytes]:
@@ -237,3 +241,8 @@ class Reception:
             }
         )
         return meta
+
+
+def head_size(target: bytes, headers: Sequence[Header]) -> int:
+    """Bytes, roughly. Counted of what came: headers for playhead and for this hop alone stand in no other form of it."""
+    return len(target) + sum([len(name) + len(value) for name, value in headers])

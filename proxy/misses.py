@@ -82,7 +82,7 @@ class Misses:
             note=note,
         )
         loop = asyncio.get_running_loop()
-        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole)
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
         return await loop.run_in_executor(None, self._tell, known, request, _Around(near, playback.place + 1, missing.print.items))
 
     def _tell(self, known: Miss, request: _Request, around: _Around) -> str:
@@ -112,6 +112,7 @@ class Misses:
             asks=miss.asks,
             request_head=request.head,
             request=request.text[:SHOWN],
+            request_bytes=request.size,
             nearest=miss.nearest,
             differences=miss.details,
             message=miss.story,
@@ -166,12 +167,13 @@ class Misses:
 
 
 class _Request(NamedTuple):
-    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it."""
+    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it. `size`: of it on the wire."""
 
     asked: Asked
     head: bytes
     text: bytes
     whole: bool
+    size: int
 
 
 class _Around(NamedTuple):

@@ -128,11 +128,16 @@ class Player:
             await self._settled()
             async with self._reopening:  # each sees what was stored before it asked
                 return await self._open(session, begin=begin)
-        task = self._opening.get(session)
+        task = under_way = self._opening.get(session)
         if task is None:
             task = self._opening[session] = asyncio.ensure_future(self._open(session, begin=begin))
             task.add_done_callback(lambda _: self._opening.pop(session, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except SessionMissing:
+            if under_way is None or not begin:
+                raise
+        return await self.open(session, begin=begin)  # who was first would not begin it
 
     async def _open(self, session: str, *, begin: bool) -> Playback:
         known = self._playbacks.get(session)
@@ -233,8 +238,13 @@ class Player:
             return await self._loop.run_in_executor(None, self._stream, exchange, outcome)
         if (at_hand := self.read_now(playback, place)) is not None:
             return at_hand
-        task = self._reading.get(exchange) or self._read(self._ahead(playback, place))
-        found = await asyncio.shield(task)
+        under_way = self._reading.get(exchange)
+        try:
+            found = await asyncio.shield(under_way or self._read(self._ahead(playback, place)))
+        except StoreError:
+            if under_way is None:
+                raise
+            found = {}  # it may be another one that is damaged
         if exchange not in found:  # there was no room for it among the others
             found = await asyncio.shield(self._read([(exchange, outcome)]))
         self.at_hand(playback, place)

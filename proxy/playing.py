@@ -57,8 +57,14 @@ class Playing:
                 await self._take(together(drawn) if self._speed == AT_ONCE else drawn)
         except (PlayheadError, ProtocolError) as error:
             log.error("a recording could not be served to its end: %s", error)
-            if self._audience is not None:
-                self._audience.broke()
+            self._break()
+        except Exception:
+            log.exception("a recording could not be served to its end for a fault of playhead's own")
+            self._break()
+
+    def _break(self) -> None:
+        if self._audience is not None:
+            self._audience.broke()
 
     async def _take(self, steps: Sequence[Step]) -> None:
         for step in steps:

@@ -97,7 +97,7 @@ class Worker:
             outcomes = self._service.counters.outcomes
             broken = outcomes.total() - outcomes["complete"]
             if broken - swept >= _BROKEN:
-                gc.collect()  # a cancelled handler of aiohttp's holds itself, and what had been read for it
+                gc.collect()  # a task that was cancelled holds itself, and what had been read for it
                 swept = broken
             state = self._state()
             if state != before:

@@ -40,7 +40,7 @@ def add(database: Database, one: Divergence) -> int:
         "differences": _cleaned(list(one.differences)),
         "message": clean(one.message),
         "head_bytes": len(one.request_head),
-        "request_bytes": len(one.request),
+        "request_bytes": one.request_bytes,
         "data": zstandard.ZstdCompressor(level=3).compress(one.request_head + one.request[:KEPT]),
     }
     with database.writing() as connection:

@@ -280,6 +280,7 @@ class Divergence:
     """A replayed request that had no recorded twin, to be stored. Everything is redacted.
 
     `run`: the start of the server that met it. `at_ns`: wall clock. `request`: the body, decoded; of a longer one the first MiB is kept.
+    `request_bytes`: of all of it, on the wire.
     `nearest`: the exchange it resembles most. `differences`: JSON objects, as `divergence.py` makes them. `message`: what the log said.
     """
 
@@ -294,6 +295,7 @@ class Divergence:
     asks: Asks
     request_head: bytes
     request: bytes
+    request_bytes: int
     nearest: int | None
     differences: Sequence[dict[str, Any]]
     message: str
@@ -305,9 +307,9 @@ class Divergence:
 
     def listed(self, id_: int) -> DivergenceRecord:
         """As it is listed. `id_`: its own in the store; 0: it is not there."""
-        names = ("session", "take", "run", "at", "code", "method", "path", "model", "asks", "nearest", "message")
+        names = ("session", "take", "run", "at", "code", "method", "path", "model", "asks", "nearest", "message", "request_bytes")
         plain = {name: getattr(self, name) for name in names}
-        return DivergenceRecord.model_construct(id=id_, differences=list(self.differences), request_bytes=len(self.request), **plain)
+        return DivergenceRecord.model_construct(id=id_, differences=list(self.differences), **plain)
 
 
 class Record(BaseModel):

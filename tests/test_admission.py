@@ -43,7 +43,12 @@ def test_a_client_may_give_the_token_as_its_key(header: tuple[bytes, bytes]) -> 
 
 
 def test_the_token_in_its_own_header_leaves_the_key_to_upstream() -> None:
-    assert REMOTE.judge(b"x", [(b"authorization", b"Bearer let-me-in"), (b"playhead-token", b"let-me-in")]) is False
+    assert REMOTE.judge(b"x", [(b"authorization", b"Bearer other"), (b"playhead-token", b"let-me-in")]) is False
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_token_that_stands_in_both_places_is_no_key_for_upstream(turn: int) -> None:
+    assert REMOTE.judge(b"x", [(b"authorization", b"Bearer let-me-in"), (b"playhead-token", b"let-me-in")][::turn]) is True
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from fakes import RawClient
 from playhead.proxy.clients import ClientRequest, Done, Leave, Server, in_task
@@ -60,9 +62,9 @@ def whole_body(service: Service, request: ClientRequest, done: Done) -> Leave:
 
 
 @contextlib.asynccontextmanager
-async def serving(serve: Callable[[Service, ClientRequest, Done], Leave | None]) -> AsyncIterator[tuple[Service, Server, RawClient]]:
+async def serving(serve: Callable[[Service, ClientRequest, Done], Leave | None], *, linger: float = 10.0) -> AsyncIterator[tuple[Service, Server, RawClient]]:
     service = Service(serve)
-    server = Server(service.begin)
+    server = Server(service.begin, linger=linger)
     async with await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0) as accepting:
         async with RawClient.connect(accepting.sockets[0].getsockname()[1]) as client:
             yield service, server, client
@@ -116,6 +118,23 @@ async def test_what_is_no_http_is_answered_behind_the_requests_before_it() -> No
         assert await client.at_end()
 
 
+async def test_what_follows_that_is_not_kept() -> None:
+    async with serving(later) as (service, _, client):
+        await client.write(GET % 0)
+        await until(lambda: len(service.open) == 1)
+        for _ in range(100):
+            await client.write(b"garbage\r\n\r\n")
+            await asyncio.sleep(0.001)
+        kept = sum(isinstance(one, HttpProcessingError) for one in gc.get_objects())
+        say(service.requests[0], b"first")
+        service.open[0](True)
+        await client.answer()
+
+        assert kept == 1
+        assert (await client.answer()).status == 400
+        assert await client.at_end()
+
+
 async def test_a_body_that_is_no_http_is_told_to_who_reads_it() -> None:
     async with serving(whole_body) as (service, _, client):
         await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
@@ -141,6 +160,15 @@ async def test_the_rest_of_a_body_that_nobody_read_is_not_taken_for_a_request() 
         second = await client.request(GET % 1)
 
         assert (first.body, second.body) == (b"/0", b"/1")
+
+
+async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for_for_ever() -> None:
+    async with serving(at_once, linger=0.01) as (_, server, client):
+        await client.write(b"POST /0 HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\nhalf of it")
+
+        assert (await client.answer()).body == b"/0"
+        assert await client.at_end()
+        await until(lambda: not server.connections)
 
 
 async def test_whoever_serves_is_told_that_the_client_left() -> None:

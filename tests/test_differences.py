@@ -146,6 +146,13 @@ def test_what_is_told_is_bounded() -> None:
     assert len(differences(side(recorded), side(asked))) == MOST
 
 
+def test_so_are_the_names_on_the_way() -> None:
+    name = "n" * 100_000
+    found = differences(side({name: {f"x{place}": 1 for place in range(MOST)}}), side({name: {}}))
+
+    assert max(len(difference.path) for difference in found) < 250
+
+
 def test_many_items_that_all_differ_are_compared_one_by_one() -> None:
     recorded, asked = [[n] for n in range(600)], [[-n - 1] for n in range(600)]
 

@@ -49,6 +49,7 @@ def divergence(number: int = 1, **changes: Any) -> Divergence:
         "asks": "sse",
         "request_head": b"POST /v1/responses HTTP/1.1\r\n\r\n",
         "request": b'{"question": %d}' % number,
+        "request_bytes": 15,
         "nearest": None,
         "differences": DIFFERENCES,
         "message": "No recorded request is equal.",
@@ -116,7 +117,7 @@ def test_an_unknown_session_or_divergence_is_reported_at_once(store: Store) -> N
 
 def test_of_a_long_request_the_beginning_is_kept(store: Store) -> None:
     body = bytes(range(256)) * (KEPT // 256) + b"more"
-    id_ = store.add_divergence(divergence(request=body))
+    id_ = store.add_divergence(divergence(request=body, request_bytes=len(body)))
 
     assert store.divergence_request(id_)[1] == body[:KEPT]
     assert next(store.divergences("a")).request_bytes == len(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -193,3 +194,18 @@ def test_the_replay_token_is_found_where_keys_stand() -> None:
     assert read(reception, (b"AUTHORIZATION", b"Bearer let-me-in")).address.keyless
     assert not read(reception, (b"Playhead-Token", b"let-me-in")).address.keyless
     assert isinstance(reception.read("GET", b"/", [HOST]), Refusal)
+
+
+@pytest.mark.parametrize("name", [b"X-Long", b"Playhead-Long", b"Keep-Alive"])
+def test_of_long_heads_nothing_is_kept(name: bytes) -> None:
+    reception = replaying("fail")
+    read(reception)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            read(reception, (name, b"%d" % number + b"x" * 20_000), (b"Content-Length", b"5"))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 200_000

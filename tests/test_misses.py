@@ -47,6 +47,15 @@ async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -
     assert [(kept.code, kept.nearest) for kept in divergences(tmp_path)] == [("exhausted", 1)]
 
 
+async def test_of_a_long_request_the_start_is_kept_and_all_of_it_is_counted(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        await missed(replay, ask(b"y" * 3_000_000))
+
+    assert [kept.request_bytes for kept in divergences(tmp_path)] == [3_000_000]
+
+
 async def test_an_unknown_session_is_told_as_that(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(b"x"))

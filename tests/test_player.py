@@ -204,3 +204,22 @@ async def test_a_damaged_exchange_damages_no_other(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="exchange 2 cannot be served"):
             await player.fetch(playback, 1)
         assert isinstance(player.at_hand(playback, 2) or await player.fetch(playback, 2), Usual)
+
+
+async def test_nor_those_that_are_asked_for_meanwhile(tmp_path: Path) -> None:
+    garbage = replace(raw(1), response_heads=b"garbage\r\n\r\n")
+    async with playing(tmp_path, exchange(1, "a", raw=garbage), exchange(2, "b"), exchange(3, "c"), pace="recorded") as player:
+        playback = await player.open("default", begin=False)
+        first, *others = await asyncio.gather(*(player.fetch(playback, place) for place in range(3)), return_exceptions=True)
+
+        assert isinstance(first, StoreError)
+        assert [type(other) for other in others] == [Ready, Ready]
+
+
+async def test_who_begins_a_session_need_not_be_the_first_to_ask_for_it(tmp_path: Path) -> None:
+    async with playing(tmp_path, exchange(1, "a")) as player:
+        missing, *begun = await asyncio.gather(*(player.open("new", begin=begin) for begin in (False, True, True)), return_exceptions=True)
+
+        assert isinstance(missing, SessionMissing)
+        assert isinstance(begun[0], Playback)
+        assert begun[0] is begun[1]

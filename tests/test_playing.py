@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from playhead.config.errors import StoreError, UpstreamError
 from playhead.proxy.http1 import Framing, Head, Length, parse_head
 from playhead.proxy.playing import Playing
@@ -121,10 +123,11 @@ async def test_it_may_be_given_up_out_of_a_step() -> None:
     assert listener.told == ["interim 103", "head 200", "data ab ab"]
 
 
-async def test_a_store_that_fails_in_the_middle_breaks_the_answer() -> None:
+@pytest.mark.parametrize("error", [StoreError("a piece is damaged"), RuntimeError("a fault of ours")])
+async def test_what_fails_in_the_middle_breaks_the_answer(error: Exception) -> None:
     def failing() -> Iterator[Step]:
         yield from STEPS[:3]
-        raise StoreError("a piece is damaged")
+        raise error
 
     assert (await played(failing()))[-1] == "broke"
 

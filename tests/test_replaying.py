@@ -93,6 +93,20 @@ async def test_a_key_in_the_prompt_is_found_by_any_other_key(tmp_path: Path) -> 
         assert (await fetch(replay.port, ask(b'{"input": "test-key-123456"}', (b"Authorization", b"Bearer test-key-123456")))).body == b"0"
 
 
+async def test_a_client_of_http_1_0_is_answered_as_such_whoever_asked_before(tmp_path: Path) -> None:
+    async with recording(tmp_path, replying(chunked_head(), chunked(b"hello"), chunked())) as proxy:
+        for _ in range(3):
+            await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        for _ in range(2):
+            await fetch(replay.port, ask(b"x"))
+        async with RawClient.connect(replay.port) as client:
+            got = await client.request(ask(b"x").replace(b"HTTP/1.1", b"HTTP/1.0"))
+
+            assert (got.body, got.get(b"transfer-encoding")) == (b"hello", None)
+            assert await client.at_end()
+
+
 async def test_a_compressed_request_is_the_same_request(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(gzip.compress(JSON), (b"Content-Encoding", b"gzip")))
