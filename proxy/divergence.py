@@ -6,7 +6,6 @@ Where the cause of a difference is classed (prompt, tool result, volatile value,
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -53,12 +52,12 @@ def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Can
     many are the same at all, whether it was not served yet, how near it is to the place where it was expected.
     """
     items = array("I", wanted.items)
-    counted = Counter(items)
+    known = frozenset(items)
 
     def unlike(one: Candidate) -> tuple[int, ...]:
         theirs = array("I", one.items)
         same = _common(items, theirs)
-        overlap = (Counter(theirs) & counted).total() if len(items) > same < len(theirs) else same
+        overlap = len(known.intersection(theirs)) if len(items) > same < len(theirs) else same
         off = one.place - wanted.place
         other = (one.method != wanted.method or one.path != wanted.path, -_shared(one.path, wanted.path), one.model != wanted.model)
         return (*map(int, other), -same, -overlap, int(one.served), abs(off), one.place)

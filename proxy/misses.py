@@ -6,17 +6,16 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import Asks, Divergence, DivergenceCode, DivergenceRecord, ExchangeRecord
+from playhead.storage.records import Asks, Divergence, DivergenceCode, DivergenceRecord, RequestRow
 
 from .differences import Compared, Difference, differences
 from .divergence import Candidate, Miss, Wanted, rank
@@ -129,7 +128,7 @@ class Misses:
         if known.recorded:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
         method, path, *_ = _line(request.asked)
-        records = {record.id: record for record in self._around(known, around)}
+        records = {record.exchange: record for record in self._player.store.requests(list(around.near))}
         items = self._player.store.items(list(records)) if around.items else {}
         candidates = (self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items())
         asked = _compared(request.asked, request.text if request.whole else None)
@@ -142,28 +141,20 @@ class Misses:
             return known
         record = records[best[0].exchange]
         named = ", ".join(filter(None, (f"{record.method} {record.path.partition('?')[0]}", record.model)))
-        return replace(known, nearest=record.id, nearest_request=named, differences=best[1])
+        return replace(known, nearest=record.exchange, nearest_request=named, differences=best[1])
 
-    def _around(self, known: Miss, around: _Around) -> Iterator[ExchangeRecord]:
-        if not around.near:
-            return
-        listed = self._player.store.exchanges(known.session, take=known.take, after=min(around.near) - 1)
-        for record in takewhile(lambda record: record.id <= max(around.near), listed):
-            if record.id in around.near:
-                yield record
-
-    def _candidate(self, record: ExchangeRecord, around: _Around, items: bytes) -> Candidate:
-        place, served = around.near[record.id]
+    def _candidate(self, record: RequestRow, around: _Around, items: bytes) -> Candidate:
+        place, served = around.near[record.exchange]
         _, path, *_ = _line(Asked(record.method, record.path, {}, record.upstream))
-        return Candidate(record.id, place, record.method, path, record.model, items, served)
+        return Candidate(record.exchange, place, record.method, path, record.model, items, served)
 
-    def _recorded(self, record: ExchangeRecord) -> Compared:
+    def _recorded(self, record: RequestRow) -> Compared:
         """A recorded request, as far as it can be compared. Raises StoreError."""
         store = self._player.store
         body: bytes | None = None
         if record.request_bytes <= _LONGEST:
-            body = b"".join(store.request_chunks(record.id))
-        return _compared(Asked.of(store.heads(record.id).request_head, record.upstream), body)
+            body = b"".join(store.request_chunks(record.exchange))
+        return _compared(Asked.of(store.heads(record.exchange).request_head, record.upstream), body)
 
 
 class _Request(NamedTuple):

@@ -254,6 +254,17 @@ class StoredRequest(NamedTuple):
     body: Iterator[bytes]
 
 
+class RequestRow(NamedTuple):
+    """What is known of a recorded request without reading it."""
+
+    exchange: int
+    method: str
+    path: str
+    upstream: str
+    model: str | None
+    request_bytes: int
+
+
 class TakeRow(NamedTuple):
     """One take of a session. `run`: the start of `record` that it is; exchanges recorded with the same run belong to it."""
 

@@ -14,7 +14,7 @@ from playhead.config.errors import StoreError
 from .engine import Database
 from .items import ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
-from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, StoredRequest, Streamed, TakeRow
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, RequestRow, StoredRequest, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
 
@@ -202,6 +202,14 @@ def answered_early(database: Database, session: str, take: int | None) -> list[i
     wanted = [e.session == session, e.problem.contains(ANSWERED_EARLY), *([e.take == take] if take is not None else [])]
     with database.reading() as connection:
         return list(connection.execute(select(e.id).where(*wanted).order_by(e.take, e.seq)).scalars())
+
+
+def requests(database: Database, ids: Sequence[int]) -> list[RequestRow]:
+    """See `Store.requests`."""
+    e = exchanges.c
+    columns = (e.id, e.method, e.path, e.upstream, e.model, e.request_bytes)
+    with database.reading() as connection:
+        return [RequestRow(*row) for part in _parts(ids) for row in connection.execute(select(*columns).where(e.id.in_(part)))]
 
 
 def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:

@@ -29,6 +29,7 @@ from .records import (
     Position,
     Raw,
     ReplayRow,
+    RequestRow,
     SessionRecord,
     Streamed,
     TakeRow,
@@ -240,6 +241,10 @@ class Store:
     def ended_up_to(self, session: str, after: int) -> int:
         """The greatest id, `after` or more, up to which every exchange of a session has ended: what `replay_index` gives of those is final."""
         return replays.ended_up_to(self._database, session, after)
+
+    def requests(self, ids: Sequence[int]) -> list[RequestRow]:
+        """The requests of these exchanges, as far as they are known without their bytes; in no order, and without those that are gone."""
+        return replays.requests(self._database, ids)
 
     def durations(self, ids: Sequence[int]) -> dict[int, int]:
         """How long these exchanges took, in ns; 0 if it is not known."""

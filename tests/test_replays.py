@@ -14,7 +14,7 @@ from sqlalchemy import text
 from playhead.config.errors import StoreError
 from playhead.storage import replays
 from playhead.storage.engine import open_database
-from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, Spill, StoredRequest
+from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, RequestRow, Spill, StoredRequest
 from playhead.storage.store import Store
 from stores import BACKENDS, place_for_store, raw, recorded
 
@@ -402,6 +402,15 @@ def test_it_is_known_up_to_which_exchange_all_have_ended(store: Store) -> None:
 
     store.write(Batch(spills=[ended]))
     assert store.ended_up_to("default", 0) == store.ended_up_to("default", 2) == 4
+
+
+def test_requests_are_known_without_their_bytes(store: Store) -> None:
+    store.write(Batch(finished=[known(1), known(2, path="/v1/x?q", method="GET", facts=Facts())]))
+
+    assert sorted(store.requests([2, 1, 3])) == [
+        RequestRow(1, "POST", "/v1/responses", "https://api.openai.com", "gpt-5", 20),
+        RequestRow(2, "GET", "/v1/x?q", "https://api.openai.com", None, 20),
+    ]
 
 
 def test_the_length_of_exchanges_is_known(store: Store) -> None:
