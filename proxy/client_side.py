@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from abc import ABC, abstractmethod
 
 from .clients import ClientRequest, Done
 from .service import Service
@@ -15,7 +16,7 @@ _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held
 _BUFFERED = 1 << 18
 
 
-class ClientSide:
+class ClientSide(ABC):
     """The client's side of one exchange. What one read from upstream brought leaves together, once the journal has it."""
 
     def __init__(self, service: Service, request: ClientRequest) -> None:
@@ -48,9 +49,9 @@ class ClientSide:
             data, self._out = b"".join(self._out) if len(self._out) > 1 else self._out[0], []
             self._tape.then(self, self._write, data)
 
+    @abstractmethod
     def unrecordable(self, problem: str) -> None:
         """Strict durability: nothing goes to the client that is not recorded."""
-        raise NotImplementedError
 
     def _write(self, data: bytes) -> None:
         self._unsent -= len(data)
@@ -82,9 +83,9 @@ class ClientSide:
         if self._connection is not None:
             self._connection.resume_reading()
 
+    @abstractmethod
     def _now(self) -> int:
         """Something passes: ns since the exchange began."""
-        raise NotImplementedError
 
     def _hang_up(self) -> None:
         if self._request.transport is not None:
@@ -127,6 +128,6 @@ class ClientSide:
             with contextlib.suppress(ConnectionError):
                 await self._request.drained()
 
+    @abstractmethod
     def _close(self, outcome: str) -> None:
         """Give up everything. `outcome`: if it has none yet."""
-        raise NotImplementedError
