@@ -1,0 +1,1 @@
+"""The wire: what clients and servers send each other, as models that lose nothing."""
