@@ -23,7 +23,7 @@ _TYPES: Mapping[str, str] = {
     "none": "null",
     "any": "anything",
 }
-_INNER: Mapping[str, str] = {"nullable": "schema", "default": "schema", "definitions": "schema", "function-wrap": "schema", "function-before": "schema"}
+_INNER: Mapping[str, str] = {"nullable": "schema", "default": "schema", "definitions": "schema", "function-wrap": "schema", "function-before": "schema", "function-after": "schema"}
 
 
 class Misfit:
