@@ -189,10 +189,20 @@ class ChatDeleted(Wire):
 
 
 class ChatList(Wire):
-    """Stored completions, or the messages of one."""
+    """A page of stored completions."""
 
     object: Sent[Annotated[str, OneOf("list")]] = None
     data: Sent[list[ChatCompletion]] = None
+    first_id: Maybe[str] = None
+    last_id: Maybe[str] = None
+    has_more: Maybe[bool] = None
+
+
+class ChatMessageList(Wire):
+    """A page of the messages of a stored completion."""
+
+    object: Sent[Annotated[str, OneOf("list")]] = None
+    data: Sent[list[ChatMessage]] = None
     first_id: Maybe[str] = None
     last_id: Maybe[str] = None
     has_more: Maybe[bool] = None

@@ -12,7 +12,7 @@ ImageQuality = Annotated[str, OneOf("low", "medium", "high", "xhigh", "max", "au
 ImageBackground = Annotated[str, OneOf("transparent", "opaque", "auto")]
 
 
-class ImageTokensDetails(Wire):
+class ImageUsageDetails(Wire):
     text_tokens: Maybe[int] = None
     image_tokens: Maybe[int] = None
 
@@ -22,9 +22,9 @@ class ImageUsage(Wire):
 
     total_tokens: Sent[int] = None
     input_tokens: Sent[int] = None
-    input_tokens_details: Sent[ImageTokensDetails] = None
+    input_tokens_details: Sent[ImageUsageDetails] = None
     output_tokens: Sent[int] = None
-    output_tokens_details: Maybe[ImageTokensDetails] = None
+    output_tokens_details: Maybe[ImageUsageDetails] = None
 
 
 class ImageSvgUsage(Wire):

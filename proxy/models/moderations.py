@@ -7,7 +7,7 @@ from typing import Any
 from .wire import Maybe, Number, Sent, Wire
 
 
-class ModerationResult(Wire):
+class ModerationVerdict(Wire):
     flagged: Sent[bool] = None
     categories: Sent[dict[str, bool]] = None
     category_scores: Sent[dict[str, Number]] = None
@@ -19,7 +19,7 @@ class ModerationResult(Wire):
 class Moderation(Wire):
     id: Sent[str] = None
     model: Sent[str] = None
-    results: Sent[list[ModerationResult]] = None
+    results: Sent[list[ModerationVerdict]] = None
     """One per input."""
 
 
