@@ -182,6 +182,7 @@ class Repeated:
         self._find = find
         self._held: OrderedDict[int, bytes] = OrderedDict()  # by offset; the next to be forgotten first
         self._bytes = 0
+        self._again: dict[bytes, bytes] = {}  # the last payloads that have nothing of their own, by how they are stored
 
     def hold(self, offset: int, stored: bytes) -> None:
         """A piece of a request, as it is stored in the frame at that offset, to which others may refer."""
@@ -192,6 +193,9 @@ class Repeated:
 
     def restored(self, stored: bytes) -> Restored | None:
         """A payload that was shortened; None: something that it refers to is damaged."""
+        known = self._again.get(stored)
+        if known is not None:
+            return Restored(known, 0)  # the very same: who compares it with the other need not look at its bytes
         try:
             return self._joined(stored)
         except struct.error:
@@ -200,6 +204,7 @@ class Repeated:
     def _joined(self, stored: bytes) -> Restored | None:
         (count,) = _COUNT.unpack_from(stored)
         place = end = _COUNT.size + _SPAN.size * count
+        alone = end == len(stored)
         parts: list[bytes | memoryview] = []
         for offset, start, length in _SPAN.iter_unpack(stored[_COUNT.size : end]):
             source = self._source(offset) if offset else stored
@@ -209,8 +214,12 @@ class Repeated:
                 return None
             parts.append(source if length == len(source) else memoryview(source)[start : start + length])
         if len(parts) == 1 and isinstance(parts[0], bytes):
-            return Restored(parts[0], 0)  # the very same: who compares it with the other need not look at its bytes
+            return Restored(parts[0], 0)
         payload = b"".join(parts)
+        if alone:
+            if len(self._again) >= _TEXTS:
+                self._again.clear()
+            self._again[stored] = payload
         return Restored(payload, len(payload))
 
     def _source(self, offset: int) -> bytes | None:

@@ -142,6 +142,17 @@ def test_an_equal_request_is_read_as_the_same_object(directory: Path) -> None:
     assert frames[0].fresh >= 50 * KIB > 100 > frames[2].fresh
 
 
+def test_an_equal_request_is_the_same_object_even_if_the_first_came_in_pieces(directory: Path) -> None:
+    journal, text = writer(directory), noise(50 * KIB)
+    ask(journal, 1, *cut(text, 20_000))
+    for number in range(2, 5):
+        ask(journal, number, text)
+    frames = [frame for frame in read_all(directory) if frame.kind == Kind.REQUEST_DATA]
+
+    assert frames[2].payload == text
+    assert frames[2].payload is frames[3].payload is frames[4].payload
+
+
 def test_much_that_repeats_is_not_read_into_memory_at_once(directory: Path) -> None:
     journal, text = writer(directory), noise(500 * KIB)
     for number in range(100):
