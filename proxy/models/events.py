@@ -46,7 +46,7 @@ from .errors import ErrorObject
 from .event_base import Event, ItemEvent, PartEvent, ResponseEvent, UnknownEvent
 from .items import Item
 from .tagged import Tagged
-from .wire import Maybe, Nullable, OneOf, Sent
+from .wire import Maybe, Nullable, OneOf, Sent, Undeclared
 
 # The life of a response.
 
@@ -123,7 +123,7 @@ class OutputTextDelta(PartEvent):
     type: Literal["response.output_text.delta"]
     delta: Sent[str] = None
     logprobs: Sent[list[Logprob]] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class OutputTextDone(PartEvent):
@@ -141,7 +141,7 @@ class OutputTextAnnotationAdded(PartEvent):
 class RefusalDelta(PartEvent):
     type: Literal["response.refusal.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class RefusalDone(PartEvent):
@@ -155,7 +155,7 @@ class RefusalDone(PartEvent):
 class ReasoningTextDelta(PartEvent):
     type: Literal["response.reasoning_text.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class ReasoningTextDone(PartEvent):
@@ -195,7 +195,7 @@ class ReasoningSummaryTextDelta(ItemEvent):
     type: Literal["response.reasoning_summary_text.delta"]
     summary_index: Sent[int] = None
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class ReasoningSummaryTextDone(ItemEvent):
@@ -219,7 +219,7 @@ class AudioDone(Event):
 class AudioTranscriptDelta(Event):
     type: Literal["response.audio.transcript.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class AudioTranscriptDone(Event):
