@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from playhead.proxy.models import conversations, errors, events, items, requests, responses, ws_events
 from playhead.proxy.models.content import InputAudio
 from playhead.proxy.models.tagged import Unknown, tags
-from playhead.proxy.models.wire import OneOf, Presence, Wire
+from playhead.proxy.models.wire import OneOf, Presence, UndeclaredModel, Wire
 
 ROOTS: tuple[tuple[str, Any], ...] = (
     ("responses.Response", responses.Response),
@@ -93,6 +93,8 @@ class Comparison:
     def _model(self, theirs: Any, ours: type[Wire]) -> None:
         if (theirs, ours) in self.seen:
             return
+        if issubclass(ours, UndeclaredModel):
+            self.lacking.add(f"{ours.__name__}: declared by now")
         self.seen.add((theirs, ours))
         self.types[ours] |= their_tags(theirs)
         known = {info.alias or name: info for name, info in ours.model_fields.items()}
@@ -119,9 +121,9 @@ class Comparison:
         found = set()
         for model in reachable([ours for _, ours in ROOTS]):
             name = model.__name__
-            found |= {f"{name}: type {tag!r}" for tag in set(tags_or_none(model)) - self.types[model] if tag not in events.UNDECLARED_EVENTS}
-            if set(tags_or_none(model)) & set(events.UNDECLARED_EVENTS):
+            if issubclass(model, UndeclaredModel):
                 continue
+            found |= {f"{name}: type {tag!r}" for tag in set(tags_or_none(model)) - self.types[model]}
             for field_name, info in model.model_fields.items():
                 key = info.alias or field_name
                 if Presence.UNDECLARED in info.metadata:
@@ -152,8 +154,12 @@ def not_allowed(differences: Iterable[str]) -> list[str]:
 
 
 def their(path: str) -> Any:
+    """A type of the package; None if this version has none of that name."""
     module, _, name = f"openai.types.{path}".rpartition(".")
-    return getattr(importlib.import_module(module), name, None)
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        return None
 
 
 def is_model(type_: Any) -> bool:

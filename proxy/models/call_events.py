@@ -23,6 +23,8 @@ class FunctionCallArgumentsDelta(ItemEvent):
 class FunctionCallArgumentsDone(ItemEvent):
     type: Literal["response.function_call_arguments.done"]
     arguments: Sent[str] = None
+    name: Undeclared[str] = None
+    """Declared up to 2026."""
 
 
 class CustomToolCallInputDelta(ItemEvent):

@@ -22,7 +22,7 @@ from .options import (
 from .tagged import Tagged, Unknown
 from .tool_choice import ToolChoice
 from .tools import Tool
-from .wire import Maybe, Nullable, Number, OneOf, Sent, Undeclared, Wire
+from .wire import Maybe, Nullable, Number, OneOf, Sent, Undeclared, UndeclaredModel, Wire
 
 # Usage, in tokens.
 
@@ -164,8 +164,8 @@ class ResponseModeration(Wire):
 # The Response.
 
 
-class Billing(Wire):
-    payer: Undeclared[str] = None
+class Billing(UndeclaredModel):
+    payer: Maybe[str] = None
 
 
 class IncompleteDetails(Wire):

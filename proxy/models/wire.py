@@ -95,6 +95,10 @@ class Wire(BaseModel):
         _link(self, _source(self))
 
 
+class UndeclaredModel(Wire):
+    """What is sent, or once was, though the protocol of today does not know it."""
+
+
 class Unparsed(Wire):
     """What is no JSON object, given to a door."""
 
