@@ -114,7 +114,7 @@ def test_odd_json_raises_at_no_door(text: bytes) -> None:
 def loaded(text: bytes) -> Any:
     """The JSON value; None where Python's parser gives up."""
     try:
-        return json.loads(text.decode("utf-8", "surrogatepass"))
+        return json.loads(text.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 
