@@ -259,6 +259,13 @@ def test_a_wrong_value_costs_only_its_own_place() -> None:
     assert [type(part) for part in thing.parts] == [Part, UnknownPart]
 
 
+def test_a_model_that_is_asked_for_takes_an_object_of_another_type() -> None:
+    part = Door[Part](Part)
+
+    assert part({"text": "t"}).to_wire() == {"text": "t"}
+    assert part({"type": "else"}).problems == (Problem("type", "'part'", "'else'"),)
+
+
 # What is no JSON object.
 
 
