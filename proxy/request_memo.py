@@ -63,6 +63,7 @@ class RequestMemo:
         self._rules = rules
         self._equal: dict[tuple[bytes, bytes, bool], Read] = {}
         self._known: list[Outline] = []  # the newest last
+        self._last: tuple[bytes, bool, Read] | None = None  # body, whether it makes a Response, what it says
         self._heads: dict[bytes, dict[bytes, bytes]] = {}
 
     def headers(self, head: bytes) -> dict[bytes, bytes]:
@@ -107,6 +108,8 @@ class RequestMemo:
 
     def _read_big(self, body: bytes, create: bool) -> Read | None:
         """By what is known of others; None if it is no JSON object, or an unusual one."""
+        if (last := self._last) is not None and last[1] == create and last[0] == body:
+            return last[2]
         place = next((i for i in range(len(self._known) - 1, -1, -1) if self._known[i].goes_on_in(body)), -1)
         known = self._known[place] if self._known else None
         try:
@@ -119,7 +122,9 @@ class RequestMemo:
             del self._known[place]
         self._known.append(found)
         del self._known[:-_OUTLINES]
-        return _of_outline(found, create=create)
+        read = _of_outline(found, create=create)
+        self._last = body, create, read
+        return read
 
 
 def _read(body: bytes, content_type: bytes, *, create: bool) -> Read:
