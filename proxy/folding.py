@@ -62,7 +62,7 @@ class Fold(ABC, Generic[R_co]):
     def add(self, event: Wire) -> None:
         """The next event."""
 
-    def end(self) -> None:  # noqa: B027, only streams of chunks end so
+    def end(self) -> None:
         """`[DONE]` came: no event, but the end where events do not tell it themselves."""
 
     @abstractmethod
