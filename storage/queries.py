@@ -255,12 +255,15 @@ class BodyReader:
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
             found = {row[0]: _stored(row) for row in rows_by_key(connection, bodies, part)}
+            bases = {stored.base for stored in found.values()}
             for id_ in part:
                 stored = found.get(id_)
                 most -= _OVERHEAD if stored is None else stored.raw_bytes + _OVERHEAD
                 if most < 0 and raws:
                     return raws
-                raws.append(self._one(connection, id_, stored, times=times))
+                raws.append(raw := self._one(connection, id_, stored, times=times))
+                if id_ in bases or id_ == part[-1]:  # what others are written against; the others would only take its place
+                    self._keep(id_, raw)
         return raws
 
     def _one(self, connection: Connection, id_: int, stored: StoredBody | None, *, times: bool) -> Raw:
@@ -276,7 +279,6 @@ class BodyReader:
             raw = decode_against(stored, known if base is not None else None, readers=self._readers, times=times)
         except StoreError:
             return BodyReader(0).row(connection, id_)  # which knows exactly what is damaged
-        self._keep(id_, raw)
         return raw
 
     def _chain(self, connection: Connection, id_: int) -> Iterator[StoredBody]:
