@@ -62,6 +62,9 @@ class Fold(ABC, Generic[R_co]):
     def add(self, event: Wire) -> None:
         """The next event."""
 
+    def end(self) -> None:
+        """`[DONE]` came: no event, but the end where events do not tell it themselves."""
+
     @abstractmethod
     def result(self) -> R_co | None:
         """The answer as it stands: a fresh model. None as long as no event said anything of it."""
@@ -128,12 +131,13 @@ class Fold(ABC, Generic[R_co]):
 
 def field(source: Any, name: str) -> Any:
     """What a model, or JSON, says under a name, declared or not; None if nothing."""
-    if isinstance(source, Wire):
+    if source.__class__ is dict:
+        return source.get(name)
+    try:  # asking whether it is a model would cost more than all the rest
         value = source.__dict__.get(name)
-        if value is None and source.__pydantic_extra__:
-            value = source.__pydantic_extra__.get(name)
-        return value
-    return source.get(name) if isinstance(source, dict) else None
+        return source.__pydantic_extra__.get(name) if value is None and source.__pydantic_extra__ else value
+    except AttributeError:
+        return None
 
 
 def text_of(source: Any, name: str) -> str | None:
