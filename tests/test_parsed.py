@@ -120,3 +120,9 @@ def test_of_very_many_items_the_first_are_shown(playhead: Playhead) -> None:
 
 def test_two_ways_to_show_it_are_one_too_many(playhead: Playhead) -> None:
     assert playhead("show", "1", "--parsed", "--raw", "response").status == 2
+
+
+def test_a_body_that_is_too_long_says_so(playhead: Playhead, data: Path) -> None:
+    write(data, exchange(8, ASKED, b"", response_bytes=100 << 20))
+
+    assert playhead("show", "8", "--parsed").out.endswith("RESPONSE  (longer than 64 MiB, and not parsed)\n")

@@ -38,8 +38,8 @@ def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
     from ..listing import terminal
 
     console = terminal()
-    _print_model(console, "request", request, "input")
-    _print_model(console, "response", answer, "output")
+    _print_model(console, "request", request, "input", row.request_bytes)
+    _print_model(console, "response", answer, "output", row.response_bytes)
     _print_problems(console, problems)
 
 
@@ -68,14 +68,16 @@ def _wire(model: Wire | None) -> Any:
     return None if model is None else model.to_wire()
 
 
-def _print_model(console: Console, title: str, model: Wire | None, items: str) -> None:
+def _print_model(console: Console, title: str, model: Wire | None, items: str, size: int) -> None:
+    """`items`: the name of its list of items. `size`: of its body."""
     from ..listing import print_facts, print_text
     from ..models.wire import Unparsed
-    from ..typed import items_of
+    from ..typed import MAX_BODY, items_of
 
     console.print(f"\n{title.upper()}", style="bold", end="")
     if model is None or isinstance(model, Unparsed):
-        print_text(console, f"  ({'none' if model is None else model.reason})", style="dim")
+        none = "none" if size <= MAX_BODY else f"longer than {MAX_BODY >> 20} MiB, and not parsed"
+        print_text(console, f"  ({none if model is None else model.reason})", style="dim")
         return
     print_text(console, f"  {type(model).__name__}", style="dim")
     whole = model.to_wire()
