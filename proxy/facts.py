@@ -1,0 +1,177 @@
+"""What the listings show of an exchange, read from its models. Pure; nothing here raises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+from pydantic_core import to_json
+
+from playhead.storage.records import Facts, ItemRow
+
+from .models.wire import Problem, Unparsed, Wire
+
+_MAX_TEXT = 1024
+_PLAIN_DEPTH = 8
+_UNUSUAL = (b"[", b"\\", b"NaN", b"Inf")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
+
+
+class Told(NamedTuple):
+    """What a request says of itself."""
+
+    model: str | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+    problems: tuple[Problem, ...] = ()
+    items: tuple[ItemRow, ...] = ()
+
+
+NOTHING = Told()
+
+
+def field(model: Any, name: str) -> Any:
+    """The value of a field of a model or of a plain object, declared or not; None without one."""
+    if not isinstance(model, Wire):
+        return model.get(name) if isinstance(model, dict) else None
+    value = model.__dict__.get(name)
+    return value if value is not None else (model.__pydantic_extra__ or {}).get(name)
+
+
+def text_of(value: Any) -> str | None:
+    """A value as a text that any database takes; None for what is none, or empty."""
+    if not isinstance(value, str) or not value:
+        return None
+    text = value[:_MAX_TEXT]
+    return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """JSON that any database takes."""
+    if isinstance(value, str):
+        return text_of(value) or ""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict | list) and depth >= _PLAIN_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {text_of(key) or "": plain(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list):
+        return [plain(member, depth + 1) for member in value]
+    return value
+
+
+def plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """As `plain`; nearly all are so already, and their text tells."""
+    try:
+        text = to_json(usage, inf_nan_mode="constants")
+    except ValueError:
+        text = b""
+    if 0 < len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL):
+        return usage
+    found: dict[str, Any] = plain(usage)
+    return found
+
+
+# Requests.
+
+
+def told_of(model: Wire, items: tuple[ItemRow, ...] | None = None) -> Told:
+    """What the model of a request says. `items`: its input items, if they are not in it."""
+    given = field(model, "input")
+    return Told(
+        text_of(field(model, "model")) or text_of(field(field(model, "session"), "model")),
+        text_of(field(model, "previous_response_id")),
+        text_of(field(model, "prompt_cache_key")),
+        text_of(field(model, "user")),
+        model.problems,
+        item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
+    )
+
+
+def take_request(facts: Facts, told: Told) -> None:
+    """What was told, as the first word on the exchange."""
+    facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user = told[:4]
+    facts.problems += [*told.problems]
+
+
+# Items.
+
+
+def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]) -> tuple[ItemRow, ...]:
+    """The rows of items, each with its position; what is no item has none."""
+    return tuple([item_row(part, position, item) for position, item in items if isinstance(item, Wire)])
+
+
+def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:
+    """One item, or one tool call."""
+    kind, id_, call, name, status = (text_of(field(item, key)) for key in ("type", "id", "call_id", "name", "status"))
+    return ItemRow(part, position, kind, id_, call, name, status)
+
+
+def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
+    """The output items of a Response, the tool calls of a chat completion, the blocks with an id of a message."""
+    output, choices, content = field(answer, "output"), field(answer, "choices"), field(answer, "content")
+    if isinstance(output, list):
+        return item_rows("output", enumerate(output))
+    if isinstance(choices, list):
+        calls = [call for choice in choices for call in _tool_calls(choice)]
+    else:
+        calls = [block for block in content if text_of(field(block, "id"))] if isinstance(content, list) else []
+    return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+
+
+def _tool_calls(choice: Any) -> list[Wire]:
+    calls = field(field(choice, "message"), "tool_calls")
+    return [call for call in calls if isinstance(call, Wire)] if isinstance(calls, list) else []
+
+
+def _call_row(position: int, call: Wire) -> ItemRow:
+    kind, id_ = text_of(field(call, "type")), text_of(field(call, "id"))
+    name = field(call, "name") or field(field(call, "function"), "name") or field(field(call, "custom"), "name")
+    return ItemRow("output", position, kind, id_, id_, text_of(name), None)
+
+
+# Answers.
+
+
+def take_answer(facts: Facts, answer: Wire) -> None:
+    """What the object of an answer says: a Response, a chat completion, a message, a list, an error."""
+    if isinstance(answer, Unparsed):
+        return
+    facts.model = text_of(field(answer, "model")) or facts.model
+    facts.previous_response_id = facts.previous_response_id or text_of(field(answer, "previous_response_id"))
+    facts.prompt_cache_key = facts.prompt_cache_key or text_of(field(answer, "prompt_cache_key"))
+    facts.user = facts.user or text_of(field(answer, "user"))
+    kind = facts.kind
+    if kind in ("responses", "chat.completions", "realtime") or (kind == "messages" and field(answer, "type") == "message"):
+        facts.response_id = text_of(field(answer, "id")) or facts.response_id
+    if kind in ("responses", "realtime"):
+        facts.response_status = text_of(field(answer, "status")) or facts.response_status
+    usage = usage_of(answer)
+    facts.usage = usage or facts.usage
+    tier = field(answer, "service_tier") or (usage or {}).get("service_tier")
+    facts.service_tier = text_of(tier) or facts.service_tier
+    facts.error_code = error_code(answer) or facts.error_code
+    facts.problems += answer.problems
+
+
+def usage_of(answer: Wire) -> dict[str, Any] | None:
+    """The usage object as it came; None without one that says something."""
+    usage = field(answer, "usage")
+    raw = usage.to_wire() if isinstance(usage, Wire) else usage
+    return plain_usage(raw) if isinstance(raw, dict) and raw else None
+
+
+def error_code(answer: Wire) -> str | None:
+    """The code of an error, or its type where it has no code."""
+    error = field(answer, "error") or field(field(answer, "status_details"), "error")
+    if isinstance(error, Wire | dict):
+        return _code(field(error, "code")) or text_of(field(error, "type"))
+    return (_code(field(answer, "code")) or "error") if isinstance(error, str) and error else None
+
+
+def _code(value: Any) -> str | None:
+    """Some servers have numbers for codes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
