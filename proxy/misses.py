@@ -129,7 +129,7 @@ class Misses:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
         method, path, *_ = _line(request.asked)
         records = {record.exchange: record for record in self._player.store.requests(list(around.near))}
-        items = self._player.store.items(list(records)) if around.items else {}
+        items = self._player.store.item_digests(list(records)) if around.items else {}
         candidates = (self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items())
         asked = _compared(request.asked, request.text if request.whole else None)
         best: tuple[Candidate, list[Difference]] | None = None

@@ -16,7 +16,7 @@ from .bodies import Base, encode_against
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
 from .replays import load_items
-from .tables import bodies, connections, deleted, divergences, event_rows, exchanges, fingerprints, pieces, sessions, takes, writers
+from .tables import bodies, connections, deleted, divergences, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers
 
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
 _PAGES_AT_ONCE = 1000
@@ -61,7 +61,7 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
     theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None))).scalars().all()
-    for table in (pieces, bodies, event_rows, fingerprints):
+    for table in (pieces, bodies, event_rows, item_rows, fingerprints):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     if theirs:
@@ -108,7 +108,7 @@ def _give_back(database: Database) -> None:
     """Return freed pages to the disk, and empty the log that still holds what they held."""
     with database.autocommit() as connection:
         if not database.sqlite:
-            for table in (pieces, bodies, event_rows, fingerprints, divergences, exchanges, connections):
+            for table in (pieces, bodies, event_rows, item_rows, fingerprints, divergences, exchanges, connections):
                 connection.exec_driver_sql(f"VACUUM {table.name}")
             return
         raw = connection.connection.dbapi_connection

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from .records import ItemRow
 
 DEPTH = 32
 """How many lists are read at most to know one."""
 
+DIGEST = 4
+"""Bytes of a digest."""
+
+LISTS = 16
+"""Lists remembered of each session."""
+
 _SESSIONS = 64
-_LISTS = 16  # remembered of each session
 _WORTH = 16  # bytes; fewer are written again
 
 
@@ -33,19 +40,33 @@ class ItemMemory:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
 
-    def write(self, session: str, exchange: int, items: bytes) -> WrittenItems:
-        """What to keep of a list, which is remembered if that is worth it."""
-        if len(items) < _WORTH:
-            return WrittenItems(None, items)
+    def write(self, session: str, exchange: int, items: bytes) -> tuple[WrittenItems, int]:
+        """What to keep of a list, which is remembered, and how many bytes of it an older exchange had sent already."""
+        if not items:
+            return WrittenItems(None, items), 0
+        lists = self._lists(session)
+        place = next((place for place in range(len(lists) - 1, -1, -1) if _goes_on(lists[place], exchange, items)), -1)
+        known = lists.pop(place) if place >= 0 else None
+        base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
+        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1))
+        del lists[:-LISTS]
+        written = WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :])
+        return written, 0 if known is None else len(known.items)
+
+    def knows(self, session: str) -> bool:
+        """Whether anything was remembered of it, or it was told to be new."""
+        return session in self._sessions
+
+    def recall(self, session: str, lists: Iterable[tuple[int, bytes]]) -> None:
+        """Remember what was stored before, the oldest first; nothing is written as what follows these."""
+        self._lists(session)[:] = [_List(exchange, items, DEPTH) for exchange, items in lists if items][-LISTS:]
+
+    def _lists(self, session: str) -> list[_List]:
         lists = self._sessions.setdefault(session, [])
         self._sessions.move_to_end(session)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
-        place = next((place for place in range(len(lists) - 1, -1, -1) if _goes_on(lists[place], exchange, items)), -1)
-        base = lists.pop(place) if place >= 0 else None
-        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1))
-        del lists[:-_LISTS]
-        return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :])
+        return lists
 
     def forget(self, exchange: int) -> None:
         """It was deleted, or never stored. Idempotent."""
@@ -54,7 +75,17 @@ class ItemMemory:
 
 
 def _goes_on(known: _List, exchange: int, items: bytes) -> bool:
-    return known.depth < DEPTH and known.exchange < exchange and items.startswith(known.items)
+    return known.exchange < exchange and items.startswith(known.items)
+
+
+def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[ItemRow]:
+    """Without those of the request that an older exchange had sent. `items`: the digests of its list; `shared`: bytes of them that it had sent."""
+    if not shared:
+        return rows
+    count = max([row.position + 1 for row in rows if row.part == "input"], default=0)
+    # Of a very long list the first digests are let go: those of both lists, since they begin alike.
+    start = max(count - len(items) // DIGEST, 0) + shared // DIGEST
+    return [row for row in rows if row.part == "output" or row.position >= start]
 
 
 def read_items(wanted: Sequence[int], load: Callable[[list[int]], Mapping[int, WrittenItems]]) -> dict[int, bytes]:

@@ -17,9 +17,9 @@ from playhead.config.errors import ConfigError, StoreError
 from .bodies import StoredBody, decode_against, decode_chain
 from .deltas import Readers
 from .engine import Database
-from .records import EventRecord, EventRow, ExchangeRecord, Frame, Raw, Record, SessionRecord
+from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
 from .rows import piece_data, unpack_times
-from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, metadata, pieces, sessions, takes
+from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, items, metadata, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _PICO = Decimal(10) ** -12
@@ -189,6 +189,24 @@ def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
     joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
     statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
     return (EventRow(**row._mapping) for row in _paged(database, statement, event_rows.c.seq, -1))
+
+
+def list_items(database: Database, id_: int) -> list[ItemRow]:
+    """Those of the request first. Raises StoreError if there is no such exchange."""
+    require(database, id_)
+    wanted = select(*[items.c[name] for name in ItemRow._fields]).where(items.c.exchange == id_).order_by(items.c.part, items.c.position)
+    with database.reading() as connection:
+        return [ItemRow(*row) for row in connection.execute(wanted)]
+
+
+def find_problems(database: Database, id_: int) -> WireProblems:
+    """What does not fit its field. Raises StoreError if there is no such exchange."""
+    with database.reading() as connection:
+        row = connection.execute(select(exchanges.c.problems).where(exchanges.c.id == _id(id_))).first()
+    if row is None:
+        raise no_exchange(database, id_)
+    found = row.problems or {"count": 0, "first": []}
+    return WireProblems(found["count"], tuple([(one["path"], one["expected"], one["found"]) for one in found["first"]]))
 
 
 def _paged(database: Database, statement: Select[Any], seq: ColumnElement[int], after: int, size: int = _PAGE) -> Iterator[Row[Any]]:

@@ -22,6 +22,9 @@ DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
+PARSER = 1
+"""The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
+
 
 ANSWERED_EARLY = "it was answered before its request was whole"
 """In `Facts.problem` of an exchange: of its request only a part is known."""
@@ -109,6 +112,28 @@ class EventRow(NamedTuple):
     flags: int = 0
 
 
+class ItemRow(NamedTuple):
+    """One item of a request's `input` or of a response's `output`.
+
+    `position`: 0, 1, ... in that list. `id`, `call_id`, `name`, `status`: as the item says; `name`: of the function or tool.
+    """
+
+    part: Literal["input", "output"]
+    position: int
+    type: str | None
+    id: str | None
+    call_id: str | None
+    name: str | None
+    status: str | None
+
+
+class WireProblems(NamedTuple):
+    """Values of an exchange that do not fit their fields: how many they are; path, what was expected and what was found of the first of them."""
+
+    total: int = 0
+    first: tuple[tuple[str, str, str], ...] = ()
+
+
 class Fingerprint(NamedTuple):
     """What identifies a request for matching, under one set of match rules.
 
@@ -138,6 +163,8 @@ class Facts:
     usage: dict[str, Any] | None = None
     parse: Parse = "not_applicable"
     problem: str | None = None
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+    """Values that do not fit their fields: path, what was expected, what was found. The store keeps the first 50 and counts all."""
 
 
 @dataclass(slots=True)
@@ -175,6 +202,8 @@ class Recorded:
     events: list[EventRow] = field(default_factory=list)
     seq: int | None = None  # given by the recorder when the exchange opens; the store gives one if it is None
     fingerprint: Fingerprint | None = None  # under DEFAULT_RULES; None: it is computed when its session is first replayed
+    items: list[ItemRow] = field(default_factory=list)
+    """All items of the answer; of the request all, or those that are new. The store leaves out what the exchange before has sent already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, s
 from playhead.config.errors import StoreError
 
 from .engine import Database
-from .items import ItemMemory, WrittenItems, read_items
+from .items import LISTS, ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
 from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, RequestRow, StoredRequest, Streamed, TakeRow
 from .rows import Inserter, unpack_times
@@ -126,7 +126,7 @@ class _Missing:
         values: list[Any] = []
         with self._database.writing() as connection:
             for id_, one in made.items():
-                values += (id_, self._rules, one.digest, one.asks, *self._items.write(self._session, id_, one.items))
+                values += (id_, self._rules, one.digest, one.asks, *self._items.write(self._session, id_, one.items)[0])
             Inserter(connection, fingerprints, ignore=True)(connection, values)
 
 
@@ -150,7 +150,7 @@ def _request(database: Database, id_: int, raw: Raw) -> Iterator[bytes]:
 
 
 def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_RULES) -> dict[int, bytes]:
-    """See `Store.items`."""
+    """See `Store.item_digests`."""
     f = fingerprints.c
 
     def load(wanted: list[int]) -> dict[int, WrittenItems]:
@@ -161,6 +161,14 @@ def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_
         return found
 
     return read_items(ids, load)
+
+
+def last_lists(connection: Connection, session: str, before: int) -> list[tuple[int, bytes]]:
+    """The lists of items that were stored last in a session, the oldest first."""
+    e, f = exchanges.c, fingerprints.c
+    told = fingerprints.join(exchanges, e.id == f.exchange)
+    wanted = select(f.exchange).select_from(told).where(e.session == session, e.id < before, f.rules == DEFAULT_RULES).order_by(e.seq.desc()).limit(LISTS)
+    return sorted(load_items(connection, connection.execute(wanted).scalars().all()).items())
 
 
 def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
@@ -16,13 +16,14 @@ from typing import Any, cast
 import xxhash
 import zstandard
 from pydantic_core import to_json
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Insert, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.config.errors import StoreError
 
 from .bodies import StoredBody
 from .columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
-from .records import EventRow, Frame, Recorded
+from .records import PARSER, EventRow, Facts, Frame, ItemRow, Recorded
 from .tables import ns_text
 
 Row = tuple[Any, ...]
@@ -31,6 +32,11 @@ Literals = tuple[tuple[str, str], ...]
 
 _PARAMETERS = 640  # of one statement; more of them gain nothing
 _LITERALS = MappingProxyType({None: "NULL", 0: "0", 1: "1", 2: "2"})
+PARTS = MappingProxyType({"input": 0, "output": 1})
+"""Of items, as they are stored."""
+
+_PROBLEMS = 50  # of one exchange that are kept
+_PROBLEM_TEXT = 200  # characters of each of its texts
 _INT64 = 1 << 63
 _INT32 = 1 << 31
 
@@ -61,6 +67,30 @@ class Inserter:
             if end > done:
                 execute(statement, [tuple(values[i : i + size]) for i in range(done, end, size)])
                 done = end
+
+
+class Words(dict[str | None, int | None]):
+    """Ids of event types, or of the words of items; a new one gets its id when it is first asked for."""
+
+    def __init__(self, connection: Connection, table: Table, known: dict[str | None, int | None]) -> None:
+        super().__init__(known)
+        self._connection = connection
+        self._table = table
+
+    def __missing__(self, name: str | None) -> int:
+        id_, word = self._table.columns
+        row = {word.name: clean(name)}
+        self._connection.execute(insert_new(self._connection, self._table), row)
+        found: int = self._connection.execute(select(id_).where(word == row[word.name])).scalar_one()
+        self[name] = found
+        return found
+
+
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """Inserts a row unless it is there, whoever put it there."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def update_sql(connection: Connection, table: Table) -> str:
@@ -134,6 +164,8 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         problem,
         writer,
         r.number,
+        problems_text(facts) if facts.problems else None,
+        PARSER,
     )
 
 
@@ -162,6 +194,18 @@ def event_values(id_: int, events: Sequence[EventRow], types: Mapping[str | None
     for place, column in enumerate(bound, 1):
         values[place::width] = column
     return tuple(literals.items()), values
+
+
+def item_values(id_: int, items: Iterable[ItemRow], words: Mapping[str | None, int | None]) -> list[Any]:
+    """Rows of item_rows end to end, each item once."""
+    values: list[Any] = []
+    for part, position, kind, item, call, name, status in items:
+        if not (item is None or (item.isascii() and "\0" not in item)):
+            item = clean(item)
+        if not (call is None or (call.isascii() and "\0" not in call)):
+            call = clean(call)
+        values += (id_, PARTS[part], position, words[kind], item, call, words[name], words[status])
+    return values
 
 
 def _fit(numbers: Sequence[int | None]) -> bool:
@@ -245,9 +289,21 @@ def milliseconds(nanoseconds: int | None) -> float | None:
 
 def usage_text(usage: dict[str, Any] | None) -> str | None:
     """JSON of it; what JSON does not have (NaN) is null."""
-    if usage is None:
-        return None
+    return None if usage is None else _json(usage)
+
+
+def problems_text(facts: Facts) -> str:
+    """JSON of how many problems there are, and of the first of them."""
+    first = [{"path": path, "expected": expected, "found": found} for path, expected, found in _shortened(facts.problems[:_PROBLEMS])]
+    return _json({"count": len(facts.problems), "first": first})
+
+
+def _shortened(problems: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, ...]]:
+    return (tuple([clean(text[:_PROBLEM_TEXT]) for text in problem]) for problem in problems)
+
+
+def _json(value: dict[str, Any]) -> str:
     try:
-        return to_json(usage, inf_nan_mode="null").decode()
+        return to_json(value, inf_nan_mode="null").decode()
     except ValueError:  # lone surrogates
-        return json.dumps(usage)
+        return json.dumps(value)

@@ -26,6 +26,7 @@ from .records import (
     EventRecord,
     EventRow,
     ExchangeRecord,
+    ItemRow,
     Position,
     Raw,
     ReplayRow,
@@ -33,6 +34,7 @@ from .records import (
     SessionRecord,
     Streamed,
     TakeRow,
+    WireProblems,
 )
 from .replays import Compute, Playback
 from .tables import meta
@@ -186,6 +188,14 @@ class Store:
         """Events of an exchange as recorded: with opcodes and nanoseconds. Raises StoreError if there is no such exchange."""
         return queries.list_event_rows(self._database, id_)
 
+    def items(self, id_: int) -> list[ItemRow]:
+        """Items of an exchange: of its request those that were new, and all of its answer. Raises StoreError if there is no such exchange."""
+        return queries.list_items(self._database, id_)
+
+    def problems(self, id_: int) -> WireProblems:
+        """Values of an exchange that do not fit their fields. Raises StoreError if there is no such exchange."""
+        return queries.find_problems(self._database, id_)
+
     def raw(self, id_: int) -> Raw:
         """Everything of an exchange, whole, in memory. Raises StoreError: no such exchange, or damaged."""
         return queries.read_raw(self._database, id_)
@@ -254,7 +264,7 @@ class Store:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
         return replays.stream(self._database, id_)
 
-    def items(self, ids: Sequence[int]) -> dict[int, bytes]:
+    def item_digests(self, ids: Sequence[int]) -> dict[int, bytes]:
         """`Fingerprint.items` by exchange, of those that have a fingerprint."""
         with self._database.reading() as connection:
             return replays.load_items(connection, ids)

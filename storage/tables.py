@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest schema: the revision of the last migration."""
 
 VERSION_TABLE = "playhead_schema"
@@ -172,6 +172,8 @@ exchanges = Table(
     Column("problem", Text, comment="Why it could not be read or recorded whole."),
     Column("writer", BigInteger, nullable=False, comment="With number: its identity in the journal; see writers."),
     Column("number", BigInteger, nullable=False, comment="Counts within the writer."),
+    Column("problems", JSON(none_as_null=True), comment="Values that do not fit their fields: how many, and the first of them; null: none."),
+    Column("parser", Integer, comment="Version of the parsing that found all this in the raw bytes; null: before it was noted. See `playhead reparse`."),
     Index(None, "session", "seq"),
     UniqueConstraint("writer", "number"),
     sqlite_autoincrement=True,
@@ -217,6 +219,44 @@ events = Table(
     comment="View: one row per SSE event or WebSocket message. Columns as in `playhead events --json`.",
 )
 
+item_words = Table(
+    "item_words",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("word", Text, nullable=False, unique=True),
+    comment="The types, names and statuses that item rows refer to.",
+)
+
+# No foreign keys here either, for the same reason.
+item_rows = Table(
+    "item_rows",
+    metadata,
+    Column("exchange", BigInteger, primary_key=True, autoincrement=False),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False, comment="0: input, 1: output."),
+    Column("position", Integer, primary_key=True, autoincrement=False, comment="0, 1, ... in the list that it stands in."),
+    Column("type", Integer, comment="See item_words."),
+    Column("id", Text),
+    Column("call_id", Text),
+    Column("name", Integer, comment="See item_words."),
+    Column("status", Integer, comment="See item_words."),
+    sqlite_with_rowid=False,
+    comment="Items of requests and responses, small. Use the view items.",
+)
+
+items = Table(
+    "items",
+    _views,
+    Column("exchange", BigInteger, primary_key=True, comment="See exchanges."),
+    Column("part", Text, primary_key=True, comment="input or output: the list that it stands in."),
+    Column("position", Integer, primary_key=True, comment="0, 1, ... in that list."),
+    Column("type", Text, comment="message, reasoning, function_call, function_call_output, shell_call, ..."),
+    Column("id", Text),
+    Column("call_id", Text, comment="Joins a call and its output."),
+    Column("name", Text, comment="Of the function or tool that is called."),
+    Column("status", Text),
+    comment="View: one row per item of a response, and per item of a request that the exchange before in its conversation had not sent.",
+)
+
 bodies = Table(
     "bodies",
     metadata,
@@ -243,7 +283,7 @@ pieces = Table(
     comment="Bodies of exchanges that were too long or too big to be stored at once, in order; they follow what bodies holds.",
 )
 
-# No foreign keys here either, for the same reason.
+# Nor here.
 fingerprints = Table(
     "fingerprints",
     metadata,
@@ -302,8 +342,9 @@ meta = Table(
 
 def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
-    order = [exchanges, events, sessions, takes, connections, bodies, pieces, event_rows, event_types, fingerprints, divergences, writers, deleted, meta]
-    return "\n".join(_describe(table) for table in order)
+    people = [exchanges, events, items, sessions, takes]
+    own = [connections, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
+    return "\n".join(_describe(table) for table in (*people, *own))
 
 
 _WORDS = MappingProxyType({Text: "text", Double: "number", UtcTime: "time", JSON: "JSON", LargeBinary: "bytes"})

@@ -14,7 +14,7 @@ from .queries import BodyReader
 from .records import DEFAULT_RULES, Record
 from .replays import Compute, load_items, stored_request
 from .rows import digest, piece_data, unpack_times
-from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, pieces, sessions, takes, writers
+from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes, writers
 
 _AT_ONCE = 200
 _Found = tuple[int | None, str]
@@ -32,7 +32,7 @@ def find_problems(database: Database, compute: Compute | None = None) -> Iterato
 
     `compute`: makes fingerprints anew.
     """
-    checks = [_file, _references, _bodies, _pieces, _events]
+    checks = [_file, _references, _bodies, _pieces, _events, _items]
     if compute is not None:
         checks.append(partial(_fingerprints, compute=compute))
     for check in checks:
@@ -66,7 +66,7 @@ def _references(database: Database) -> Iterator[_Found]:
     ]
     for text, condition in wanted:
         yield from _each(database, select(e.id).where(condition), e.id, text)
-    for table in (bodies, pieces, event_rows, fingerprints):
+    for table in (bodies, pieces, event_rows, item_rows, fingerprints):
         column = table.c.exchange
         orphans = select(column).distinct().where(~_there(exchanges, exchanges.c.id == column))
         yield from _each(database, orphans, column, f"rows of {table.name} are left of it, the exchange itself is not there")
@@ -142,6 +142,13 @@ def _events(database: Database) -> Iterator[_Found]:
     yield from _each(database, select(e.id).where(last != counted - 1), e.id, "events are missing between others")
     untyped = select(r.exchange).distinct().where(r.type.is_not(None), ~_there(event_types, event_types.c.id == r.type))
     yield from _each(database, untyped, r.exchange, "the type of an event is not there")
+
+
+def _items(database: Database) -> Iterator[_Found]:
+    r = item_rows.c
+    for column in (r.type, r.name, r.status):
+        lost = select(r.exchange).distinct().where(column.is_not(None), ~_there(item_words, item_words.c.id == column))
+        yield from _each(database, lost, r.exchange, f"the {column.name} of an item is not there")
 
 
 def _fingerprints(database: Database, compute: Compute) -> Iterator[_Found]:

@@ -10,21 +10,39 @@ import json
 import platform
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, starmap
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text, update
 
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .engine import Database
-from .items import ItemMemory, WrittenItems
-from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, Position, Recorded, Spill
-from .rows import Inserter, Literals, Row, body_row, clean, digest, event_values, exchange_row, milliseconds, pack_times, piece_row, start_text, update_sql
-from .tables import bodies, connections, deleted, event_types, exchanges, fingerprints, pieces, sessions, takes, writers
+from .items import ItemMemory, WrittenItems, new_items
+from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
+from .replays import last_lists
+from .rows import (
+    PARTS,
+    Inserter,
+    Literals,
+    Row,
+    Words,
+    body_row,
+    clean,
+    digest,
+    event_values,
+    exchange_row,
+    insert_new,
+    milliseconds,
+    pack_times,
+    piece_row,
+    start_text,
+    update_sql,
+)
+from .rows import item_values as values_of_items
+from .tables import bodies, connections, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes, writers
 from .tables import event_rows as event_table
 
 _PARAMETERS = 1000  # of one statement
@@ -45,12 +63,17 @@ class _Standing:
 
 @dataclass(slots=True)
 class _Memory:
-    """What saves asking the database. `seqs`: the next free one of each session."""
+    """What saves asking the database.
+
+    `seqs`: the next free one of each session. `shared`: of open exchanges, the digests of their items and how many bytes of those were sent before.
+    """
 
     codec: BodyCodec = field(default_factory=BodyCodec)
     items: ItemMemory = field(default_factory=ItemMemory)
     host: str = field(default_factory=platform.node)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
+    words: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
+    shared: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
     inserters: dict[tuple[str, bool, Literals], Inserter] = field(default_factory=dict)
@@ -75,7 +98,8 @@ class Writer:
             except BaseException:
                 for id_ in encoded:  # their ids will be given to others
                     self._memory.codec.forget(id_)
-                    self._memory.items.forget(id_)
+                    self._memory.shared.pop(id_, None)
+                self._memory.items = ItemMemory()  # what they went on from has been forgotten in their favour
                 raise
             transaction.remember()
 
@@ -112,21 +136,6 @@ def positions(connection: Connection) -> list[Position]:
     return [Position(row.writer, row.segment, row.position, json.loads(row.open)) for row in rows]
 
 
-class _Types(dict[str | None, int | None]):
-    """Ids of event types; a new type gets one when it is first asked for."""
-
-    def __init__(self, connection: Connection, known: dict[str | None, int | None]) -> None:
-        super().__init__(known)
-        self._connection = connection
-
-    def __missing__(self, name: str | None) -> int:
-        row = {"type": clean(name)}
-        self._connection.execute(_insert_new(self._connection, event_types), row)
-        found: int = self._connection.execute(select(event_types.c.id).where(event_types.c.type == row["type"])).scalar_one()
-        self[name] = found
-        return found
-
-
 class _Transaction:
     """One batch on its way into the store. `encoded`: ids of the exchanges whose bodies the codec remembers from it."""
 
@@ -134,7 +143,8 @@ class _Transaction:
         self._connection = connection
         self._memory = memory
         self._codec = memory.codec
-        self._types = _Types(connection, memory.types)
+        self._types = Words(connection, event_types, memory.types)
+        self._words = Words(connection, item_words, memory.words)
         self._writers = dict(memory.writers)
         self._seqs = memory.seqs
         self._encoded = encoded
@@ -145,6 +155,7 @@ class _Transaction:
     def remember(self) -> None:
         """The transaction is committed: what it learnt holds."""
         self._memory.types.update(self._types)
+        self._memory.words.update(self._words)
         self._memory.writers.update(self._writers)
 
     def store(self, batch: Batch) -> None:
@@ -165,7 +176,7 @@ class _Transaction:
     def _know_writers(self, names: set[str]) -> None:
         for name in sorted(names - self._writers.keys()):
             row = {"writer": name, "host": self._memory.host, "segment": 0, "position": 0, "open": "{}", "state": "live"}
-            self._connection.execute(_insert_new(self._connection, writers), row)
+            self._connection.execute(insert_new(self._connection, writers), row)
             self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
 
     def _look_up(self, recorded: list[Recorded]) -> None:
@@ -196,6 +207,7 @@ class _Transaction:
         if not fresh:
             return
         rows: list[Any] = []
+        item_values: list[Any] = []
         events: dict[Literals, list[Any]] = defaultdict(list)
         stored: dict[int, StoredBody] = {}
         items: dict[int, WrittenItems] = {}
@@ -206,8 +218,12 @@ class _Transaction:
             self._standing[identity] = _Standing(id_, *place, open=False)
             rows += exchange_row(id_, place, identity[0], r)
             stored[id_] = encode(_key(id_, r), r.raw)
+            new: Sequence[ItemRow] = r.items
             if r.fingerprint is not None:
-                items[id_] = self._memory.items.write(r.session, id_, r.fingerprint.items)
+                items[id_], shared = self._written(r.session, id_, r.fingerprint)
+                new = new_items(new, r.fingerprint.items, shared)
+            if new:
+                item_values += values_of_items(id_, new, self._words)
             self._encoded.append(id_)
             recorded[id_] = r
             if r.events:
@@ -218,8 +234,16 @@ class _Transaction:
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
         if items:
             self._insert(fingerprints, _fingerprint_values(items, recorded), literals=_DEFAULT)
+        self._insert(item_rows, item_values, ignore=True)
         for literals, values in events.items():
             self._insert(event_table, values, literals=literals)
+
+    def _written(self, session: str, id_: int, one: Fingerprint) -> tuple[WrittenItems, int]:
+        """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
+        memory = self._memory.items
+        if one.items and not memory.knows(session):
+            memory.recall(session, last_lists(self._connection, session, id_))
+        return memory.write(session, id_, one.items)
 
     def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
         """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
@@ -227,7 +251,7 @@ class _Transaction:
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
         self._update(identity, standing, r)
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
-        self._insert_fingerprint(standing.id, r.fingerprint)
+        self._insert_items(standing.id, r, final=True)
         self._insert_events(standing.id, r.events)
         standing.open = False
 
@@ -271,7 +295,7 @@ class _Transaction:
         if spill.frames or spill.chunks:
             rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
         self._insert(pieces, list(chain.from_iterable(rows)), ignore=True)
-        self._insert_fingerprint(standing.id, r.fingerprint)
+        self._insert_items(standing.id, r, final=spill.final)
         self._insert_events(standing.id, spill.events, ignore=True)
         standing.open = not spill.final
 
@@ -304,10 +328,18 @@ class _Transaction:
             literals, values = event_values(id_, events, self._types)
             self._insert(event_table, values, ignore=ignore, literals=literals)
 
-    def _insert_fingerprint(self, id_: int, one: Fingerprint | None) -> None:
-        """Of an exchange that may have it already."""
+    def _insert_items(self, id_: int, r: Recorded, *, final: bool) -> None:
+        """Fingerprint and items of an exchange that may have both already: the items that are given replace those of their part."""
+        shared, one = self._memory.shared, r.fingerprint
         if one is not None:
+            self._encoded.append(id_)
+            shared[id_] = one.items, self._written(r.session, id_, one)[1]
             self._insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
+        new = new_items(r.items, *shared.get(id_, (b"", 0)))
+        replace_items(self._connection, id_, {row.part for row in r.items})
+        self._insert(item_rows, values_of_items(id_, new, self._words), ignore=True)
+        if final:
+            shared.pop(id_, None)
 
     # Journals.
 
@@ -346,7 +378,7 @@ class _Transaction:
 
     def _new_take(self, r: Recorded) -> int:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
-        self._connection.execute(_insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
+        self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
         # Another recorder may be about to begin a take of this session: it has to wait here.
         self._connection.execute(select(sessions.c.id).where(sessions.c.name == r.session).with_for_update())
         last = self._connection.execute(select(func.max(takes.c.take)).where(takes.c.session == r.session)).scalar() or 0
@@ -380,11 +412,10 @@ _DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
 
 
-def _insert_new(connection: Connection, table: Table) -> Insert:
-    """Inserts a row unless it is there, whoever put it there."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+def replace_items(connection: Connection, id_: int, parts: Iterable[str]) -> None:
+    """Make room for other items of an exchange."""
+    for part in parts:
+        connection.execute(delete(item_rows).where(item_rows.c.exchange == id_, item_rows.c.part == PARTS[part]))
 
 
 def _parts(values: list[int]) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ from playhead.storage import tables
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 SHARED = {"help", *Settings.model_fields, "config"}
-PUBLIC = tables.describe().rstrip("\n").split("\n\n")[:4]  # exchanges, events, sessions, takes
+PUBLIC = tables.describe().rstrip("\n").split("\n\n")[:5]  # exchanges, events, items, sessions, takes
 
 
 def commands() -> dict[str, click.Command]:

@@ -16,9 +16,10 @@ class Rows:
     def __init__(self) -> None:
         self.memory = ItemMemory()
         self.rows: dict[int, WrittenItems] = {}
+        self.shared = 0  # bytes of the last list that were known
 
     def add(self, exchange: int, items: bytes, session: str = "s") -> WrittenItems:
-        self.rows[exchange] = self.memory.write(session, exchange, items)
+        self.rows[exchange], self.shared = self.memory.write(session, exchange, items)
         return self.rows[exchange]
 
     def load(self, wanted: list[int]) -> Mapping[int, WrittenItems]:

@@ -163,7 +163,7 @@ def test_fingerprints_that_are_missing_are_made_once(store: Store) -> None:
     assert (compute.seen[0].head, compute.seen[0].upstream) == (raw(1).request_head, "https://api.openai.com")
     assert list(store.replay_index("default", compute=compute)) == list(store.replay_index("default")) == rows
     assert len(compute.seen) == 3
-    assert store.items([row.exchange for row in rows]) == {row.exchange: digests(n) for row, n in zip(rows, (11, 0, 12, 13), strict=True)}
+    assert store.item_digests([row.exchange for row in rows]) == {row.exchange: digests(n) for row, n in zip(rows, (11, 0, 12, 13), strict=True)}
 
 
 def test_what_could_not_be_read_of_a_request_is_told_to_who_makes_its_fingerprint(store: Store) -> None:
@@ -225,9 +225,9 @@ def test_items_come_back_whole(store: Store) -> None:
     store.write(Batch([known(number, fingerprint=made(number, items=digests(8 + number))) for number in range(1, 80)]))
     ids = [row.id for row in store.exchanges("default")]
 
-    assert store.items(ids) == {id_: digests(9 + place) for place, id_ in enumerate(ids)}
-    assert store.items([ids[50], 999_999]) == {ids[50]: digests(59)}
-    assert store.items([]) == {}
+    assert store.item_digests(ids) == {id_: digests(9 + place) for place, id_ in enumerate(ids)}
+    assert store.item_digests([ids[50], 999_999]) == {ids[50]: digests(59)}
+    assert store.item_digests([]) == {}
 
 
 def test_items_outlive_what_they_went_on_from(store: Store) -> None:
@@ -238,7 +238,7 @@ def test_items_outlive_what_they_went_on_from(store: Store) -> None:
         store.delete_exchange(ids[gone])
     store.write(Batch([known(6, fingerprint=made(6, items=digests(14)))]))
 
-    assert sorted(store.items([*ids, *(row.id for row in store.exchanges("default"))]).values()) == [digests(11), digests(13), digests(14)]
+    assert sorted(store.item_digests([*ids, *(row.id for row in store.exchanges("default"))]).values()) == [digests(11), digests(13), digests(14)]
 
 
 def test_items_that_somebody_else_deleted_are_not_gone_on_from(url: str) -> None:
@@ -248,7 +248,7 @@ def test_items_that_somebody_else_deleted_are_not_gone_on_from(url: str) -> None
         store.write(Batch([known(2, fingerprint=made(2, items=digests(10)))]))
         (exchange,) = store.exchanges("default")
 
-        assert store.items([exchange.id]) == {exchange.id: digests(10)}
+        assert store.item_digests([exchange.id]) == {exchange.id: digests(10)}
         assert list(store.verify()) == []
 
 
@@ -260,7 +260,7 @@ def test_a_batch_that_was_not_stored_is_not_gone_on_from(url: str) -> None:
         store.write(Batch([known(3, fingerprint=made(3, items=digests(11)))]))
         (exchange,) = store.exchanges("default")
 
-        assert store.items([exchange.id]) == {exchange.id: digests(11)}
+        assert store.item_digests([exchange.id]) == {exchange.id: digests(11)}
 
 
 def test_fingerprints_go_with_their_exchanges(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_the_fingerprint_of_an_exchange_stored_in_parts_comes_with_the_first_of_
     store.write(Batch(spills=[first, *others]))  # again, as after a restart
     (row,) = store.replay_index("default")
 
-    assert (row.digest, store.items([row.exchange])[row.exchange]) == (made(7).digest, digests(9))
+    assert (row.digest, store.item_digests([row.exchange])[row.exchange]) == (made(7).digest, digests(9))
 
 
 # Exchanges.

@@ -17,9 +17,9 @@ from sqlalchemy import inspect, text
 from sqlalchemy.dialects import sqlite
 
 from playhead.storage.engine import Database, open_database
-from playhead.storage.records import EventRecord, ExchangeRecord
+from playhead.storage.records import EventRecord, ExchangeRecord, ItemRow
 from playhead.storage.rows import exchange_row
-from playhead.storage.tables import HEAD, VERSION_TABLE, UtcTime, describe, events, exchanges, metadata, ns_text, time_text
+from playhead.storage.tables import HEAD, VERSION_TABLE, UtcTime, describe, events, exchanges, items, metadata, ns_text, time_text
 from stores import BACKENDS, place_for_store, recorded
 
 
@@ -51,10 +51,17 @@ def test_the_view_of_events_has_the_columns_of_the_listing(database: Database) -
     assert found == list(EventRecord.model_fields) == [column.name for column in events.columns]
 
 
+def test_the_view_of_items_has_the_fields_of_an_item(database: Database) -> None:
+    with database.reading() as connection:
+        found = [column["name"] for column in inspect(connection).get_columns("items")]
+
+    assert found == ["exchange", *ItemRow._fields] == [column.name for column in items.columns]
+
+
 def test_exchanges_have_the_columns_of_the_listing_in_its_order() -> None:
     names = [column.name for column in exchanges.columns]
 
-    assert names == [*ExchangeRecord.model_fields, "problem", "writer", "number"]
+    assert names == [*ExchangeRecord.model_fields, "problem", "writer", "number", "problems", "parser"]
 
 
 def test_a_row_has_a_value_for_each_column_of_exchanges() -> None:
@@ -94,7 +101,7 @@ def test_sqlite_syncs_each_commit_only_if_strict(tmp_path: Path, durability: str
 def test_every_table_and_column_is_described() -> None:
     words = describe().split()
 
-    for table in (*metadata.sorted_tables, events):
+    for table in (*metadata.sorted_tables, events, items):
         assert f"{table.name}:" in words
         assert {column.name for column in table.columns} <= set(words)
 

@@ -23,7 +23,8 @@ _TYPES: Mapping[str, str] = {
     "none": "null",
     "any": "anything",
 }
-_INNER: Mapping[str, str] = {"nullable": "schema", "default": "schema", "definitions": "schema", "function-wrap": "schema", "function-before": "schema"}
+_INNER = frozenset(("nullable", "default", "definitions", "function-wrap", "function-before", "function-after"))
+"""Schemas around another, their `schema`."""
 
 
 class Misfit:
@@ -80,7 +81,7 @@ def _expected(schema: Mapping[str, Any]) -> Iterator[str]:
         for choice in schema["choices"]:
             yield from _expected(choice[0] if isinstance(choice, tuple) else choice)
     elif kind in _INNER:
-        yield from _expected(schema[_INNER[kind]])
+        yield from _expected(schema["schema"])
         if kind == "nullable":
             yield "null"
     else:
