@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
 from playhead.storage.records import Facts, ItemRow
 
+from .edges import leading
+from .models.doors import parse_request
+from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire
 
 _MAX_TEXT = 1024
+_FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
+_FORM_EDGE = 1 << 16
+_MAX_TYPE = 200
+_MAX_NUMBER = 10**18
+_TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
 _PLAIN_DEPTH = 8
+_TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage")
 _UNUSUAL = (b"[", b"\\", b"NaN", b"Inf")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 
@@ -26,6 +37,16 @@ class Told(NamedTuple):
     user: str | None = None
     problems: tuple[Problem, ...] = ()
     items: tuple[ItemRow, ...] = ()
+
+    def state(self) -> list[Any]:
+        """What `restore` needs, as JSON."""
+        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items]]
+
+    @classmethod
+    def restore(cls, state: list[Any]) -> Told:
+        """The one that gave this state."""
+        *texts, problems, items = state
+        return cls(*texts, tuple([Problem(*problem) for problem in problems]), tuple([ItemRow(*row) for row in items]))
 
 
 NOTHING = Told()
@@ -74,6 +95,18 @@ def plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def type_of(event: Wire | None, data: bytes) -> str | None:
+    """The type that an event gives itself; of one that is no JSON, or has lost its end, as far as can be seen."""
+    kind = leading(data[:_TYPE_IN]).get("type") if isinstance(event, Unparsed) else field(event, "type")
+    return text_of(kind[:_MAX_TYPE]) if isinstance(kind, str) else None
+
+
+def number_of(event: Wire | None) -> int | None:
+    """The sequence number that an event gives itself, if a database takes it."""
+    number = field(event, "sequence_number")
+    return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
+
+
 # Requests.
 
 
@@ -90,10 +123,20 @@ def told_of(model: Wire, items: tuple[ItemRow, ...] | None = None) -> Told:
     )
 
 
-def take_request(facts: Facts, told: Told) -> None:
+def tell(shape: Shape, body: bytes, content_type: bytes) -> Told:
+    """What a whole request body says; a form's file parts are not looked through."""
+    if content_type[:10].lower() == b"multipart/":
+        found = _FORM_MODEL.search(body, 0, _FORM_EDGE) or _FORM_MODEL.search(body, max(0, len(body) - _FORM_EDGE))
+        return Told(text_of(found[1].decode("utf-8", "replace"))) if found else NOTHING
+    return told_of(parse_request(shape, body)) if body else NOTHING
+
+
+def take_request(facts: Facts, told: Told, path: str) -> None:
     """What was told, as the first word on the exchange."""
     facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user = told[:4]
-    facts.problems += [*told.problems]
+    facts.problems += told.problems
+    if facts.model is None and facts.kind == "realtime" and "?" in path:
+        facts.model = text_of(parse_qs(path.partition("?")[2], max_num_fields=None).get("model", [None])[0])
 
 
 # Items.
@@ -136,7 +179,7 @@ def _call_row(position: int, call: Wire) -> ItemRow:
 # Answers.
 
 
-def take_answer(facts: Facts, answer: Wire) -> None:
+def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
     """What the object of an answer says: a Response, a chat completion, a message, a list, an error."""
     if isinstance(answer, Unparsed):
         return
@@ -154,17 +197,22 @@ def take_answer(facts: Facts, answer: Wire) -> None:
     tier = field(answer, "service_tier") or (usage or {}).get("service_tier")
     facts.service_tier = text_of(tier) or facts.service_tier
     facts.error_code = error_code(answer) or facts.error_code
-    facts.problems += answer.problems
 
 
-def usage_of(answer: Wire) -> dict[str, Any] | None:
+def take_told(facts: Facts, told: Facts) -> None:
+    """What was gathered apart, over what is known."""
+    for name in _TOLD:
+        setattr(facts, name, getattr(told, name) or getattr(facts, name))
+
+
+def usage_of(answer: Wire | dict[str, Any]) -> dict[str, Any] | None:
     """The usage object as it came; None without one that says something."""
     usage = field(answer, "usage")
     raw = usage.to_wire() if isinstance(usage, Wire) else usage
     return plain_usage(raw) if isinstance(raw, dict) and raw else None
 
 
-def error_code(answer: Wire) -> str | None:
+def error_code(answer: Wire | dict[str, Any]) -> str | None:
     """The code of an error, or its type where it has no code."""
     error = field(answer, "error") or field(field(answer, "status_details"), "error")
     if isinstance(error, Wire | dict):
