@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from .wire import Maybe, Nullable, OneOf, Sent, Wire
 
@@ -36,16 +36,25 @@ class ErrorObject(Wire):
     """The class: `invalid_request_error`."""
     param: Nullable[str] = None
     """The field of the request that is wrong."""
-    code: Nullable[str] = None
+    code: Nullable[str | int] = None
+    """Numbers are not OpenAI's."""
     headers: Maybe[dict[str, str]] = None
     """Of the answer that there would have been without a WebSocket; on WebSockets only."""
     misalignment: Maybe[Misalignment] = None
 
 
 class ErrorBody(Wire):
-    """The body of an answer with a status of 400 or more."""
+    """The body of an answer with a status of 400 or more. Besides OpenAI's form there are others, which may say more beside the error or instead of it."""
 
-    error: Sent[ErrorObject] = None
+    type: Maybe[str] = None
+    """Anthropic: `error`."""
+    error: Sent[str | ErrorObject] = None
+    code: Maybe[str | int] = None
+    message: Maybe[str] = None
+    detail: Maybe[Any] = None
+    """FastAPI: a text, or a list of objects."""
+    request_id: Maybe[str] = None
+    """Anthropic."""
 
 
 ResponseErrorCode = Annotated[

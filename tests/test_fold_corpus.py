@@ -1,0 +1,151 @@
+"""Every stream of the shared corpus folds into what it tells at its end."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from playhead.proxy import sse
+from playhead.proxy.models.wire import Wire
+from playhead.proxy.response_fold import ResponseFold
+from streams import PARSE
+from test_recording_corpus import exchanges
+
+ENCRYPTED = "the terminal has its reasoning encrypted anew, so that encrypted_content is another text than in output_item.done"
+EMPTY = "the terminal says `output: []` although items were done: there is nothing to compare with, the items are the answer"
+
+EXCEPTIONS: Mapping[str, str] = {
+    "ruby_llm-828964a6cd98": ENCRYPTED,
+    "ruby_llm-5783b3ef734c": ENCRYPTED,
+    "ruby_llm-29ea670f0eff": ENCRYPTED,
+    "pydantic-ai-0390f918da83": ENCRYPTED,
+    "pydantic-ai-6f45da40e6ca": ENCRYPTED,
+    "pydantic-ai-2ef6f81f9d04": ENCRYPTED,
+    "pydantic-ai-eabbd6aec0f2": ENCRYPTED,
+    "redcode-6d2ff3d3b505": ENCRYPTED,
+    "redcode-94e8dcd1822d": EMPTY,
+    "redcode-2ccb1d0d304a": EMPTY,
+}
+"""Streams whose items are not what their terminal tells, and why."""
+
+NOTES: Mapping[str, list[str]] = {
+    "dd-trace-py-d971f02693ca": ["response.created has no sequence number"],
+    "pydantic-ai-e5ebb69791e0": ["begins with response.queued at 1: what came before is missing"],  # it was resumed, with starting_after=0
+}
+"""What is odd about the streams of the corpus: nothing about any other."""
+
+ONLY_AT_THE_END: Mapping[str, set[str]] = {
+    "message": {"status"},
+    "function_call": {"status"},
+    "reasoning": {"status", "encrypted_content"},
+    "web_search_call": {"action"},
+    "file_search_call": {"queries"},
+    "tool_search_call": {"status", "arguments"},
+    "mcp_list_tools": {"tools"},
+    "mcp_call": {"status", "output", "error"},
+    "code_interpreter_call": {"outputs"},
+}
+"""What no event but output_item.done tells of an item. Of an mcp_call it is the other way round: its end leaves the status out."""
+
+
+@cache
+def streams(shared: Path) -> Mapping[str, list[dict[str, Any]]]:
+    """The events of all streamed Responses exchanges, by the exchange's id."""
+    return {exchange["id"]: list(events(exchange)) for exchange in exchanges(shared, "responses") if exchange["streaming"]}
+
+
+def events(exchange: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    body = base64.b64decode(exchange["response_body_b64"])
+    for event in sse.Decoder().feed(body + b"\n\n"):
+        if event.data and event.data != b"[DONE]":
+            yield json.loads(event.data)
+
+
+def terminal(stream: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = stream[-1]["response"]
+    return found
+
+
+def without_output(stream: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same stream as some servers send it on WebSockets."""
+    return [*stream[:-1], stream[-1] | {"response": terminal(stream) | {"output": []}}]
+
+
+def folded(stream: list[dict[str, Any]], *, text: bool = True) -> ResponseFold:
+    made = ResponseFold(text=text)
+    for event in stream:
+        made.add(PARSE(event))
+    return made
+
+
+def wire(model: Wire | None) -> dict[str, Any]:
+    assert model is not None
+    found: dict[str, Any] = model.to_wire()
+    return found
+
+
+def test_every_stream_folds_into_its_terminal(shared: Path) -> None:
+    wrong = {name for name, stream in streams(shared).items() if wire(folded(stream).result()) != terminal(stream)}
+
+    assert wrong == {name for name, reason in EXCEPTIONS.items() if reason is EMPTY}
+
+
+def test_every_stream_folds_into_its_terminal_though_that_tells_no_output(shared: Path) -> None:
+    wrong = {name for name, stream in streams(shared).items() if wire(folded(without_output(stream)).result()) != terminal(stream)}
+
+    assert wrong == set(EXCEPTIONS)
+
+
+def test_what_is_encrypted_anew_is_all_that_differs(shared: Path) -> None:
+    def plain(response: dict[str, Any]) -> dict[str, Any]:
+        return response | {"output": [{key: value for key, value in item.items() if key != "encrypted_content"} for item in response["output"]]}
+
+    for name, reason in EXCEPTIONS.items():
+        stream = streams(shared)[name]
+        if reason is ENCRYPTED:
+            assert plain(wire(folded(without_output(stream)).result())) == plain(terminal(stream)), name
+
+
+def test_a_terminal_without_output_gets_what_was_done(shared: Path) -> None:
+    for name, reason in EXCEPTIONS.items():
+        stream = streams(shared)[name]
+        if reason is EMPTY:
+            done = [event["item"] for event in stream if event["type"] == "response.output_item.done"]
+            assert done
+            assert wire(folded(stream).result()) == terminal(stream) | {"output": done}, name
+
+
+def test_items_grow_into_what_their_end_tells(shared: Path) -> None:
+    wrong = []
+    for name, stream in streams(shared).items():
+        grown = folded([event for event in stream[:-1] if event["type"] != "response.output_item.done"]).result()
+        done = [event["item"] for event in stream if event["type"] == "response.output_item.done"]
+        for item, whole in zip(wire(grown)["output"], done, strict=True):
+            differing = {key for key in item | whole if item.get(key) != whole.get(key)}
+            wrong += [(name, whole["type"], key) for key in differing - ONLY_AT_THE_END.get(whole["type"], set())]
+
+    assert wrong == []
+
+
+def test_without_text_the_response_is_the_same(shared: Path) -> None:
+    for name, stream in streams(shared).items():
+        light, whole = folded(without_output(stream), text=False), folded(without_output(stream))
+        assert (light.result(), light.items(), light.notes) == (whole.result(), whole.items(), whole.notes), name
+
+
+def test_after_every_event_there_is_a_response(shared: Path) -> None:
+    for stream in streams(shared).values():
+        made = ResponseFold()
+        for event in stream:
+            made.add(PARSE(event))
+            assert wire(made.result())["id"] == terminal(stream)["id"]
+
+
+def test_nothing_is_odd_about_real_streams(shared: Path) -> None:
+    odd = {name: made.notes for name, stream in streams(shared).items() if (made := folded(stream)).notes or made.unknown}
+
+    assert odd == NOTES
