@@ -45,8 +45,8 @@ class Told(NamedTuple):
     @classmethod
     def restore(cls, state: list[Any]) -> Told:
         """The one that gave this state."""
-        *texts, problems, items = state
-        return cls(*texts, tuple([Problem(*problem) for problem in problems]), tuple([ItemRow(*row) for row in items]))
+        model, parent, cache_key, user, problems, items = state
+        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), tuple([ItemRow(*row) for row in items]))
 
 
 NOTHING = Told()
@@ -144,7 +144,7 @@ def take_request(facts: Facts, told: Told, path: str) -> None:
 
 def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]) -> tuple[ItemRow, ...]:
     """The rows of items, each with its position; what is no item has none."""
-    return tuple([item_row(part, position, item) for position, item in items if isinstance(item, Wire)])
+    return tuple([item_row(part, position, item) for position, item in items if isinstance(item, Wire) and not isinstance(item, Unparsed)])
 
 
 def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:

@@ -62,6 +62,10 @@ class Fold(ABC, Generic[R_co]):
     def add(self, event: Wire) -> None:
         """The next event."""
 
+    def end(self) -> None:
+        """The `[DONE]` that ends some streams has come."""
+        return None
+
     @abstractmethod
     def result(self) -> R_co | None:
         """The answer as it stands: a fresh model. None as long as no event said anything of it."""

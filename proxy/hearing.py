@@ -10,7 +10,7 @@ from typing import Any
 from playhead.storage.records import Facts, ItemRow
 
 from .facts import error_code, field, plain_usage, take_answer, take_told, text_of
-from .fold import ChatFold, Fold, ResponseFold, fold_for
+from .fold import Fold, ResponseFold, fold_for
 from .models.wire import PROBLEMS, Problem, Wire
 
 MAX_PROBLEMS = 50
@@ -18,9 +18,7 @@ MAX_PROBLEMS = 50
 
 _MAX_LANES = 64  # a server takes 32
 _BEGIN = frozenset(("response.queued", "response.in_progress", "response.completed", "response.failed", "response.incomplete"))
-_TERMINALS = frozenset(
-    ("response.done", "image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done", "session.closed")
-)
+_TERMINALS = frozenset(("response.done", "image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done", "session.closed"))
 _SESSIONS = frozenset(("session.created", "session.updated", "session.started"))
 
 
@@ -97,8 +95,7 @@ class _Stream(Hearing):
         return self._fold.ended
 
     def done(self) -> None:
-        if isinstance(self._fold, ChatFold):
-            self._fold.end()
+        self._fold.end()
 
     def _tell(self, facts: Facts) -> list[str]:
         take_fold(facts, self._fold)
@@ -164,8 +161,9 @@ class _Lanes(Hearing):
 
     def _tell(self, facts: Facts) -> list[str]:
         take_told(facts, self._told)
-        for fold in self._lanes.values():
-            take_fold(facts, fold)
+        if self._told.response_id is None:
+            for fold in self._lanes.values():
+                take_fold(facts, fold)
         return []
 
     def items(self) -> list[ItemRow]:

@@ -15,12 +15,12 @@ from pydantic_core import from_json
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Piece, Raw, Recorded, Spill, Transport
 
 from .edges import Edges
+from .facts import NOTHING, Told, take_request, tell, text_of, told_of
 from .fingerprint import Asked
 from .gathered import Gathered
-from .notes import read_opening, unbundle
-from .facts import NOTHING, Told, take_request, tell, text_of, told_of
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
+from .notes import read_opening, unbundle
 from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
@@ -290,7 +290,7 @@ class Assembly:
         """The request is at hand as a whole: its fingerprint, and what its body says."""
         asked = Asked(self._method, self._path, headers, self._meta.get("upstream", ""), self._request_end.get("xxh3"))
         body = b"" if self._transcript is not None else b"".join(self._gathered.request)
-        self._told, self._fingerprint = self._memo.read(asked, body, self._shape)
+        self._told, self._fingerprint = self._memo.read(asked, body)
 
     # Going on after a restart.
 

@@ -19,7 +19,7 @@ from .decoding import BodyDecoder
 from .edges import Edges
 from .facts import number_of, output_rows, take_answer, type_of
 from .gathered import Gathered
-from .hearing import Hearing, hearing_for
+from .hearing import hearing_for
 from .models.doors import event_door, parse_body
 from .models.kind import Shape
 from .models.wire import Unparsed, Wire
@@ -153,13 +153,22 @@ class Reply:
         gathered, name_of, new = self._gathered, sse.type_of, tuple.__new__
         if gathered.first_ns is None:
             gathered.first_ns = at
-        models = self._door.many([text for _, text in events])
+        models = self._parsed(events)
         gathered.rows += [
             new(EventRow, (place, at, 1, name_of(name), number_of(model), None, len(name) + len(text) + 16, 0))
             for place, (name, text), model in zip(range(gathered.count, gathered.count + len(events)), events, models, strict=True)
         ]
         gathered.count += len(events)
         self._hear(models)
+
+    def _parsed(self, events: list[tuple[bytes, bytes]]) -> list[Wire]:
+        """A type that stands in the name only is put into the model."""
+        models = self._door.many([text for _, text in events])
+        if None in [model.__dict__.get("type") for model in models]:
+            for place, (name, _) in enumerate(events):
+                if name and not isinstance(models[place], Unparsed) and "type" not in models[place].model_fields_set:
+                    models[place] = self._door({**models[place].to_wire(), "type": sse.type_of(name)})
+        return models
 
     def _hear(self, models: list[Wire]) -> None:
         if any(model.__class__ is Unparsed for model in models):
@@ -181,8 +190,7 @@ class Reply:
     def _models(self, events: list[sse.SseEvent]) -> list[Wire | None]:
         """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
         told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
-        texts = [data for (_, data, _), tell in zip(events, told, strict=True) if tell]
-        parsed = self._door.many(texts) if texts else []
+        parsed = self._parsed([((name or "").encode(), data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
         self._hear(parsed)
         if any(data[:6] == _DONE for _, data, _ in events):
             self._hearing.done()

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from playhead.storage.records import Fingerprint, ItemRow, StoredRequest
 
 from .canonical import dump
+from .facts import NOTHING as NOTHING_TOLD
+from .facts import Told, item_rows, tell, told_of
 from .fingerprint import (
     F1,
     HELD,
@@ -21,9 +23,9 @@ from .fingerprint import (
     Content,
     Rules,
     asked_of,
+    content_of,
     fingerprint,
     fingerprint_of,
-    content_of,
     hashed_json,
     leave_out,
     line_of,
@@ -32,8 +34,6 @@ from .fingerprint import (
     single_item,
     stored_fingerprint,
 )
-from .facts import NOTHING as NOTHING_TOLD
-from .facts import Told, item_rows, tell, told_of
 from .models.doors import door, parse_request
 from .models.kind import Shape, shape_of
 from .models.wire import Problem
@@ -80,9 +80,9 @@ class RequestMemo:
                 self._heads[head] = found
         return found
 
-    def read(self, asked: Asked, body: bytes, shape: Shape) -> tuple[Told, Fingerprint]:
+    def read(self, asked: Asked, body: bytes) -> tuple[Told, Fingerprint]:
         """What a whole request says, and its fingerprint; of a WebSocket's handshake nothing counts but its head."""
-        content_type = asked.headers.get(b"content-type", b"")
+        content_type, shape = asked.headers.get(b"content-type", b""), shape_of(asked.method, asked.target)
         if asked.undecoded or len(body) > HELD:
             return tell(shape, body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
@@ -94,8 +94,7 @@ class RequestMemo:
         pieces = list(islice(stored.body, 2))
         if len(pieces) > 1:
             return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
-        asked = asked_of(stored)
-        return self.read(asked, b"".join(pieces), shape_of(asked.method, asked.target))[1]
+        return self.read(asked_of(stored), b"".join(pieces))[1]
 
     def _read(self, body: bytes, content_type: bytes, create: bool, shape: Shape) -> Read:
         if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, create, shape)):

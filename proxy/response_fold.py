@@ -95,6 +95,11 @@ class ResponseFold(Fold[Response]):
         return self.ending is not None
 
     @property
+    def newest(self) -> Wire | dict[str, Any] | None:
+        """The Response as the last event that carried one told it."""
+        return self._response
+
+    @property
     def id(self) -> str | None:
         return text_of(self._response, "id")
 
