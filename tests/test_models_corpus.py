@@ -6,8 +6,8 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,12 @@ class Parsed(NamedTuple):
     """`POST /v1/responses request`."""
     text: bytes
     model: Wire
+    way: Callable[[bytes], Wire]
+    """How it was parsed."""
+
+
+def through(way: Callable[[bytes], Wire], text: bytes, *, id_: str, place: str) -> Parsed:
+    return Parsed(id_, place, text, way(text), way)
 
 
 # What the corpus holds.
@@ -39,15 +45,15 @@ def of_exchange(exchange: dict[str, Any]) -> Iterator[Parsed]:
     place = ".".join(filter(None, shape))
     request = base64.b64decode(exchange["request_body_b64"] or "")
     if is_json(request):
-        yield Parsed(exchange["id"], f"{place} request", request, parse_request(shape, request))
+        yield through(partial(parse_request, shape), request, id_=exchange["id"], place=f"{place} request")
     body = base64.b64decode(exchange["response_body_b64"])
     if not exchange["streaming"]:
         if is_json(body):
-            yield Parsed(exchange["id"], f"{place} answer", body, parse_body(shape, body, status=exchange["status"]))
+            yield through(partial(parse_body, shape, status=exchange["status"]), body, id_=exchange["id"], place=f"{place} answer")
         return
     for data in data_of(body):
         if not data.startswith(b"[DONE]"):
-            yield Parsed(exchange["id"], f"{place} event", data, event_door(shape)(data))
+            yield through(event_door(shape), data, id_=exchange["id"], place=f"{place} event")
 
 
 def is_json(body: bytes) -> bool:
@@ -81,16 +87,17 @@ def of_loose(event: dict[str, Any]) -> Iterator[Parsed]:
     """Some are kept as blocks of a stream, others as the JSON in them."""
     shape, text = SHAPES[event["api"]], event["raw"].encode("utf-8", "surrogatepass")
     place = f"{'.'.join(filter(None, shape))} {event['kind']}"
+    texts = [text]
+    way: Callable[[bytes], Wire] = event_door(shape)
     if event["kind"] == "ws-client":
-        yield Parsed(event["id"], place, text, client_event_door(shape)(text))
+        way = client_event_door(shape)
     elif event["kind"] == "json-body":
         said = json.loads(text)
         asked = "input" in said and "output" not in said and "object" not in said
-        yield Parsed(event["id"], place, text, parse_request(shape, text) if asked else parse_body(shape, text))
-    elif event["kind"] == "ws-server" or event.get("form") == "data-json-only":
-        yield Parsed(event["id"], place, text, event_door(shape)(text))
-    else:
-        yield from (Parsed(event["id"], place, data, event_door(shape)(data)) for data in data_of(text) if not data.startswith(b"[DONE]"))
+        way = partial(parse_request if asked else parse_body, shape)
+    elif event["kind"] == "sse" and event.get("form") != "data-json-only":
+        texts = [data for data in data_of(text) if not data.startswith(b"[DONE]")]
+    yield from (through(way, data, id_=event["id"], place=place) for data in texts)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from .tagged import Tagged, Unknown
-from .wire import Maybe, Nullable, OneOf, Sent, Wire
+from .wire import Maybe, Nullable, OneOf, Sent, UndeclaredModel, Wire
 
 # Computer actions. Coordinates are pixels of the display, `keys` those that are held down meanwhile.
 
@@ -110,11 +110,19 @@ class FindInPage(Wire):
     url: Sent[str] = None
 
 
+class Find(UndeclaredModel):
+    """The name of `find_in_page` in 2025."""
+
+    type: Literal["find"]
+    pattern: Sent[str] = None
+    url: Sent[str] = None
+
+
 class UnknownWebSearchAction(Unknown):
     """A web search action of another type."""
 
 
-WebSearchAction = Annotated[Search | OpenPage | FindInPage | UnknownWebSearchAction, Tagged()]
+WebSearchAction = Annotated[Search | OpenPage | FindInPage | Find | UnknownWebSearchAction, Tagged()]
 
 
 # Shells.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .event_base import Event, ItemEvent
 from .tool_items import ShellOutput
-from .wire import Maybe, Sent, Wire
+from .wire import Maybe, Sent, Undeclared, Wire
 
 # Calls that the client answers.
 
@@ -17,18 +17,20 @@ from .wire import Maybe, Sent, Wire
 class FunctionCallArgumentsDelta(ItemEvent):
     type: Literal["response.function_call_arguments.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class FunctionCallArgumentsDone(ItemEvent):
     type: Literal["response.function_call_arguments.done"]
     arguments: Sent[str] = None
+    name: Undeclared[str] = None
+    """Declared up to 2026."""
 
 
 class CustomToolCallInputDelta(ItemEvent):
     type: Literal["response.custom_tool_call_input.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class CustomToolCallInputDone(ItemEvent):
@@ -84,7 +86,7 @@ class ShellCallOutputContentDone(ItemEvent):
 class CodeInterpreterCallCodeDelta(ItemEvent):
     type: Literal["response.code_interpreter_call_code.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class CodeInterpreterCallCodeDone(ItemEvent):
@@ -154,7 +156,7 @@ class ImageGenerationCallPartialImage(ItemEvent):
 class McpCallArgumentsDelta(ItemEvent):
     type: Literal["response.mcp_call_arguments.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class McpCallArgumentsDone(ItemEvent):

@@ -150,7 +150,8 @@ def client_event_door(shape: Shape | str) -> Door[Any]:
 def parse_request(shape: Shape | str, data: JsonInput) -> Wire:
     """The body of a request. `shape`: the call, or its kind only."""
     model: Wire = request_door(shape)(data)
-    if _shape(shape).kind == "responses" and _said(model, "type") in _CLIENT_EVENTS:
+    type_ = _said(model, "type")
+    if _shape(shape).kind == "responses" and isinstance(type_, str) and type_ in _CLIENT_EVENTS:
         return client_event_door("responses")(data)
     if shape == "messages" and _said(model, "messages") is not None:
         return door("AnthropicBody")(data)

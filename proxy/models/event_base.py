@@ -8,13 +8,18 @@ from .tagged import Unknown
 from .wire import Maybe, Sent, Wire
 
 
-class Event(Wire):
+class EventBase(Wire):
     """What any event may have."""
 
     sequence_number: Sent[int] = None
     """Counts the events of a response, from 0."""
     stream_id: Maybe[str] = None
     """The lane. WebSockets only, and absent on the default lane."""
+
+
+class Event(EventBase):
+    """An event of a response."""
+
     agent: Maybe[Agent] = None
     """Multi-agent beta only."""
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from .call_events import (
     CodeInterpreterCallCodeDelta,
@@ -46,7 +46,7 @@ from .errors import ErrorObject
 from .event_base import Event, ItemEvent, PartEvent, ResponseEvent, UnknownEvent
 from .items import Item
 from .tagged import Tagged
-from .wire import Maybe, Nullable, OneOf, Sent
+from .wire import Maybe, Nullable, OneOf, Sent, Undeclared, UndeclaredModel
 
 # The life of a response.
 
@@ -123,7 +123,7 @@ class OutputTextDelta(PartEvent):
     type: Literal["response.output_text.delta"]
     delta: Sent[str] = None
     logprobs: Sent[list[Logprob]] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class OutputTextDone(PartEvent):
@@ -141,7 +141,7 @@ class OutputTextAnnotationAdded(PartEvent):
 class RefusalDelta(PartEvent):
     type: Literal["response.refusal.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class RefusalDone(PartEvent):
@@ -155,7 +155,7 @@ class RefusalDone(PartEvent):
 class ReasoningTextDelta(PartEvent):
     type: Literal["response.reasoning_text.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class ReasoningTextDone(PartEvent):
@@ -163,15 +163,15 @@ class ReasoningTextDone(PartEvent):
     text: Sent[str] = None
 
 
-class ReasoningPartAdded(PartEvent):
-    """Undeclared: of servers that run open models."""
+class ReasoningPartAdded(PartEvent, UndeclaredModel):
+    """Of servers that run open models."""
 
     type: Literal["response.reasoning_part.added"]
     part: Sent[ContentPart] = None
 
 
-class ReasoningPartDone(PartEvent):
-    """Undeclared: of servers that run open models."""
+class ReasoningPartDone(PartEvent, UndeclaredModel):
+    """Of servers that run open models."""
 
     type: Literal["response.reasoning_part.done"]
     part: Sent[ContentPart] = None
@@ -195,7 +195,7 @@ class ReasoningSummaryTextDelta(ItemEvent):
     type: Literal["response.reasoning_summary_text.delta"]
     summary_index: Sent[int] = None
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class ReasoningSummaryTextDone(ItemEvent):
@@ -219,7 +219,7 @@ class AudioDone(Event):
 class AudioTranscriptDelta(Event):
     type: Literal["response.audio.transcript.delta"]
     delta: Sent[str] = None
-    obfuscation: Maybe[str] = None
+    obfuscation: Undeclared[str] = None
 
 
 class AudioTranscriptDone(Event):
@@ -229,37 +229,53 @@ class AudioTranscriptDone(Event):
 # Undeclared, but sent.
 
 
-class Keepalive(Event):
+class ReasoningSummaryDelta(ItemEvent, UndeclaredModel):
+    """Of mid 2025."""
+
+    type: Literal["response.reasoning_summary.delta"]
+    summary_index: Sent[int] = None
+    delta: Sent[Any] = None
+
+
+class ReasoningSummaryDone(ItemEvent, UndeclaredModel):
+    """Of mid 2025."""
+
+    type: Literal["response.reasoning_summary.done"]
+    summary_index: Sent[int] = None
+    text: Sent[str] = None
+
+
+class Keepalive(Event, UndeclaredModel):
     """About every 30 s while nothing happens."""
 
     type: Literal["keepalive"]
 
 
-class CodexRateLimits(Event):
+class CodexRateLimits(Event, UndeclaredModel):
     """Codex's backend: how much of the plan is used."""
 
     type: Literal["codex.rate_limits"]
 
 
-class CodexResponseMetadata(Event):
+class CodexResponseMetadata(Event, UndeclaredModel):
     """Codex's backend."""
 
     type: Literal["codex.response.metadata"]
 
 
-class ResponseMetadata(Event):
+class ResponseMetadata(Event, UndeclaredModel):
     """Codex's backend."""
 
     type: Literal["response.metadata"]
 
 
-class WebsocketTiming(Event):
+class WebsocketTiming(Event, UndeclaredModel):
     """Codex's backend."""
 
     type: Literal["responsesapi.websocket_timing"]
 
 
-class ResponseDone(ResponseEvent):
+class ResponseDone(ResponseEvent, UndeclaredModel):
     """Codex's backend: ends a response."""
 
     type: Literal["response.done"]
@@ -327,6 +343,8 @@ AnyStreamEvent = (
     | McpListToolsCompleted
     | McpListToolsFailed
     | McpListToolsInProgress
+    | ReasoningSummaryDelta
+    | ReasoningSummaryDone
     | Keepalive
     | CodexRateLimits
     | CodexResponseMetadata
@@ -336,14 +354,3 @@ AnyStreamEvent = (
 )
 StreamEvent = Annotated[AnyStreamEvent | UnknownEvent, Tagged()]
 """What stands in an SSE stream."""
-
-UNDECLARED_EVENTS = (
-    "keepalive",
-    "codex.rate_limits",
-    "codex.response.metadata",
-    "response.metadata",
-    "responsesapi.websocket_timing",
-    "response.done",
-    "response.reasoning_part.added",
-    "response.reasoning_part.done",
-)

@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, core_schema
 
 _PLACES: Mapping[str, str] = {"model-field": "schema", "list": "items_schema", "dict": "values_schema"}
 _OPAQUE = frozenset(("metadata", "serialization", "cls", "config"))
+_BY_NAME = frozenset(("fields", "choices"))
+"""Schemas by names of the protocol, which may be those above."""
 _TYPES: Mapping[str, str] = {
     "str": "string",
     "int": "integer",
@@ -49,7 +51,7 @@ def _opened(node: Any) -> Any:
         return tuple(_opened(member) for member in node)
     if not isinstance(node, dict):
         return node
-    opened = {key: member if key in _OPAQUE else _opened(member) for key, member in node.items()}
+    opened = {key: _opened_by_name(member) if key in _BY_NAME else member if key in _OPAQUE else _opened(member) for key, member in node.items()}
     place = _PLACES.get(str(node.get("type")))
     if place is None or place not in node:
         return opened
@@ -59,6 +61,10 @@ def _opened(node: Any) -> Any:
     elif inner["type"] == "default":
         opened[place] = {**inner, "schema": _or_misfit(inner["schema"])}
     return opened
+
+
+def _opened_by_name(schemas: Any) -> Any:
+    return {name: _opened(schema) for name, schema in schemas.items()} if isinstance(schemas, dict) else _opened(schemas)
 
 
 def _or_misfit(schema: CoreSchema) -> CoreSchema:

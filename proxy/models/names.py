@@ -9,7 +9,7 @@ from typing import Any
 
 _NAMES: Mapping[str, str] = {
     "actions": (
-        "Click ComputerAction CreateFile DeleteFile DoubleClick Drag FindInPage Keypress LocalShellAction Move OpenPage PatchOperation "
+        "Click ComputerAction CreateFile DeleteFile DoubleClick Drag Find FindInPage Keypress LocalShellAction Move OpenPage PatchOperation "
         "Point Screenshot Scroll Search SearchSource ShellAction TypeText UnknownComputerAction UnknownOperation UnknownWebSearchAction "
         "UpdateFile Wait WebSearchAction"
     ),
@@ -47,11 +47,12 @@ _NAMES: Mapping[str, str] = {
     "conversations": "Conversation ConversationBody ItemsBody",
     "embeddings": "Embedding EmbeddingBody EmbeddingList",
     "errors": "ErrorBody ErrorObject Misalignment MisalignmentSteer ResponseError",
-    "event_base": "Event ItemEvent PartEvent ResponseEvent UnknownEvent",
+    "event_base": "Event EventBase ItemEvent PartEvent ResponseEvent UnknownEvent",
     "events": (
         "AudioDelta AudioDone AudioTranscriptDelta AudioTranscriptDone CodexRateLimits CodexResponseMetadata CompactionCompacting "
         "ContentPartAdded ContentPartDone ErrorEvent Keepalive OutputItemAdded OutputItemDone OutputTextAnnotationAdded OutputTextDelta "
-        "OutputTextDone ReasoningPartAdded ReasoningPartDone ReasoningSummaryPartAdded ReasoningSummaryPartDone ReasoningSummaryTextDelta "
+        "OutputTextDone ReasoningPartAdded ReasoningPartDone ReasoningSummaryDelta ReasoningSummaryDone ReasoningSummaryPartAdded ReasoningSummaryPartDone "
+        "ReasoningSummaryTextDelta "
         "ReasoningSummaryTextDone ReasoningTextDelta ReasoningTextDone RefusalDelta RefusalDone ResponseCompleted ResponseCreated "
         "ResponseDone ResponseFailed ResponseInProgress ResponseIncomplete ResponseMetadata ResponseQueued StreamEvent WebsocketTiming"
     ),
@@ -81,7 +82,7 @@ _NAMES: Mapping[str, str] = {
         "UnknownRealtimeClientEvent UnknownRealtimeEvent"
     ),
     "requests": (
-        "BackgroundOptions ClientEvent CodexMetadata CompactBody ContextManagement CreateBody InputTokensBody ModerationMode "
+        "BackgroundOptions ClientEvent CompactBody ContextManagement CreateBody InputTokensBody ModerationMode "
         "ModerationPolicy MultiAgent RequestModeration ResponseCreate ResponseInject ResponseSteer StreamOptions UnknownClientEvent"
     ),
     "responses": (
@@ -111,7 +112,7 @@ _NAMES: Mapping[str, str] = {
         "UnknownEnvironment UnknownFilter UnknownInputFormat UnknownNetworkPolicy UnknownSkill UnknownTool UserLocation WebSearchFilters "
         "WebSearchPreviewTool WebSearchTool"
     ),
-    "wire": "Unparsed Wire",
+    "wire": "UndeclaredModel Unparsed Wire",
     "ws_events": (
         "InjectCreated InjectError InjectFailed RequiredApproval RequiredFunctionCallOutput RequiredInput RequiredToolOutput "
         "RequiredToolSearchOutput ServerEvent Steer SteerAccepted SteerError SteerFailed SteerPending UnknownRequiredInput"

@@ -9,8 +9,7 @@ from .tools import ReasoningEffort
 from .wire import Maybe, OneOf, Sent, Wire
 
 ServiceTier = Annotated[str, OneOf("auto", "default", "flex", "scale", "priority", "fast", "ultrafast")]
-PromptCacheRetention = Annotated[str, OneOf("in_memory", "in-memory", "24h")]
-"""Older clients write `in-memory`."""
+PromptCacheRetention = Annotated[str, OneOf("in_memory", "24h", older=("in-memory",))]
 Truncation = Annotated[str, OneOf("auto", "disabled")]
 SummaryKind = Annotated[str, OneOf("auto", "concise", "detailed")]
 
@@ -20,7 +19,7 @@ class AccessPrograms(Wire):
 
 
 class ImageOptions(Wire):
-    context_compression: Maybe[Annotated[str, OneOf("enabled", "disabled")]] = None
+    context_compression: Maybe[Annotated[str, OneOf("auto", "enabled", "disabled")]] = None
 
 
 class ConversationReference(Wire):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from .items import Item
 from .options import (
@@ -20,7 +20,7 @@ from .options import (
 from .tagged import Tagged, Unknown
 from .tool_choice import ToolChoice
 from .tools import Tool
-from .wire import Maybe, Number, OneOf, Sent, Wire
+from .wire import Maybe, Number, OneOf, Sent, Undeclared, Wire
 
 Include = Annotated[
     str,
@@ -140,7 +140,7 @@ class CompactBody(Wire):
     prompt_cache_key: Maybe[str] = None
     prompt_cache_options: Maybe[PromptCacheOptions] = None
     prompt_cache_retention: Maybe[PromptCacheRetention] = None
-    service_tier: Maybe[ServiceTier] = None
+    service_tier: Maybe[Annotated[str, OneOf("auto", "default", "fast", "flex", "priority")]] = None
 
 
 class InputTokensBody(Wire):
@@ -163,16 +163,12 @@ class InputTokensBody(Wire):
 # Events on WebSockets.
 
 
-class CodexMetadata(Wire):
-    """Undeclared: what Codex says of itself. Any keys."""
-
-
 class ResponseCreate(CreateBody):
     """Makes a response. `stream` and `background` mean nothing here."""
 
     type: Literal["response.create"]
-    client_metadata: Maybe[CodexMetadata] = None
-    """Undeclared."""
+    client_metadata: Undeclared[dict[str, Any]] = None
+    """What Codex says of itself."""
     generate: Maybe[bool] = None
     """False: prepare only."""
     stream_id: Maybe[str] = None

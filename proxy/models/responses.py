@@ -22,7 +22,7 @@ from .options import (
 from .tagged import Tagged, Unknown
 from .tool_choice import ToolChoice
 from .tools import Tool
-from .wire import Maybe, Nullable, Number, OneOf, Sent, Wire
+from .wire import Maybe, Nullable, Number, OneOf, Sent, Undeclared, UndeclaredModel, Wire
 
 # Usage, in tokens.
 
@@ -164,9 +164,7 @@ class ResponseModeration(Wire):
 # The Response.
 
 
-class Billing(Wire):
-    """Undeclared, but sent."""
-
+class Billing(UndeclaredModel):
     payer: Maybe[str] = None
 
 
@@ -191,15 +189,13 @@ class Response(Wire):
     status: Maybe[Annotated[str, OneOf("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")]] = None
     access_programs: Nullable[AccessPrograms] = None
     background: Maybe[bool] = None
-    billing: Maybe[Billing] = None
-    """Undeclared."""
+    billing: Undeclared[Billing] = None
     completed_at: Maybe[Number] = None
     """Unix seconds; null until it is completed."""
     conversation: Maybe[ConversationReference] = None
     error: Nullable[ResponseError] = None
     """Where the status is `failed`."""
-    frequency_penalty: Maybe[Number] = None
-    """Undeclared."""
+    frequency_penalty: Undeclared[Number] = None
     image: Maybe[ImageOptions] = None
     incomplete_details: Nullable[IncompleteDetails] = None
     """Where the status is `incomplete`."""
@@ -214,8 +210,7 @@ class Response(Wire):
     output: Sent[list[Item]] = None
     """Null, absent or empty in the last event of some WebSockets: then it is what `response.output_item.done` said."""
     parallel_tool_calls: Sent[bool] = None
-    presence_penalty: Maybe[Number] = None
-    """Undeclared."""
+    presence_penalty: Undeclared[Number] = None
     previous_response_id: Maybe[str] = None
     prompt: Maybe[Prompt] = None
     prompt_cache_diagnostics: Maybe[PromptCacheDiagnostics] = None
@@ -226,8 +221,7 @@ class Response(Wire):
     safety_identifier: Maybe[str] = None
     service_tier: Maybe[ServiceTier] = None
     """What is billed, once the response has ended; until then it may be `auto`."""
-    store: Maybe[bool] = None
-    """Undeclared."""
+    store: Undeclared[bool] = None
     temperature: Nullable[Number] = None
     """0 to 2."""
     text: Maybe[TextOptions] = None

@@ -14,7 +14,7 @@ from .actions import ComputerAction, LocalShellAction, PatchOperation, ShellActi
 from .content import ComputerScreenshot, Content
 from .item_parts import Caller, ItemBase, Role, Status
 from .tagged import Tagged, Unknown
-from .tools import Environment, Execution, ImageAction, ImageBackground, ImageFormat, ImageQuality, ImageSize, Tool
+from .tools import Environment, Execution, ImageAction, ImageBackground, ImageFormat, ImageQuality, Tool
 from .wire import Maybe, Number, OneOf, Sent, Wire
 
 # Functions and custom tools: calls that the client answers.
@@ -406,7 +406,7 @@ class ImageGenerationCall(ItemBase):
     result: Maybe[str] = None
     """The image in base64; null until it is there."""
     revised_prompt: Maybe[str] = None
-    size: Maybe[ImageSize] = None
+    size: Maybe[Annotated[str, OneOf("1024x1024", "1024x1536", "1536x1024")]] = None
     svg_usage: Maybe[SvgUsage] = None
 
 

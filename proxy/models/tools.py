@@ -198,13 +198,13 @@ class ComparisonFilter(Wire):
     value: Sent[str | Number | bool | list[str | Number]] = None
 
 
+class UnknownFilter(Unknown):
+    """A filter of another type, or a compound one in a compound one: that may be any object."""
+
+
 class CompoundFilter(Wire):
     type: Literal["and", "or"]
-    filters: Sent[list[FileFilter]] = None
-
-
-class UnknownFilter(Unknown):
-    """A filter of another type."""
+    filters: Sent[list[Annotated[ComparisonFilter | UnknownFilter, Tagged()]]] = None
 
 
 FileFilter = Annotated[ComparisonFilter | CompoundFilter | UnknownFilter, Tagged()]

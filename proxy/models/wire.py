@@ -8,14 +8,14 @@ place takes anything. A value that does not fit is kept there as it came, and `p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError
 
 from .lenient import Misfit, json_type, lenient
 
@@ -33,6 +33,7 @@ class Presence(Enum):
     SENT = "always sent"
     NULLABLE = "always sent, may be null"
     OPTIONAL = "may be absent, may be null"
+    UNDECLARED = "is sent at times, though the protocol does not know it"
 
 
 Sent = Annotated[T | None, Presence.SENT]
@@ -41,6 +42,8 @@ Nullable = Annotated[T | None, Presence.NULLABLE]
 """Always sent according to the protocol, and null where it has no value."""
 Maybe = Annotated[T | None, Presence.OPTIONAL]
 """Absent or null where the field's doc, or the feature it belongs to, does not apply."""
+Undeclared = Annotated[T | None, Presence.UNDECLARED]
+"""Seen on the wire, though the protocol does not know it."""
 Number = int | float
 """A JSON number that keeps the form it was sent in."""
 
@@ -50,9 +53,12 @@ class OneOf:
     """The values of an enum that are known. It is open: others are taken as they come and are no problem."""
 
     values: tuple[str, ...]
+    older: tuple[str, ...]
+    """Those that the protocol no longer has."""
 
-    def __init__(self, *values: str) -> None:
+    def __init__(self, *values: str, older: tuple[str, ...] = ()) -> None:
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "older", older)
 
 
 class Problem(NamedTuple):
@@ -82,14 +88,21 @@ class Wire(BaseModel):
 
         A fresh dict; values that are no models are not copied.
         """
-        source = self.__dict__.get(_SOURCE)
-        return _to_wire(self, _load(source) if isinstance(source, bytes | bytearray | str) else source)
+        return _to_wire(self, _source(self))
+
+    def link(self) -> None:
+        """Let the models in it know in which order their own keys came, for when they are written, or put into other models, without it."""
+        _link(self, _source(self))
+
+
+class UndeclaredModel(Wire):
+    """What is sent, or once was, though the protocol of today does not know it."""
 
 
 class Unparsed(Wire):
     """What is no JSON object, given to a door."""
 
-    reason: Literal["no JSON", "nested too deeply", "no object"]
+    reason: Literal["no JSON", "nested too deeply", "number too long", "no object"]
     value: Any = None
     """The JSON value if it is one."""
 
@@ -98,10 +111,17 @@ class Unparsed(Wire):
         return self.value
 
 
+def _source(model: Wire) -> Any:
+    """The JSON value that a model was parsed from; None where it is not known."""
+    source = model.__dict__.get(_SOURCE)
+    return _load(source) if isinstance(source, bytes | bytearray | str) else source
+
+
 def _to_wire(model: Wire, order: Any) -> Any:
     values, given, extra = model.__dict__, model.__pydantic_fields_set__, model.__pydantic_extra__ or {}
     names = _names(type(model))
-    order = order if isinstance(order, dict) else {}
+    if not isinstance(order, dict):
+        order = _source(model) or {}
     out: dict[str, Any] = {}
     for key, came in order.items():
         name = names.get(key)
@@ -130,6 +150,21 @@ def _plain(value: Any, came: Any) -> Any:
     return value
 
 
+def _link(value: Any, came: Any) -> None:
+    if isinstance(value, Wire) and isinstance(came, dict):
+        values, keys = value.__dict__, _names(type(value))
+        values[_SOURCE] = came
+        for key, name in keys.items():
+            if key in came:
+                _link(values.get(name), came[key])
+    elif isinstance(value, list) and isinstance(came, list):
+        for member, before in zip(value, came, strict=False):
+            _link(member, before)
+    elif isinstance(value, dict) and isinstance(came, dict):
+        for key, member in value.items():
+            _link(member, came.get(key))
+
+
 def _names(model: type[Wire]) -> Mapping[str, str]:
     """Fields by the keys they have on the wire."""
     found: Mapping[str, str] | None = model.__dict__.get("_wire_names")
@@ -141,7 +176,7 @@ def _names(model: type[Wire]) -> Mapping[str, str]:
 
 def _load(text: bytes | bytearray | str) -> Any:
     """Any JSON value. Raises ValueError, RecursionError."""
-    return json.loads(text.decode("utf-8", "surrogatepass") if isinstance(text, bytes | bytearray) else text)
+    return json.loads(text.decode("utf-8-sig", "surrogatepass") if isinstance(text, bytes | bytearray) else text)
 
 
 # Parsing.
@@ -164,10 +199,6 @@ class Door(Generic[M]):
         return SchemaValidator(self._adapter.core_schema)
 
     @cached_property
-    def _strict_list(self) -> SchemaValidator:
-        return SchemaValidator(core_schema.list_schema(self._adapter.core_schema))
-
-    @cached_property
     def _lenient(self) -> SchemaValidator:
         return SchemaValidator(lenient(self._adapter.core_schema), _use_prebuilt=False)  # or it takes the strict ones of the models inside
 
@@ -180,16 +211,17 @@ class Door(Generic[M]):
         model.__dict__[_SOURCE] = data
         return model
 
-    def many(self, texts: list[bytes]) -> list[M | Unparsed]:
-        """As one after the other, but cheaper."""
-        try:
-            models: list[M | Unparsed] = self._strict_list.validate_json(b"[" + b",".join(texts) + b"]")
-        except ValidationError:
-            return [self(text) for text in texts]
-        if len(models) != len(texts):  # a text that holds several values with commas between them
-            return [self(text) for text in texts]
-        for model, text in zip(models, texts, strict=True):
-            model.__dict__[_SOURCE] = text
+    def many(self, texts: Iterable[bytes]) -> list[M | Unparsed]:
+        """As one after the other, but cheaper. Not by joining them: a text that is no JSON could borrow from its neighbours what it lacks."""
+        validate, models = self._strict.validate_json, list[M | Unparsed]()
+        for text in texts:
+            try:
+                model: M = validate(text)
+            except ValidationError:
+                models.append(self._parse_leniently(text))
+            else:
+                model.__dict__[_SOURCE] = text
+                models.append(model)
         return models
 
     def _parse_leniently(self, data: JsonInput) -> M | Unparsed:
@@ -198,8 +230,10 @@ class Door(Generic[M]):
                 loaded = _load(data)
             except RecursionError:
                 return Unparsed(reason="nested too deeply")
-            except ValueError:
+            except (json.JSONDecodeError, UnicodeDecodeError):
                 return Unparsed(reason="no JSON")
+            except ValueError:  # Python reads no integer of more than 4300 digits
+                return Unparsed(reason="number too long")
             if not isinstance(loaded, dict):
                 return Unparsed(reason="no object", value=loaded)
             data = loaded
@@ -220,7 +254,7 @@ class Door(Generic[M]):
 
 
 def _is_text(key: str) -> bool:
-    return not any("\ud800" <= sign <= "\udfff" for sign in key)
+    return isinstance(key, str) and not any("\ud800" <= sign <= "\udfff" for sign in key)
 
 
 def _settle(model: Wire) -> tuple[Problem, ...]:
@@ -254,4 +288,6 @@ def _settle_members(value: Any, members: list[tuple[Any, Any]], path: str) -> It
 
 def _problem(path: str, misfit: Misfit) -> Problem:
     found = json_type(misfit.value)
+    if found == "object" and "object" in misfit.expected:
+        found = "object with a key that is no text"
     return Problem(path, misfit.expected, repr(misfit.value[:40]) if found == "string" and "'" in misfit.expected else found)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from .event_base import Event, UnknownEvent
+from .event_base import EventBase, UnknownEvent
 from .events import AnyStreamEvent
 from .items import Item
 from .tagged import Tagged, Unknown
-from .tools import Execution
 from .wire import Maybe, OneOf, Sent, Wire
 
 # Steering. An accepted steer may start a response that no client asked for.
@@ -36,12 +35,12 @@ class SteerError(Wire):
     message: Sent[str] = None
 
 
-class SteerAccepted(Event):
+class SteerAccepted(EventBase):
     type: Literal["response.steer.accepted"]
     steer: Sent[Steer] = None
 
 
-class SteerFailed(Event):
+class SteerFailed(EventBase):
     type: Literal["response.steer.failed"]
     error: Sent[SteerError] = None
     steer: Sent[Steer] = None
@@ -64,7 +63,7 @@ class RequiredToolOutput(Wire):
 class RequiredToolSearchOutput(Wire):
     type: Literal["tool_search_output"]
     call_id: Sent[str] = None
-    execution: Sent[Execution] = None
+    execution: Sent[Annotated[str, OneOf("client")]] = None
 
 
 class RequiredApproval(Wire):
@@ -82,7 +81,7 @@ RequiredInput = Annotated[
 ]
 
 
-class SteerPending(Event):
+class SteerPending(EventBase):
     type: Literal["response.steer.pending"]
     reason: Sent[Annotated[str, OneOf("waiting_for_required_input")]] = None
     required_input: Sent[list[RequiredInput]] = None
@@ -97,12 +96,12 @@ class InjectError(Wire):
     message: Sent[str] = None
 
 
-class InjectCreated(Event):
+class InjectCreated(EventBase):
     type: Literal["response.inject.created"]
     response_id: Sent[str] = None
 
 
-class InjectFailed(Event):
+class InjectFailed(EventBase):
     type: Literal["response.inject.failed"]
     error: Sent[InjectError] = None
     input: Sent[list[Item]] = None
