@@ -261,6 +261,8 @@ class Assembly:
             problems.append("parts of it could not be journalled")
         facts.problem = "; ".join(problems) or None
         self._judge(facts, whole=whole)
+        if self._reply is not None and self._reply.notes:
+            facts.problem = "; ".join([*problems, *self._reply.notes])
         return facts
 
     def _judge(self, facts: Facts, *, whole: bool) -> None:

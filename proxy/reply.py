@@ -102,7 +102,7 @@ class Reply:
 
     __slots__ = (
         *("_chunked", "_coding", "_decoding", "_door", "_edges", "_gathered", "_hearing", "_lost", "_parse", "_rows", "_shape", "_sse"),
-        *("content_type", "headers"),
+        *("content_type", "headers", "notes"),
     )
 
     def __init__(self, head: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
@@ -116,6 +116,8 @@ class Reply:
         self._hearing = hearing_for(shape.kind)
         self._lost = 0  # events that are no JSON objects
         self._rows: tuple[ItemRow, ...] = ()
+        self.notes: list[str] = []
+        """What is odd about a stream that was understood all the same; known once `read` was called."""
         self._sse = sse.Decoder() if self.is_stream and parse else None
         self._decoding = _Decoding(self._coding) if self._coding and self._sse else None
         self._edges: Edges | None = None  # of the decoded body, once parts of it have left
@@ -230,16 +232,14 @@ class Reply:
         if self._sse is None:
             problem = self._read_body(facts, whole=whole) if final else None
         else:
-            undone = self._decoding.finish(whole=whole) if self._decoding and final else None
-            problem = "; ".join(filter(None, (undone, self._judge_stream(facts))))
+            problem = self._decoding.finish(whole=whole) if self._decoding and final else None
+            problem = self._judge_stream(facts) or problem
         return [*problems, problem] if problem else problems
 
     def _judge_stream(self, facts: Facts) -> str | None:
-        odd = self._hearing.tell(facts)
+        self.notes = self._hearing.tell(facts)
         facts.parse = "parsed" if self._hearing.ended and not self._lost else "partial"
-        if self._lost:
-            odd = [f"{self._lost} of its events are no JSON objects", *odd]
-        return "; ".join(odd) or None
+        return f"{self._lost} of its events are no JSON objects" if self._lost else None
 
     def _read_body(self, facts: Facts, *, whole: bool) -> str | None:
         text: bytes | None
