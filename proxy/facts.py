@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs
 
-from pydantic_core import to_json
+from pydantic_core import from_json
 
 from playhead.storage.records import Facts, ItemRow
 
@@ -21,11 +21,13 @@ _MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
 _MAX_TYPE = 200
-_MAX_NUMBER = 10**18
+MAX_NUMBER = 10**18
 _TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
 _PLAIN_DEPTH = 8
+_WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
+_WITH_STATUS = frozenset(("responses", "realtime"))
 _TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage")
-_UNUSUAL = (b"[", b"\\", b"NaN", b"Inf")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
+_UNUSUAL = (b"[", b"\\", b"null")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 
 class Told(NamedTuple):
@@ -60,6 +62,14 @@ def field(model: Any, name: str) -> Any:
     return value if value is not None else (model.__pydantic_extra__ or {}).get(name)
 
 
+def members(model: Any) -> Mapping[str, Any]:
+    """All fields of a model or of a plain object, declared or not; not to be changed."""
+    if isinstance(model, Wire):
+        extra = model.__pydantic_extra__
+        return {**extra, **model.__dict__} if extra else model.__dict__
+    return model if isinstance(model, dict) else {}
+
+
 def text_of(value: Any) -> str | None:
     """A value as a text that any database takes; None for what is none, or empty."""
     if not isinstance(value, str) or not value:
@@ -83,18 +93,6 @@ def plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def plain_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    """As `plain`; nearly all are so already, and their text tells."""
-    try:
-        text = to_json(usage, inf_nan_mode="constants")
-    except ValueError:
-        text = b""
-    if 0 < len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL):
-        return usage
-    found: dict[str, Any] = plain(usage)
-    return found
-
-
 def type_of(event: Wire | None, data: bytes) -> str | None:
     """The type that an event gives itself; of one that is no JSON, or has lost its end, as far as can be seen."""
     kind = leading(data[:_TYPE_IN]).get("type") if isinstance(event, Unparsed) else field(event, "type")
@@ -104,7 +102,7 @@ def type_of(event: Wire | None, data: bytes) -> str | None:
 def number_of(event: Wire | None) -> int | None:
     """The sequence number that an event gives itself, if a database takes it."""
     number = field(event, "sequence_number")
-    return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
+    return number if number.__class__ is int and 0 <= number < MAX_NUMBER else None
 
 
 # Requests.
@@ -149,13 +147,14 @@ def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]
 
 def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:
     """One item, or one tool call."""
-    kind, id_, call, name, status = (text_of(field(item, key)) for key in ("type", "id", "call_id", "name", "status"))
-    return ItemRow(part, position, kind, id_, call, name, status)
+    get = members(item).get
+    return ItemRow(part, position, text_of(get("type")), text_of(get("id")), text_of(get("call_id")), text_of(get("name")), text_of(get("status")))
 
 
 def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
     """The output items of a Response, the tool calls of a chat completion, the blocks with an id of a message."""
-    output, choices, content = field(answer, "output"), field(answer, "choices"), field(answer, "content")
+    get = members(answer).get
+    output, choices, content = get("output"), get("choices"), get("content")
     if isinstance(output, list):
         return item_rows("output", enumerate(output))
     if isinstance(choices, list):
@@ -183,19 +182,18 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
     """What the object of an answer says: a Response, a chat completion, a message, a list, an error."""
     if isinstance(answer, Unparsed):
         return
-    facts.model = text_of(field(answer, "model")) or facts.model
-    facts.previous_response_id = facts.previous_response_id or text_of(field(answer, "previous_response_id"))
-    facts.prompt_cache_key = facts.prompt_cache_key or text_of(field(answer, "prompt_cache_key"))
-    facts.user = facts.user or text_of(field(answer, "user"))
-    kind = facts.kind
-    if kind in ("responses", "chat.completions", "realtime") or (kind == "messages" and field(answer, "type") == "message"):
-        facts.response_id = text_of(field(answer, "id")) or facts.response_id
-    if kind in ("responses", "realtime"):
-        facts.response_status = text_of(field(answer, "status")) or facts.response_status
-    usage = usage_of(answer)
+    get, kind = members(answer).get, facts.kind
+    facts.model = text_of(get("model")) or facts.model
+    facts.previous_response_id = facts.previous_response_id or text_of(get("previous_response_id"))
+    facts.prompt_cache_key = facts.prompt_cache_key or text_of(get("prompt_cache_key"))
+    facts.user = facts.user or text_of(get("user"))
+    if kind in _WITH_ID or (kind == "messages" and get("type") == "message"):
+        facts.response_id = text_of(get("id")) or facts.response_id
+    if kind in _WITH_STATUS:
+        facts.response_status = text_of(get("status")) or facts.response_status
+    usage = usage_of(get("usage"))
     facts.usage = usage or facts.usage
-    tier = field(answer, "service_tier") or (usage or {}).get("service_tier")
-    facts.service_tier = text_of(tier) or facts.service_tier
+    facts.service_tier = text_of(get("service_tier") or (usage or {}).get("service_tier")) or facts.service_tier
     facts.error_code = error_code(answer) or facts.error_code
 
 
@@ -205,11 +203,21 @@ def take_told(facts: Facts, told: Facts) -> None:
         setattr(facts, name, getattr(told, name) or getattr(facts, name))
 
 
-def usage_of(answer: Wire | dict[str, Any]) -> dict[str, Any] | None:
-    """The usage object as it came; None without one that says something."""
-    usage = field(answer, "usage")
-    raw = usage.to_wire() if isinstance(usage, Wire) else usage
-    return plain_usage(raw) if isinstance(raw, dict) and raw else None
+def usage_of(usage: Any) -> dict[str, Any] | None:
+    """A usage object as it came; None if it says nothing."""
+    if isinstance(usage, Wire):
+        return _usual_usage(usage) or plain(usage.to_wire()) or None
+    return plain(usage) or None if isinstance(usage, dict) else None
+
+
+def _usual_usage(usage: Wire) -> dict[str, Any] | None:
+    """It, if its text shows that any database takes it, as nearly all are."""
+    try:
+        text = usage.__pydantic_serializer__.to_json(usage, exclude_unset=True, by_alias=True, warnings=False)
+    except ValueError:
+        return None
+    plain_text = len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL)
+    return from_json(text) if plain_text else None
 
 
 def error_code(answer: Wire | dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from playhead.storage.records import Facts, ItemRow
 
-from .facts import error_code, field, plain_usage, take_answer, take_told, text_of
+from .facts import error_code, field, take_answer, take_told, text_of, usage_of
 from .fold import Fold, ResponseFold, fold_for
 from .models.wire import PROBLEMS, Problem, Wire
 
@@ -114,14 +114,15 @@ class _Stream(Hearing):
 
 def take_fold(facts: Facts, fold: Fold[Any]) -> None:
     """What was folded says."""
-    if isinstance(fold, ResponseFold) and fold.newest is not None:
-        take_answer(facts, fold.newest)
-    facts.response_id = text_of(fold.id) or facts.response_id
-    facts.model = text_of(fold.model) or facts.model
-    facts.service_tier = text_of(fold.service_tier) or facts.service_tier
-    facts.usage = plain_usage(fold.usage) if fold.usage else facts.usage
-    if fold.error is not None:
-        facts.error_code = error_code({"error": fold.error}) or facts.error_code or "error"
+    if isinstance(fold, ResponseFold):
+        take_answer(facts, fold.newest or {})
+    else:
+        facts.response_id = text_of(fold.id) or facts.response_id
+        facts.model = text_of(fold.model) or facts.model
+        facts.usage = usage_of(fold.usage) or facts.usage
+        facts.service_tier = text_of(fold.service_tier or (facts.usage or {}).get("service_tier")) or facts.service_tier
+    if (error := fold.error) is not None:
+        facts.error_code = error_code({"error": error}) or facts.error_code or "error"
 
 
 class _Lanes(Hearing):

@@ -17,7 +17,7 @@ from . import sse
 from .chunks import ChunkScanner
 from .decoding import BodyDecoder
 from .edges import Edges
-from .facts import number_of, output_rows, take_answer, type_of
+from .facts import MAX_NUMBER, number_of, output_rows, take_answer, type_of
 from .gathered import Gathered
 from .hearing import hearing_for
 from .models.doors import event_door, parse_body
@@ -97,6 +97,11 @@ class _Decoding:
             self.feed(b64decode(state))
 
 
+def _are_numbers(values: list[Any]) -> bool:
+    """Whether they are what a column takes."""
+    return {*map(type, values)} == {int} and min(values) >= 0 and max(values) < MAX_NUMBER
+
+
 class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
@@ -156,9 +161,13 @@ class Reply:
         if gathered.first_ns is None:
             gathered.first_ns = at
         models = self._parsed(events)
+        numbers = [model.__dict__.get("sequence_number") for model in models]
+        if not _are_numbers(numbers):
+            numbers = [number_of(model) for model in models]
+        places = range(gathered.count, gathered.count + len(events))
         gathered.rows += [
-            new(EventRow, (place, at, 1, name_of(name), number_of(model), None, len(name) + len(text) + 16, 0))
-            for place, (name, text), model in zip(range(gathered.count, gathered.count + len(events)), events, models, strict=True)
+            new(EventRow, (place, at, 1, name_of(name), number, None, len(name) + len(text) + 16, 0))
+            for place, (name, text), number in zip(places, events, numbers, strict=True)
         ]
         gathered.count += len(events)
         self._hear(models)
@@ -173,7 +182,7 @@ class Reply:
         return models
 
     def _hear(self, models: list[Wire]) -> None:
-        if any(model.__class__ is Unparsed for model in models):
+        if Unparsed in map(type, models):
             sound = [model for model in models if not isinstance(model, Unparsed)]
             self._lost += len(models) - len(sound)
             models = sound

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.facts import Told, number_of, output_rows, plain, plain_usage, take_answer, take_request, tell, text_of, type_of
+from playhead.proxy.facts import Told, number_of, output_rows, plain, take_answer, take_request, tell, text_of, type_of
 from playhead.proxy.models.doors import event_door, parse_body
 from playhead.proxy.models.kind import Shape
 from playhead.storage.records import Facts, ItemRow
@@ -74,13 +74,17 @@ def test_a_response_tells_id_status_tier_and_usage() -> None:
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 USAGE = st.dictionaries(
-    st.text('ab\\"é\0', max_size=3), st.recursive(NUMBERS, lambda inner: st.dictionaries(st.text("ab", max_size=1), inner) | st.lists(inner), max_leaves=12)
+    st.text('ab\\"é\0', max_size=3) | st.sampled_from(("input_tokens", "input_tokens_details")),
+    st.recursive(NUMBERS, lambda inner: st.dictionaries(st.text("ab", max_size=1), inner) | st.lists(inner), max_leaves=12),
 )
 
 
 @given(USAGE)
 def test_usage_is_plain_json_whether_it_was_so_already_or_not(usage: dict[str, Any]) -> None:
-    assert json.dumps(plain_usage(usage)) == json.dumps(plain(usage))
+    facts = Facts(kind="responses")
+    take_answer(facts, parse_body("responses", {"usage": usage}))
+
+    assert facts.usage == (plain(usage) or None)
 
 
 @pytest.mark.parametrize("levels", [7, 8, 9])
@@ -89,7 +93,7 @@ def test_usage_is_as_deep_as_a_database_takes(levels: int) -> None:
     for _ in range(levels):
         usage = {"a": usage}
 
-    assert plain_usage(usage) == plain(usage)
+    assert answered("responses", {"usage": usage}).usage == plain(usage)
 
 
 def test_the_tier_of_a_message_stands_in_its_usage() -> None:
