@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
     "Keep": {
         "stats": Listed("keeping", "Say what the store holds and how big it is."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
+        "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
         "delete": Listed("keeping", "Delete an exchange or a whole session."),
         "config": Listed("keeping", "Show the settings in force and where each comes from."),
     },

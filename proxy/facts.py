@@ -21,7 +21,7 @@ _MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
 _MAX_TYPE = 200
-MAX_NUMBER = 10**18
+_MAX_NUMBER = 10**18
 _TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
 _PLAIN_DEPTH = 8
 _WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
@@ -102,7 +102,7 @@ def type_of(event: Wire | None, data: bytes) -> str | None:
 def number_of(event: Wire | None) -> int | None:
     """The sequence number that an event gives itself, if a database takes it."""
     number = field(event, "sequence_number")
-    return number if number.__class__ is int and 0 <= number < MAX_NUMBER else None
+    return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
 
 
 # Requests.

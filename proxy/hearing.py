@@ -29,16 +29,16 @@ class Hearing(ABC):
         self._problems: list[Problem] = []
         self._heard = 0
 
-    def hear(self, events: Sequence[Wire]) -> None:
-        """The next events of upstream."""
+    def hear(self, events: Sequence[Wire | int]) -> None:
+        """The next events of upstream. An integer is one that was let pass, by its sequence number (passing.py)."""
         self._hear(events)
         for place, event in enumerate(events, self._heard):
-            if PROBLEMS in event.__dict__ and len(self._problems) < MAX_PROBLEMS:
+            if not isinstance(event, int) and PROBLEMS in event.__dict__ and len(self._problems) < MAX_PROBLEMS:
                 self._problems += (Problem(f"events[{place}].{path}", wanted, found) for path, wanted, found in event.problems)
         self._heard += len(events)
 
     @abstractmethod
-    def _hear(self, events: Sequence[Wire]) -> None: ...
+    def _hear(self, events: Sequence[Wire | int]) -> None: ...
 
     @property
     @abstractmethod
@@ -85,10 +85,8 @@ class _Stream(Hearing):
         super().__init__()
         self._fold = fold
 
-    def _hear(self, events: Sequence[Wire]) -> None:
-        add = self._fold.add
-        for event in events:
-            add(event)
+    def _hear(self, events: Sequence[Wire | int]) -> None:
+        self._fold.add_all(events)
 
     @property
     def ended(self) -> bool:
@@ -134,8 +132,10 @@ class _Lanes(Hearing):
         self._told = Facts("responses")  # by the last that ended
         self._items: list[ItemRow] = []  # of all that ended
 
-    def _hear(self, events: Sequence[Wire]) -> None:
+    def _hear(self, events: Sequence[Wire | int]) -> None:
         for event in events:
+            if isinstance(event, int):
+                continue  # nothing passes on a WebSocket
             kind, lane = event.__dict__.get("type"), field(event, "stream_id")
             key = lane if isinstance(lane, str) and (lane in self._lanes or len(self._lanes) < _MAX_LANES) else ""
             fold = self._lanes.get(key)
@@ -191,9 +191,10 @@ class _Others(Hearing):
         self._told = Facts(kind)
         self._ended = False
 
-    def _hear(self, events: Sequence[Wire]) -> None:
+    def _hear(self, events: Sequence[Wire | int]) -> None:
         for event in events:
-            self._hear_one(field(event, "type"), event)
+            if isinstance(event, Wire):
+                self._hear_one(field(event, "type"), event)
 
     def _hear_one(self, kind: Any, event: Wire) -> None:
         told, inner = self._told, field(event, "response")

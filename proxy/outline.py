@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from playhead.storage.deltas import longest
+from playhead.storage.splits import longest
 
 from .canonical import dump, scan
 

@@ -237,7 +237,7 @@ class Recorder:
             self._seqs[writer, number] = self._store.next_seq(session)
 
     def _frame(self, tail: _Tail, frame: JournalFrame) -> None:
-        kind, number, at, payload, end = frame
+        kind, number, at, payload, end, fresh = frame
         self._suspects.mark(tail.writer, number)
         one = tail.open.get(number)
         if one is None:
@@ -255,9 +255,8 @@ class Recorder:
             one.assembly.feed(kind, at, payload)
         except Exception:
             self._stop_parsing(tail, one)
-        size = len(payload)
-        one.bytes += size
-        self._batch_bytes += size
+        one.bytes += len(payload)
+        self._batch_bytes += fresh
         if kind in _ENDS:
             del tail.open[number]
             self._finish(tail, one, aborted=False)

@@ -25,6 +25,9 @@ from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
 
+UNPARSED = "it is stored as it came, since it could not be parsed"
+"""In `Facts.problem` of an exchange that nobody looked at, since it broke the parser."""
+
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)
 
@@ -244,7 +247,7 @@ class Assembly:
         whole = outcome == "complete"
         problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
-            problems.append("it is stored as it came, since it could not be parsed")
+            problems.append(UNPARSED)
         else:
             take_request(facts, self._tell(asked), self._path)
         if self._reply is not None:

@@ -17,12 +17,13 @@ from . import sse
 from .chunks import ChunkScanner
 from .decoding import BodyDecoder
 from .edges import Edges
-from .facts import MAX_NUMBER, number_of, output_rows, take_answer, type_of
+from .facts import number_of, output_rows, take_answer, type_of
 from .gathered import Gathered
 from .hearing import hearing_for
 from .models.doors import event_door, parse_body
 from .models.kind import Shape
 from .models.wire import Unparsed, Wire
+from .passing import Passing
 
 MAX_TEXT = 32 << 20
 """A body that decodes to more is not parsed."""
@@ -97,16 +98,17 @@ class _Decoding:
             self.feed(b64decode(state))
 
 
-def _are_numbers(values: list[Any]) -> bool:
-    """Whether they are what a column takes."""
-    return {*map(type, values)} == {int} and min(values) >= 0 and max(values) < MAX_NUMBER
+def _woven(numbers: list[int | None], models: list[Wire]) -> list[Wire | int]:
+    """The models, and in their places the numbers of the events that have none."""
+    rest = iter(models)
+    return [next(rest) if number is None else number for number in numbers]
 
 
 class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
     __slots__ = (
-        *("_chunked", "_coding", "_decoding", "_door", "_edges", "_gathered", "_hearing", "_lost", "_parse", "_rows", "_shape", "_sse"),
+        *("_chunked", "_coding", "_decoding", "_door", "_edges", "_gathered", "_hearing", "_lost", "_parse", "_passing", "_rows", "_shape", "_sse"),
         *("content_type", "headers", "notes"),
     )
 
@@ -119,6 +121,7 @@ class Reply:
         self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
         self._door = event_door(shape)
         self._hearing = hearing_for(shape.kind)
+        self._passing = Passing(shape.kind)
         self._lost = 0  # events that are no JSON objects
         self._rows: tuple[ItemRow, ...] = ()
         self.notes: list[str] = []
@@ -160,20 +163,19 @@ class Reply:
         gathered, name_of, new = self._gathered, sse.type_of, tuple.__new__
         if gathered.first_ns is None:
             gathered.first_ns = at
-        models = self._parsed(events)
-        numbers = [model.__dict__.get("sequence_number") for model in models]
-        if not _are_numbers(numbers):
-            numbers = [number_of(model) for model in models]
+        numbers = self._passing.numbers([text for _, text in events])
+        models = self._parsed([event for event, number in zip(events, numbers, strict=True) if number is None])
+        self._hear(_woven(numbers, models))
+        told = iter(models)
         places = range(gathered.count, gathered.count + len(events))
         gathered.rows += [
-            new(EventRow, (place, at, 1, name_of(name), number, None, len(name) + len(text) + 16, 0))
+            new(EventRow, (place, at, 1, name_of(name), number_of(next(told)) if number is None else number, None, len(name) + len(text) + 16, 0))
             for place, (name, text), number in zip(places, events, numbers, strict=True)
         ]
         gathered.count += len(events)
-        self._hear(models)
 
     def _parsed(self, events: list[tuple[bytes, bytes]]) -> list[Wire]:
-        """A type that stands in the name only is put into the model."""
+        """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
         models = self._door.many([text for _, text in events])
         if None in [model.__dict__.get("type") for model in models]:
             for place, (name, _) in enumerate(events):
@@ -181,12 +183,12 @@ class Reply:
                     models[place] = self._door({**models[place].to_wire(), "type": sse.type_of(name)})
         return models
 
-    def _hear(self, models: list[Wire]) -> None:
-        if Unparsed in map(type, models):
-            sound = [model for model in models if not isinstance(model, Unparsed)]
-            self._lost += len(models) - len(sound)
-            models = sound
-        self._hearing.hear(models)
+    def _hear(self, events: list[Wire | int]) -> None:
+        if Unparsed in map(type, events):
+            sound = [event for event in events if not isinstance(event, Unparsed)]
+            self._lost += len(events) - len(sound)
+            events = sound
+        self._hearing.hear(events)
 
     def _events(self, at: int, events: list[sse.SseEvent]) -> None:
         gathered = self._gathered
@@ -202,7 +204,7 @@ class Reply:
         """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
         told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
         parsed = self._parsed([((name or "").encode(), data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
-        self._hear(parsed)
+        self._hear([*parsed])
         if any(data[:6] == _DONE for _, data, _ in events):
             self._hearing.done()
         rest = iter(parsed)

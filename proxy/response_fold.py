@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from .folding import Fold, ItemRow, as_json, as_object, field, item_row, named, short, text_of
 from .growth import Item
+from .models.events import OutputTextDelta
 from .models.responses import Response
 from .models.wire import Door, Wire
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
@@ -44,6 +45,11 @@ _UNGATHERED: Final[Mapping[str, Handler | None]] = {**STATUSES, **dict.fromkeys(
 _GATHERED: Final[Mapping[str, Handler | None]] = {**STATUSES, **GROWTH}
 _ENDED: Final[Mapping[str, Handler | None]] = {}
 _ERROR_FIELDS = ("code", "message", "param", "type", "misalignment")
+
+
+def _passed(number: int) -> Wire:
+    """Stands for an event that was let pass."""
+    return OutputTextDelta(type="response.output_text.delta", sequence_number=number)
 
 
 def _elsewhere(items: OutputItems, event: Any) -> None:
@@ -87,6 +93,15 @@ class ResponseFold(Fold[Response]):
             self._apply(kind, event)
         elif handler is not None:
             handler(self._output, event)
+
+    def add_all(self, events: Iterable[Wire | int]) -> None:
+        for event in events:
+            if not isinstance(event, int):
+                self.add(event)
+            elif event == self._next and self.ending is None:
+                self._next += 1
+            else:
+                self.add(_passed(event))
 
     # As it stands.
 

@@ -20,6 +20,7 @@ from playhead.config.errors import StoreError
 
 from . import deltas
 from .records import Raw
+from .splits import Split, compare
 
 CODEC = "z1"
 MEMORY = 64 << 20  # bytes of exchanges remembered
@@ -127,7 +128,7 @@ class _Choice(NamedTuple):
     """
 
     entry: _Entry
-    split: deltas.Split
+    split: Split
     middle: int
     cost: int
     extends: bool
@@ -304,13 +305,13 @@ def encode_against(raw: Raw, base: Base | None) -> StoredBody:
     if base is None:
         encoded = deltas.encode(raw, None)
         return StoredBody(None, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), 0)
-    split = deltas.compare(raw.request, base.raw.request)
+    split = compare(raw.request, base.raw.request)
     encoded = deltas.encode(raw, deltas.Against(base.raw, deltas.digest(base.raw), split))
     return StoredBody(base.exchange_id, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), base.depth + 1)
 
 
 def _measure(entry: _Entry, raw: Raw, shape: bytes) -> _Choice:
-    split = deltas.compare(raw.request, entry.raw.request)
+    split = compare(raw.request, entry.raw.request)
     common = split.prefix + split.suffix
     middle = len(raw.request) - common
     # An error between two good answers is a poor dictionary for the next one, though the request before it is the same.

@@ -27,7 +27,7 @@ def delete_exchange(database: Database, id_: int) -> None:
     with database.writing() as connection:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
             raise no_exchange(database, id_)
-        _free_items(connection, id_)
+        free_items(connection, id_)
         connection.execute(delete(divergences).where(divergences.c.nearest == id_))
         _delete(connection, [id_])
     _give_back(database)
@@ -93,7 +93,7 @@ def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(**values))
 
 
-def _free_items(connection: Connection, id_: int) -> None:
+def free_items(connection: Connection, id_: int) -> None:
     """Write out the lists of items that begin with that of an exchange. Where a session goes, its newest exchanges go first: there are none then."""
     f = fingerprints.c
     dependents = connection.execute(select(f.exchange, f.rules).where(f.exchange > id_, f.base == id_)).all()

@@ -15,7 +15,6 @@ The columns hold chunk sizes and frames (columns.py).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from typing import NamedTuple
 
 import xxhash
@@ -25,6 +24,7 @@ from playhead.config.errors import StoreError
 
 from .columns import DAMAGE, NO_FRAMES, Bodies, Columns, Timeline, read_varints, restored, varints, words
 from .records import Raw
+from .splits import Split
 
 VERSION = 1
 
@@ -39,7 +39,6 @@ _SHORT = 1 << 17  # payloads and dictionaries up to here make do with a small wi
 _COLUMNS_LIMIT = 1 << 26  # bytes: more columns than this are damage
 _JOINED = 1 << 16  # bytes: up to here copying costs less than hashing part by part
 _LENGTHS = struct.Struct("<7Q")
-_TELL_AT_ONCE = 1024  # bytes of requests up to which arithmetic is quicker than search
 _READERS = 8  # of them kept; each has a dictionary
 _FAILURES = (zstandard.ZstdError, *DAMAGE)
 
@@ -64,58 +63,6 @@ def _parameters(window: int, table: int) -> zstandard.ZstdCompressionParameters:
 _TINY = _parameters(19, 13)  # smaller tables are copied sooner
 _SMALL = _parameters(19, 15)
 _LARGE = _parameters(22, 17)
-
-
-class Split(NamedTuple):
-    """How much of a base's request stands at the start and at the end of another request; the two never overlap."""
-
-    prefix: int = 0
-    suffix: int = 0
-
-
-def compare(request: bytes, base: bytes) -> Split:
-    """What two requests have in common at their ends. Copies nothing: a few microseconds where one of 200 KB extends the other."""
-    if request == base:
-        return Split(len(base), 0)
-    shorter = min(len(request), len(base))
-    if shorter <= _TELL_AT_ONCE:
-        return _compare_short(request, base, shorter)
-    view = memoryview(base)
-    shift, size = len(request), len(base)
-    # The end first: where a history only grows, all that is before the end is then equal, in one comparison.
-    suffix = longest(shorter, lambda low, high: request.startswith(view[size - high : size - low], shift - high))
-    room = shorter - suffix
-    if request.startswith(view[:room]):
-        return Split(room, suffix)
-    return Split(longest(room, lambda low, high: request.startswith(view[low:high], low)), suffix)
-
-
-def _compare_short(request: bytes, base: bytes, shorter: int) -> Split:
-    """As `compare`: the lowest bit in which the texts differ as numbers tells the first byte in which they do."""
-    end = int.from_bytes(request[len(request) - shorter :], "big") ^ int.from_bytes(base[len(base) - shorter :], "big")
-    suffix = ((end & -end).bit_length() - 1) // 8 if end else shorter
-    room = shorter - suffix
-    start = int.from_bytes(request[:room], "little") ^ int.from_bytes(base[:room], "little")
-    return Split(((start & -start).bit_length() - 1) // 8 if start else room, suffix)
-
-
-def longest(limit: int, same: Callable[[int, int], bool]) -> int:
-    """The greatest n <= limit for which the first n bytes are the same; `same(low, high)` compares bytes low to high."""
-    known, step = 0, 64
-    while known < limit:
-        high = min(known + step, limit)
-        if not same(known, high):
-            break
-        known, step = high, step * 2
-    else:
-        return known
-    while known < high - 1:  # the first `known` bytes are the same, the first `high` are not
-        middle = (known + high) // 2
-        if same(known, middle):
-            known = middle
-        else:
-            high = middle
-    return known
 
 
 def dictionary(base: Raw, *, wide: bool = False) -> bytes:

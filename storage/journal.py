@@ -13,74 +13,22 @@ import errno
 import fcntl
 import mmap
 import os
-import re
-import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from xxhash import xxh3_64_intdigest
-
+from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, number_of, salt_of
+from .frame_codec import MAGIC as MAGIC
+from .frame_codec import START as START
+from .frame_codec import JournalFrame as JournalFrame
 from .records import Kind as Kind
+from .repetition import Repeated, Repetition, shortened
 
-MAGIC = b"playhead journal 1\n"
 SEGMENT_BYTES = 16 << 20
 FREE_SEGMENTS = 4
-_START = len(MAGIC) + 8
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
-_HEADER = struct.Struct("<QIBQQ")  # check, length of the payload, kind, number, at
-_KIND_AT = 12  # in the header
-_LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x0a].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
-_MASK = (1 << 64) - 1
+_FRESH = 16 << 20  # bytes of payloads that are read at once
+_AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
-
-
-class JournalFrame(NamedTuple):
-    """One frame as read. `at`: ns since the exchange's start. `end`: offset in the segment behind it."""
-
-    kind: int
-    number: int
-    at: int
-    payload: bytes
-    end: int
-
-
-def encode(salt: int, kind: int, number: int, at: int, payload: bytes) -> bytes:
-    """The header of a frame; the payload is to follow it."""
-    check = xxh3_64_intdigest(payload, _seed(salt, len(payload), kind, number, at))
-    return _HEADER.pack(check, len(payload), kind, number, at)
-
-
-def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
-    # Rotated, not shifted: no bit of a field may fall out, or damage to it would go unseen.
-    return (salt ^ number << 32 ^ number >> 32 ^ at << 8 ^ at >> 56 ^ length << 4 ^ kind) & _MASK
-
-
-def _salt_of(path: Path, stored: bytes) -> int:
-    """The name goes in: if the machine dies before the new beginning of a file used again is on disk, its old frames must not pass for this writer's."""
-    return int.from_bytes(stored, "little") ^ xxh3_64_intdigest(path.name.encode())
-
-
-def _number_of(header: bytes) -> int:
-    return int(_HEADER.unpack(header)[3])
-
-
-def decode(salt: int, data: bytes | memoryview, base: int) -> Iterator[JournalFrame]:
-    """The whole and sound frames at the start of `data`, which stands at offset `base` of its segment; ends before the first that is not."""
-    data = memoryview(data)
-    position, size = 0, len(data)
-    unpack = _HEADER.unpack_from
-    while position + _HEADER.size <= size:
-        check, length, kind, number, at = unpack(data, position)
-        start = position + _HEADER.size
-        position = start + length
-        if position > size:
-            return
-        payload = bytes(data[start:position])
-        if xxh3_64_intdigest(payload, _seed(salt, length, kind, number, at)) != check:
-            return
-        yield JournalFrame(kind, number, at, payload, base + position)
 
 
 def segment_path(directory: Path, writer: str, segment: int) -> Path:
@@ -130,6 +78,7 @@ class JournalWriter:
         self._bytes = 0
         self._unchecked = 0
         self._whole = True  # whether everything since the last flush was written
+        self._repetition = Repetition()
         self._reserve = 64 << 20  # room that is left to the store: a journal that fills the disk could never be drained
         try:
             statistics = os.statvfs(directory)
@@ -154,11 +103,35 @@ class JournalWriter:
 
     def append(self, kind: int, number: int, at: int, payload: bytes) -> None:
         """Collect a frame."""
-        size = _HEADER.size + len(payload)
-        if self._end + self._bytes + size > self._segment_bytes and self._end + self._bytes > _START:
-            self._next_segment()
-        self._buffers += (encode(self._salt, kind, number, at, payload), payload)
-        self._bytes += size
+        if kind == DATA:
+            self._append_data(number, at, payload)
+            return
+        if kind in _AROUND_DATA:
+            self._repetition.note(kind, number)
+        self._make_room(len(payload))
+        self._collect(encode(self._salt, kind, number, at, payload), payload)
+
+    def _append_data(self, number: int, at: int, payload: bytes) -> None:
+        """A piece of a request, less what stands in the segment already."""
+        spans = self._repetition.spans(number, payload)
+        stored = payload if spans is None else shortened(payload, spans)
+        if self._make_room(len(stored)) and spans is not None:
+            spans, stored = None, payload
+        self._repetition.written(number, self._end + self._bytes, payload, spans)
+        self._collect(encode(self._salt, DATA, number, at, stored, short=spans is not None), stored)
+
+    def _collect(self, header: bytes, payload: bytes) -> None:
+        self._buffers += (header, payload)
+        self._bytes += len(header) + len(payload)
+
+    def _make_room(self, size: int) -> bool:
+        """For a payload of so many bytes; whether there is another segment now, or nothing to write to."""
+        end = self._end + self._bytes
+        if end + HEADER.size + size <= self._segment_bytes or end <= START:
+            return False
+        self._repetition.forget()
+        self._next_segment()
+        return True
 
     def _next_segment(self) -> None:
         self._write()
@@ -197,8 +170,9 @@ class JournalWriter:
                 buffers, size = _torn(buffers, done)
             self._end += size
         if self.problem is not None and buffers:
-            self.lost.update(map(_number_of, buffers[::2]))
+            self.lost.update(map(number_of, buffers[::2]))
             self._whole = False
+            self._repetition.forget()
 
     def _obstacle(self, size: int) -> str | None:
         try:
@@ -239,7 +213,7 @@ class JournalWriter:
             raise
         before, self._fd = self._fd, fd
         self._segment += 1
-        self._salt, self._end = _salt_of(path, salt), _START
+        self._salt, self._end = salt_of(path.name, salt), START
         if before >= 0:
             os.close(before)
 
@@ -330,24 +304,30 @@ class SegmentReader:
 
     def __init__(self, directory: Path, writer: str, segment: int, offset: int = 0) -> None:
         self.path = segment_path(directory, writer, segment)
-        self.offset = max(offset, _START)
+        self.offset = max(offset, START)
         self._window = _WINDOW
         self._memory = bytearray()
+        self._repeated = Repeated(self._stored)
         self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        head = os.pread(self._fd, _START, 0)
-        if len(head) < _START or not head.startswith(MAGIC):
+        head = os.pread(self._fd, START, 0)
+        if len(head) < START or not head.startswith(MAGIC):
             self.close()
             raise ValueError(f"{self.path} is no journal segment")
-        self._salt = _salt_of(self.path, head[len(MAGIC) :])
+        self._salt = salt_of(self.path.name, head[len(MAGIC) :])
 
     def read(self) -> list[JournalFrame]:
         """The next whole frames; empty at the end, or before a frame that is torn or damaged."""
         data = self._pread(self._window)
-        if len(data) >= _HEADER.size:
-            needed = _HEADER.size + _HEADER.unpack_from(data)[1]
+        if len(data) >= HEADER.size:
+            needed = HEADER.size + (HEADER.unpack_from(data)[1] & ~SHORTENED)
             if len(data) < needed <= os.fstat(self._fd).st_size - self.offset:
                 data = self._pread(needed)
-        frames = list(decode(self._salt, data, self.offset))
+        frames, fresh = [], 0
+        for frame in decode(self._salt, data, self.offset, self._repeated):
+            frames.append(frame)
+            fresh += frame.fresh
+            if fresh > _FRESH:
+                break
         consumed = frames[-1].end - self.offset if frames else 0
         # Far behind, read much at a time; near the end, do not read again and again what an earlier life left there.
         self._window = min(self._window * 4, _WINDOW_MAX) if consumed > self._window // 2 else _WINDOW
@@ -365,11 +345,22 @@ class SegmentReader:
         view = memoryview(self._memory)[:size]
         return view[: os.preadv(self._fd, [view], self.offset)]
 
+    def _stored(self, offset: int) -> bytes | None:
+        """The payload of the frame at an offset, as it is stored; None if there is no sound one."""
+        header = os.pread(self._fd, HEADER.size, offset) if offset >= START else b""
+        if len(header) < HEADER.size:
+            return None
+        needed = HEADER.size + (HEADER.unpack(header)[1] & ~SHORTENED)
+        if needed > os.fstat(self._fd).st_size - offset:
+            return None
+        found = next(decode(self._salt, os.pread(self._fd, needed, offset), offset), None)
+        return found.payload if found is not None else None
+
     def skip_damage(self) -> bool:
         """Go on at the next sound frame behind one that is not; False if there is none, as behind a torn last one. For a segment that is abandoned."""
         rest = memoryview(os.pread(self._fd, max(0, os.fstat(self._fd).st_size - self.offset), self.offset))
-        for match in _LIKE_A_FRAME.finditer(rest, _KIND_AT + 1):
-            start = match.start() - _KIND_AT
+        for match in LIKE_A_FRAME.finditer(rest, KIND_AT + 1):
+            start = match.start() - KIND_AT
             if next(decode(self._salt, rest[start:], 0), None) is not None:
                 self.offset += start
                 return True

@@ -176,7 +176,7 @@ def event_values(id_: int, events: Sequence[EventRow], types: Mapping[str | None
     """
     seqs, offsets, directions, names, numbers, streams, sizes, flags = zip(*events, strict=True)
     if not _fit(numbers):
-        numbers = tuple(map(_fitting, numbers))
+        numbers = tuple(map(fitting, numbers))
     if streams.count(None) < len(streams):
         streams = tuple(map(clean, streams))
     often_same = {"direction": directions, "sequence_number": numbers, "stream_id": streams, "flags": flags}
@@ -217,7 +217,8 @@ def _fit(numbers: Sequence[int | None]) -> bool:
     return True
 
 
-def _fitting(number: int | None) -> int | None:
+def fitting(number: int | None) -> int | None:
+    """A number from the wire that both databases can hold."""
     return number if number is None or -_INT64 <= number < _INT64 else None
 
 

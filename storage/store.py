@@ -36,6 +36,7 @@ from .records import (
     TakeRow,
     WireProblems,
 )
+from .rederiving import Rederivation
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
@@ -280,6 +281,12 @@ class Store:
     def divergence_request(self, id_: int) -> tuple[bytes, bytes]:
         """Head and body of a request that had no twin; of a long body the first MiB. Raises StoreError if there is none, or it is damaged."""
         return divergences.request(self._database, id_)
+
+    # Deriving again.
+
+    def rederivation(self, session: str | None = None) -> Rederivation:
+        """The way to derive again what an older version derived of exchanges. Raises StoreError if there is no such session."""
+        return Rederivation(self._database, session)
 
     # Deleting.
 

@@ -63,7 +63,9 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], text: str, c
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [["sessions"], ["exchanges", "x"], ["events", "1"], ["show", "1"], ["stats"], ["verify"], ["delete", "1", "--yes"]])
+@pytest.mark.parametrize(
+    "command", [["sessions"], ["exchanges", "x"], ["events", "1"], ["show", "1"], ["stats"], ["verify"], ["reparse"], ["delete", "1", "--yes"]]
+)
 def test_without_a_store_a_command_cannot_run_and_makes_none(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, "--data", str(tmp_path / "none")]) == 3
     told = capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from command_line import BLOCKS, HEAD, JSON_HEAD, Playhead, on, recorded, write, write_some
 from playhead.proxy.cli import run
-from playhead.proxy.commands.showing import Cutter, as_text, content_encoding
+from playhead.proxy.commands.showing import as_text, content_encoding
 from playhead.storage.records import Piece, Raw, Spill
 
 
@@ -85,9 +85,3 @@ def test_the_content_encoding_is_that_of_the_final_head() -> None:
     heads = b"HTTP/1.1 103 Hint\r\ncontent-encoding: br\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ncontent-encoding: zstd\r\n\r\n"
 
     assert content_encoding(heads) == b"gzip, zstd"
-
-
-def test_a_body_is_cut_into_lengths_whatever_its_pieces() -> None:
-    cutter = Cutter([b"a", b"bcd", b"", b"ef"])
-
-    assert [cutter.take(size) for size in (2, 0, 3, 9, 1)] == [b"ab", b"", b"cde", b"f", b""]

@@ -12,6 +12,7 @@ import click
 
 from playhead.config.errors import ConfigError
 
+from ..pieces import Cutter
 from .options import RECORDINGS, exchange_id, loaded, recordings, setting_flags
 from .saying import warn
 
@@ -142,18 +143,3 @@ def _messages(console: Console, store: Store, id_: int) -> None:
         arrow = ">" if event.direction == "client" else "<"
         console.print(f"{arrow} {span(event.offset_ms)}  {event.type or ''}", style="cyan" if arrow == ">" else "green")
         print_text(console, as_text(payload))
-
-
-class Cutter:
-    """Cuts a body that comes in pieces into lengths that are known."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def take(self, size: int) -> bytes:
-        """The next bytes, fewer at the end."""
-        while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
-            self._rest += piece
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken

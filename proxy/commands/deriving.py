@@ -1,0 +1,92 @@
+"""`reparse`: what was derived of recordings is derived again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import RECORDINGS, loaded, recordings, session_name, setting_flags
+from .saying import say
+
+if TYPE_CHECKING:
+    from playhead.storage.derived import Derived
+    from playhead.storage.rederiving import Rederivation
+
+_AT_ONCE = 50  # exchanges of one transaction
+_EVENTS = 5000  # changed events of one transaction, about
+
+
+@click.command()
+@click.argument("session", required=False)
+@click.option("--all", "everything", is_flag=True, help="Parse everything again, also what this version has parsed.")
+@click.option("--json", "as_json", is_flag=True, help="How many exchanges were parsed, have changed and failed, as one line of JSON.")
+@setting_flags(*RECORDINGS)
+def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) -> int:
+    """Parse again, from the raw bytes, what an older version of playhead has parsed: all sessions, or one.
+
+    The bytes, their times and their order stay as they are. Broken off, it goes on where it was when it is called again.
+    Exit status 1 if exchanges could not be parsed again; they stay as they are, and each is one line on standard error.
+    """
+    from ..listing import print_json, progress
+
+    with recordings(loaded(flags).settings) as store:
+        again = store.rederivation(None if session is None else session_name(session))
+        if everything:
+            again.mark()
+        parsed = changed = failed = 0
+        with progress("Parsing", again.count()) as advance:
+            for one in _batches(again):
+                changed += again.write(one.derived)
+                parsed += len(one.derived)
+                failed += one.failed
+                advance(len(one.derived) + one.failed)
+    if as_json:
+        print_json([{"parsed": parsed, "changed": changed, "failed": failed}])
+    else:
+        click.echo(_in_words(parsed, changed, failed))
+    return 1 if failed else 0
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.derived: list[Derived] = []
+        self.failed = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.derived) + self.failed >= _AT_ONCE or sum(len(one.events) for one in self.derived) >= _EVENTS
+
+
+def _batches(again: Rederivation) -> Iterator[_Batch]:
+    from playhead.config.errors import StoreError
+
+    from ..reparsing import reparsed
+    from ..request_memo import RequestMemo
+
+    memo = RequestMemo()
+    batch = _Batch()
+    for id_ in again.ids():
+        try:
+            stored = again.stored(id_)
+            if stored is None:
+                continue
+            batch.derived.append(again.derived(id_, reparsed(stored, memo)))
+        except StoreError as error:
+            say(f"exchange {id_}: {error}")
+            batch.failed += 1
+        except Exception as error:  # a fault of the parser must not keep the others from being parsed
+            say(f"exchange {id_} could not be parsed: {type(error).__name__}: {error}")
+            batch.failed += 1
+        if batch.full:
+            yield batch
+            batch = _Batch()
+    yield batch
+
+
+def _in_words(parsed: int, changed: int, failed: int) -> str:
+    if not parsed and not failed:
+        return "There is nothing to parse again: this version has parsed everything."
+    text = f"{parsed:,} exchange{'s'[: parsed != 1]} parsed again, {changed or 'none'} of them changed."
+    return f"{text} {failed:,} could not be parsed." if failed else text

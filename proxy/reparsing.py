@@ -1,0 +1,187 @@
+"""Parses a recorded exchange again: what the store has of it becomes journal frames, which go the way of those of a worker. Pure.
+
+What only the journal knew stands in the columns that it gave: how the exchange ended, what could not be decoded or recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import to_json
+
+from playhead.storage.derived import Stored
+from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded
+
+from .answers import ERRORS
+from .frames import MessagePiece, Opcode, pack
+from .notes import end
+from .pieces import Cutter
+from .recording import UNPARSED, Assembly
+from .reply import headers_of
+from .request_memo import RequestMemo
+
+_PART = 4 << 20  # bytes of a big exchange that are held at once
+_PIECE = 1 << 20  # bytes of a message that are fed at once
+_EMPTY_LINE = re.compile(rb"(?<=\r\n\r\n)")
+_UNDECODED = re.compile(r"(.+?) \((\d+) bytes(?:, xxh3 ([0-9a-f]{32}))?\)(?=; |$)")
+# What parsing says is said again; everything else in `problem` comes from the journal.
+_SAID_AGAIN = re.compile(
+    rf"{ANSWERED_EARLY}|{UNPARSED}|the answer is not JSON|the event that ends the stream is not JSON|the answer decodes to more than"
+    r"|(?:undecodable|truncated|empty) \w+ body|unknown content coding|a long encoded body was cut by a restart"
+)
+
+_Fed = tuple[int, int, bytes]
+
+
+def reparsed(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
+    """The exchange as this version records it, without its raw; of a big one several parts, each with what is new in it but all facts known so far."""
+    websocket = stored.row.transport == "ws"
+    # Of a WebSocket that could not be parsed the framing was kept, too.
+    parse = not (websocket and UNPARSED in (stored.problem or ""))
+    assembly = Assembly("", 0, parse=parse, memo=memo)
+    kept: list[EventRow] = []
+    held = 0
+    for kind, at, payload in _messages(stored, kept) if websocket else _http(stored):
+        assembly.feed(kind, at, payload)
+        held += len(payload)
+        if stored.big and held > _PART:
+            spilled = assembly.spill(final=False)
+            yield _part(spilled.recorded, spilled.events, kept)
+            held = 0
+    if stored.big:
+        spilled = assembly.spill(final=True)
+        recorded, events = spilled.recorded, spilled.events
+    else:
+        recorded = assembly.finish()
+        events = recorded.events
+    _carry(recorded.facts, stored.problem)
+    if websocket:
+        recorded.event_count = stored.row.events
+    yield _part(recorded, events, kept)
+
+
+def _part(recorded: Recorded, events: list[EventRow], kept: list[EventRow]) -> Recorded:
+    """`kept`: the rows of a WebSocket's messages, which tell their borders; of what was not fed, because it is no whole message, they stay."""
+    if kept:
+        found = iter(events)
+        events = [row if row.type is None else row._replace(**_named(next(found))) for row in kept]
+        kept.clear()
+    recorded.events = events
+    return recorded
+
+
+def _named(row: EventRow) -> dict[str, Any]:
+    return {"type": row.type, "sequence_number": row.sequence_number, "stream_id": row.stream_id}
+
+
+def _carry(facts: Facts, before: str | None) -> None:
+    """Keep the problems that only the journal told."""
+    now = (facts.problem or "").split("; ")
+    known = (before or "").split("; ")
+    lost = [text for text in known if text and text not in now and not _SAID_AGAIN.match(text)]
+    if not lost:
+        return
+    facts.problem = "; ".join(filter(None, (facts.problem, *lost)))
+    if sorted(known) == sorted(facts.problem.split("; ")):
+        facts.problem = before
+    if facts.parse == "parsed":
+        facts.parse = "partial"
+
+
+# HTTP.
+
+
+def _http(stored: Stored) -> Iterator[_Fed]:
+    yield _opening(stored)
+    for piece in stored.request:
+        yield Kind.REQUEST_DATA, 0, piece
+    if ANSWERED_EARLY not in (stored.problem or ""):
+        yield _request_end(stored)
+    heads = _heads(stored)
+    for head in heads:
+        yield Kind.RESPONSE_HEAD, 0, head
+    yield from _answer(stored, heads)
+    yield _end(stored)
+
+
+def _heads(stored: Stored) -> list[bytes]:
+    return [head for head in _EMPTY_LINE.split(stored.heads.response_heads) if head]
+
+
+def _answer(stored: Stored, heads: list[bytes]) -> Iterator[_Fed]:
+    chunked = bool(heads) and b"chunked" in headers_of(heads[-1]).get(b"transfer-encoding", b"").lower()
+    body = Cutter(stored.response)
+    at = 0
+    for direction, at, length in stored.frames:
+        if direction == Direction.UPSTREAM and (payload := body.take(length)):
+            yield Kind.RESPONSE_DATA, at, _chunk(payload) if chunked else payload
+    while payload := body.take(_PIECE):
+        yield Kind.RESPONSE_DATA, at, _chunk(payload) if chunked else payload
+
+
+def _chunk(payload: bytes) -> bytes:
+    """Any chunks will do: those that came are kept as they are."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
+
+
+# WebSockets.
+
+
+def _messages(stored: Stored, kept: list[EventRow]) -> Iterator[_Fed]:
+    yield _opening(stored)
+    yield _request_end(stored)
+    for head in _heads(stored):
+        yield Kind.RESPONSE_HEAD, 0, head
+    bodies = (Cutter(stored.request), Cutter(stored.response))
+    for row in stored.events:
+        kept.append(row)
+        if row.type is None:
+            bodies[row.direction].skip(row.bytes)  # cut off, or no message at all
+        else:
+            yield from _message(row, bodies[row.direction])
+    yield _end(stored)
+
+
+def _message(row: EventRow, body: Cutter) -> Iterator[_Fed]:
+    left, opcode, first = row.bytes, row.flags, True
+    while first or left:
+        payload = body.take(min(left, _PIECE))
+        left = left - len(payload) if payload else 0
+        piece = MessagePiece(opcode, first, not left, payload)
+        if row.direction == Direction.CLIENT:
+            yield Kind.CLIENT_FRAME, row.offset_ns, pack(piece)
+        else:
+            yield Kind.UPSTREAM_DATA, row.offset_ns, _frame(piece)
+        first = False
+
+
+def _frame(piece: MessagePiece) -> bytes:
+    """A frame as a server sends it, not compressed."""
+    size = len(piece.payload)
+    length = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2, "big") if size < 1 << 16 else b"\x7f" + size.to_bytes(8, "big")
+    opcode = piece.opcode if piece.first else Opcode.CONTINUATION
+    return bytes((opcode | 0x80 * piece.last,)) + length + piece.payload
+
+
+# What both have.
+
+
+def _opening(stored: Stored) -> _Fed:
+    row = stored.row
+    meta = {"session": row.session, "run": "", "key_id": row.key_id, "upstream": row.upstream, "started_at": stored.started_at_ns}
+    return Kind.OPEN, 0, to_json(meta) + b"\n" + stored.heads.request_head
+
+
+def _request_end(stored: Stored) -> _Fed:
+    undecoded = _UNDECODED.match(stored.problem or "")
+    problem, digest = (undecoded[1], undecoded[3]) if undecoded else (None, None)
+    note = {"bytes": stored.row.request_bytes, "redacted": False, "problem": problem, "xxh3": digest}
+    return Kind.REQUEST_END, 0, to_json(note)
+
+
+def _end(stored: Stored) -> _Fed:
+    row = stored.row
+    own = row.outcome != "complete" and row.error_code in ERRORS
+    return Kind.END, round((row.duration_ms or 0) * 1_000_000), end(row.outcome or "aborted", row.error_code if own else None)

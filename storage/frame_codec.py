@@ -1,0 +1,82 @@
+"""The frames of a journal segment as bytes: a header (check, length, kind, number, at), then the payload. Pure."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from .records import Kind
+from .repetition import Repeated
+
+MAGIC = b"playhead journal 1\n"
+START = len(MAGIC) + 8
+HEADER = struct.Struct("<QIBQQ")  # check, length of the payload (and whether it is shortened), kind, number, at
+SHORTENED = 1 << 31
+KIND_AT = 12  # in the header
+LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x0a].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
+DATA = int(Kind.REQUEST_DATA)
+_MASK = (1 << 64) - 1
+
+
+class JournalFrame(NamedTuple):
+    """One frame as read. `at`: ns since the exchange's start. `end`: offset in the segment behind it. `fresh`: bytes of the payload that no other shares."""
+
+    kind: int
+    number: int
+    at: int
+    payload: bytes
+    end: int
+    fresh: int
+
+
+def encode(salt: int, kind: int, number: int, at: int, payload: bytes, *, short: bool = False) -> bytes:
+    """The header of a frame; the payload is to follow it. `short`: as `repetition.shortened` gives it."""
+    length = len(payload) | SHORTENED if short else len(payload)
+    check = xxh3_64_intdigest(payload, _seed(salt, length, kind, number, at))
+    return HEADER.pack(check, length, kind, number, at)
+
+
+def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
+    # Rotated, not shifted: no bit of a field may fall out, or damage to it would go unseen.
+    return (salt ^ number << 32 ^ number >> 32 ^ at << 8 ^ at >> 56 ^ length << 4 ^ kind) & _MASK
+
+
+def salt_of(name: str, stored: bytes) -> int:
+    """The name goes in: if the machine dies before the new beginning of a file used again is on disk, its old frames must not pass for this writer's."""
+    return int.from_bytes(stored, "little") ^ xxh3_64_intdigest(name.encode())
+
+
+def number_of(header: bytes) -> int:
+    return int(HEADER.unpack(header)[3])
+
+
+def decode(salt: int, data: bytes | memoryview, base: int, repeated: Repeated | None = None) -> Iterator[JournalFrame]:
+    """The whole and sound frames at the start of `data`, which stands at offset `base` of its segment; ends before the first that is not.
+
+    `repeated`: what restores payloads that are shortened; None: all are given as they are stored.
+    """
+    data = memoryview(data)
+    position, size = 0, len(data)
+    unpack = HEADER.unpack_from
+    while position + HEADER.size <= size:
+        check, length, kind, number, at = unpack(data, position)
+        frame, start = position, position + HEADER.size
+        position = start + (length & ~SHORTENED)
+        if position > size:
+            return
+        payload = bytes(data[start:position])
+        if xxh3_64_intdigest(payload, _seed(salt, length, kind, number, at)) != check:
+            return
+        fresh = position - start
+        if repeated is not None and (kind == DATA or length & SHORTENED):
+            repeated.hold(base + frame, payload)
+            if length & SHORTENED:
+                restored = repeated.restored(payload)
+                if restored is None:
+                    return
+                payload, fresh = restored.payload, fresh + restored.fresh
+        yield JournalFrame(kind, number, at, payload, base + position, fresh)

@@ -1,0 +1,107 @@
+"""`reparse`: says what it did, goes on where it was broken off, and lets nothing stop it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from command_line import Playhead, on, write_some
+from playhead.proxy import reparsing
+from playhead.proxy.commands import deriving
+from playhead.storage.derived import Stored
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_some(tmp_path / "data")
+
+
+@pytest.fixture
+def playhead(data: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Playhead:
+    return on(data, capfdbinary)
+
+
+def outdated(data: Path) -> list[int]:
+    with closing(sqlite3.connect(data / "store.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM exchanges WHERE parser IS NULL ORDER BY id")]
+
+
+def age(data: Path) -> None:
+    with closing(sqlite3.connect(data / "store.db")) as connection, connection:
+        connection.execute("UPDATE exchanges SET parser = NULL, model = 'wrong'")
+
+
+def test_where_nothing_is_old_there_is_nothing_to_do(playhead: Playhead) -> None:
+    assert playhead("reparse") == (told := playhead("reparse"))
+    assert (told.status, told.err) == (0, "")
+    assert told.out == "There is nothing to parse again: this version has parsed everything.\n"
+
+
+def test_what_is_old_is_parsed_again(playhead: Playhead, data: Path) -> None:
+    age(data)
+
+    assert playhead("reparse", "--json").rows == [{"parsed": 6, "changed": 6, "failed": 0}]
+    assert [row["model"] for row in playhead("exchanges", "default", "--json").rows] == ["m"] * 4 + [None]
+
+
+def test_one_session_can_be_parsed_again(playhead: Playhead, data: Path) -> None:
+    age(data)
+
+    assert playhead("reparse", "@7").out == "1 exchange parsed again, 1 of them changed.\n"
+    assert outdated(data) == [1, 2, 3, 4, 5]
+
+
+def test_everything_can_be_parsed_again(playhead: Playhead, data: Path) -> None:
+    playhead("reparse", "--all")
+
+    assert playhead("reparse", "--all").out == "6 exchanges parsed again, none of them changed.\n"
+
+
+def test_no_such_session(playhead: Playhead) -> None:
+    told = playhead("reparse", "nobody")
+
+    assert (told.status, told.out) == (3, "")
+    assert "There is no session 'nobody'" in told.err
+
+
+def test_broken_off_it_goes_on_where_it_was(playhead: Playhead, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deriving, "_AT_ONCE", 2)
+    read = reparsing._opening
+
+    def interrupted(stored: Stored) -> tuple[int, int, bytes]:
+        if stored.row.id == 4:
+            raise KeyboardInterrupt
+        return read(stored)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reparsing, "_opening", interrupted)
+        assert playhead("reparse", "--all").status == 130
+    assert outdated(data) == [3, 4, 5, 6]
+
+    assert playhead("reparse", "--json").rows[0]["parsed"] == 4
+    assert outdated(data) == []
+
+
+def test_what_cannot_be_parsed_does_not_keep_the_others_from_it(playhead: Playhead, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    age(data)
+    read = reparsing._opening
+
+    def failing(stored: Stored) -> tuple[int, int, bytes]:
+        if stored.row.id == 2:
+            raise RecursionError("too deep")
+        return read(stored)
+
+    monkeypatch.setattr(reparsing, "_opening", failing)
+    with closing(sqlite3.connect(data / "store.db")) as connection, connection:
+        connection.execute("UPDATE bodies SET digest = 'xxh3:other' WHERE exchange = 6")
+
+    told = playhead("reparse")
+
+    assert told.status == 1
+    assert told.out == "4 exchanges parsed again, 4 of them changed. 2 could not be parsed.\n"
+    assert "exchange 2 could not be parsed: RecursionError: too deep" in told.err
+    assert "exchange 6: a stored body is damaged" in told.err
+    assert outdated(data) == [2, 6]
