@@ -6,10 +6,8 @@ from typing import Any
 
 from .folding import Fold, ItemRow, as_json, as_object, field, text_of
 from .models.chat import ChatCompletion, Completion
-from .models.wire import Door, Unparsed, Wire
-
-_CHAT: Door[ChatCompletion] = Door(ChatCompletion)
-_COMPLETION: Door[Completion] = Door(Completion)
+from .models.doors import door
+from .models.wire import Unparsed, Wire
 
 _TEXTS = frozenset(("content", "refusal", "reasoning", "reasoning_content"))
 """Of a message; a chunk brings the next piece of each."""
@@ -85,7 +83,8 @@ class _Choice:
             for call in calls:
                 self._call(call, text=text)
         if text:
-            self._text(field(choice, "text"), "text")
+            if delta is None:
+                self._text(field(choice, "text"), "text")  # elsewhere it repeats the content
             self._delta(delta)
             self._rest(choice)
 
@@ -245,6 +244,10 @@ class ChatFold(Fold[ChatCompletion | Completion]):
     def error(self) -> dict[str, Any] | None:
         return {"message": self._error} if isinstance(self._error, str) else as_object(self._error) or None
 
+    def said(self, name: str) -> Any:
+        last = field(self._last, name)
+        return as_json(field(self._first, name) if last is None else last)
+
     @property
     def finish_reasons(self) -> list[str | None]:
         """Of each choice."""
@@ -263,7 +266,7 @@ class ChatFold(Fold[ChatCompletion | Completion]):
             whole["usage"] = as_json(self._usage)
         before_chat = any("text" in choice.texts for choice in self._choices.values())
         whole["object"] = "text_completion" if before_chat else "chat.completion"
-        completion = _COMPLETION(whole) if before_chat else _CHAT(whole)
+        completion = door("Completion" if before_chat else "ChatCompletion")(whole)
         assert isinstance(completion, ChatCompletion | Completion)  # it is made of an object
         return completion
 

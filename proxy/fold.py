@@ -7,14 +7,16 @@ from typing import Any
 from .chat_fold import ChatFold
 from .folding import Fold
 from .messages_fold import MessagesFold
+from .models.kind import Shape
 from .response_fold import ResponseFold
 
 
-def fold_for(kind: str, *, text: bool = True) -> Fold[Any] | None:
-    """A new fold for the events of an exchange of this kind; None if there is none for it. `text`: see `Fold`."""
+def fold_for(shape: Shape | str, *, text: bool = True) -> Fold[Any] | None:
+    """A new fold for the events of such an exchange; None if there is none for it. `shape`: the call, or its kind only. `text`: see `Fold`."""
+    kind, call = shape if isinstance(shape, Shape) else (shape, "")
     if kind == "responses":
         return ResponseFold(text=text)
-    if kind == "chat.completions":
+    if kind == "chat.completions" or call == "completions":
         return ChatFold(text=text)
     return MessagesFold(text=text) if kind == "messages" else None
 

@@ -108,6 +108,13 @@ class Fold(ABC, Generic[R_co]):
     def error(self) -> dict[str, Any] | None:
         """The JSON of the error that the stream told of."""
 
+    @abstractmethod
+    def said(self, name: str) -> Any:
+        """The JSON that the answer has under a name, as the newest event that carried the answer says; much cheaper than the answer. None if nothing.
+
+        Of what the answer is made of, and of usage, result and properties know more.
+        """
+
     @property
     def notes(self) -> list[str]:
         """What was odd about the stream, in the order seen."""
@@ -151,7 +158,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Wire):
         return value.to_wire()
     if isinstance(value, list):
-        return [as_json(member) for member in value]
+        return [member.to_wire() if isinstance(member, Wire) else member for member in value]
     return dict(value) if isinstance(value, dict) else value
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from .folding import Fold, ItemRow, as_json, as_object, field, item_row, short, text_of
 from .models.anthropic import AnthropicMessage
-from .models.wire import Door, Wire
-
-_MESSAGE: Door[AnthropicMessage] = Door(AnthropicMessage)
+from .models.doors import door
+from .models.wire import Wire
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "text_delta": ("text", "text"),
@@ -178,6 +177,9 @@ class MessagesFold(Fold[AnthropicMessage]):
     def error(self) -> dict[str, Any] | None:
         return self._error
 
+    def said(self, name: str) -> Any:
+        return self._stop[name] if name in self._stop else as_json(field(self._message, name))
+
     def result(self) -> AnthropicMessage | None:
         if self._message is None and not self._blocks and not self._stop:
             return None
@@ -190,7 +192,7 @@ class MessagesFold(Fold[AnthropicMessage]):
         whole |= self._stop
         if self._usage:
             whole["usage"] = dict(self._usage)
-        message = _MESSAGE(whole)
+        message = door("AnthropicMessage")(whole)
         assert isinstance(message, AnthropicMessage)  # it is made of an object
         return message
 

@@ -148,7 +148,7 @@ class Assembly:
         """What came since the last spill; it is forgotten here. `final`: the exchange ended, or (`aborted`) its writer did."""
         if final:
             self._close()
-        self._leave()
+        self._leave(final=final)
         recorded = self._recorded(final=final, aborted=aborted)
         recorded.fingerprint, self._fingerprint = self._fingerprint, None
         recorded.items = self._items()
@@ -160,9 +160,9 @@ class Assembly:
             given.clear()
         return Spill(recorded, [piece for piece in pieces if piece], rows, frames, chunks, final)
 
-    def _leave(self) -> None:
-        """The bodies are about to be given away: keep what the facts need of them."""
-        if self._reply is not None:
+    def _leave(self, *, final: bool) -> None:
+        """The bodies are about to be given away: keep what the facts need of them. An answer that is still whole at the end is read as it is."""
+        if self._reply is not None and not (final and self._reply.is_whole):
             self._reply.leave()
         if self._asked is None:
             if self._parse and (self._request_end or self._transcript is not None):

@@ -222,6 +222,11 @@ class Reply:
         if event.data and not isinstance(self._door(event.data), Unparsed):  # all of an event but its blank line
             self._models([event])
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the body has left so far."""
+        return self._edges is None
+
     def leave(self) -> None:
         """The body gathered so far is about to be stored: keep what the facts need of it."""
         if not self._parse or self._sse is not None:

@@ -7,14 +7,13 @@ from typing import Any, Final, Literal
 
 from .folding import Fold, ItemRow, as_json, as_object, field, item_row, named, short, text_of
 from .growth import Item
+from .models.doors import parse_response
 from .models.events import OutputTextDelta
 from .models.responses import Response
-from .models.wire import Door, Wire
+from .models.wire import Wire
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
 
 Ending = Literal["completed", "failed", "incomplete", "error"]
-
-_RESPONSE: Door[Response] = Door(Response)
 
 _ENDINGS: Mapping[str, Ending] = {"completed": "completed", "failed": "failed", "incomplete": "incomplete", "cancelled": "incomplete"}
 _TERMINALS = frozenset(f"response.{name}" for name in ("completed", "failed", "incomplete", "done"))
@@ -138,6 +137,9 @@ class ResponseFold(Fold[Response]):
     def error(self) -> dict[str, Any] | None:
         return as_object(field(self._response, "error")) or self._error
 
+    def said(self, name: str) -> Any:
+        return as_json(field(self._response, name))
+
     @property
     def transcript(self) -> str:
         """What was said in sound: a Response has no place for it."""
@@ -153,9 +155,15 @@ class ResponseFold(Fold[Response]):
             whole["output"] = output
         if self.ending == "error":
             whole["status"], whole["error"] = "failed", self._error
-        response = _RESPONSE(whole)
+        response = parse_response(whole)
         assert isinstance(response, Response)  # it is made of an object
         return response
+
+    def output(self) -> list[Any]:
+        """Its items as JSON. Values inside are shared and not to be changed."""
+        own = self.said("output")
+        rebuilt = self._rebuilt(own)
+        return rebuilt if rebuilt is not None else own if isinstance(own, list) else []
 
     def _rebuilt(self, own: Any) -> list[Any] | None:
         """The items as JSON; None if those that the Response itself tells hold."""

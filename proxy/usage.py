@@ -109,7 +109,7 @@ def normal_usage(
     """The normal form of what the provider said; None if it said nothing. Never raises for what the JSON holds.
 
     `kind`: of the exchange, as in listings. `tool_usage`, `svg_usage`, `service_tier`: those that stand beside `usage` in a Response or an image answer.
-    `tool_calls`: as `billed_calls` counts them in the output; they count where the provider gives no number.
+    `tool_calls`: as counted in the output; they count where the provider gives no number.
     """
     usage, tool_usage, svg_usage = _object(usage), _object(tool_usage), _object(svg_usage)
     if not (usage or tool_usage or svg_usage or tool_calls):
@@ -366,27 +366,54 @@ def _tool_parts(tool_usage: dict[str, Any], svg_usage: dict[str, Any]) -> Iterab
             yield UsagePart(name=name, model=_text(raw.get("model")), usage=usage.model_copy(update={"raw": raw}))
 
 
-_BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
+# Sums.
 
 
-def billed_calls(output: Iterable[Any], tools: Iterable[Any] = ()) -> dict[str, int]:
-    """Calls of hosted tools that may be billed, counted in the output of a Response. Items and tools are JSON objects.
+def added(usages: Iterable[Usage]) -> Usage | None:
+    """What several answers of one exchange used together, as on a Realtime connection; None for none. What none of them says stays unsaid.
 
-    Of web searches only those that search are billed, not the opening of a page. Both web search tools make items of one type: `tools`, as the
-    Response names them, tell which it was.
+    Seconds of Live sessions are cumulative: of these, give the last one only.
     """
-    offered = {str(tool.get("type")) for tool in tools if isinstance(tool, dict)}
-    preview = any(name.startswith("web_search_preview") for name in offered) and not offered & {"web_search", "web_search_2025_08_26"}
-    web_search = "web_search_preview" if preview else "web_search"
-    counts: dict[str, int] = {}
-    containers = set()
-    for item in output:
-        if not isinstance(item, dict):
-            continue
-        kind = item.get("type")
-        name = web_search if kind == "web_search_call" and _object(item.get("action")).get("type") == "search" else _BILLED.get(str(kind))
-        if name:
-            counts[name] = counts.get(name, 0) + 1
-        containers.add(_text(item.get("container_id")) or _text(_object(item.get("environment")).get("container_id")))
-    containers.discard(None)
-    return counts | ({"container": len(containers)} if containers else {})
+    listed = list(usages)
+    if len(listed) < 2:
+        return listed[0] if listed else None
+    tools: dict[str, int] = {}
+    for usage in listed:
+        for name, calls in (usage.tools or {}).items():
+            tools[name] = tools.get(name, 0) + calls
+    counts = {name: _added(getattr(usage, name) for usage in listed) for name in _COUNTS}
+    parts = {name: _added_parts(kind, [getattr(usage, name) for usage in listed]) for name, kind in _ADDED_PARTS.items()}
+    same: dict[str, Any] = {name: _only({getattr(usage, name) for usage in listed}) for name in ("service_tier", "speed", "region")}
+    return Usage(
+        **counts,
+        **parts,
+        **same,
+        tools=tools or None,
+        parts=tuple(part for usage in listed for part in usage.parts),
+        notes=tuple(dict.fromkeys(note for usage in listed for note in usage.notes)),
+        raw={"added": [usage.raw for usage in listed]},
+    )
+
+
+_COUNTS = ("input", "uncached_input", "cached_input", "output", "reasoning", "total", "seconds")
+_ADDED_PARTS: Mapping[str, type[_Part]] = {
+    "cache_writes": CacheWrites,
+    "input_modalities": Modalities,
+    "cached_modalities": Modalities,
+    "output_modalities": Modalities,
+}
+
+
+def _added(counts: Iterable[Any]) -> Any:
+    said = [count for count in counts if count is not None]
+    return sum(said) if said else None
+
+
+def _added_parts(kind: type[_Part], parts: Sequence[Any]) -> Any:
+    said = [part for part in parts if part is not None]
+    return kind(**{name: _added(getattr(part, name) for part in said) for name in kind.model_fields}) if said else None
+
+
+def _only(values: set[str | None]) -> str | None:
+    """The one value that all have; None if they differ."""
+    return values.pop() if len(values) == 1 else None

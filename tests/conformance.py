@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
 import openai
 import typing_extensions
 from pydantic import BaseModel
 
-from playhead.proxy.models import conversations, errors, events, items, requests, responses, ws_events
+from playhead.proxy.models import actions, conversations, errors, events, items, requests, responses, ws_events
 from playhead.proxy.models.content import InputAudio
 from playhead.proxy.models.tagged import Unknown, tags
 from playhead.proxy.models.wire import OneOf, Presence, UndeclaredModel, Wire
@@ -27,6 +29,8 @@ ROOTS: tuple[tuple[str, Any], ...] = (
     ("responses.InputTokenCountResponse", responses.InputTokenCount),
     ("responses.ResponseItemList", responses.ItemList),
     ("responses.ResponseInputAudio", InputAudio),
+    ("responses.response_input_audio_param.ResponseInputAudioParam", InputAudio),
+    ("responses.computer_action_param.ComputerActionParam", actions.ComputerAction),
     ("responses.ResponseStreamEvent", events.StreamEvent),
     ("responses.ResponsesServerEvent", ws_events.ServerEvent),
     ("responses.ResponsesClientEvent", requests.ClientEvent),
@@ -52,20 +56,35 @@ ROOTS: tuple[tuple[str, Any], ...] = (
     ("beta.BetaResponseStreamEvent", events.StreamEvent),
     ("beta.BetaResponsesServerEvent", ws_events.ServerEvent),
     ("beta.BetaResponsesClientEvent", requests.ClientEvent),
+    ("beta.BetaResponsesClientEventParam", requests.ClientEvent),
     ("beta.BetaResponseOutputItem", items.Item),
     ("beta.BetaResponseItem", items.Item),
     ("beta.BetaResponseInputItem", items.Item),
+    ("beta.BetaResponseInputItemParam", items.Item),
+    ("beta.response_compact_params.ResponseCompactParams", requests.CompactBody),
+    ("beta.responses.BetaResponseItemList", responses.ItemList),
+    ("beta.responses.InputTokenCountResponse", responses.InputTokenCount),
+    ("beta.responses.input_token_count_params.InputTokenCountParams", requests.InputTokensBody),
     ("beta.response_create_params.ResponseCreateParamsStreaming", requests.CreateBody),
     ("beta.response_create_params.ResponseCreateParamsNonStreaming", requests.CreateBody),
 )
 """What is compared, with all that it consists of."""
+OURS = tuple(ours for _, ours in ROOTS)
 
 ALLOWED: tuple[tuple[str, str], ...] = (
-    ("CreateBody.betas", "the SDK sends it as the header openai-beta"),
+    ("*Body.betas", "the SDK sends it as the header openai-beta"),
     ("ItemsBody.include", "the SDK sends it in the query"),
     ("Deleted.object: *", "the SDK types only the deletion of a conversation; that of a response is in OpenAI's own description, and in captures"),
 )
 """Differences that are meant, and why."""
+
+
+PACKAGES = ("responses", "conversations", "beta", "beta.responses")
+NOT_OF_THE_WIRE = (
+    *("*RetrieveParams*", "*ItemListParams"),  # queries
+    *("Parsed*", "_*", "*ParamsBase"),  # Python's own
+)
+"""Classes that describe no JSON that is sent."""
 
 
 @dataclass
@@ -116,10 +135,10 @@ class Comparison:
         if known or not is_open(annotation):
             self.lacking |= {f"{ours.__name__}.{key}: {value!r}" for value in theirs - known}
 
-    def beyond(self) -> set[str]:
+    def beyond(self, roots: Iterable[Any]) -> set[str]:
         """What our models have and the package has not, as far as they do not say so themselves."""
         found = set()
-        for model in reachable([ours for _, ours in ROOTS]):
+        for model in reachable(roots):
             name = model.__name__
             if issubclass(model, UndeclaredModel):
                 continue
@@ -132,6 +151,16 @@ class Comparison:
                     found.add(f"{name}.{key}")
                 found |= {f"{name}.{key}: {value!r}" for value in our_values(model, key) - self.values[model, key] - older_values(model, key)}
         return found
+
+    def not_walked(self) -> set[str]:
+        """Classes of the package that the roots do not lead to."""
+        walked = {theirs for theirs, _ in self.seen}
+        return {
+            f"{module.__name__}.{name} is not compared"
+            for module in their_modules()
+            for name, model in vars(module).items()
+            if is_model(model) and model.__module__ == module.__name__ and model not in walked and not matches(name, NOT_OF_THE_WIRE)
+        }
 
 
 def compare() -> Comparison:
@@ -146,8 +175,13 @@ def compare() -> Comparison:
     return comparison
 
 
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
 def not_allowed(differences: Iterable[str]) -> list[str]:
-    return sorted(each for each in differences if not any(fnmatch(each, pattern) for pattern, _ in ALLOWED))
+    """The differences that nobody meant."""
+    return sorted(each for each in differences if not matches(each, [pattern for pattern, _ in ALLOWED]))
 
 
 # The package's types: pydantic models, typed dicts, and unions of them.
@@ -160,6 +194,16 @@ def their(path: str) -> Any:
         return getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError:
         return None
+
+
+def their_modules() -> Iterator[ModuleType]:
+    """Those of the Responses family. Those of older betas, which lie beside it, are another API's."""
+    for package in PACKAGES:
+        found = importlib.import_module(f"openai.types.{package}")
+        for info in pkgutil.iter_modules(found.__path__, found.__name__ + "."):
+            name = info.name.rpartition(".")[2]
+            if package != "beta" or name.startswith(("beta_", "response_")):
+                yield importlib.import_module(info.name)
 
 
 def is_model(type_: Any) -> bool:
@@ -257,9 +301,9 @@ def reachable(roots: Iterable[Any]) -> set[type[Wire]]:
 def main() -> None:
     comparison = compare()
     print(f"openai {openai.__version__} has, and our models lack:")
-    print(*(not_allowed(comparison.lacking) or ["nothing"]), sep="\n")
+    print(*(not_allowed(comparison.lacking | comparison.not_walked()) or ["nothing"]), sep="\n")
     print("our models have, and it lacks:")
-    print(*(not_allowed(comparison.beyond()) or ["nothing"]), sep="\n")
+    print(*(not_allowed(comparison.beyond(OURS)) or ["nothing"]), sep="\n")
 
 
 if __name__ == "__main__":

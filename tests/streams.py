@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from playhead.proxy.models.events import StreamEvent
+from playhead.proxy.models.doors import door
 from playhead.proxy.models.responses import Response
 from playhead.proxy.models.wire import Door, Wire
 from playhead.proxy.response_fold import ResponseFold
 
-PARSE: Door[Wire] = Door(StreamEvent)
+PARSE: Door[Wire] = door("ServerEvent")
 
 RESPONSE: dict[str, Any] = {"id": "resp_1", "object": "response", "status": "in_progress", "error": None, "model": "gpt-6", "output": [], "usage": None}
 USAGE = {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}

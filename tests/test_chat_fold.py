@@ -132,6 +132,13 @@ def test_logprobs_are_gathered() -> None:
     assert result(*chunks)["choices"][0]["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}], "refusal": None}
 
 
+def test_a_text_that_repeats_the_content_is_no_completion_of_old() -> None:
+    both = chunk({"content": "a"})
+    both["choices"][0]["text"] = "a"
+
+    assert result(both)["choices"][0]["message"] == {"role": "assistant", "content": "a"}
+
+
 def test_obfuscation_is_no_part_of_the_completion() -> None:
     assert "obfuscation" not in result(chunk({"content": "a"}, obfuscation="xyz"))
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from playhead.proxy.fold import ChatFold, Fold, MessagesFold, ResponseFold, fold_for
 from playhead.proxy.models.anthropic import AnthropicEvent, AnthropicMessage
 from playhead.proxy.models.chat import ChatChunk, ChatCompletion, Completion
+from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.responses import Response
 from playhead.proxy.models.wire import Door, Wire
 from streams import BEGUN, PARSE, added, delta, done, ended, event, numbered, said
@@ -115,7 +116,7 @@ def check(fold: Fold[Any], kind: str) -> None:
     """What can be asked of a fold at any time."""
     result = fold.result()
     assert result is None or isinstance(result, KINDS[kind][1])
-    told = [result and result.to_wire(), fold.items(), fold.usage, fold.error, fold.notes, fold.unknown, fold.ended]
+    told = [fold.said("usage"), fold.said("output"), result and result.to_wire(), fold.items(), fold.usage, fold.error, fold.notes, fold.unknown, fold.ended]
     assert json.dumps(told)
     assert all(value is None or isinstance(value, str) for value in (fold.id, fold.model, fold.service_tier))
 
@@ -127,6 +128,10 @@ def test_every_kind_of_stream_has_its_fold(kind: str, fold: type[Fold[Any]], tex
 
     assert type(made) is fold
     assert made.text is text
+
+
+def test_completions_from_before_chat_have_the_fold_of_chat() -> None:
+    assert type(fold_for(Shape("other", "completions"))) is ChatFold
 
 
 @pytest.mark.parametrize("kind", ["embeddings", "images", "audio", "realtime", "other"])

@@ -9,7 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from playhead.proxy import sse
+from playhead.proxy.fold import Fold, fold_for
+from playhead.proxy.models.doors import event_door
+from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Wire
 from playhead.proxy.response_fold import ResponseFold
 from streams import PARSE
@@ -149,3 +154,89 @@ def test_nothing_is_odd_about_real_streams(shared: Path) -> None:
     odd = {name: made.notes for name, stream in streams(shared).items() if (made := folded(stream)).notes or made.unknown}
 
     assert odd == NOTES
+
+
+# Chat completions, completions from before chat, and Anthropic's messages, against a reading of the JSON that knows nothing of models.
+
+
+def others(shared: Path, kind: str) -> Iterator[tuple[str, Fold[Any], list[Any]]]:
+    """The streams of a kind: what to call them, what they fold into, and their events."""
+    for name in ("chat", "rest"):
+        for exchange in exchanges(shared, name):
+            shape = shape_of(exchange["method"], exchange["url_path"])
+            if not exchange["streaming"] or kind not in shape:
+                continue
+            made, stream = fold_for(shape), list(events(exchange))
+            assert made is not None
+            parse = event_door(shape)
+            for event in stream:
+                made.add(parse(event))
+                made.result()
+            yield exchange["id"], made, stream
+
+
+def chat_texts(stream: list[Any]) -> dict[int, dict[str, str]]:
+    """What the choices say, by index and field."""
+    found: dict[int, dict[str, str]] = {}
+    for choice in (choice for event in stream for choice in event.get("choices", ())):
+        texts = found.setdefault(choice.get("index") or 0, {})
+        for key, value in (choice.get("delta") or {"text": choice.get("text")}).items():
+            if key in ("text", "content", "reasoning", "reasoning_content", "refusal") and isinstance(value, str):
+                texts[key] = texts.get(key, "") + value
+    return found
+
+
+def chat_calls(stream: list[Any]) -> list[tuple[str, str, str]]:
+    """Id, name and arguments of all tool calls; those of a choice in a row."""
+    found: dict[tuple[int, Any], list[str]] = {}
+    for choice in (choice for event in stream for choice in event.get("choices", ())):
+        for call in (choice.get("delta") or {}).get("tool_calls") or ():
+            told = found.setdefault((choice["index"], call.get("index", call.get("id"))), [call.get("id"), call["function"].get("name"), ""])
+            told[2] += call["function"].get("arguments") or ""
+    return [(found[place][0], found[place][1], found[place][2]) for place in sorted(found)]
+
+
+def last(stream: list[Any], key: str) -> Any:
+    return next((event[key] for event in reversed(stream) if event.get(key)), None)
+
+
+@pytest.mark.parametrize("kind", ["chat.completions", "completions"])
+def test_chunks_fold_into_what_they_say(shared: Path, kind: str) -> None:
+    count = 0
+    for name, made, stream in others(shared, kind):
+        count += 1
+        completion = wire(made.result())
+        said = {choice["index"]: choice.get("message") or {"text": choice.get("text")} for choice in completion["choices"]}
+        texts = {index: {key: said[index][key] for key in texts} for index, texts in chat_texts(stream).items()}
+        calls = [call for message in said.values() for call in message.get("tool_calls", ())]
+
+        assert texts == chat_texts(stream), name
+        assert [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls] == chat_calls(stream), name
+        assert [row.id for row in made.items()] == [call["id"] for call in calls], name
+        assert (made.usage, made.id, made.model) == tuple(last(stream, key) for key in ("usage", "id", "model")), name
+        assert (made.service_tier, made.error) == (last(stream, "service_tier"), last(stream, "error")), name
+        assert (made.notes, made.unknown) == ([], {}), name
+
+    assert count > 10
+
+
+def test_anthropic_events_fold_into_what_they_say(shared: Path) -> None:
+    count = 0
+    for name, made, stream in others(shared, "messages"):
+        count += 1
+        message = wire(made.result())
+        start = next(event["message"] for event in stream if event["type"] == "message_start")
+        ends = [event for event in stream if event["type"] == "message_delta"]
+        usage = start["usage"] | {key: value for end in ends for key, value in end["usage"].items() if value is not None}
+        for index, block in enumerate(message["content"]):
+            deltas = [event["delta"] for event in stream if event["type"] == "content_block_delta" and event["index"] == index]
+            for key in ("text", "thinking", "signature"):
+                assert block.get(key, "") == "".join(delta.get(key, "") for delta in deltas), name
+            if given := "".join(delta.get("partial_json", "") for delta in deltas):
+                assert block["input"] == json.loads(given), name
+
+        assert len(message["content"]) == sum(event["type"] == "content_block_start" for event in stream), name
+        assert message == start | {"content": message["content"], "usage": usage} | {key: value for key, value in ends[-1]["delta"].items() if value}, name
+        assert (made.usage, made.id, made.ended, made.notes, made.unknown) == (usage, start["id"], True, [], {}), name
+
+    assert count > 20

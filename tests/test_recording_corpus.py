@@ -199,9 +199,8 @@ def test_exchanges_stored_in_parts_are_the_same(shared: Path, name: str) -> None
         frames = journalled(exchange, way)
         cuts = sorted(chance.sample(range(1, len(frames)), min(3, len(frames) - 1)))
         whole, parts = fold(frames), fold_in_parts(frames, cuts)[0]
-        if whole.request_bytes > 2 * EDGE:  # a big request that leaves before its end is not read for items
-            whole.items = [row for row in whole.items if row.part == "output"]
-            parts.items = [row for row in parts.items if row.part == "output"]
+        if max(whole.request_bytes, whole.response_bytes) > 2 * EDGE:  # a big body that leaves before its end is not read for items
+            whole.items = parts.items = []
         assert parts == whole, (exchange["id"], way, cuts)
 
 

@@ -103,6 +103,18 @@ def test_usage_that_was_not_told_is_none() -> None:
     assert fold(CREATED).usage is None
 
 
+def test_any_field_of_the_newest_response_can_be_asked_for() -> None:
+    made = fold(CREATED, ended(tool_usage={"web_search": {"num_requests": 2}}))
+
+    assert (made.said("tool_usage"), made.said("user")) == ({"web_search": {"num_requests": 2}}, None)
+
+
+def test_the_output_is_there_as_json() -> None:
+    events = (*BEGUN, said("Hel"), done())
+
+    assert [fold(*events[:cut]).output() for cut in (0, 1, 4, 5)] == [[], [], [MESSAGE | {"content": [PART | {"text": "Hel"}]}], [WHOLE]]
+
+
 # The output of terminals.
 
 

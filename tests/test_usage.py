@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.usage import CacheWrites, Modalities, Usage, billed_calls, normal_usage
+from playhead.proxy.usage import CacheWrites, Modalities, Usage, added, normal_usage
 from test_recording_corpus import CORPUS, KINDS, events_of, exchanges, parsed
 
 
@@ -185,29 +185,6 @@ def test_other_providers_count_calls_in_their_usage(kind: str, usage: dict[str, 
     assert used(kind, usage).tools == {"web_search": 2, "web_fetch": 0}
 
 
-def test_calls_are_counted_in_the_output() -> None:
-    output = [
-        {"type": "web_search_call", "action": {"type": "search"}},
-        {"type": "web_search_call", "action": {"type": "open_page"}},
-        {"type": "web_search_call"},
-        {"type": "file_search_call"},
-        {"type": "code_interpreter_call", "container_id": "cntr_1"},
-        {"type": "shell_call", "environment": {"type": "container_reference", "container_id": "cntr_1"}},
-        {"type": "shell_call", "environment": {"type": "local"}},
-        {"type": ["message"]},
-        "garbage",
-    ]
-
-    assert billed_calls(output) == {"web_search": 1, "file_search": 1, "code_interpreter": 1, "container": 1}
-
-
-def test_the_tools_tell_which_web_search_it_was() -> None:
-    search = [{"type": "web_search_call", "action": {"type": "search"}}]
-
-    assert billed_calls(search, [{"type": "web_search_preview_2025_03_11"}]) == {"web_search_preview": 1}
-    assert billed_calls(search, [{"type": "web_search"}, 5, {"type": None}]) == {"web_search": 1}
-
-
 def test_a_compaction_before_the_message_is_not_among_its_counts() -> None:
     iterations = [{"type": "compaction", "input_tokens": 60385, "output_tokens": 522}, {"type": "message", "input_tokens": 612, "output_tokens": 2819}]
     found = used("messages", {"input_tokens": 612, "output_tokens": 2819, "iterations": iterations})
@@ -296,9 +273,31 @@ def test_nothing_that_json_holds_is_too_odd(kind: str, usage: dict[str, Any], to
     assert found is None or found.raw == usage or json.dumps(found.raw) == json.dumps(usage)  # NaN is not itself
 
 
-@given(st.lists(ANYTHING), st.lists(ANYTHING))
-def test_no_output_is_too_odd_to_count_in(output: list[Any], tools: list[Any]) -> None:
-    assert all(count > 0 for count in billed_calls(output, tools).values())
+def test_usages_add_up_and_what_is_not_said_stays_so() -> None:
+    details = {"text_tokens": 10, "audio_tokens": 20, "cached_tokens": 5}
+    first = used("realtime", {"input_tokens": 30, "input_token_details": details, "output_tokens": 7, "total_tokens": 37}, service_tier="default")
+    second = used("realtime", {"input_tokens": 40, "output_tokens": 1, "total_tokens": 41}, tool_calls={"web_search": 1}, service_tier="default")
+    found = added([first, second])
+
+    assert found is not None
+    assert (found.input, found.uncached_input, found.cached_input, found.output, found.total) == (70, 65, 5, 8, 78)
+    assert (found.input_modalities, found.output_modalities, found.cache_writes) == (Modalities(text=10, audio=20), None, None)
+    assert (found.tools, found.service_tier, found.reasoning, found.seconds) == ({"web_search": 1}, "default", None, None)
+    assert found.raw == {"added": [first.raw, second.raw]}
+
+
+def test_one_usage_is_its_own_sum_and_none_has_no_sum() -> None:
+    usage = used("responses", responses())
+
+    assert added([usage]) is usage
+    assert added([]) is None
+
+
+def test_different_tiers_have_no_sum() -> None:
+    found = added([used("responses", responses(), service_tier="flex"), used("responses", responses(), service_tier="default")])
+
+    assert found is not None
+    assert found.service_tier is None
 
 
 # Real usage.

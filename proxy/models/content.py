@@ -214,7 +214,7 @@ class TextFormatJsonSchema(Wire):
     type: Literal["json_schema"]
     description: Maybe[str] = None
     name: Sent[str] = None
-    schema_: Sent[dict[str, Any]] = Field(None, alias="schema")
+    schema_: Sent[dict[str, Any]] = Field(default=None, alias="schema")
     strict: Maybe[bool] = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from .items import Item
 from .wire import Maybe, Nullable, Number, OneOf, Sent, Wire
@@ -13,7 +13,7 @@ class Conversation(Wire):
     object: Sent[Annotated[str, OneOf("conversation")]] = None
     created_at: Sent[Number] = None
     """Unix seconds."""
-    metadata: Nullable[dict[str, str]] = None
+    metadata: Nullable[dict[str, Any]] = None
     """Up to 16; keys up to 64 characters, values up to 512."""
 
 

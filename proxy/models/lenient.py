@@ -39,7 +39,7 @@ class Misfit:
 
 
 def lenient(schema: CoreSchema) -> CoreSchema:
-    """The schema with every field, list item and dict value open to misfits, except for what a union is told apart by."""
+    """The schema with every field, list item and dict value open to misfits, and no field required."""
     opened: CoreSchema = _opened(schema)
     return opened
 
@@ -60,6 +60,8 @@ def _opened(node: Any) -> Any:
         opened[place] = _or_misfit(inner)
     elif inner["type"] == "default":
         opened[place] = {**inner, "schema": _or_misfit(inner["schema"])}
+    else:  # what a union is told apart by, where no union has seen to it
+        opened[place] = core_schema.with_default_schema(_or_misfit(inner), default=None)
     return opened
 
 

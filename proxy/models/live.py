@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from .events import StreamEvent
 from .tagged import Tagged, Unknown
 from .wire import Maybe, Nullable, Number, OneOf, Sent, Wire
 
@@ -71,8 +72,8 @@ class LiveResponseEvent(_Event):
 
     type: Literal["response.event"]
     delegation_id: Maybe[str] = None
-    event: Sent[dict[str, Any]] = None
-    """As `parse_event` reads it; the usage of the terminal one is billed beside the session's."""
+    event: Sent[StreamEvent] = None
+    """The usage of the terminal one is billed beside the session's."""
 
 
 class LiveDecisionEvent(_Event):

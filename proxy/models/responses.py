@@ -243,8 +243,10 @@ class Response(Wire):
     @property
     def output_text(self) -> str:
         """All output texts, joined; empty if there are none."""
-        messages = (item for item in self.output or () if isinstance(item, Message) and isinstance(item.content, list))
-        return "".join(part.text or "" for message in messages for part in message.content or () if isinstance(part, OutputText))
+        output = self.output if isinstance(self.output, list) else ()
+        contents = (item.content for item in output if isinstance(item, Message) and isinstance(item.content, list))
+        texts = (part.text for content in contents for part in content if isinstance(part, OutputText))
+        return "".join(text for text in texts if isinstance(text, str))
 
 
 # Other answers.

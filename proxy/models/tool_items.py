@@ -26,7 +26,7 @@ class FunctionCall(ItemBase):
     status: Maybe[Status] = None
     arguments: Sent[str] = None
     """JSON, as the model wrote it."""
-    async_: Maybe[bool] = Field(None, alias="async")
+    async_: Maybe[bool] = Field(default=None, alias="async")
     call_id: Sent[str] = None
     """Names the call in its output."""
     caller: Maybe[Caller] = None
@@ -51,7 +51,7 @@ class CustomToolCall(ItemBase):
     id: Maybe[str] = None
     type: Literal["custom_tool_call"]
     status: Maybe[Status] = None
-    async_: Maybe[bool] = Field(None, alias="async")
+    async_: Maybe[bool] = Field(default=None, alias="async")
     call_id: Sent[str] = None
     """Names the call in its output."""
     caller: Maybe[Caller] = None

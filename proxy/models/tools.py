@@ -120,7 +120,7 @@ Environment = Annotated[ContainerAuto | LocalEnvironment | ContainerReference | 
 class FunctionTool(Wire):
     type: Literal["function"]
     allowed_callers: Maybe[AllowedCallers] = None
-    async_: Maybe[bool] = Field(None, alias="async")
+    async_: Maybe[bool] = Field(default=None, alias="async")
     defer_loading: Maybe[bool] = None
     """Found by tool search only."""
     description: Maybe[str] = None
@@ -155,7 +155,7 @@ class CustomTool(Wire):
 
     type: Literal["custom"]
     allowed_callers: Maybe[AllowedCallers] = None
-    async_: Maybe[bool] = Field(None, alias="async")
+    async_: Maybe[bool] = Field(default=None, alias="async")
     defer_loading: Maybe[bool] = None
     """Found by tool search only."""
     description: Maybe[str] = None

@@ -130,8 +130,11 @@ def _to_wire(model: Wire, order: Any) -> Any:
         elif key in extra:
             out[key] = _plain(extra[key], came)
     for key, name in names.items():
-        if name in given and key not in out and name in values:
-            out[key] = _plain(values[name], None)
+        if name not in given or key in out or name not in values:
+            continue
+        if name in extra and values[name] is None:  # it is a foreign key of that name that was given
+            continue
+        out[key] = _plain(values[name], None)
     for key, value in extra.items():
         if key not in out:
             out[key] = _plain(value, None)

@@ -1,0 +1,69 @@
+"""What models of answers and events say of usage: one way for every API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .models.wire import Wire
+from .usage import Usage, normal_usage
+
+_BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
+_HOLDERS = ("response", "message", "event")  # what of an event has the usage, or has what has it
+
+
+def usage_in(kind: str, answer: Wire) -> Usage | None:
+    """The usage that an answer, or the event that ends one, tells; None if it tells none.
+
+    Of Anthropic's streams neither event tells all: give the message that they fold to.
+    """
+    found: Any = answer
+    while (inner := next((inner for name in _HOLDERS if isinstance(inner := _said(found, name), Wire | dict)), None)) is not None:
+        if isinstance(found, Wire) and _plain(_said(found, "usage")) and not _plain(_said(inner, "usage")):
+            break  # xAI tells it beside the response
+        found = inner
+    output, tools = _said(found, "output"), _said(found, "tools")
+    tier = _said(found, "service_tier")
+    return normal_usage(
+        kind,
+        _plain(_said(found, "usage")),
+        tool_usage=_plain(_said(found, "tool_usage")),
+        svg_usage=_plain(_said(found, "svg_usage")),
+        service_tier=tier if isinstance(tier, str) else None,
+        tool_calls=billed_calls(output, tools if isinstance(tools, list) else ()) if isinstance(output, list) else None,
+    )
+
+
+def billed_calls(output: Iterable[Any], tools: Iterable[Any] = ()) -> dict[str, int]:
+    """Calls of hosted tools that may be billed, counted in the output of a Response. Items and tools are models or JSON objects.
+
+    Of web searches only those that search are billed, not the opening of a page. Both web search tools make items of one type: `tools`, as the
+    Response names them, tell which it was.
+    """
+    offered = {str(_said(tool, "type")) for tool in tools}
+    preview = any(name.startswith("web_search_preview") for name in offered) and not offered & {"web_search", "web_search_2025_08_26"}
+    web_search = "web_search_preview" if preview else "web_search"
+    counts: dict[str, int] = {}
+    containers = set()
+    for item in output:
+        kind = _said(item, "type")
+        name = web_search if kind == "web_search_call" and _said(_said(item, "action"), "type") == "search" else _BILLED.get(str(kind))
+        if name:
+            counts[name] = counts.get(name, 0) + 1
+        container = _said(item, "container_id") or _said(_said(item, "environment"), "container_id")
+        if isinstance(container, str) and container:
+            containers.add(container)
+    return counts | ({"container": len(containers)} if containers else {})
+
+
+def _said(holder: Any, name: str) -> Any:
+    """A member of an object, be it a model or plain JSON; None if there is none."""
+    if isinstance(holder, Wire):
+        value = holder.__dict__.get(name)
+        return value if value is not None else (holder.__pydantic_extra__ or {}).get(name)
+    return holder.get(name) if isinstance(holder, dict) else None
+
+
+def _plain(value: Any) -> dict[str, Any] | None:
+    plain = value.to_wire() if isinstance(value, Wire) else value
+    return plain if isinstance(plain, dict) else None

@@ -1,0 +1,81 @@
+"""Unions told apart by `type`: who gets what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from playhead.proxy.models.tagged import Tagged, Unknown, members, tags, types
+from playhead.proxy.models.wire import Door, Maybe, Problem, Sent, Wire
+
+
+class Say(Wire):
+    type: Maybe[Literal["say"]] = None
+    role: Maybe[str] = None
+    text: Sent[str] = None
+
+
+class Move(Wire):
+    type: Literal["move", "move_2025"]
+    x: Sent[int] = None
+
+
+class UnknownDeed(Unknown):
+    """Another deed."""
+
+
+Deed = Annotated[Say | Move | UnknownDeed, Tagged("user", "assistant")]
+PlainDeed = Annotated[Move | UnknownDeed, Tagged()]
+DEED = Door[Wire](Deed)
+
+
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [
+        ({"type": "say", "text": "a"}, Say),
+        ({"type": "move"}, Move),
+        ({"type": "move_2025", "x": 1}, Move),
+        ({"role": "user", "text": "a"}, Say),
+        ({"role": "assistant"}, Say),
+        ({"type": "move", "role": "user"}, Move),
+        ({"role": "stranger"}, UnknownDeed),
+        ({"type": "new", "role": "user"}, UnknownDeed),
+        ({"type": None, "role": "user"}, UnknownDeed),
+        ({}, UnknownDeed),
+        ({"text": "a"}, UnknownDeed),
+    ],
+)
+def test_type_and_role_tell_the_model(data: dict[str, Any], model: type[Wire]) -> None:
+    deed = DEED(data)
+
+    assert type(deed) is model
+    assert deed.problems == ()
+    assert deed.to_wire() == data
+
+
+def test_a_known_type_with_a_wrong_field_is_a_problem_and_not_unknown() -> None:
+    deed = DEED({"type": "move", "x": "1"})
+
+    assert type(deed) is Move
+    assert deed.problems == (Problem("x", "integer or null", "string"),)
+
+
+@pytest.mark.parametrize("type_", [5, [], {}, True, 1.5])
+def test_a_type_that_is_no_text_is_a_problem(type_: Any) -> None:
+    deed = DEED({"type": type_, "x": 1})
+
+    assert type(deed) is UnknownDeed
+    assert [problem.path for problem in deed.problems] == ["type"]
+    assert deed.to_wire() == {"type": type_, "x": 1}
+
+
+def test_without_roles_there_is_no_role() -> None:
+    assert type(Door[Wire](PlainDeed)({"role": "user"})) is UnknownDeed
+
+
+def test_a_union_tells_its_types() -> None:
+    assert tags(Move) == ("move", "move_2025")
+    assert tags(Say) == ("say",)
+    assert members(Deed) == (Say, Move)
+    assert types(Deed) == ("say", "move", "move_2025")
