@@ -7,13 +7,16 @@ from typing import Any
 from .folding import Fold, ItemRow, as_json, as_object, field, text_of
 from .models.chat import ChatCompletion, Completion
 from .models.doors import door
-from .models.wire import Unparsed, Wire
+from .models.wire import Wire
 
 _TEXTS = frozenset(("content", "refusal", "reasoning", "reasoning_content"))
 """Of a message; a chunk brings the next piece of each."""
 
 _SOUND = frozenset(("data", "transcript"))
 """Of what a message has in `audio`; the same."""
+
+_CHOICE = frozenset(("index", "delta", "message", "text", "finish_reason"))
+"""What of a choice is put together otherwise than by the last that was told."""
 
 _OF_CHUNKS = frozenset(("choices", "usage", "obfuscation", "p", "stream_options"))
 """What the chunks say for themselves, or what is put together otherwise."""
@@ -73,9 +76,8 @@ class _Choice:
         self.logprobs: dict[str, Any] = {}
 
     def take(self, choice: Any, *, text: bool) -> None:
-        values = choice.__dict__ if isinstance(choice, Wire) else choice
-        self.finish_reason = values.get("finish_reason") or self.finish_reason
-        delta = values.get("delta")
+        self.finish_reason = field(choice, "finish_reason") or self.finish_reason
+        delta = field(choice, "delta")
         if delta is None:
             delta = field(choice, "message")
         calls = field(delta, "tool_calls")
@@ -121,7 +123,7 @@ class _Choice:
             if key == "logprobs":
                 for name, members in as_object(value).items():
                     _merge(self.logprobs, name, members)
-            elif key not in ("delta", "message", "text", "finish_reason"):
+            elif key not in _CHOICE:
                 _merge(self.fields, key, as_json(value))
 
     def json(self, index: int) -> dict[str, Any]:
@@ -187,32 +189,32 @@ class ChatFold(Fold[ChatCompletion | Completion]):
         self._ended = False
 
     def add(self, event: Wire) -> None:
-        if isinstance(event, Unparsed):
+        values = event.__dict__
+        if "choices" not in values:
             self._count_unknown(None)
             return
-        values = event.__dict__
         if self._first is None:
             self._first = event
         self._last = event
         self._id = values.get("id") or self._id
         self._model = values.get("model") or self._model
-        tier, usage, error = values.get("service_tier"), values.get("usage"), field(event, "error")
-        self._tier = tier or self._tier
+        self._tier = values.get("service_tier") or self._tier
+        usage, error = values.get("usage"), values.get("error")
         self._usage = usage or self._usage
         self._error = error or self._error
-        choices = values.get("choices")
+        choices = values["choices"]
         if choices and isinstance(choices, list):
             for choice in choices:
-                if isinstance(choice, Wire | dict):
+                if isinstance(choice, dict) or hasattr(choice, "__pydantic_fields_set__"):
                     self._choice(choice)
         elif usage or error:
             self._ended = True
 
     def end(self) -> None:
-        """`[DONE]` came."""
+        """`[DONE]` came, which ends what has begun."""
         self._ended = self._ended or self._first is not None
 
-    def _choice(self, choice: Wire | dict[str, Any]) -> None:
+    def _choice(self, choice: Any) -> None:
         index = field(choice, "index")
         index = index if isinstance(index, int) else 0
         found = self._choices.get(index)
@@ -293,12 +295,13 @@ class ChatFold(Fold[ChatCompletion | Completion]):
 
 def _given(source: Any) -> list[tuple[str, Any]]:
     """What a model, or JSON, says that is not null."""
-    if isinstance(source, Wire):
-        given = [(name, source.__dict__.get(name)) for name in source.__pydantic_fields_set__ if name in type(source).model_fields]
-        found = [*given, *(source.__pydantic_extra__ or {}).items()]
-    else:
-        found = list(source.items()) if isinstance(source, dict) else []
-    return [(key, value) for key, value in found if value is not None]
+    if isinstance(source, dict):
+        return [(key, value) for key, value in source.items() if value is not None]
+    if not hasattr(source, "__pydantic_fields_set__"):
+        return []
+    values, extra = source.__dict__, source.__pydantic_extra__
+    given = [(name, value) for name in source.__pydantic_fields_set__ if (value := values.get(name)) is not None]
+    return [*given, *((key, value) for key, value in extra.items() if value is not None)] if extra else given
 
 
 def _merge(whole: dict[str, Any], key: str, value: Any) -> None:

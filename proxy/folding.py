@@ -70,8 +70,7 @@ class Fold(ABC, Generic[R_co]):
                 self.add(event)
 
     def end(self) -> None:
-        """The `[DONE]` that ends some streams has come."""
-        return None
+        """`[DONE]` came: no event, but the end where events do not tell it themselves."""
 
     @abstractmethod
     def result(self) -> R_co | None:
@@ -139,12 +138,13 @@ class Fold(ABC, Generic[R_co]):
 
 def field(source: Any, name: str) -> Any:
     """What a model, or JSON, says under a name, declared or not; None if nothing."""
-    if isinstance(source, Wire):
+    if source.__class__ is dict:
+        return source.get(name)
+    try:  # asking whether it is a model would cost more than all the rest
         value = source.__dict__.get(name)
-        if value is None and source.__pydantic_extra__:
-            value = source.__pydantic_extra__.get(name)
-        return value
-    return source.get(name) if isinstance(source, dict) else None
+        return source.__pydantic_extra__.get(name) if value is None and source.__pydantic_extra__ else value
+    except AttributeError:
+        return None
 
 
 def text_of(source: Any, name: str) -> str | None:

@@ -11,6 +11,7 @@ from playhead.storage.records import Facts, ItemRow
 
 from .facts import error_code, field, take_answer, take_told, text_of, usage_of
 from .fold import Fold, ResponseFold, fold_for
+from .models.kind import Shape
 from .models.wire import PROBLEMS, Problem, Wire
 
 MAX_PROBLEMS = 50
@@ -70,12 +71,12 @@ class Hearing(ABC):
         self._problems, self._heard = [Problem(*problem) for problem in state["problems"]], state["heard"]
 
 
-def hearing_for(kind: str, *, socket: bool = False) -> Hearing:
-    """For the events of a stream, or of a WebSocket, of this kind."""
-    if socket and kind == "responses":
+def hearing_for(shape: Shape, *, socket: bool = False) -> Hearing:
+    """For the events of a stream, or of a WebSocket."""
+    if socket and shape.kind == "responses":
         return _Lanes()
-    fold = fold_for(kind, text=False)
-    return _Stream(fold) if fold is not None else _Others(kind)
+    fold = fold_for(shape, text=False)
+    return _Stream(fold) if fold is not None else _Others(shape.kind)
 
 
 class _Stream(Hearing):

@@ -26,10 +26,10 @@ _PART = 4 << 20  # bytes of a big exchange that are held at once
 _PIECE = 1 << 20  # bytes of a message that are fed at once
 _EMPTY_LINE = re.compile(rb"(?<=\r\n\r\n)")
 _UNDECODED = re.compile(r"(.+?) \((\d+) bytes(?:, xxh3 ([0-9a-f]{32}))?\)(?=; |$)")
-# What parsing says is said again; everything else in `problem` comes from the journal.
-_SAID_AGAIN = re.compile(
-    rf"{ANSWERED_EARLY}|{UNPARSED}|the answer is not JSON|the event that ends the stream is not JSON|the answer decodes to more than"
-    r"|(?:undecodable|truncated|empty) \w+ body|unknown content coding|a long encoded body was cut by a restart"
+# Of what stands in `problem`, that which cannot be found out again from what is stored: faults of framing, and what the journal told.
+_TOLD_ONCE = re.compile(
+    r"upstream sent a bad chunk|upstream went on after the end|upstream broke the WebSocket protocol|parts of it could not be journalled"
+    r"|a frame |a frame's |a control frame |a message begins |a compressed message |compressed messages |a long compressed message "
 )
 
 _Fed = tuple[int, int, bytes]
@@ -80,7 +80,7 @@ def _carry(facts: Facts, before: str | None) -> None:
     """Keep the problems that only the journal told."""
     now = (facts.problem or "").split("; ")
     known = (before or "").split("; ")
-    lost = [text for text in known if text and text not in now and not _SAID_AGAIN.match(text)]
+    lost = [text for text in known if text not in now and _TOLD_ONCE.match(text)]
     if not lost:
         return
     facts.problem = "; ".join(filter(None, (facts.problem, *lost)))

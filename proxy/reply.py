@@ -120,7 +120,7 @@ class Reply:
         self._gathered, self._shape, self._parse = gathered, shape, parse
         self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
         self._door = event_door(shape)
-        self._hearing = hearing_for(shape.kind)
+        self._hearing = hearing_for(shape)
         self._passing = Passing(shape.kind)
         self._lost = 0  # events that are no JSON objects
         self._rows: tuple[ItemRow, ...] = ()

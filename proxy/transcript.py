@@ -88,7 +88,7 @@ class Transcript:
         self._client = _Channel(Direction.CLIENT, gathered.request)
         self._upstream = _Channel(Direction.UPSTREAM, gathered.response)
         self._decoder = FrameDecoder(deflate_of(extensions, "server"), resumable=True)
-        self._hearing = hearing_for(shape.kind, socket=True)
+        self._hearing = hearing_for(shape, socket=True)
         self._inputs: list[ItemRow] = []  # items that the client sent
         self.told: Told = NOTHING
         """What the client's last request says."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from playhead.storage.engine import Database, open_database
+from playhead.storage.store import Store
+from stores import BACKENDS, place_for_store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ASYNC_TEST_SECONDS = 60
@@ -26,6 +31,29 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout: the corpus and the suites are not part of the project")
     return SHARED
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a place where no store is yet, on each database."""
+    with place_for_store(request.param, request, tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """Of an empty store."""
+    made = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[Store]:
+    """An empty store, which must be sound when the test has ended."""
+    with Store(database) as opened:
+        yield opened
+        assert list(opened.verify()) == []
 
 
 @pytest.hookimpl(tryfirst=True)

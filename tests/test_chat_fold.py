@@ -198,6 +198,10 @@ def test_what_is_no_chunk_is_counted_as_unknown() -> None:
     assert (made.unknown, made.result()) == ({"": 1}, None)
 
 
+def test_a_choice_that_is_none_is_left_out() -> None:
+    assert result(chunk({"content": "a"}) | {"choices": ["odd", None]})["choices"] == []
+
+
 # Without text; rows; completions of old.
 
 

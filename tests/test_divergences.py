@@ -15,13 +15,7 @@ from playhead.storage.divergences import KEPT
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, Divergence, DivergenceRecord
 from playhead.storage.store import Store
-from stores import BACKENDS, START_NS, place_for_store, recorded
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with place_for_store(request.param, request, tmp_path) as place:
-        yield place
+from stores import START_NS, recorded
 
 
 @pytest.fixture

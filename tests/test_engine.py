@@ -20,13 +20,7 @@ from playhead.storage.engine import open_database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from playhead.storage.tables import HEAD, VERSION_TABLE
-from stores import BACKENDS, place_for_store, recorded
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with place_for_store(request.param, request, tmp_path) as place:
-        yield place
+from stores import place_for_store, recorded
 
 
 @pytest.fixture

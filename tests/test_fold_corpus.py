@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Wire
 from playhead.proxy.response_fold import ResponseFold
 from streams import PARSE
-from test_recording_corpus import exchanges
+from test_recording_corpus import exchanges, parsed
 
 ENCRYPTED = "the terminal has its reasoning encrypted anew, so that encrypted_content is another text than in output_item.done"
 EMPTY = "the terminal says `output: []` although items were done: there is nothing to compare with, the items are the answer"
@@ -154,6 +156,49 @@ def test_nothing_is_odd_about_real_streams(shared: Path) -> None:
     odd = {name: made.notes for name, stream in streams(shared).items() if (made := folded(stream)).notes or made.unknown}
 
     assert odd == NOTES
+
+
+LOOSE_NOTES: Mapping[str, list[str]] = {
+    "openai-shell-container": ["response.output_text.done at 25 is not what the deltas of item 2 add up to"],  # its deltas were shortened by hand
+    "parallel-tool-call-wrapper": [
+        "begins with response.output_item.added at ?: what came before is missing",  # its first and last events are no JSON
+        "response.output_item.added has no sequence number",
+    ],
+}
+"""What is odd about single events that make up streams: nothing about any other."""
+
+
+def loose(shared: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Streams of which only the events were kept, not the bodies: other servers and rarer tools."""
+    path = shared / "corpus" / "events.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        kept = [line for line in map(json.loads, lines) if line["api"] == "responses" and line["kind"] == "sse"]
+    for _, stream in groupby(kept, lambda line: str(line["id"]).rpartition("-")[0]):
+        found = list(stream)
+        events = [parsed(data.encode()) for line in found for data in data_of(line["raw"])]
+        yield found[0]["path"], [event for event in events if event is not None]
+
+
+def data_of(raw: str) -> list[str]:
+    """The JSON of what may be an SSE block, or its data only."""
+    return [raw] if raw.startswith("{") else [line[5:] for line in raw.splitlines() if line.startswith("data:") and line.strip() != "data: [DONE]"]
+
+
+def test_streams_of_single_events_fold_into_their_terminals(shared: Path) -> None:
+    odd, count = {}, 0
+    for name, stream in loose(shared):
+        made = ResponseFold()
+        for event in stream:
+            made.add(PARSE(event))
+        if made.ended:
+            count += 1
+            assert wire(made.result()) == terminal(stream), name
+            assert wire(folded(without_output(stream)).result()) == terminal(stream), name
+        if made.notes or made.unknown:
+            odd[next((known for known in LOOSE_NOTES if known in name), name)] = made.notes
+
+    assert odd == LOOSE_NOTES
+    assert count > 20
 
 
 # Chat completions, completions from before chat, and Anthropic's messages, against a reading of the JSON that knows nothing of models.

@@ -9,6 +9,7 @@ import pytest
 
 from playhead.proxy.hearing import MAX_PROBLEMS, hearing_for
 from playhead.proxy.models.doors import event_door
+from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.wire import Wire
 from playhead.storage.records import Facts, ItemRow
 
@@ -18,7 +19,7 @@ def events(kind: str, *told: tuple[str | None, Any]) -> list[Wire]:
 
 
 def seen(kind: str, *told: tuple[str | None, Any], socket: bool = False) -> Facts:
-    hearing, facts = hearing_for(kind, socket=socket), Facts(kind=kind)
+    hearing, facts = hearing_for(Shape(kind), socket=socket), Facts(kind=kind)
     for event in events(kind, *[each for each in told if each[1] != b"[DONE]"]):
         hearing.hear([event])
     if any(data == b"[DONE]" for _, data in told):
@@ -130,7 +131,7 @@ DONE = {"item": {"type": "function_call", "id": "i", "call_id": "c", "name": "f"
 @pytest.mark.parametrize("kind", ["responses", "chat.completions", "messages", "realtime"])
 @pytest.mark.parametrize("socket", [False, True])
 def test_a_hearing_restored_from_its_state_hears_alike(kind: str, socket: bool) -> None:
-    first, second = hearing_for(kind, socket=socket), hearing_for(kind, socket=socket)
+    first, second = hearing_for(Shape(kind), socket=socket), hearing_for(Shape(kind), socket=socket)
     first.hear(events(kind, ("response.created", CREATED), ("response.output_item.done", DONE), ("new", {"sequence_number": "x"})))
     second.restore(json.loads(json.dumps(first.state())))
     facts, other = Facts(kind=kind), Facts(kind=kind)
@@ -144,14 +145,14 @@ def test_a_hearing_restored_from_its_state_hears_alike(kind: str, socket: bool) 
 
 @pytest.mark.parametrize("socket", [False, True])
 def test_items_have_rows_before_the_stream_has_ended(socket: bool) -> None:
-    hearing = hearing_for("responses", socket=socket)
+    hearing = hearing_for(Shape("responses"), socket=socket)
     hearing.hear(events("responses", ("response.created", CREATED), ("response.output_item.done", DONE)))
 
     assert hearing.items() == [ItemRow("output", 0, "function_call", "i", "c", "f", None)]
 
 
 def test_items_of_all_responses_on_a_socket_have_rows() -> None:
-    hearing = hearing_for("responses", socket=True)
+    hearing = hearing_for(Shape("responses"), socket=True)
     for lane in ("a", "b"):
         hearing.hear(events("responses", ("response.created", {**CREATED, "stream_id": lane})))
     for lane in ("b", "a"):
@@ -163,7 +164,7 @@ def test_items_of_all_responses_on_a_socket_have_rows() -> None:
 
 
 def test_problems_name_the_event_and_are_bounded() -> None:
-    hearing, facts = hearing_for("responses"), Facts()
+    hearing, facts = hearing_for(Shape("responses")), Facts()
     hearing.hear(events("responses", ("response.created", CREATED), ("response.output_text.delta", {"delta": 5, "sequence_number": 1})))
     hearing.hear(events("responses", *[("response.output_text.delta", {"delta": 5})] * (2 * MAX_PROBLEMS)))
     hearing.tell(facts)

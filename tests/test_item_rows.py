@@ -7,7 +7,6 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,23 +14,10 @@ import pytest
 from sqlalchemy import text
 
 from playhead.config.errors import StoreError
-from playhead.storage.engine import Database, open_database
+from playhead.storage.engine import Database
 from playhead.storage.records import PARSER, Batch, Facts, Fingerprint, ItemRow, Recorded, Spill, WireProblems
 from playhead.storage.store import Store
-from stores import BACKENDS, place_for_store, raw, recorded
-
-
-@pytest.fixture(params=BACKENDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with place_for_store(request.param, request, tmp_path) as url:
-        yield open_database(url, create=True, durability="relaxed", lock_timeout=5)
-
-
-@pytest.fixture
-def store(database: Database) -> Iterator[Store]:
-    with Store(database) as opened:
-        yield opened
-        assert list(opened.verify()) == []
+from stores import raw, recorded
 
 
 def asked(position: int, text: str = "") -> ItemRow:

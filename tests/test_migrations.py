@@ -2,7 +2,8 @@
 
 tests/data/store-NNNN.db was made by the code that had that schema, and is never made anew. store-0001.db has one session `fossil`: in its first take an
 error and two answers to one request (the last through another upstream), a stream, a form, an exchange in pieces and one without an end; in its second
-take the same request once more.
+take the same request once more. store-0002.db has one, too: in its first take an answer with a call, two streams of one conversation, an error, a WebSocket
+and a stream in pieces; in its second take the first request once more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.records import Batch, Frame
 from playhead.storage.store import Store
 from playhead.storage.tables import HEAD
+from rederived import derive
 from stores import recorded
 
 DATA = Path(__file__).parent / "data"
@@ -91,3 +93,29 @@ def test_an_old_store_can_be_recorded_into(url: str) -> None:
         store.write(Batch([recorded(99, session="fossil", run="run-3")]))
 
         assert [one.take for one in store.takes("fossil")] == [1, 2, 3]
+
+
+@pytest.fixture(params=["0001", "0002"])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of the store of that schema."""
+    return Path(shutil.copy(DATA / f"store-{request.param}.db", tmp_path / "store.db"))
+
+
+def test_every_old_store_is_sound_and_waits_to_be_parsed_again(old: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store:
+        assert list(store.verify(stored_fingerprint)) == []
+        assert store.rederivation().count() == sum(row.outcome is not None for row in store.exchanges("fossil")) == 7
+        assert [store.items(row.id) for row in store.exchanges("fossil") if row.outcome] == [[]] * 7
+
+
+def test_every_old_store_is_parsed_again_and_keeps_what_was_recorded(old: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store:
+        before = [(row.id, row.seq, row.take, row.started_at, row.outcome, row.events, store.raw(row.id)) for row in store.exchanges("fossil")]
+
+    derive(old)
+
+    with Store.open(f"sqlite:///{old}") as store:
+        assert store.rederivation().count() == 0
+        assert [(row.id, row.seq, row.take, row.started_at, row.outcome, row.events, store.raw(row.id)) for row in store.exchanges("fossil")] == before
+        assert list(store.verify(stored_fingerprint)) == []
+        assert len(list(store.replay_index("fossil", "all"))) == 7

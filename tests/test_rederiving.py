@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from playhead.config.errors import StoreError
-from playhead.storage.engine import Database, open_database
+from playhead.storage.engine import Database
 from playhead.storage.records import PARSER, Batch, Facts, Fingerprint, Frame, ItemRow, Piece, Recorded, Spill, WireProblems
 from playhead.storage.rederiving import Rederivation
 from playhead.storage.store import Store
-from stores import BACKENDS, event, place_for_store, raw, recorded, streamed
+from stores import event, raw, recorded, streamed
 from test_item_rows import called, digests, inputs, turn
-
-
-@pytest.fixture(params=BACKENDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with place_for_store(request.param, request, tmp_path) as url:
-        yield open_database(url, create=True, durability="relaxed", lock_timeout=5)
-
-
-@pytest.fixture
-def store(database: Database) -> Iterator[Store]:
-    with Store(database) as opened:
-        yield opened
-        assert list(opened.verify()) == []
 
 
 def sql(database: Database, statement: str) -> None:

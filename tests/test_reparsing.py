@@ -88,7 +88,7 @@ CASES: dict[str, Frames] = {
     "not JSON": http(b"{}", [b"<html>"]),
     "cut JSON": http(b"{}", [b'{"id":"resp_1"'], end={"outcome": "timeout"}),
     "error of its own": [*http(b"{}", [], end=None)[:-1], (Kind.END, 5, json.dumps({"outcome": "unreachable", "error": "upstream_unreachable"}).encode())],
-    "journal lost": http(b"{}", [b'{"id":"resp_1"}'], end={"outcome": "complete", "lost": True, "problem": "something; else"}),
+    "journal lost": http(b"{}", [b'{"id":"resp_1"}'], end={"outcome": "complete", "lost": True, "problem": "a frame has the unknown opcode 9"}),
     "bad chunk": sse([*chunked(STREAM)[:-1], b"zz\r\n"], end=COMPLETE),
     "encoded badly": http(b"{}", [b"no gzip"], headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
     "other path": http(b"hello", [b"there"], path="/healthz", headers={"Content-Type": "text/plain"}),

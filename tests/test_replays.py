@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,7 @@ from playhead.storage import replays
 from playhead.storage.engine import open_database
 from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, RequestRow, Spill, StoredRequest
 from playhead.storage.store import Store
-from stores import BACKENDS, place_for_store, raw, recorded
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with place_for_store(request.param, request, tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        yield opened
-        assert list(opened.verify()) == []
+from stores import raw, recorded
 
 
 def made(number: int, *, items: bytes = b"") -> Fingerprint:

@@ -10,7 +10,8 @@ import pytest
 
 from command_line import BLOCKS, HEAD, JSON_HEAD, Playhead, on, recorded, write, write_some
 from playhead.proxy.cli import run
-from playhead.proxy.commands.showing import as_text, content_encoding
+from playhead.proxy.commands.decoded import content_encoding
+from playhead.proxy.commands.showing import as_text
 from playhead.storage.records import Piece, Raw, Spill
 
 

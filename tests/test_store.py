@@ -7,7 +7,6 @@ import gc
 import sqlite3
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,7 @@ from playhead.config.errors import StoreError
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, Position
 from playhead.storage.store import Store
-from stores import BACKENDS, event, place_for_store, raw, recorded, streamed
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with place_for_store(request.param, request, tmp_path) as place:
-        yield place
+from stores import event, place_for_store, raw, recorded, streamed
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,15 +19,7 @@ from playhead.storage.engine import Database, open_database
 from playhead.storage.records import EventRecord, ExchangeRecord, ItemRow
 from playhead.storage.rows import exchange_row
 from playhead.storage.tables import HEAD, VERSION_TABLE, UtcTime, describe, events, exchanges, items, metadata, ns_text, time_text
-from stores import BACKENDS, place_for_store, recorded
-
-
-@pytest.fixture(params=BACKENDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with place_for_store(request.param, request, tmp_path) as url:
-        made = open_database(url, create=True, durability="relaxed", lock_timeout=5)
-        yield made
-        made.engine.dispose()
+from stores import place_for_store, recorded
 
 
 def test_the_migrations_make_the_tables(database: Database) -> None:

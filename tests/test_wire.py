@@ -208,6 +208,22 @@ def test_models_of_the_same_values_are_equal_whatever_their_key_order() -> None:
     assert parsed('{"id": "a"}') != parsed('{"id": "b"}')
 
 
+def test_an_unknown_key_can_be_added() -> None:
+    thing = parsed('{"id": "a"}')
+    thing.more = 1  # type: ignore[attr-defined]
+
+    assert thing.to_wire() == {"id": "a", "more": 1}
+
+
+def test_a_foreign_key_named_like_a_field_in_python_survives_a_pydantic_that_drops_it() -> None:
+    thing = parsed('{"async_": 1, "id": "a"}')
+    assert thing.__pydantic_extra__ is not None
+    thing.__pydantic_extra__.pop("async_", None)  # as pydantic 2.13 leaves it
+    thing.__pydantic_fields_set__.discard("async_")
+
+    assert json.dumps(thing.to_wire()) == '{"async_": 1, "id": "a"}'
+
+
 # Problems.
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,20 +13,7 @@ from hypothesis import strategies as st
 from playhead.config.errors import StoreError
 from playhead.storage.records import Batch, EventRow, Facts, Frame, Piece, Position, Raw, Recorded, Spill
 from playhead.storage.store import Store
-from stores import BACKENDS, event, place_for_store, raw, recorded, streamed
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with place_for_store(request.param, request, tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        yield opened
-        assert list(opened.verify()) == []
+from stores import event, raw, recorded, streamed
 
 
 def numbers(store: Store, session: str = "default") -> list[str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +13,8 @@ import click
 from playhead.config.errors import ConfigError
 
 from ..pieces import Cutter
+from .decoded import content_encoding, decode
 from .options import RECORDINGS, exchange_id, loaded, recordings, setting_flags
-from .saying import warn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,9 +28,10 @@ _SHOWN = 64 << 10  # bytes of a body that are shown as text; `--raw` writes the 
 @click.argument("exchange")
 @click.option("--raw", type=click.Choice(["request", "response"]), help="Write that body to standard output, byte for byte, and nothing else.")
 @click.option("--decoded", is_flag=True, help="With --raw: undo the response's Content-Encoding (gzip, deflate, br, zstd).")
-@click.option("--json", "as_json", is_flag=True, help="What is known of it as one line of JSON, as `exchanges --json` has it.")
+@click.option("--parsed", is_flag=True, help="The models of its request and its answer, of a stream what its events tell, and values that do not fit.")
+@click.option("--json", "as_json", is_flag=True, help="What is known of it as one line of JSON, as `exchanges --json` has it; with --parsed: the models.")
 @setting_flags(*RECORDINGS)
-def show(exchange: str, raw: str | None, decoded: bool, as_json: bool, **flags: Any) -> None:
+def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, as_json: bool, **flags: Any) -> None:
     """Show one exchange: what is known of it, its request and its response.
 
     The request's body is kept as text: its Content-Encoding is undone and secrets in it are replaced. The response's is as the client got it.
@@ -38,9 +39,15 @@ def show(exchange: str, raw: str | None, decoded: bool, as_json: bool, **flags: 
     id_ = exchange_id(exchange)
     if decoded and raw is None:
         raise ConfigError("--decoded goes with --raw request or --raw response; without --raw bodies are shown decoded anyway")
+    if parsed and raw is not None:
+        raise ConfigError("--parsed and --raw are two ways to show it: give one of them")
     with recordings(loaded(flags).settings) as store:
         if raw is not None:
             _write_raw(store, id_, raw, decoded)
+        elif parsed:
+            from .parsed import print_parsed
+
+            print_parsed(store, id_, as_json=as_json)
         elif as_json:
             from ..listing import print_json
 
@@ -56,25 +63,6 @@ def _write_raw(store: Store, id_: int, part: str, decoded: bool) -> None:
     for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def content_encoding(heads: bytes) -> bytes:
-    """The Content-Encoding of the final head, all its headers of that name joined."""
-    final = heads.rstrip(b"\r\n").rpartition(b"\r\n\r\n")[2]
-    lines = (line.partition(b":") for line in final.split(b"\r\n")[1:])
-    return b", ".join(value.strip() for name, _, value in lines if name.strip().lower() == b"content-encoding")
-
-
-def decode(pieces: Iterable[bytes], encoding: bytes) -> Iterator[bytes]:
-    """The pieces of a body with its codings undone; warns where that fails, after what could be decoded."""
-    from ..decoding import BodyDecoder
-
-    decoder = BodyDecoder(encoding)
-    for piece in pieces:
-        yield from decoder.feed(piece)
-    yield from decoder.finish()
-    if decoder.problem:
-        warn(decoder.problem)
 
 
 def _show(store: Store, id_: int) -> None:

@@ -129,6 +129,8 @@ def _to_wire(model: Wire, order: Any) -> Any:
             out[key] = _plain(values[name], came)
         elif key in extra:
             out[key] = _plain(extra[key], came)
+        elif name is None and key in type(model).model_fields:  # a foreign `async_` beside our `async`: pydantic 2.13 loses it
+            out[key] = came
     for key, name in names.items():
         if name not in given or key in out or name not in values:
             continue
