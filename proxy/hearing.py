@@ -116,7 +116,8 @@ def take_fold(facts: Facts, fold: Fold[Any]) -> None:
     if isinstance(fold, ResponseFold):
         take_answer(facts, fold.newest or {})
     else:
-        facts.response_id = text_of(fold.id) or facts.response_id
+        if facts.kind != "other":
+            facts.response_id = text_of(fold.id) or facts.response_id
         facts.model = text_of(fold.model) or facts.model
         facts.usage = usage_of(fold.usage) or facts.usage
         facts.service_tier = text_of(fold.service_tier or (facts.usage or {}).get("service_tier")) or facts.service_tier
