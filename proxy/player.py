@@ -35,7 +35,7 @@ _AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time
 _LOOKED_AT = 80
 _MOST = 1 << 62
 _BATCH = 4 << 20  # bytes of them
-_LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
+_LITTLE = 1 << 20  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
 _TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
 
@@ -91,6 +91,7 @@ class Player:
         self._retry_after = settings.retry_after
         self._settled = settled
         self._little = store.local and self.speed == AT_ONCE
+        self._few = _AHEAD  # so many are little enough, by those that were read last
         self._loop = asyncio.get_running_loop()
         self._playbacks: dict[str, Playback] = {}
         self._reopening = asyncio.Lock()
@@ -240,7 +241,7 @@ class Player:
             return at_hand
         under_way = self._reading.get(exchange)
         try:
-            found = await asyncio.shield(under_way or self._read(self._ahead(playback, place)))
+            found = await asyncio.shield(under_way or self._read(self._ahead(playback, place, _AHEAD if self.speed == AT_ONCE else _AHEAD_IN_TIMES)))
         except StoreError:
             if under_way is None:
                 raise
@@ -255,16 +256,17 @@ class Player:
         index = playback.index
         if not self._little or index.big(place) or index.exchange(place) in self._reading:
             return None
-        found = self._decode(self._ahead(playback, place), _LITTLE)
+        wanted = self._ahead(playback, place, self._few)
+        found = self._decode(wanted, _LITTLE)
+        self._few = min(2 * len(found) if len(found) == len(wanted) else len(found) + 1, _AHEAD)
         self._keep_all(found)
         self.at_hand(playback, place)
         return found[index.exchange(place)]
 
-    def _ahead(self, playback: Playback, place: int) -> list[tuple[int, Outcome]]:
-        """The exchange at that place and those behind it that are likely to be asked for next."""
+    def _ahead(self, playback: Playback, place: int, most: int) -> list[tuple[int, Outcome]]:
+        """The exchange at that place and those behind it that are likely to be asked for next, so many at most."""
         index = playback.index
         behind = (next_ for next_ in range(place + 1, min(place + _LOOKED_AT, len(index))) if not index.big(next_) and not index.served(next_))
-        most = _AHEAD if self.speed == AT_ONCE else _AHEAD_IN_TIMES
         wanted = [place, *islice((next_ for next_ in behind if self._is_new(index.exchange(next_))), most - 1)]
         return [(index.exchange(one), index.outcome(one)) for one in wanted]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, compress, repeat
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from playhead.config.errors import StoreError
 from .records import Direction, Frame, Raw
 
 # Flags of what was left out. They share a byte with those of deltas.py, which take the low bits.
-_CHUNKS_ARE_BLOCKS = 0x10  # one chunk for each block of the response (`_blocks`)
+_CHUNKS_ARE_BLOCKS = 0x10  # one chunk for each block of the response (`sizes_of`)
 _FRAMES_ARE_PIECES = 0x20  # one frame from upstream for each chunk, or for each block where the answer is not chunked
 _FRAMES_ARE_BODIES = 0x40  # the whole request, perhaps a head, the whole response; of these frames only the offsets are written, loose
 _HEADS_APART = 0x80  # frames from upstream that are empty have a direction of their own, and no length
@@ -28,6 +28,8 @@ _OFFSET = 5  # bytes of an offset of such a frame: the first 18 minutes of an ex
 _HEAD = 2  # that direction
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
 _MASK = (1 << 64) - 1
+_USUAL = 4096
+_SIZE_LINES = tuple([b"%x\r\n" % size for size in range(_USUAL)])
 _FLIPPED = bytes((1,)) + bytes(255)  # what was 0 (Direction.CLIENT) becomes 1, all else 0
 
 # What reading damaged bytes raises inside this package.
@@ -95,7 +97,7 @@ class Columns(NamedTuple):
         packed, loose, flags = b"", b"", 0
         lengths, offsets = timeline.lengths, timeline.offsets
         whole = _are_bodies(raw, timeline)
-        pieces = _blocks(raw.response) if raw.chunks or (len(offsets) > 1 and not whole) else ()
+        pieces = sizes_of(raw.response) if raw.chunks or (len(offsets) > 1 and not whole) else ()
         if raw.chunks:
             if raw.chunks == pieces:
                 flags |= _CHUNKS_ARE_BLOCKS
@@ -118,6 +120,11 @@ class Columns(NamedTuple):
         return cls(packed, loose, flags)
 
 
+def chunks_are_blocks(flags: int) -> bool:
+    """What the flags of a body's columns say."""
+    return bool(flags & _CHUNKS_ARE_BLOCKS)
+
+
 def _are_bodies(raw: Raw, timeline: Timeline) -> bool:
     lengths = timeline.lengths
     if not raw.response or (timeline.directions, lengths[1:-1]) not in ((b"\0\1", ()), (b"\0\1\1", (0,))):
@@ -137,13 +144,15 @@ def _with_heads(timeline: Timeline) -> bytes | None:
     return bytes(marked)
 
 
-def restored(raw: Bodies, columns: Columns, chunk_count: int, frame_count: int) -> tuple[Timeline, tuple[int, ...]]:
-    """Frames and chunk sizes. Raises ValueError, IndexError."""
+def restored(
+    raw: Bodies, columns: Columns, chunk_count: int, frame_count: int, blocks: Callable[[bytes], tuple[int, ...]] | None = None
+) -> tuple[Timeline, tuple[int, ...]]:
+    """Frames and chunk sizes. `blocks`: what tells the sizes of a response's blocks (None: `sizes_of`). Raises ValueError, IndexError."""
     packed, position = columns.packed, 0
     chunks: tuple[int, ...] = ()
     timeline = NO_FRAMES
     whole = columns.flags & _FRAMES_ARE_BODIES
-    pieces = _blocks(raw.response) if chunk_count or (frame_count > 1 and not whole) else ()
+    pieces = (blocks or sizes_of)(raw.response) if chunk_count or (frame_count > 1 and not whole) else ()
     if chunk_count:
         if not columns.flags & _CHUNKS_ARE_BLOCKS:
             pieces, position = _read_planes(packed, 0, chunk_count)
@@ -159,9 +168,9 @@ def restored(raw: Bodies, columns: Columns, chunk_count: int, frame_count: int) 
 
 
 def _read_whole(raw: Bodies, loose: bytes, count: int) -> Timeline:
-    asked, answered = len(raw.request), len(raw.response)
-    offsets = tuple([int.from_bytes(loose[place : place + _OFFSET], "little") for place in range(0, len(loose), _OFFSET)])
-    return Timeline(b"\0\1", offsets, (asked, answered)) if count == 2 else Timeline(b"\0\1\1", offsets, (asked, 0, answered))
+    asked, answered, number = len(raw.request), len(raw.response), int.from_bytes
+    first, second, third = (number(loose[:5], "little"), number(loose[5:10], "little"), number(loose[10:15], "little"))
+    return Timeline(b"\0\1", (first, second), (asked, answered)) if count == 2 else Timeline(b"\0\1\1", (first, second, third), (asked, 0, answered))
 
 
 def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int, ...]) -> tuple[Timeline, int]:
@@ -198,17 +207,61 @@ def _interleaved(directions: bytes, client: tuple[int, ...], upstream: tuple[int
     return lengths
 
 
-def _blocks(response: bytes) -> tuple[int, ...]:
-    """Sizes of what blank lines end in a response, and of what follows the last one: SSE comes in such pieces."""
-    *blocks, rest = map(len, _BLANK_LINE.split(response))
-    sizes = [size + 2 for size in blocks]
+def blocks_of(response: bytes) -> tuple[list[bytes], bytes]:
+    """What blank lines end in a response, without these, and what follows the last one: SSE comes in such pieces."""
+    *blocks, rest = _BLANK_LINE.split(response)
+    return blocks, rest
+
+
+def sizes_of(response: bytes) -> tuple[int, ...]:
+    """Of its blocks, with their blank lines."""
+    return _sizes(*blocks_of(response))
+
+
+def _sizes(blocks: list[bytes], rest: bytes) -> tuple[int, ...]:
+    sizes = [size + 2 for size in map(len, blocks)]
     if rest:
-        sizes.append(rest)
+        sizes.append(len(rest))
     return tuple(sizes)
 
 
+class Blocks:
+    """The sizes of one response's blocks after the other; equal answers often come one behind the other. Not safe for use by several threads."""
+
+    def __init__(self, *, framed: bool) -> None:
+        """`framed`: wanted is also the response as it is with each block in a chunk of its own."""
+        self._wanted = framed
+        self._response = b""
+        self._sizes: tuple[int, ...] = ()
+        self._framed = b""
+
+    def sizes(self, response: bytes) -> tuple[int, ...]:
+        """As `sizes_of`."""
+        if response != self._response:
+            blocks, rest = blocks_of(response)
+            self._response, self._sizes = response, _sizes(blocks, rest)
+            self._framed = _framed(blocks, rest, self._sizes) if self._wanted else b""
+        return self._sizes
+
+    def framed(self, response: bytes) -> bytes:
+        """The chunks, without the empty one that is the last; nothing if that is not wanted."""
+        return self._framed if self._wanted and self.sizes(response) else b""
+
+
+def _framed(blocks: list[bytes], rest: bytes, sizes: tuple[int, ...]) -> bytes:
+    """Each block goes over as it was cut: cutting them out of the whole once more would cost as much as finding them."""
+    pieces = [b"\n\n\r\n"] * (3 * len(blocks))
+    pieces[::3] = [_SIZE_LINES[size] if size < _USUAL else b"%x\r\n" % size for size in sizes[: len(blocks)]]
+    pieces[1::3] = blocks
+    return b"".join([*pieces, b"%x\r\n" % len(rest), rest, b"\r\n"] if rest else pieces)
+
+
 def words(values: Sequence[int]) -> bytes:
-    return struct.pack(f"<{len(values)}Q", *values)
+    count = len(values)
+    return _FEW[count].pack(*values) if count < len(_FEW) else struct.pack(f"<{count}Q", *values)
+
+
+_FEW = tuple([struct.Struct(f"<{count}Q") for count in range(8)])
 
 
 def _planes(values: Sequence[int]) -> bytes:
@@ -308,7 +361,10 @@ def read_varints(data: bytes, position: int, count: int) -> tuple[list[int], int
         value = data[position]
         position += 1
         if value > 127:
-            value, position = _read_long(data, position, value & 127)
+            if (byte := data[position]) < 128:
+                value, position = value & 127 | byte << 7, position + 1
+            else:
+                value, position = _read_long(data, position, value & 127)
         values.append(value)
     return values, position
 

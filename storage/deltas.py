@@ -22,7 +22,7 @@ import zstandard
 
 from playhead.config.errors import StoreError
 
-from .columns import DAMAGE, NO_FRAMES, Bodies, Columns, Timeline, read_varints, restored, varints, words
+from .columns import DAMAGE, NO_FRAMES, Blocks, Bodies, Columns, Timeline, chunks_are_blocks, read_varints, restored, varints, words
 from .records import Raw
 from .splits import Split
 
@@ -119,10 +119,6 @@ class _Header(NamedTuple):
     chunks: int
     frames: int
 
-    @property
-    def raw_bytes(self) -> int:
-        return self.prefix + self.suffix + self.middle + self.request_head + self.response_heads + self.response + self.trailers
-
 
 _HEADER_FIELDS = len(_Header._fields)
 
@@ -160,6 +156,7 @@ class Decoded(NamedTuple):
     bodies: Bodies
     timeline: Timeline
     chunks: tuple[int, ...]
+    framed: bytes = b""
 
     @property
     def digest(self) -> str:
@@ -168,13 +165,15 @@ class Decoded(NamedTuple):
 
     def raw(self, *, times: bool = True) -> Raw:
         """`times` False: without frames."""
-        return Raw(*self.bodies, self.timeline.frames if times else (), self.chunks)
+        return Raw(*self.bodies, self.timeline.frames if times else (), self.chunks, self.framed)
 
 
 class Readers:
     """Decompressors with the dictionaries of the last bases: many exchanges may be written against one. Not safe for use by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, framed: bool = False) -> None:
+        """`framed`: `Raw.framed` is wanted."""
+        self.blocks = Blocks(framed=framed)
         self._known: list[tuple[Raw | None, bool, zstandard.ZstdDecompressor]] = []
 
     def get(self, base: Raw | None, *, wide: bool) -> zstandard.ZstdDecompressor:
@@ -214,35 +213,38 @@ def _read(data: bytes, base: Raw | None, raw_bytes: int, bodies_only: bool, read
     if bool(flags & _HAS_BASE) != (base is not None):
         raise ValueError("it is a delta, and its base is missing" if base is None else "it was given a base but is no delta")
     fields, position = read_varints(data, 2, _HEADER_FIELDS)
-    header = _Header(*fields)
-    if header.raw_bytes != raw_bytes or header.columns > _COLUMNS_LIMIT:
-        raise ValueError(f"it says that it holds {header.raw_bytes} bytes, and should hold {raw_bytes}")
+    compressed, prefix, suffix, middle, head, heads, response, trailers, columns, chunks, frames = fields
+    told = prefix + suffix + middle + head + heads + response + trailers
+    if told != raw_bytes or columns > _COLUMNS_LIMIT:
+        raise ValueError(f"it says that it holds {told} bytes, and should hold {raw_bytes}")
     if base is not None:
-        if header.prefix + header.suffix > len(base.request):
+        if prefix + suffix > len(base.request):
             raise ValueError("it takes more from its base than that has")
         position += _CHECK
-    size = raw_bytes - header.prefix - header.suffix + header.columns
-    end = position + header.compressed
+    size = raw_bytes - prefix - suffix + columns
+    end = position + compressed
     payload = readers.get(base, wide=bool(flags & _WIDE)).decompress(data[position:end], max_output_size=size or 1, allow_extra_data=False)
     if len(payload) != size:
         raise ValueError(f"{size} bytes were compressed, {len(payload)} came out")
-    bodies, columns = _cut(payload, header, base)
+    bodies = _cut(payload, fields, base)
     if bodies_only:
         return Decoded(bodies, NO_FRAMES, ())
-    return Decoded(bodies, *restored(bodies, Columns(columns, data[end:], flags), header.chunks, header.frames))
+    timeline, sizes = restored(bodies, Columns(payload[size - columns :], data[end:], flags), chunks, frames, readers.blocks.sizes)
+    return Decoded(bodies, timeline, sizes, readers.blocks.framed(bodies.response) if chunks and chunks_are_blocks(flags) else b"")
 
 
-def _cut(payload: bytes, header: _Header, base: Raw | None) -> tuple[Bodies, bytes]:
-    head = header.middle + header.request_head
-    heads = head + header.response_heads
-    response = heads + header.response
-    trailers = response + header.trailers
-    request = payload[: header.middle]
+def _cut(payload: bytes, fields: list[int], base: Raw | None) -> Bodies:
+    prefix, suffix, end, head, heads, response, trailers = fields[1:8]
+    request = payload[:end]
     if base is not None:
-        view = memoryview(base.request)  # one copy of a long request, not three
-        request = b"".join((view[: header.prefix], request, view[len(view) - header.suffix :]))
-    bodies = Bodies(payload[header.middle : head], request, payload[head:heads], payload[heads:response], payload[response:trailers])
-    return bodies, payload[trailers:]
+        whole = base.request
+        if prefix == len(whole) and not end:
+            request = whole  # the same again
+        else:
+            view = memoryview(whole)  # one copy of a long request, not three
+            request = b"".join((view[:prefix], request, view[len(view) - suffix :]))
+    ends = (end, end := end + head, end := end + heads, end := end + response, end + trailers)
+    return Bodies(payload[ends[0] : ends[1]], request, payload[ends[1] : ends[2]], payload[ends[2] : ends[3]], payload[ends[3] : ends[4]])
 
 
 def digest(raw: Raw) -> str:

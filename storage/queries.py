@@ -18,7 +18,7 @@ from .bodies import StoredBody, decode_against, decode_chain
 from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
-from .rows import piece_data, unpack_times
+from .rows import piece_data, rows_by_key, unpack_times
 from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, items, metadata, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
@@ -224,10 +224,10 @@ def _paged(database: Database, statement: Select[Any], seq: ColumnElement[int], 
 
 
 class BodyReader:
-    """Decodes bodies; keeps some of them, for those that are written against them. `cache`: bytes to keep."""
+    """Decodes bodies; keeps some of them, for those that are written against them. `cache`: bytes to keep; `framed`: `Raw.framed` is wanted of `rows`."""
 
-    def __init__(self, cache: int = _CACHE) -> None:
-        self._readers = Readers()
+    def __init__(self, cache: int = _CACHE, *, framed: bool = False) -> None:
+        self._readers = Readers(framed=framed)
         self._room = cache
         self._kept: OrderedDict[int, Raw] = OrderedDict()
 
@@ -254,13 +254,16 @@ class BodyReader:
         raws: list[Raw] = []
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
-            found = {row[0]: _stored(row) for row in connection.execute(_ROWS, {"exchanges": part})}
+            found = {row[0]: _stored(row) for row in rows_by_key(connection, bodies, part)}
+            bases = {stored.base for stored in found.values()}
             for id_ in part:
                 stored = found.get(id_)
                 most -= _OVERHEAD if stored is None else stored.raw_bytes + _OVERHEAD
                 if most < 0 and raws:
                     return raws
-                raws.append(self._one(connection, id_, stored, times=times))
+                raws.append(raw := self._one(connection, id_, stored, times=times))
+                if id_ in bases or id_ == part[-1]:  # what others are written against; the others would only take its place
+                    self._keep(id_, raw)
         return raws
 
     def _one(self, connection: Connection, id_: int, stored: StoredBody | None, *, times: bool) -> Raw:
@@ -276,7 +279,6 @@ class BodyReader:
             raw = decode_against(stored, known if base is not None else None, readers=self._readers, times=times)
         except StoreError:
             return BodyReader(0).row(connection, id_)  # which knows exactly what is damaged
-        self._keep(id_, raw)
         return raw
 
     def _chain(self, connection: Connection, id_: int) -> Iterator[StoredBody]:
@@ -302,9 +304,6 @@ class BodyReader:
             self._room += _size(forgotten)
 
 
-_ROWS = select(bodies).where(bodies.c.exchange.in_(bindparam("exchanges", expanding=True)))
-
-
 def _stored(row: Any) -> StoredBody:
     """Raises StoreError for a base that cannot be one."""
     exchange, base, depth, codec, digest, raw_bytes, data = row
@@ -325,7 +324,7 @@ _LINEAGE = _lineage()
 
 
 def _size(raw: Raw) -> int:
-    return len(raw.request) + len(raw.response) + 64 * len(raw.frames) + 2048
+    return len(raw.request) + len(raw.response) + len(raw.framed) + 64 * len(raw.frames) + 2048
 
 
 def read_raw(database: Database, id_: int) -> Raw:

@@ -82,7 +82,7 @@ class Raw:
     1xx heads before the final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing
     undone, content-encoding kept. `trailers`: raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not
     chunked). For a WebSocket, `request` and `response` are the payloads of all messages of each direction end to end, and the events say
-    where each begins.
+    where each begins. `framed`: of some chunked answers the response in its chunks, without the empty one at its end; it is not kept.
     """
 
     request_head: bytes = b""
@@ -92,6 +92,7 @@ class Raw:
     trailers: bytes = b""
     frames: tuple[Frame, ...] = ()
     chunks: tuple[int, ...] = ()
+    framed: bytes = field(default=b"", compare=False, repr=False)
 
 
 class EventRow(NamedTuple):

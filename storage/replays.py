@@ -183,7 +183,7 @@ class Playback:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reader = BodyReader(_CACHE)
+        self._reader = BodyReader(_CACHE, framed=True)
         self._lock = threading.Lock()
 
     def several(self, ids: Sequence[int], most: int, *, times: bool) -> list[Raw]:

@@ -69,6 +69,17 @@ class Inserter:
                 done = end
 
 
+def rows_by_key(connection: Connection, table: Table, keys: Sequence[int]) -> Iterable[Row]:
+    """The rows whose first column is one of the keys, in no order, the columns as the driver gives them."""
+    names = ", ".join(quoted(connection, column.name) for column in table.columns)
+    key = quoted(connection, table.columns[0].name)
+    statement = f"SELECT {names} FROM {table.name} WHERE {key} IN ({', '.join([marker(connection)] * len(keys))})"
+    if connection.dialect.name == "sqlite":
+        # As in `Inserter`: to be read at once, or the cursor keeps its transaction open.
+        return cast("list[Row]", connection.connection.cursor().execute(statement, keys).fetchall())
+    return map(tuple, connection.exec_driver_sql(statement, tuple(keys)))
+
+
 class Words(dict[str | None, int | None]):
     """Ids of event types, or of the words of items; a new one gets its id when it is first asked for."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 
 import pytest
 import xxhash
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.storage.deltas import Against, compressor, decode, dictionary, digest, encode, is_based_on
+from playhead.storage.deltas import Against, Readers, compressor, decode, dictionary, digest, encode, is_based_on, read
 from playhead.storage.records import Frame, Raw
 from playhead.storage.splits import Split, compare
 
@@ -92,6 +93,23 @@ def test_sizes_that_the_events_tell_take_no_bytes() -> None:
 
     assert decode(encode(short, None).data, None, size(short)) == short
     assert apart < 1000 * 2 + 100  # two bytes for the time of each frame
+
+
+def test_answers_one_behind_the_other_come_back_in_their_own_chunks() -> None:
+    readers = Readers(framed=True)
+    for events in (3, 3, 5, 0, 2, 2):
+        raw = streamed(events)
+        found = read(encode(raw, None).data, None, size(raw), readers=readers).raw()
+
+        assert found == raw
+        assert found.framed in (b"", b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in cut(raw)]))
+        assert bool(found.framed) == bool(events)
+
+
+def cut(raw: Raw) -> list[bytes]:
+    """The response in its chunks."""
+    ends = [*accumulate(raw.chunks)]
+    return [raw.response[end - chunk : end] for end, chunk in zip(ends, raw.chunks, strict=True)]
 
 
 def test_an_answer_that_is_not_cut_into_its_events_comes_back_too() -> None:

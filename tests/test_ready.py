@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from playhead.proxy.http1 import Length, parse_head
 from playhead.proxy.ready import ready, together, usual
 from playhead.proxy.script import Begin, Data, End, Hold, Interim, Source, script
+from playhead.storage.deltas import Readers, encode, read
 from playhead.storage.records import Outcome, Raw
 
 HEAD = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
@@ -65,6 +66,21 @@ def test_a_usual_stream_is_what_its_steps_make(chunks: list[bytes], trailers: by
     assert one is not None
     assert (one.plain, one.status) == (plainly(raw), 200)
     assert one.whole().plain == one.plain
+
+
+@pytest.mark.parametrize("rest", [b"", b": rest", b"\n"])
+@pytest.mark.parametrize("trailers", [b"", b"X-Sum: 1\r\n"])
+def test_a_stream_that_is_read_in_its_chunks_is_what_its_steps_make(rest: bytes, trailers: bytes) -> None:
+    blocks = [b"data: %s\n\n" % (b"x" * size) for size in (1, 4080, 9, 5000)] + [rest] * bool(rest)
+    raw = Raw(ASKED, b"x", CHUNKED, b"".join(blocks), trailers, chunks=tuple(map(len, blocks)))
+    data, readers = encode(raw, None).data, Readers(framed=True)
+    for _ in range(2):
+        read_ = read(data, None, sum(map(len, (ASKED, b"x", CHUNKED, raw.response, trailers))), readers=readers).raw(times=False)
+        one = usual(read_, "complete")
+
+        assert read_.framed
+        assert one is not None
+        assert one.plain == plainly(raw)
 
 
 @pytest.mark.parametrize("size", [4095, 4096, 70_000])

@@ -13,6 +13,7 @@ from aiohttp import web
 
 KINDS = {"json": 10, "big": 2, "sse": 6, "json-cut": 1, "sse-cut": 2, "sse-left": 2, "ws": 3, "ws-cut": 1}
 KEY = b"sk-canary-0123456789"
+HISTORY = random.Random(1).randbytes(40_000).hex()
 
 
 def blocks(kind: str, name: str) -> list[bytes]:
@@ -30,8 +31,10 @@ def blocks(kind: str, name: str) -> list[bytes]:
 
 
 def question(kind: str, name: str) -> bytes:
-    """The body of the request."""
-    return json.dumps({"model": "m", "kind": kind, "id": name, "stream": kind.startswith("sse"), "input": "x" * (random.Random(name).randrange(3000))}).encode()
+    """The body of the request: a third of them begin with a long history that they have in common."""
+    chance = random.Random(name)
+    text = "x" * chance.randrange(3000) if chance.randrange(3) else HISTORY[: chance.randrange(10_000, 80_000)] + name
+    return json.dumps({"model": "m", "kind": kind, "stream": kind.startswith("sse"), "input": text, "id": name}).encode()
 
 
 def drop(request: web.Request) -> None:
