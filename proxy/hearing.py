@@ -137,7 +137,8 @@ class _Lanes(Hearing):
     def _hear(self, events: Sequence[Wire | int]) -> None:
         for event in events:
             if isinstance(event, int):
-                continue  # nothing passes on a WebSocket
+                self._pass(event)
+                continue
             kind, lane = event.__dict__.get("type"), field(event, "stream_id")
             key = lane if isinstance(lane, str) and (lane in self._lanes or len(self._lanes) < _MAX_LANES) else ""
             fold = self._lanes.get(key)
@@ -151,6 +152,12 @@ class _Lanes(Hearing):
                     self._end(key)
             elif kind == "error":
                 self._told.error_code = error_code(event) or "error"
+
+    def _pass(self, number: int) -> None:
+        """Only events of the default lane do: the others say theirs."""
+        fold = self._lanes.get("")
+        if fold is not None:
+            fold.add_all([number])
 
     def _end(self, lane: str) -> None:
         fold = self._lanes.pop(lane, None)

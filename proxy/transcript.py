@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
@@ -19,11 +19,14 @@ from .hearing import hearing_for
 from .models.doors import client_event_door, event_door
 from .models.kind import Shape
 from .models.wire import Unparsed, Wire
+from .passing import Passing
+from .sse import type_of as type_name
 
 MAX_MESSAGE = 16 << 20
 """Of a longer message only the size is known."""
 
 _KEEP = 4096  # of a longer message
+_TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
 _ASKS = frozenset(("response.create", "session.start", "session.update"))
 _CONTROL: Mapping[int, str] = {Opcode.CLOSE: "websocket.close", Opcode.PING: "websocket.ping", Opcode.PONG: "websocket.pong"}
 
@@ -77,10 +80,20 @@ class _Channel:
         self.waiting = [(at, opcode, b64decode(payload)) for at, opcode, payload in state["waiting"]]
 
 
+class _Message(NamedTuple):
+    at: int
+    opcode: int
+    data: bytes
+    size: int
+
+
 class Transcript:
     """One connection. `parse` False: what came is kept as it is, framing of upstream's half included, and not looked at."""
 
-    __slots__ = ("_client", "_decoder", "_door", "_gathered", "_hearing", "_inputs", "_parse", "_sent_door", "_upstream", "told")
+    __slots__ = (
+        *("_client", "_decoder", "_door", "_gathered", "_hearing", "_inputs", "_parse", "_passing", "_sent_door", "_upstream", "_waiting"),
+        "told",
+    )
 
     def __init__(self, extensions: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
         self._gathered, self._parse = gathered, parse
@@ -89,6 +102,8 @@ class Transcript:
         self._upstream = _Channel(Direction.UPSTREAM, gathered.response)
         self._decoder = FrameDecoder(deflate_of(extensions, "server"), resumable=True)
         self._hearing = hearing_for(shape, socket=True)
+        self._passing = Passing(shape.kind)
+        self._waiting: list[_Message] = []  # of upstream, without a row so far
         self._inputs: list[ItemRow] = []  # items that the client sent
         self.told: Told = NOTHING
         """What the client's last request says."""
@@ -114,6 +129,7 @@ class Transcript:
             for piece in self._decoder.feed(data):
                 gathered.response_bytes += len(piece.payload)
                 self._piece(channel, at, piece)
+            self._flush()
             if self._decoder.problem is not None and self._decoder.rest:
                 self._break(channel, at, self._decoder.rest)
         gathered.frames.append(Frame(Direction.UPSTREAM, at, gathered.response_bytes - before))
@@ -137,19 +153,45 @@ class Transcript:
 
     def _message(self, direction: Direction, at: int, opcode: int, data: bytes, size: int) -> None:
         """A whole message: one event. `data`: its payload, or its beginning if it is very long."""
-        gathered, upstream = self._gathered, direction == Direction.UPSTREAM
-        model: Wire = (self._door if upstream else self._sent_door)(data)
-        kind, lane = type_of(model, data), text_of(field(model, "stream_id"))
-        if not upstream:
-            if kind in _ASKS:
-                self._take(model)
-        elif gathered.first_ns is None:
-            gathered.first_ns = at
-        if upstream and not isinstance(model, Unparsed):
-            self._hearing.hear([model])
-        shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
-        gathered.rows.append(EventRow(gathered.count, at, direction, shown, number_of(model), lane, size, opcode))
+        if direction == Direction.UPSTREAM:
+            self._waiting.append(_Message(at, opcode, data, size))  # those of one read are looked at together
+            return
+        model: Wire = self._sent_door(data)
+        kind = type_of(model, data)
+        if kind in _ASKS:
+            self._take(model)
+        self._message_row(direction, _Message(at, opcode, data, size), model)
+
+    def _message_row(self, direction: Direction, message: _Message, model: Wire) -> None:
+        at, opcode, data, size = message
+        shown = type_of(model, data) or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, at, direction, shown, number_of(model), text_of(field(model, "stream_id")), size, opcode))
         gathered.count += 1
+
+    def _flush(self) -> None:
+        """Rows for the messages of upstream that wait for one, and what they tell."""
+        gathered, messages, new = self._gathered, self._waiting, tuple.__new__
+        if not messages:
+            return
+        self._waiting = []
+        if gathered.first_ns is None:
+            gathered.first_ns = messages[0].at
+        numbers = self._passing.numbers([message.data for message in messages])
+        models = iter(self._door.many([message.data for message, number in zip(messages, numbers, strict=True) if number is None]))
+        heard: list[Wire | int] = []
+        for message, number in zip(messages, numbers, strict=True):
+            if number is None:
+                model = next(models)
+                heard.append(model)
+                self._message_row(Direction.UPSTREAM, message, model)
+            else:
+                heard.append(number)
+                at, opcode, data, size = message
+                name = type_name(data[_TYPE_AT : data.find(b'"', _TYPE_AT)])
+                gathered.rows.append(new(EventRow, (gathered.count, at, 1, name, number, None, size, opcode)))
+                gathered.count += 1
+        self._hearing.hear([event for event in heard if not isinstance(event, Unparsed)])
 
     def _take(self, request: Wire) -> None:
         given = field(request, "input")
@@ -168,6 +210,7 @@ class Transcript:
         channel.waiting.clear()
 
     def _row(self, channel: _Channel, at: int, kind: str | None, size: int, opcode: int) -> None:
+        self._flush()
         gathered = self._gathered
         gathered.rows.append(EventRow(gathered.count, at, channel.direction, kind, None, None, size, opcode))
         gathered.count += 1
