@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .models.wire import Wire
@@ -61,6 +62,12 @@ class Fold(ABC, Generic[R_co]):
     @abstractmethod
     def add(self, event: Wire) -> None:
         """The next event."""
+
+    def add_all(self, events: Iterable[Wire | int]) -> None:
+        """The next events. An integer is the sequence number of one that says nothing that is gathered here."""
+        for event in events:
+            if isinstance(event, Wire):
+                self.add(event)
 
     def end(self) -> None:
         """`[DONE]` came: no event, but the end where events do not tell it themselves."""

@@ -24,6 +24,8 @@ _NEXT = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _LIST = re.compile(r"\[[ \t\n\r]*(?=\{)")
 _TELLING = 64  # bytes before the end of a conversation that tell it from others
 _SELF_ENDING = frozenset(b'"}]')
+_LONG = 4096  # bytes of a member
+_QUOTE = 0x22
 
 
 class Member(NamedTuple):
@@ -225,3 +227,46 @@ def _same_items(body: bytes, ends: array[int], prefix: int) -> int:
     """How many items are the same if the first bytes are: what a number ends with may be a part of another one."""
     count = bisect_left(ends, prefix)
     return count + (count < len(ends) and ends[count] == prefix and body[prefix - 1] in _SELF_ENDING)
+
+
+class Fresh(NamedTuple):
+    """What a body holds that another one did not, as JSON texts.
+
+    `members`: an object of the members that differ, without the conversation; a long text is empty in it. `items`: of the conversation, each with its
+    place in it.
+    """
+
+    members: bytes
+    items: list[tuple[int, bytes]]
+
+
+def fresh(found: Outline, known: Outline | None) -> Fresh:
+    """What is new since the other body, which is what the outline was made by."""
+    old = {member.name: member.text for member in known.members} if known is not None else {}
+    new = [member for member in found.members if member.text and member.text != old.get(member.name)]
+    return Fresh(b"{%b}" % b",".join([_shown(member, found.body) for member in new]), _fresh_items(found, known))
+
+
+def _shown(member: Member, body: bytes) -> bytes:
+    """Its text; a long string is let go, since nobody asks what it says."""
+    start = len(dump(member.name)) + 1
+    if len(member.text) > _LONG and member.text[start] == _QUOTE:
+        return member.text[:start] + b'""'
+    return body[member.start : member.end]
+
+
+def _fresh_items(found: Outline, known: Outline | None) -> list[tuple[int, bytes]]:
+    conversation = found.conversation
+    if conversation is None:
+        return []
+    ends, digests, body = conversation.ends, conversation.digests, found.body
+    old = known.conversation.digests if known is not None and known.conversation is not None else b""
+    same = len(old) // 16 if digests.startswith(old) else 0
+    seen = set() if same else {old[at : at + 16] for at in range(0, len(old), 16)}
+    member = next(member for member in found.members if member.name == conversation.name)
+    opening = body.index(b"[", member.start + len(conversation.name))
+    return [
+        (place, body[ends[place - 1] if place else opening + 1 : ends[place]].lstrip(b", \t\r\n"))
+        for place in range(same, len(ends))
+        if digests[16 * place : 16 * place + 16] not in seen
+    ]

@@ -12,13 +12,15 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, Kind, Piece, Raw, Recorded, Spill, Transport
+from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Piece, Raw, Recorded, Spill, Transport
 
 from .edges import Edges
+from .facts import NOTHING, Told, take_request, tell, text_of, told_of
 from .fingerprint import Asked
 from .gathered import Gathered
+from .models.doors import parse_request
+from .models.kind import Shape, shape_of
 from .notes import read_opening, unbundle
-from .reader import kind_of, read_request, request_fields, text_of
 from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
@@ -45,7 +47,7 @@ class Assembly:
         self._meta: dict[str, Any] = {}
         self._head = b""  # of the request
         self._method = self._path = ""
-        self._kind = "other"
+        self._shape = Shape("other")
         self._heads: list[bytes] = []  # of the answer
         self._status: int | None = None
         self._reply: Reply | None = None
@@ -57,6 +59,7 @@ class Assembly:
         self._last_at = 0
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
         self._fingerprint: Fingerprint | None = None  # of a request that is at hand as a whole
+        self._told: Told | None = None  # by the request's body, if all of it has come
 
     # Frames.
 
@@ -106,7 +109,7 @@ class Assembly:
         self._meta = read_opening(payload)
         line = self._head[: self._head.find(b"\r\n")].decode("latin-1").split(" ")
         self._method, self._path = line[0], " ".join(line[1:-1])
-        self._kind = kind_of(self._path)
+        self._shape = shape_of(self._method, self._path)
 
     def _request_data(self, at: int, payload: bytes) -> None:
         gathered = self._gathered
@@ -121,10 +124,10 @@ class Assembly:
         if status == 101:
             self._status = status
             extensions = headers_of(raw).get(b"sec-websocket-extensions", b"")
-            self._transcript = Transcript(extensions, self._gathered, parse=self._parse)
+            self._transcript = Transcript(extensions, self._gathered, self._shape, parse=self._parse)
         elif status is None or status >= 200:
             self._status = status
-            self._reply = Reply(raw, self._gathered, self._kind, parse=self._parse)
+            self._reply = Reply(raw, self._gathered, self._shape, parse=self._parse)
 
     # Handing over.
 
@@ -135,6 +138,7 @@ class Assembly:
         request, response = b"".join(gathered.request), b"".join(gathered.response)
         recorded = self._recorded(final=True, aborted=aborted)
         recorded.fingerprint = self._fingerprint
+        recorded.items = self._items()
         frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
         recorded.raw = Raw(self._head, request, b"".join(self._heads), response, self._trailers, frames, chunks)
         recorded.events = gathered.rows
@@ -144,9 +148,10 @@ class Assembly:
         """What came since the last spill; it is forgotten here. `final`: the exchange ended, or (`aborted`) its writer did."""
         if final:
             self._close()
-        self._leave()
+        self._leave(final=final)
         recorded = self._recorded(final=final, aborted=aborted)
         recorded.fingerprint, self._fingerprint = self._fingerprint, None
+        recorded.items = self._items()
         recorded.raw = Raw(self._head, response_heads=b"".join(self._heads), trailers=self._trailers)
         gathered = self._gathered
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
@@ -155,9 +160,9 @@ class Assembly:
             given.clear()
         return Spill(recorded, [piece for piece in pieces if piece], rows, frames, chunks, final)
 
-    def _leave(self) -> None:
-        """The bodies are about to be given away: keep what the facts need of them."""
-        if self._reply is not None:
+    def _leave(self, *, final: bool) -> None:
+        """The bodies are about to be given away: keep what the facts need of them. An answer that is still whole at the end is read as it is."""
+        if self._reply is not None and not (final and self._reply.is_whole):
             self._reply.leave()
         if self._asked is None:
             if self._parse and (self._request_end or self._transcript is not None):
@@ -220,6 +225,12 @@ class Assembly:
             facts=self._facts(asked, outcome, final=final),
         )
 
+    def _items(self) -> list[ItemRow]:
+        if self._transcript is not None:
+            return self._transcript.items()
+        asked = [*self._told.items] if self._told else []
+        return asked + self._reply.items() if self._reply else asked
+
     @property
     def _transport(self) -> Transport:
         if self._transcript is not None:
@@ -232,13 +243,13 @@ class Assembly:
         return "response" if self._end and self._end.get("redacted") else None
 
     def _facts(self, asked: Mapping[bytes, bytes], outcome: str | None, *, final: bool) -> Facts:
-        facts = Facts(kind=self._kind, parse="partial")
+        facts = Facts(kind=self._shape.kind, parse="partial")
         whole = outcome == "complete"
         problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append(UNPARSED)
         else:
-            read_request(facts, self._request_fields(asked), self._path)
+            take_request(facts, self._tell(asked), self._path)
         if self._reply is not None:
             problems += self._reply.read(facts, whole=whole, final=final)
             if final and not self._request_end and _has_body(asked, gathered=self._gathered.request_bytes):
@@ -253,6 +264,8 @@ class Assembly:
             problems.append("parts of it could not be journalled")
         facts.problem = "; ".join(problems) or None
         self._judge(facts, whole=whole)
+        if self._reply is not None and self._reply.notes:
+            facts.problem = "; ".join([*problems, *self._reply.notes])
         return facts
 
     def _judge(self, facts: Facts, *, whole: bool) -> None:
@@ -264,20 +277,25 @@ class Assembly:
         elif facts.problem and facts.parse == "parsed":
             facts.parse = "partial"
 
-    def _request_fields(self, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
-        if self._asked is None:
-            fields = self._read_request(headers)
-            return fields if self._transcript is None else self._transcript.asked
+    def _tell(self, headers: Mapping[bytes, bytes]) -> Told:
+        """What the request says."""
+        if self._told is None and self._asked is None:
+            self._read_request(headers)
         if self._transcript is not None:
-            return self._transcript.asked
-        whole = self._asked.whole
-        return self._asked.members() if whole is None else request_fields(whole, headers.get(b"content-type", b""))
+            return self._transcript.told
+        if self._told is None and self._asked is not None:
+            whole = self._asked.whole
+            told = told_of(parse_request(self._shape, self._asked.members())) if whole is None else tell(self._shape, whole, headers.get(b"content-type", b""))
+            if not self._request_end:
+                return told
+            self._told = told
+        return self._told or NOTHING
 
-    def _read_request(self, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
-        """The request is at hand as a whole: its fingerprint, and the fields of its body."""
+    def _read_request(self, headers: Mapping[bytes, bytes]) -> None:
+        """The request is at hand as a whole: its fingerprint, and what its body says."""
         asked = Asked(self._method, self._path, headers, self._meta.get("upstream", ""), self._request_end.get("xxh3"))
-        fields, self._fingerprint = self._memo.read(asked, b"" if self._transcript is not None else b"".join(self._gathered.request))
-        return fields
+        body = b"" if self._transcript is not None else b"".join(self._gathered.request)
+        self._told, self._fingerprint = self._memo.read(asked, body)
 
     # Going on after a restart.
 
@@ -295,6 +313,7 @@ class Assembly:
             "pieces": {**self._pieces},
             "reply": self._reply.state() if self._reply else None,
             "transcript": self._transcript.state() if self._transcript else None,
+            "told": self._told.state() if self._told else None,
         }
 
     @classmethod
@@ -311,6 +330,7 @@ class Assembly:
             assembly._asked.restore(state["asked"])
         assembly._request_end, assembly._end = state["request_end"], state["end"]
         assembly._last_at, assembly._pieces = state["last_at"], {**state["pieces"]}
+        assembly._told = Told.restore(state["told"]) if state["told"] else None
         if assembly._reply is not None and state["reply"] is not None:
             assembly._reply.restore(state["reply"])
         if assembly._transcript is not None and state["transcript"] is not None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from playhead.storage.records import Fingerprint, StoredRequest
+from playhead.storage.records import Fingerprint, ItemRow, StoredRequest
 
 from .canonical import dump
+from .facts import NOTHING as NOTHING_TOLD
+from .facts import Told, item_rows, tell, told_of
 from .fingerprint import (
     F1,
     HELD,
@@ -21,21 +23,21 @@ from .fingerprint import (
     Content,
     Rules,
     asked_of,
+    content_of,
     fingerprint,
     fingerprint_of,
     hashed_json,
-    json_content,
     leave_out,
     line_of,
     may_be_json,
-    other_content,
-    parsed,
     short_digests,
     single_item,
     stored_fingerprint,
 )
-from .outline import Outline, outline
-from .reader import REQUEST_FIELDS, request_fields
+from .models.doors import door, parse_request
+from .models.kind import Shape, shape_of
+from .models.wire import Problem
+from .outline import Outline, fresh, outline
 from .reply import headers_of
 
 LEAST = 4 << 10
@@ -43,27 +45,29 @@ _MOST = 4 << 20
 _OUTLINES = 8
 _EQUALS = 64
 
-_KEPT = frozenset((*REQUEST_FIELDS, "stream", "stream_options", "input"))
+_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session")
+_KEPT = frozenset((*_TELLING, "stream", "stream_options", "input"))
 
 
 class Read(NamedTuple):
-    """What a body says. `fields`: as `request_fields`."""
+    """What a body says."""
 
-    fields: dict[str, Any]
+    told: Told
     content: Content
 
 
-_EMPTY = Read({}, NOTHING)
+_EMPTY = Read(NOTHING_TOLD, NOTHING)
 
 
 class RequestMemo:
-    """Remembers the last bodies; a bounded memory. The results are those of `request_fields` and `fingerprint`."""
+    """Remembers the last bodies; a bounded memory. The results are those of `tell` and `fingerprint`, but for one thing: of a big body only what is new
+    since another one is told of its problems and items."""
 
     def __init__(self, rules: Rules = F1) -> None:
         self._rules = rules
-        self._equal: dict[tuple[bytes, bytes, bool], Read] = {}
+        self._equal: dict[tuple[bytes, bytes, Shape], Read] = {}
         self._known: list[Outline] = []  # the newest last
-        self._last: tuple[bytes, bool, Read] | None = None  # body, whether it makes a Response, what it says
+        self._last: tuple[bytes, Shape, Read] | None = None  # body, call, what it says
         self._heads: dict[bytes, dict[bytes, bytes]] = {}
 
     def headers(self, head: bytes) -> dict[bytes, bytes]:
@@ -77,14 +81,14 @@ class RequestMemo:
                 self._heads[head] = found
         return found
 
-    def read(self, asked: Asked, body: bytes) -> tuple[dict[str, Any], Fingerprint]:
-        """The fields and the fingerprint of a whole request; of a WebSocket's handshake nothing counts but its head."""
-        content_type = asked.headers.get(b"content-type", b"")
+    def read(self, asked: Asked, body: bytes) -> tuple[Told, Fingerprint]:
+        """What a whole request says, and its fingerprint; of a WebSocket's handshake nothing counts but its head."""
+        content_type, shape = asked.headers.get(b"content-type", b""), shape_of(asked.method, asked.target)
         if asked.undecoded or len(body) > HELD:
-            return request_fields(body, content_type), fingerprint(asked, body, self._rules)
+            return tell(shape, body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
-        found = self._read(body, content_type, line.create) if body and line.asks != "ws" else _EMPTY
-        return found.fields, fingerprint_of(line, found.content)
+        found = self._read(body, content_type, line.create, shape) if body and line.asks != "ws" else _EMPTY
+        return found.told, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
         """As the function of that name; quicker for one request after the other."""
@@ -93,22 +97,22 @@ class RequestMemo:
             return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
         return self.read(asked_of(stored), b"".join(pieces))[1]
 
-    def _read(self, body: bytes, content_type: bytes, create: bool) -> Read:
-        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, create)):
+    def _read(self, body: bytes, content_type: bytes, create: bool, shape: Shape) -> Read:
+        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, create, shape)):
             return found
-        key = (body, content_type, create)
+        key = (body, content_type, shape)
         known = self._equal.get(key)
         if known is None:
-            known = _read(body, content_type, create=create)
+            known = Read(tell(shape, body, content_type), content_of(body, content_type, create=create))
             if len(body) < LEAST:
                 if len(self._equal) >= _EQUALS:
                     self._equal.clear()
                 self._equal[key] = known
         return known
 
-    def _read_big(self, body: bytes, create: bool) -> Read | None:
+    def _read_big(self, body: bytes, create: bool, shape: Shape) -> Read | None:
         """By what is known of others; None if it is no JSON object, or an unusual one."""
-        if (last := self._last) is not None and last[1] == create and last[0] == body:
+        if (last := self._last) is not None and last[1] == shape and last[0] == body:
             return last[2]
         place = next((i for i in range(len(self._known) - 1, -1, -1) if self._known[i].goes_on_in(body)), -1)
         known = self._known[place] if self._known else None
@@ -122,25 +126,27 @@ class RequestMemo:
             del self._known[place]
         self._known.append(found)
         del self._known[:-_OUTLINES]
-        read = _of_outline(found, create=create)
-        self._last = body, create, read
+        read = Read(_told(found, known, shape), _content(found, create=create))
+        self._last = body, shape, read
         return read
 
 
-def _read(body: bytes, content_type: bytes, *, create: bool) -> Read:
-    try:
-        value = parsed(body, content_type)
-        fields = _fields(value) if isinstance(value, dict) else {}
-        return Read(fields, json_content(value, create=create))
-    except (ValueError, RecursionError):
-        return Read(request_fields(body, content_type), other_content(body, content_type))
+def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
+    """What all of it says, and of what is new the problems and the items."""
+    members, items = fresh(found, known)
+    values = {member.name: member.value for member in found.members if member.name in _TELLING and member.value is not None}
+    told, new = told_of(parse_request(shape, values)), parse_request(shape, members)
+    rows: tuple[ItemRow, ...] = ()
+    problems = new.problems
+    if shape.kind == "responses" and items:
+        parsed_items = door("Item").many([text for _, text in items])
+        rows = item_rows("input", [(place, item) for (place, _), item in zip(items, parsed_items, strict=True)])
+        for (place, _), item in zip(items, parsed_items, strict=True):
+            problems += tuple([Problem(f"input[{place}].{path}", wanted, found_) for path, wanted, found_ in item.problems])
+    return told._replace(problems=problems, items=rows)
 
 
-def _fields(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: members[name] for name in REQUEST_FIELDS if name in members}
-
-
-def _of_outline(found: Outline, *, create: bool) -> Read:
+def _content(found: Outline, *, create: bool) -> Content:
     members, conversation = found.members, found.conversation
     values = {member.name: member.value for member in members if member.value is not None}
     texts = {member.name: member.text for member in members}
@@ -151,11 +157,9 @@ def _of_outline(found: Outline, *, create: bool) -> Read:
         if isinstance(options := values.get("stream_options"), dict):
             _leave_out(options, texts)
     if conversation is None:
-        content = Content(b"json\n" + _joined(texts), streams, single_item(values.get("input")))
-    else:
-        del texts[conversation.name]
-        content = Content(hashed_json(_joined(texts), conversation.name, conversation.digests), streams, short_digests(conversation.digests))
-    return Read(_fields(values), content)
+        return Content(b"json\n" + _joined(texts), streams, single_item(values.get("input")))
+    del texts[conversation.name]
+    return Content(hashed_json(_joined(texts), conversation.name, conversation.digests), streams, short_digests(conversation.digests))
 
 
 def _joined(texts: dict[str, bytes]) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from .folding import Fold, ItemRow, as_json, as_object, field, item_row, named, short, text_of
 from .growth import Item
 from .models.doors import parse_response
+from .models.events import OutputTextDelta
 from .models.responses import Response
 from .models.wire import Wire
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
@@ -43,6 +44,11 @@ _UNGATHERED: Final[Mapping[str, Handler | None]] = {**STATUSES, **dict.fromkeys(
 _GATHERED: Final[Mapping[str, Handler | None]] = {**STATUSES, **GROWTH}
 _ENDED: Final[Mapping[str, Handler | None]] = {}
 _ERROR_FIELDS = ("code", "message", "param", "type", "misalignment")
+
+
+def _passed(number: int) -> Wire:
+    """Stands for an event that was let pass."""
+    return OutputTextDelta(type="response.output_text.delta", sequence_number=number)
 
 
 def _elsewhere(items: OutputItems, event: Any) -> None:
@@ -87,11 +93,25 @@ class ResponseFold(Fold[Response]):
         elif handler is not None:
             handler(self._output, event)
 
+    def add_all(self, events: Iterable[Wire | int]) -> None:
+        for event in events:
+            if not isinstance(event, int):
+                self.add(event)
+            elif event == self._next and self.ending is None:
+                self._next += 1
+            else:
+                self.add(_passed(event))
+
     # As it stands.
 
     @property
     def ended(self) -> bool:
         return self.ending is not None
+
+    @property
+    def newest(self) -> Wire | dict[str, Any] | None:
+        """The Response as the last event that carried one told it."""
+        return self._response
 
     @property
     def id(self) -> str | None:

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from playhead.storage.records import Direction, EventRow, Facts, Frame
+from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
+from .facts import NOTHING, Told, field, item_rows, number_of, text_of, told_of, type_of
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
 from .gathered import Gathered
-from .reader import EventReader, event_type, request_fields, stream_id
+from .hearing import hearing_for
+from .models.doors import client_event_door, event_door
+from .models.kind import Shape
+from .models.wire import Unparsed, Wire
+from .passing import Passing
+from .sse import type_of as type_name
 
 MAX_MESSAGE = 16 << 20
 """Of a longer message only the size is known."""
 
 _KEEP = 4096  # of a longer message
-_ASKS = ("response.create", "session.start", "session.update")
+_TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
+_ASKS = frozenset(("response.create", "session.start", "session.update"))
 _CONTROL: Mapping[int, str] = {Opcode.CLOSE: "websocket.close", Opcode.PING: "websocket.ping", Opcode.PONG: "websocket.pong"}
 
 
@@ -73,18 +80,33 @@ class _Channel:
         self.waiting = [(at, opcode, b64decode(payload)) for at, opcode, payload in state["waiting"]]
 
 
+class _Message(NamedTuple):
+    at: int
+    opcode: int
+    data: bytes
+    size: int
+
+
 class Transcript:
     """One connection. `parse` False: what came is kept as it is, framing of upstream's half included, and not looked at."""
 
-    __slots__ = ("_asked", "_client", "_decoder", "_gathered", "_parse", "_reader", "_upstream")
+    __slots__ = (
+        *("_client", "_decoder", "_door", "_gathered", "_hearing", "_inputs", "_parse", "_passing", "_sent_door", "_upstream", "_waiting"),
+        "told",
+    )
 
-    def __init__(self, extensions: bytes, gathered: Gathered, *, parse: bool) -> None:
+    def __init__(self, extensions: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
         self._gathered, self._parse = gathered, parse
+        self._door, self._sent_door = event_door(shape), client_event_door(shape)
         self._client = _Channel(Direction.CLIENT, gathered.request)
         self._upstream = _Channel(Direction.UPSTREAM, gathered.response)
         self._decoder = FrameDecoder(deflate_of(extensions, "server"), resumable=True)
-        self._reader = EventReader()
-        self._asked: dict[str, Any] | bytes = {}  # the client's last request, or what it says
+        self._hearing = hearing_for(shape, socket=True)
+        self._passing = Passing(shape.kind)
+        self._waiting: list[_Message] = []  # of upstream, without a row so far
+        self._inputs: list[ItemRow] = []  # items that the client sent
+        self.told: Told = NOTHING
+        """What the client's last request says."""
 
     def client(self, at: int, payload: bytes) -> None:
         """A CLIENT_FRAME of the journal."""
@@ -107,6 +129,7 @@ class Transcript:
             for piece in self._decoder.feed(data):
                 gathered.response_bytes += len(piece.payload)
                 self._piece(channel, at, piece)
+            self._flush()
             if self._decoder.problem is not None and self._decoder.rest:
                 self._break(channel, at, self._decoder.rest)
         gathered.frames.append(Frame(Direction.UPSTREAM, at, gathered.response_bytes - before))
@@ -130,19 +153,51 @@ class Transcript:
 
     def _message(self, direction: Direction, at: int, opcode: int, data: bytes, size: int) -> None:
         """A whole message: one event. `data`: its payload, or its beginning if it is very long."""
-        kind, number = event_type(data)
-        lane = stream_id(data) if kind is not None and b'"stream_id"' in data else None
-        gathered = self._gathered
         if direction == Direction.UPSTREAM:
-            if gathered.first_ns is None:
-                gathered.first_ns = at
-            if kind is not None:
-                self._reader.see(kind, data)
-        elif kind in _ASKS:
-            self._asked = data
-        shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
-        gathered.rows.append(EventRow(gathered.count, at, direction, shown, number, lane, size, opcode))
+            self._waiting.append(_Message(at, opcode, data, size))  # those of one read are looked at together
+            return
+        model: Wire = self._sent_door(data)
+        kind = type_of(model, data)
+        if kind in _ASKS:
+            self._take(model)
+        self._message_row(direction, _Message(at, opcode, data, size), model)
+
+    def _message_row(self, direction: Direction, message: _Message, model: Wire) -> None:
+        at, opcode, data, size = message
+        shown = type_of(model, data) or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, at, direction, shown, number_of(model), text_of(field(model, "stream_id")), size, opcode))
         gathered.count += 1
+
+    def _flush(self) -> None:
+        """Rows for the messages of upstream that wait for one, and what they tell."""
+        gathered, messages, new = self._gathered, self._waiting, tuple.__new__
+        if not messages:
+            return
+        self._waiting = []
+        if gathered.first_ns is None:
+            gathered.first_ns = messages[0].at
+        numbers = self._passing.numbers([message.data for message in messages])
+        models = iter(self._door.many([message.data for message, number in zip(messages, numbers, strict=True) if number is None]))
+        heard: list[Wire | int] = []
+        for message, number in zip(messages, numbers, strict=True):
+            if number is None:
+                model = next(models)
+                heard.append(model)
+                self._message_row(Direction.UPSTREAM, message, model)
+            else:
+                heard.append(number)
+                at, opcode, data, size = message
+                name = type_name(data[_TYPE_AT : data.find(b'"', _TYPE_AT)])
+                gathered.rows.append(new(EventRow, (gathered.count, at, 1, name, number, None, size, opcode)))
+                gathered.count += 1
+        self._hearing.hear([event for event in heard if not isinstance(event, Unparsed)])
+
+    def _take(self, request: Wire) -> None:
+        given = field(request, "input")
+        self.told = told_of(request, ())
+        if isinstance(given, list):
+            self._inputs += item_rows("input", enumerate(given, len(self._inputs)))
 
     def _control(self, channel: _Channel, at: int, opcode: int, payload: bytes) -> None:
         channel.body.append(payload)
@@ -155,6 +210,7 @@ class Transcript:
         channel.waiting.clear()
 
     def _row(self, channel: _Channel, at: int, kind: str | None, size: int, opcode: int) -> None:
+        self._flush()
         gathered = self._gathered
         gathered.rows.append(EventRow(gathered.count, at, channel.direction, kind, None, None, size, opcode))
         gathered.count += 1
@@ -183,18 +239,15 @@ class Transcript:
 
     def read(self, facts: Facts) -> list[str]:
         """Take what the messages say: of responses the last that ended. Gives the problems."""
-        sound = self._reader.read(facts)
+        odd = self._hearing.tell(facts)
         if self._parse and self._gathered.first_ns is not None:
-            facts.parse = "parsed" if self._reader.ended and sound else "partial" if sound else "unparsed"
+            facts.parse = "parsed" if self._hearing.ended else "partial"
         problem = self._decoder.problem
-        return [f"upstream broke the WebSocket protocol: {problem}"] if problem else []
+        return [f"upstream broke the WebSocket protocol: {problem}", *odd] if problem else odd
 
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What the client's last request says."""
-        if not isinstance(self._asked, dict):
-            self._asked = request_fields(self._asked, b"")
-        return self._asked
+    def items(self) -> list[ItemRow]:
+        """Rows of the items that both sides sent."""
+        return [*self._inputs, *self._hearing.items()]
 
     @property
     def closed(self) -> bool:
@@ -203,13 +256,19 @@ class Transcript:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON; what was gathered so far is not in it."""
-        channels = [self._client.state(), self._upstream.state()]
-        return {"channels": channels, "decoder": self._decoder.state(), "reader": self._reader.state(), "asked": self.asked}
+        return {
+            "channels": [self._client.state(), self._upstream.state()],
+            "decoder": self._decoder.state(),
+            "hearing": self._hearing.state(),
+            "inputs": [list(row) for row in self._inputs],
+            "told": [*self.told[:4]],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on, in a new transcript of the same handshake, where the one stood that gave this state."""
         for channel, known in zip((self._client, self._upstream), state["channels"], strict=True):
             channel.restore(known)
         self._decoder.restore(state["decoder"])
-        self._reader.restore(state["reader"])
-        self._asked = state["asked"]
+        self._hearing.restore(state["hearing"])
+        self._inputs = [ItemRow(*row) for row in state["inputs"]]
+        self.told = Told(*state["told"])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from playhead.proxy.outline import Outline, outline
+from playhead.proxy.outline import Outline, fresh, outline
 
 LISTS, KEPT = ("input", "messages"), ("model", "stream")
 
@@ -129,3 +129,29 @@ def test_a_body_that_goes_on_is_recognised() -> None:
     assert known.goes_on_in(BASE.replace('{"c":3}', '{"c":3},{"d":4}').encode())
     assert not known.goes_on_in(BASE.replace('"c":3', '"c":4').encode())
     assert not sound('{"a":1}').goes_on_in(b'{"a":1}')
+
+
+def test_all_is_fresh_in_a_body_that_goes_on_from_no_other() -> None:
+    found = sound('{"model":"m","input" : [ {"a":1.0} ,\n{"b":2}],"x":0.5}')
+
+    assert fresh(found, None) == (b'{"model":"m","x":0.5}', [(0, b'{"a":1.0}'), (1, b'{"b":2}')])
+
+
+def test_only_what_differs_is_fresh_in_a_body_that_goes_on() -> None:
+    known = sound('{"model":"m","input":[{"a":1},{"b":2}],"x":1}')
+    found = sound('{"model":"m","input":[{"a":1},{"b":2},{"c":3}],"x":2}', known)
+
+    assert fresh(found, known) == (b'{"x":2}', [(2, b'{"c":3}')])
+
+
+def test_an_item_that_has_moved_is_not_fresh() -> None:
+    known = sound('{"input":[{"a":1},{"b":2}]}')
+    found = sound('{"input":[{"n":0},{"b":2},{"a":1}]}', known)
+
+    assert fresh(found, known).items == [(0, b'{"n":0}')]
+
+
+def test_a_long_text_is_fresh_as_an_empty_one() -> None:
+    found = sound(json.dumps({"input": "é" * 5000, "tools": ["a"]}, ensure_ascii=False))
+
+    assert fresh(found, None).members == b'{"input":"","tools": ["a"]}'

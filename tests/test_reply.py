@@ -124,10 +124,10 @@ def test_a_stream_that_went_on_after_its_terminal_event_is_parsed_though_it_was_
     assert fold(sse(chunked(EVENTS)[:-1], end={"outcome": "client_closed"})).facts.parse == "parsed"
 
 
-def test_a_terminal_event_that_is_not_json_is_a_problem() -> None:
+def test_an_event_that_is_not_json_is_a_problem() -> None:
     facts = fold(sse(chunked([b"event: response.completed\ndata: {\n\n"]))).facts
 
-    assert (facts.parse, facts.problem) == ("unparsed", "the event that ends the stream is not JSON")
+    assert (facts.parse, facts.problem) == ("partial", "1 of its events are no JSON objects")
 
 
 @pytest.mark.parametrize("coding", CODERS)

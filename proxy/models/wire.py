@@ -24,7 +24,7 @@ M = TypeVar("M", bound="Wire")
 JsonInput = bytes | bytearray | str | dict[str, Any]
 """What the doors take: JSON as it is on the wire, or parsed."""
 
-_SOURCE, _PROBLEMS = "_source", "_problems"  # beside the fields in a model's __dict__, so that copies have them too
+_SOURCE, PROBLEMS = "_source", "_problems"  # beside the fields in a model's __dict__, so that copies have them too
 
 
 class Presence(Enum):
@@ -80,7 +80,7 @@ class Wire(BaseModel):
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The values in it, and in the models in it, that do not fit their fields."""
-        found: tuple[Problem, ...] = self.__dict__.get(_PROBLEMS, ())
+        found: tuple[Problem, ...] = self.__dict__.get(PROBLEMS, ())
         return found
 
     def to_wire(self) -> Any:
@@ -278,7 +278,7 @@ def _settle(model: Wire) -> tuple[Problem, ...]:
         elif isinstance(value, dict):
             problems += _settle_members(value, list(value.items()), key + ".{}")
     if problems:
-        values[_PROBLEMS] = tuple(problems)
+        values[PROBLEMS] = tuple(problems)
     return tuple(problems)
 
 

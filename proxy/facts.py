@@ -1,0 +1,233 @@
+"""What the listings show of an exchange, read from its models. Pure; nothing here raises."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qs
+
+from pydantic_core import from_json
+
+from playhead.storage.records import Facts, ItemRow
+
+from .edges import leading
+from .models.doors import parse_request
+from .models.kind import Shape
+from .models.wire import Problem, Unparsed, Wire
+
+_MAX_TEXT = 1024
+_FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
+_FORM_EDGE = 1 << 16
+_MAX_TYPE = 200
+_MAX_NUMBER = 10**18
+_TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
+_PLAIN_DEPTH = 8
+_WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
+_WITH_STATUS = frozenset(("responses", "realtime"))
+_TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage")
+_UNUSUAL = (b"[", b"\\", b"null")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
+
+
+class Told(NamedTuple):
+    """What a request says of itself."""
+
+    model: str | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+    problems: tuple[Problem, ...] = ()
+    items: tuple[ItemRow, ...] = ()
+
+    def state(self) -> list[Any]:
+        """What `restore` needs, as JSON."""
+        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items]]
+
+    @classmethod
+    def restore(cls, state: list[Any]) -> Told:
+        """The one that gave this state."""
+        model, parent, cache_key, user, problems, items = state
+        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), tuple([ItemRow(*row) for row in items]))
+
+
+NOTHING = Told()
+
+
+def field(model: Any, name: str) -> Any:
+    """The value of a field of a model or of a plain object, declared or not; None without one."""
+    if not isinstance(model, Wire):
+        return model.get(name) if isinstance(model, dict) else None
+    value = model.__dict__.get(name)
+    return value if value is not None else (model.__pydantic_extra__ or {}).get(name)
+
+
+def members(model: Any) -> Mapping[str, Any]:
+    """All fields of a model or of a plain object, declared or not; not to be changed."""
+    if isinstance(model, Wire):
+        extra = model.__pydantic_extra__
+        return {**extra, **model.__dict__} if extra else model.__dict__
+    return model if isinstance(model, dict) else {}
+
+
+def text_of(value: Any) -> str | None:
+    """A value as a text that any database takes; None for what is none, or empty."""
+    if not isinstance(value, str) or not value:
+        return None
+    text = value[:_MAX_TEXT]
+    return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """JSON that any database takes."""
+    if isinstance(value, str):
+        return text_of(value) or ""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict | list) and depth >= _PLAIN_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {text_of(key) or "": plain(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list):
+        return [plain(member, depth + 1) for member in value]
+    return value
+
+
+def type_of(event: Wire | None, data: bytes) -> str | None:
+    """The type that an event gives itself; of one that is no JSON, or has lost its end, as far as can be seen."""
+    kind = leading(data[:_TYPE_IN]).get("type") if isinstance(event, Unparsed) else field(event, "type")
+    return text_of(kind[:_MAX_TYPE]) if isinstance(kind, str) else None
+
+
+def number_of(event: Wire | None) -> int | None:
+    """The sequence number that an event gives itself, if a database takes it."""
+    number = field(event, "sequence_number")
+    return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
+
+
+# Requests.
+
+
+def told_of(model: Wire, items: tuple[ItemRow, ...] | None = None) -> Told:
+    """What the model of a request says. `items`: its input items, if they are not in it."""
+    given = field(model, "input")
+    return Told(
+        text_of(field(model, "model")) or text_of(field(field(model, "session"), "model")),
+        text_of(field(model, "previous_response_id")),
+        text_of(field(model, "prompt_cache_key")),
+        text_of(field(model, "user")),
+        model.problems,
+        item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
+    )
+
+
+def tell(shape: Shape, body: bytes, content_type: bytes) -> Told:
+    """What a whole request body says; a form's file parts are not looked through."""
+    if content_type[:10].lower() == b"multipart/":
+        found = _FORM_MODEL.search(body, 0, _FORM_EDGE) or _FORM_MODEL.search(body, max(0, len(body) - _FORM_EDGE))
+        return Told(text_of(found[1].decode("utf-8", "replace"))) if found else NOTHING
+    return told_of(parse_request(shape, body)) if body else NOTHING
+
+
+def take_request(facts: Facts, told: Told, path: str) -> None:
+    """What was told, as the first word on the exchange."""
+    facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user = told[:4]
+    facts.problems += told.problems
+    if facts.model is None and facts.kind == "realtime" and "?" in path:
+        facts.model = text_of(parse_qs(path.partition("?")[2], max_num_fields=None).get("model", [None])[0])
+
+
+# Items.
+
+
+def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]) -> tuple[ItemRow, ...]:
+    """The rows of items, each with its position; what is no item has none."""
+    return tuple([item_row(part, position, item) for position, item in items if isinstance(item, Wire) and not isinstance(item, Unparsed)])
+
+
+def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:
+    """One item, or one tool call."""
+    get = members(item).get
+    return ItemRow(part, position, text_of(get("type")), text_of(get("id")), text_of(get("call_id")), text_of(get("name")), text_of(get("status")))
+
+
+def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
+    """The output items of a Response, the tool calls of a chat completion, the blocks with an id of a message."""
+    get = members(answer).get
+    output, choices, content = get("output"), get("choices"), get("content")
+    if isinstance(output, list):
+        return item_rows("output", enumerate(output))
+    if isinstance(choices, list):
+        calls = [call for choice in choices for call in _tool_calls(choice)]
+    else:
+        calls = [block for block in content if text_of(field(block, "id"))] if isinstance(content, list) else []
+    return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+
+
+def _tool_calls(choice: Any) -> list[Wire]:
+    calls = field(field(choice, "message"), "tool_calls")
+    return [call for call in calls if isinstance(call, Wire)] if isinstance(calls, list) else []
+
+
+def _call_row(position: int, call: Wire) -> ItemRow:
+    kind, id_ = text_of(field(call, "type")), text_of(field(call, "id"))
+    name = field(call, "name") or field(field(call, "function"), "name") or field(field(call, "custom"), "name")
+    return ItemRow("output", position, kind, id_, id_, text_of(name), None)
+
+
+# Answers.
+
+
+def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
+    """What the object of an answer says: a Response, a chat completion, a message, a list, an error."""
+    if isinstance(answer, Unparsed):
+        return
+    get, kind = members(answer).get, facts.kind
+    facts.model = text_of(get("model")) or facts.model
+    facts.previous_response_id = facts.previous_response_id or text_of(get("previous_response_id"))
+    facts.prompt_cache_key = facts.prompt_cache_key or text_of(get("prompt_cache_key"))
+    facts.user = facts.user or text_of(get("user"))
+    if kind in _WITH_ID or (kind == "messages" and get("type") == "message"):
+        facts.response_id = text_of(get("id")) or facts.response_id
+    if kind in _WITH_STATUS:
+        facts.response_status = text_of(get("status")) or facts.response_status
+    usage = usage_of(get("usage"))
+    facts.usage = usage or facts.usage
+    facts.service_tier = text_of(get("service_tier") or (usage or {}).get("service_tier")) or facts.service_tier
+    facts.error_code = error_code(answer) or facts.error_code
+
+
+def take_told(facts: Facts, told: Facts) -> None:
+    """What was gathered apart, over what is known."""
+    for name in _TOLD:
+        setattr(facts, name, getattr(told, name) or getattr(facts, name))
+
+
+def usage_of(usage: Any) -> dict[str, Any] | None:
+    """A usage object as it came; None if it says nothing."""
+    if isinstance(usage, Wire):
+        return _usual_usage(usage) or plain(usage.to_wire()) or None
+    return plain(usage) or None if isinstance(usage, dict) else None
+
+
+def _usual_usage(usage: Wire) -> dict[str, Any] | None:
+    """It, if its text shows that any database takes it, as nearly all are."""
+    try:
+        text = usage.__pydantic_serializer__.to_json(usage, exclude_unset=True, by_alias=True, warnings=False)
+    except ValueError:
+        return None
+    plain_text = len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL)
+    return from_json(text) if plain_text else None
+
+
+def error_code(answer: Wire | dict[str, Any]) -> str | None:
+    """The code of an error, or its type where it has no code."""
+    error = field(answer, "error") or field(field(answer, "status_details"), "error")
+    if isinstance(error, Wire | dict):
+        return _code(field(error, "code")) or text_of(field(error, "type"))
+    return (_code(field(answer, "code")) or "error") if isinstance(error, str) and error else None
+
+
+def _code(value: Any) -> str | None:
+    """Some servers have numbers for codes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)

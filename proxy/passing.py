@@ -1,0 +1,55 @@
+"""Events that can be let pass without a model: their bytes show that one would have no problems and would tell nothing but its number. Pure.
+
+Most of a stream is deltas, as alike as peas. A model of each would cost more than all else that the recorder does for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_NUMBER = rb"(0|[1-9]\d{0,17})"
+_INDEX = rb"(?:0|[1-9]\d{0,8})"
+_DELTA = re.compile(
+    rb'\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input|mcp_call_arguments'
+    rb'|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
+    rb'"delta":"[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*"(?:,"logprobs":\[\])?(?:,"obfuscation":"\w*")?\}' % (_NUMBER, _INDEX, _INDEX)
+).fullmatch
+_BEGUN = re.compile(rb'\{"type":"response\.(?:created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
+_MAX_BEGUN = 1 << 20
+
+
+class Passing:
+    """Looks at the events of one answer, in order. What it does not know has to be parsed."""
+
+    __slots__ = ("_none", "_response")
+
+    def __init__(self, kind: str) -> None:
+        self._none = kind != "responses"
+        self._response = b""  # of the last event that began like a stream, from its Response to its end
+
+    def numbers(self, texts: Iterable[bytes]) -> list[int | None]:
+        """The sequence numbers of the events that may pass; None for each that may not. `texts`: their JSON."""
+        if self._none:
+            return [None for _ in texts]
+        found = [(_DELTA(text), text) for text in texts]
+        return [self._begun(text) if delta is None else int(delta[1]) if text.isascii() or _is_utf8(text) else None for delta, text in found]
+
+    def _begun(self, text: bytes) -> int | None:
+        """A stream begins with two or three events that tell the very same Response."""
+        found = _BEGUN(text)
+        if found is None:
+            return None
+        response = text[found.end() :]
+        if response == self._response:
+            return int(found[1])
+        self._response = response if len(response) < _MAX_BEGUN else b""
+        return None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

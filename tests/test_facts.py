@@ -1,0 +1,215 @@
+"""What requests and answers tell the listings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy.facts import Told, number_of, output_rows, plain, take_answer, take_request, tell, text_of, type_of
+from playhead.proxy.models.doors import event_door, parse_body
+from playhead.proxy.models.kind import Shape
+from playhead.storage.records import Facts, ItemRow
+
+
+def answered(kind: str, answer: dict[str, Any]) -> Facts:
+    facts = Facts(kind=kind)
+    take_answer(facts, parse_body(kind, json.dumps(answer).encode()))
+    return facts
+
+
+def asked(body: bytes, content_type: bytes = b"application/json", kind: str = "responses", path: str = "/v1/responses") -> Facts:
+    facts = Facts(kind=kind)
+    take_request(facts, tell(Shape(kind), body, content_type), path)
+    return facts
+
+
+def test_a_request_tells_its_model_parent_cache_key_and_user() -> None:
+    facts = asked(b'{"input":[{"model":"no"}],"model":"gpt-5","previous_response_id":"resp_0","prompt_cache_key":"k","user":"u"}')
+
+    assert (facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user) == ("gpt-5", "resp_0", "k", "u")
+
+
+def test_a_form_tells_its_model() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: audio/mpeg\r\n\r\n\xff\xf3\r\n'
+    body += b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+
+    assert asked(body, b"Multipart/form-data; boundary=b").model == "whisper-1"
+
+
+def test_the_model_of_a_form_may_be_its_first_part() -> None:
+    body = b"--b\r\nContent-Disposition: form-data; name=model\r\n\r\nwhisper-1\r\n--b\r\nContent-Disposition: form-data; name=x\r\n\r\ny\r\n--b--\r\n"
+
+    assert asked(body, b"multipart/form-data; boundary=b").model == "whisper-1"
+
+
+def test_a_form_without_a_model_has_none() -> None:
+    assert asked(b"--b--\r\n", b"multipart/form-data; boundary=b").model is None
+
+
+def test_the_model_of_a_realtime_socket_stands_in_its_query() -> None:
+    assert asked(b"", kind="realtime", path="/v1/realtime?model=gpt-realtime&x=1").model == "gpt-realtime"
+
+
+def test_the_model_of_a_realtime_session_is_that_of_the_request() -> None:
+    assert asked(b'{"session":{"model":"gpt-realtime"}}', kind="realtime").model == "gpt-realtime"
+
+
+def test_the_answer_corrects_the_model_and_echoes_what_the_request_left_out() -> None:
+    facts = asked(b'{"model":"gpt-5"}')
+    take_answer(facts, {"model": "gpt-5-2025-08-07", "previous_response_id": "resp_0", "prompt_cache_key": "k", "user": "u"})
+
+    assert (facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user) == ("gpt-5-2025-08-07", "resp_0", "k", "u")
+
+
+def test_a_response_tells_id_status_tier_and_usage() -> None:
+    usage = {"input_tokens": 3, "input_tokens_details": {"cached_tokens": 1}, "output_tokens": 2}
+    facts = answered("responses", {"id": "resp_1", "object": "response", "status": "completed", "service_tier": "default", "usage": usage})
+
+    assert (facts.response_id, facts.response_status, facts.service_tier, facts.usage) == ("resp_1", "completed", "default", usage)
+
+
+NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+USAGE = st.dictionaries(
+    st.text('ab\\"é\0', max_size=3) | st.sampled_from(("input_tokens", "input_tokens_details")),
+    st.recursive(NUMBERS, lambda inner: st.dictionaries(st.text("ab", max_size=1), inner) | st.lists(inner), max_leaves=12),
+)
+
+
+@given(USAGE)
+def test_usage_is_plain_json_whether_it_was_so_already_or_not(usage: dict[str, Any]) -> None:
+    facts = Facts(kind="responses")
+    take_answer(facts, parse_body("responses", {"usage": usage}))
+
+    assert facts.usage == (plain(usage) or None)
+
+
+@pytest.mark.parametrize("levels", [7, 8, 9])
+def test_usage_is_as_deep_as_a_database_takes(levels: int) -> None:
+    usage: dict[str, Any] = {}
+    for _ in range(levels):
+        usage = {"a": usage}
+
+    assert answered("responses", {"usage": usage}).usage == plain(usage)
+
+
+def test_the_tier_of_a_message_stands_in_its_usage() -> None:
+    facts = answered("messages", {"id": "msg_1", "type": "message", "usage": {"input_tokens": 3, "service_tier": "standard"}})
+
+    assert (facts.response_id, facts.service_tier) == ("msg_1", "standard")
+
+
+def test_a_batch_of_messages_is_no_response() -> None:
+    assert answered("messages", {"id": "msgbatch_1", "type": "message_batch"}).response_id is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"error": {"code": "rate_limit_exceeded", "type": "tokens"}}, "rate_limit_exceeded"),
+        ({"error": {"code": None, "type": "invalid_request_error"}}, "invalid_request_error"),
+        ({"error": {"code": 429}}, "429"),
+        ({"type": "error", "error": {"type": "overloaded_error"}}, "overloaded_error"),
+        ({"error": "no such model", "code": "not_found"}, "not_found"),
+        ({"error": "no such model"}, "error"),
+        ({"error": None}, None),
+        ({"error": {}}, None),
+        ({"status_details": {"error": {"code": "x"}}}, "x"),
+    ],
+)
+def test_an_error_has_a_code(error: dict[str, Any], code: str | None) -> None:
+    assert answered("responses", error).error_code == code
+
+
+def test_half_a_surrogate_pair_is_shown_as_a_question_mark() -> None:
+    facts = Facts(kind="responses")
+    take_answer(facts, parse_body("responses", b'{"id": "resp_\\ud83d", "status": "completed"}'))
+
+    assert (facts.response_id, facts.response_status) == ("resp_?", "completed")
+
+
+def test_values_are_made_fit_for_any_database() -> None:
+    facts = Facts(kind="responses")
+    take_answer(facts, {"usage": {"a\0": float("inf"), "b": ["\0", {"c": 1.5}], "d": True, "deep": [[[[[[[[[[1]]]]]]]]]]}})
+
+    assert facts.usage == {"a\ufffd": None, "b": ["\ufffd", {"c": 1.5}], "d": True, "deep": [[[[[[[None]]]]]]]}
+
+
+def test_a_text_is_bounded_and_an_empty_one_is_none() -> None:
+    assert len(text_of("x" * 5000) or "") == 1024
+    assert text_of("") is None
+    assert text_of(5) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"type":"a.b","sequence_number":7,"x":1}', ("a.b", 7)),
+        (b'{"type":"a.b","sequence_number":7}', ("a.b", 7)),
+        (b' { "type" : "a" , "sequence_number" : 12 }', ("a", 12)),
+        (b'{"item":{"type":"message","sequence_number":1},"type":"a","sequence_number":3}', ("a", 3)),
+        (b'{"sequence_number":3,"item":{"type":"message"},"type":"a","x":{"y":1}}', ("a", 3)),
+        (b'{"item":{"type":"message","sequence_number":1}}', (None, None)),
+        (b'{"delta":"\\"type\\":\\"x\\",","type":"a"}', ("a", None)),
+        (b'{"delta":"a } b {","sequence_number":5,"type":"a"}', ("a", 5)),
+        (b'{"type":5,"sequence_number":"6"}', (None, None)),
+        (b'{"type":"a","delta":"cut off', ("a", None)),
+        (b'{"sequence_number":-1}', (None, None)),
+        (b'{"sequence_number":true}', (None, None)),
+        (b'["type"]', (None, None)),
+        (b"[DONE]", (None, None)),
+        (b"", (None, None)),
+    ],
+)
+def test_type_and_sequence_number_are_those_of_the_outer_object(data: bytes, expected: tuple[str | None, int | None]) -> None:
+    event = event_door("responses")(data)
+
+    assert (type_of(event, data), number_of(event)) == expected
+
+
+@given(st.binary(max_size=80), st.sampled_from(["responses", "chat.completions", "messages", "realtime", "other"]))
+def test_garbage_says_nothing_and_never_raises(data: bytes, kind: str) -> None:
+    facts = asked(data, kind=kind)
+    take_answer(facts, parse_body(kind, data))
+
+
+def test_what_was_told_is_restored_from_its_state() -> None:
+    told = tell(Shape("responses"), b'{"model":"m","user":5,"input":[{"type":"function_call","name":"f","call_id":"c"}]}', b"")
+
+    assert (told.model, [problem.path for problem in told.problems], told.items) == (
+        "m",
+        ["user"],
+        (ItemRow("input", 0, "function_call", None, "c", "f", None),),
+    )
+    assert Told.restore(json.loads(json.dumps(told.state()))) == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "rows"),
+    [
+        (
+            "responses",
+            {"output": [{"type": "shell_call", "id": "i", "call_id": "c", "status": "completed"}, {"type": "new"}]},
+            [("shell_call", "i", "c", None, "completed"), ("new", None, None, None, None)],
+        ),
+        (
+            "chat.completions",
+            {"choices": [{"message": {"tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}}, {"message": {"content": "x"}}]},
+            [("function", "c", "c", "f", None)],
+        ),
+        (
+            "messages",
+            {"type": "message", "content": [{"type": "text", "text": "x"}, {"type": "tool_use", "id": "t", "name": "f"}]},
+            [("tool_use", "t", "t", "f", None)],
+        ),
+        ("embeddings", {"object": "list", "data": []}, []),
+    ],
+)
+def test_items_and_tool_calls_of_an_answer_have_rows(kind: str, answer: dict[str, Any], rows: list[tuple[str | None, ...]]) -> None:
+    found = output_rows(parse_body(kind, answer))
+
+    assert [row[2:] for row in found] == rows
+    assert [row[:2] for row in found] == [("output", place) for place in range(len(rows))]

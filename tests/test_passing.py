@@ -1,0 +1,99 @@
+"""What passes without a model would have made one without a problem."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy.models.doors import parse_event
+from playhead.proxy.passing import Passing
+
+DELTA = {"type": "response.output_text.delta", "sequence_number": 7, "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "é\n"}
+BEGUN = {"sequence_number": 0, "response": {"id": "resp_1", "status": "in_progress"}}
+
+
+def text(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def number(*events: bytes, kind: str = "responses") -> list[int | None]:
+    return Passing(kind).numbers(events)
+
+
+def begun(name: str, **more: Any) -> bytes:
+    return text({"type": f"response.{name}", **BEGUN, **more})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        DELTA,
+        {**DELTA, "logprobs": [], "obfuscation": "x"},
+        {**DELTA, "delta": 'a "quoted" \\ /'},
+        {"type": "response.function_call_arguments.delta", "sequence_number": 7, "item_id": "fc_1", "output_index": 3, "delta": "{", "obfuscation": "x"},
+        {"type": "response.reasoning_summary_text.delta", "sequence_number": 7, "item_id": "rs_1", "output_index": 0, "summary_index": 1, "delta": ""},
+    ],
+)
+def test_a_plain_delta_passes(event: dict[str, Any]) -> None:
+    assert number(text(event)) == [7]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        text({**DELTA, "delta": 5}),
+        text({**DELTA, "sequence_number": -1}),
+        text({**DELTA, "sequence_number": "7"}),
+        text({**DELTA, "logprobs": [{}]}),
+        text({**DELTA, "new": 1}),
+        text({**DELTA, "type": "response.output_text.done"}),
+        text({**DELTA, "type": "response.audio.delta"}),
+        text(DELTA)[:-1],
+        text(DELTA) + b" ",
+        text(DELTA).replace(b"\xc3", b"\xff"),
+        text(DELTA).replace(b":7", b":07"),
+        text(DELTA).replace(b"\\n", b"\\ud800"),
+        text(DELTA).replace(b"\\n", b"\t"),
+        b"[DONE]",
+        b"",
+    ],
+)
+def test_anything_else_has_to_be_parsed(event: bytes) -> None:
+    assert number(event) == [None]
+
+
+def test_a_response_that_is_told_again_passes() -> None:
+    assert number(begun("created"), begun("in_progress", sequence_number=1)) == [None, 1]
+
+
+def test_a_response_that_has_changed_has_to_be_parsed() -> None:
+    assert number(begun("created"), begun("in_progress", response={"id": "resp_1", "status": "queued"})) == [None, None]
+
+
+def test_an_event_that_ends_a_stream_never_passes() -> None:
+    assert number(begun("created"), begun("completed")) == [None, None]
+
+
+def test_nothing_passes_in_streams_of_other_kinds() -> None:
+    assert number(text(DELTA), kind="realtime") == [None]
+
+
+VALUES = st.one_of(st.text(max_size=9), st.integers(-2, 10**19), st.booleans(), st.none(), st.just([]), st.just([1]))
+
+
+@given(
+    st.dictionaries(st.sampled_from([*DELTA, "logprobs", "obfuscation", "summary_index", "x"]), VALUES, max_size=3),
+    st.booleans(),
+    st.tuples(st.integers(0, 200), st.binary(max_size=2)),
+)
+def test_what_passes_has_a_model_of_the_same_number_and_no_problem(changes: dict[str, Any], ascii_only: bool, edit: tuple[int, bytes]) -> None:
+    event = json.dumps({**DELTA, **changes}, ensure_ascii=ascii_only, separators=(",", ":")).encode(errors="surrogatepass")
+    for data in (event, event[: edit[0]] + edit[1] + event[edit[0] + 1 :]):
+        (found,) = number(data)
+        if found is not None:
+            model = parse_event(data)
+            assert (getattr(model, "sequence_number", None), model.problems) == (found, ())
