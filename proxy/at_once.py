@@ -73,10 +73,7 @@ class AtOnce:
         body = content.read_nowait() if request.body_exists else b""
         if len(body) > _SHORT:
             return Begun(body, None)
-        text = body
-        if body:
-            scanner = RequestScanner()
-            text = scanner.feed(body) + scanner.finish()
+        text = RequestScanner().whole(body) if body else body
         place = self._player.next(playback, self._requests.read(asked, text)[1])
         if place is None:
             return Begun(body, None)

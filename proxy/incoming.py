@@ -122,8 +122,7 @@ class Incoming:
         text = self._decoded[0] if len(self._decoded) == 1 else b"".join(self._decoded)
         if not text:
             return text
-        scanner = RequestScanner(secrets, self._memory.redaction if len(text) >= _REMEMBERED else None)
-        return scanner.feed(text) + scanner.finish()
+        return RequestScanner(secrets, self._memory.redaction if len(text) >= _REMEMBERED else None).whole(text)
 
     @property
     def asked(self) -> Asked:

@@ -61,6 +61,13 @@ def read_opening(payload: bytes, *, bundled: bool = False) -> dict[str, Any]:
     return found
 
 
+def session_of(payload: bytes, *, bundled: bool = False) -> str:
+    """The session in what `read_opening` reads; half the cost."""
+    start = _LENGTHS.size if bundled else 0
+    same, mark, rest = payload[start : payload.find(b"\n", start)].rpartition(_STARTED)
+    return str((_read_meta(same) if mark and rest[:-1].isdigit() else read_opening(payload, bundled=bundled))["session"])
+
+
 @lru_cache(maxsize=64)
 def _read_meta(meta: bytes) -> Mapping[str, Any]:
     found: Mapping[str, Any] = from_json(meta + b"}")

@@ -35,7 +35,7 @@ _AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time
 _LOOKED_AT = 80
 _MOST = 1 << 62
 _BATCH = 4 << 20  # bytes of them
-_LITTLE = 1 << 20  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
+_LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
 _TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
 

@@ -70,7 +70,8 @@ def usual(raw: Raw, outcome: Outcome) -> Usual | None:
     if _CHUNKED in lower:
         if length >= 0 or lower.count(b"transfer-encoding") > 1 or sum(raw.chunks) != len(body):
             return None
-        plain = b"".join((head, raw.framed, b"0\r\n") if raw.framed else (head, _chunked(body, raw.chunks))) + raw.trailers + b"\r\n"
+        framed = (raw.framed, b"0\r\n") if raw.framed else (_chunked(body, raw.chunks),)
+        plain = b"".join((head, *framed, raw.trailers, b"\r\n"))
     elif length >= 0 and lower.count(_LENGTH[2:-2]) == 1 and b"transfer-encoding" not in lower:
         start = length + len(_LENGTH)
         if lower[start : lower.find(b"\r", start)] != b"%d" % len(body):

@@ -20,7 +20,7 @@ from playhead.storage.journal import JournalFrame, SegmentReader, retire, segmen
 from playhead.storage.records import Batch, Kind, Position, Recorded
 from playhead.storage.store import Store
 
-from .notes import bundle, read_opening, unbundle
+from .notes import bundle, read_opening, session_of, unbundle
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
@@ -288,7 +288,7 @@ class Recorder:
             return self._restore(tail, number, memory)
         if frame.kind not in _OPENS:
             return None
-        session = str(_meta(frame)["session"])
+        session = session_of(frame.payload, bundled=frame.kind == Kind.BEGIN)
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
         parse = not self._suspects.convicted(tail.writer, number)
         assembly = self._assembly(tail.writer, number, parse=parse, memo=self._memo)

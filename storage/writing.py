@@ -39,6 +39,7 @@ from .rows import (
     pack_times,
     piece_row,
     start_text,
+    take_nulls,
     update_sql,
 )
 from .rows import item_values as values_of_items
@@ -46,6 +47,7 @@ from .tables import bodies, connections, deleted, event_types, exchanges, finger
 from .tables import event_rows as event_table
 
 _PARAMETERS = 1000  # of one statement
+_INSERTERS = 64  # with columns left out that are null in all rows of a batch; each is another statement
 _GAP = 100  # numbers that are asked for in vain rather than by one more statement
 _Identity = tuple[int, int]  # id of the writer, number
 
@@ -230,7 +232,7 @@ class _Transaction:
                 literals, values = event_values(id_, r.events, types)
                 events[literals] += values
         self._without_lost_bases(stored, items, recorded)
-        self._insert(exchanges, rows)
+        self._insert(exchanges, rows, literals=take_nulls(exchanges, rows) if len(self._memory.inserters) < _INSERTERS else ())
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
         if items:
             self._insert(fingerprints, _fingerprint_values(items, recorded), literals=_DEFAULT)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.storage.records import EventRow
-from playhead.storage.rows import event_values, start_text
-from playhead.storage.tables import event_rows, ns_text
+from playhead.storage.rows import event_values, start_text, take_nulls
+from playhead.storage.tables import event_rows, ns_text, takes
 
 NAMES = [column.name for column in event_rows.columns]
 TYPES = {None: None, "response.created": 1, "websocket.ping": 2}
@@ -66,3 +66,10 @@ def test_what_an_answer_has_in_common_is_not_bound() -> None:
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=5))
 def test_moments_are_written_as_everywhere(moments: list[int]) -> None:
     assert [start_text(moment) for moment in moments] == [ns_text(moment) for moment in moments]
+
+
+def test_columns_that_are_null_in_all_rows_are_taken_out() -> None:
+    values = [*("a", None, 3, None), *("b", None, None, None)]
+
+    assert take_nulls(takes, values) == (("started_at", "NULL"), ("take", "NULL"))
+    assert values == ["a", 3, "b", None]

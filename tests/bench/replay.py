@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.overhead import free_port, load, running, settled
 
-_RECORDED = 12_000  # exchanges for each second of `order`: more than are asked for
+_RECORDED = 20_000  # exchanges for each second of `order`: more than are asked for
 
 
 @contextmanager
