@@ -271,6 +271,7 @@ class Transcript:
         for channel, known in zip((self._client, self._upstream), state["channels"], strict=True):
             channel.restore(known)
         self._decoder.restore(state["decoder"])
-        self._hearing.restore(state["hearing"])
-        self._inputs = [ItemRow(*row) for row in state["inputs"]]
-        self.told = Told(*state["told"])
+        if "hearing" in state:  # of an older version what was heard before is not known
+            self._hearing.restore(state["hearing"])
+            self._inputs = [ItemRow(*row) for row in state["inputs"]]
+            self.told = Told(*state["told"])
