@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .folding import Fold, ItemRow, as_json, as_object, field, text_of
+from .folding import Fold, ItemRow, as_json, as_object, text_in
 from .models.chat import ChatCompletion, Completion
 from .models.doors import door
-from .models.wire import Wire
+from .models.wire import Wire, field
 
 _TEXTS = frozenset(("content", "refusal", "reasoning", "reasoning_content"))
 """Of a message; a chunk brings the next piece of each."""
@@ -39,16 +39,16 @@ class _Call:
         return "input" if self.inner == "custom" else "arguments"
 
     def take(self, call: Any, *, text: bool) -> None:
-        self.id, self.type = text_of(call, "id") or self.id, text_of(call, "type") or self.type
+        self.id, self.type = text_in(call, "id") or self.id, text_in(call, "type") or self.type
         if field(call, "custom") is not None:
             self.inner = "custom"
         self.take_inner(field(call, self.inner), text=text)
 
     def take_inner(self, inner: Any, *, text: bool) -> None:
-        name, before = text_of(inner, "name"), self.fields.get("name")
+        name, before = text_in(inner, "name"), self.fields.get("name")
         if name and name != before:
             self.fields["name"] = (before or "") + name
-        piece = text_of(inner, self._text_key)
+        piece = text_in(inner, self._text_key)
         if piece and text:
             self.pieces.append(piece)
 
@@ -93,7 +93,7 @@ class _Choice:
     def _call(self, call: Any, *, text: bool) -> None:
         index = field(call, "index")
         if not isinstance(index, int):
-            id_ = text_of(call, "id")
+            id_ = text_in(call, "id")
             known = [place for place, before in self.calls.items() if id_ is not None and before.id == id_]
             last = max(self.calls, default=-1)
             index = known[0] if known else last + 1 if id_ is not None or last < 0 else last

@@ -15,12 +15,12 @@ from playhead.storage.records import Facts, ItemRow
 from .edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
-from .models.wire import Problem, Unparsed, Wire
+from .models.wire import Problem, Unparsed, Wire, field
 
 _MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
-_MAX_TYPE = 200
+_MAX_WORD = 200  # of types, names and statuses, which stores have an index of
 _MAX_NUMBER = 10**18
 _TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
 _PLAIN_DEPTH = 8
@@ -52,14 +52,6 @@ class Told(NamedTuple):
 
 
 NOTHING = Told()
-
-
-def field(model: Any, name: str) -> Any:
-    """The value of a field of a model or of a plain object, declared or not; None without one."""
-    if not isinstance(model, Wire):
-        return model.get(name) if isinstance(model, dict) else None
-    value = model.__dict__.get(name)
-    return value if value is not None else (model.__pydantic_extra__ or {}).get(name)
 
 
 def members(model: Any) -> Mapping[str, Any]:
@@ -96,7 +88,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 def type_of(event: Wire | None, data: bytes) -> str | None:
     """The type that an event gives itself; of one that is no JSON, or has lost its end, as far as can be seen."""
     kind = leading(data[:_TYPE_IN]).get("type") if isinstance(event, Unparsed) else field(event, "type")
-    return text_of(kind[:_MAX_TYPE]) if isinstance(kind, str) else None
+    return text_of(kind[:_MAX_WORD]) if isinstance(kind, str) else None
 
 
 def number_of(event: Wire | None) -> int | None:
@@ -146,9 +138,19 @@ def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]
 
 
 def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:
-    """One item, or one tool call."""
+    """One item."""
     get = members(item).get
-    return ItemRow(part, position, text_of(get("type")), text_of(get("id")), text_of(get("call_id")), text_of(get("name")), text_of(get("status")))
+    return row_of(part, position, (get("type"), get("id"), get("call_id"), get("name") or get("server_label"), get("status")))
+
+
+def row_of(part: Literal["input", "output"], position: int, said: Iterable[Any]) -> ItemRow:
+    """A row that any database takes. `said`: type, id, call_id, name and status, whatever they are."""
+    kind, id_, call_id, name, status = said
+    return ItemRow(part, position, _word(kind), text_of(id_), text_of(call_id), _word(name), _word(status))
+
+
+def _word(value: Any) -> str | None:
+    return text_of(value[:_MAX_WORD]) if isinstance(value, str) else None
 
 
 def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
@@ -170,9 +172,9 @@ def _tool_calls(choice: Any) -> list[Wire]:
 
 
 def _call_row(position: int, call: Wire) -> ItemRow:
-    kind, id_ = text_of(field(call, "type")), text_of(field(call, "id"))
+    id_ = field(call, "id")
     name = field(call, "name") or field(field(call, "function"), "name") or field(field(call, "custom"), "name")
-    return ItemRow("output", position, kind, id_, id_, text_of(name), None)
+    return row_of("output", position, (field(call, "type"), id_, id_, name, None))
 
 
 # Answers.

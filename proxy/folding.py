@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .models.wire import Wire
+from .models.wire import Wire, field
 
 R_co = TypeVar("R_co", bound=Wire, covariant=True)
 
@@ -136,18 +136,7 @@ class Fold(ABC, Generic[R_co]):
             self.unknown[name] = self.unknown.get(name, 0) + 1
 
 
-def field(source: Any, name: str) -> Any:
-    """What a model, or JSON, says under a name, declared or not; None if nothing."""
-    if source.__class__ is dict:
-        return source.get(name)
-    try:  # asking whether it is a model would cost more than all the rest
-        value = source.__dict__.get(name)
-        return source.__pydantic_extra__.get(name) if value is None and source.__pydantic_extra__ else value
-    except AttributeError:
-        return None
-
-
-def text_of(source: Any, name: str) -> str | None:
+def text_in(source: Any, name: str) -> str | None:
     """As `field`, if it is a text."""
     value = field(source, name)
     return value if isinstance(value, str) else None
@@ -170,9 +159,9 @@ def as_object(value: Any) -> dict[str, Any]:
 
 def item_row(position: int, item: Any, status: str | None = None) -> ItemRow:
     """An item, model or JSON, in short. `status`: a newer one than its own."""
-    name = text_of(item, "name") or text_of(item, "server_label")
-    kind, id_, call_id = (text_of(item, key) for key in ("type", "id", "call_id"))
-    return ItemRow(position, kind, id_, call_id, name, status or text_of(item, "status"))
+    name = text_in(item, "name") or text_in(item, "server_label")
+    kind, id_, call_id = (text_in(item, key) for key in ("type", "id", "call_id"))
+    return ItemRow(position, kind, id_, call_id, name, status or text_in(item, "status"))
 
 
 def short(kind: Any) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .folding import as_json, as_object, field, text_of
+from .folding import as_json, as_object, text_in
+from .models.wire import field
 
 Pieces = dict[tuple[str, Any], list[Any]]
 
@@ -104,7 +105,7 @@ class Item:
         elif kind == SHELL_OUTPUT:
             for delta in gathered:
                 for stream in _STREAMS:
-                    self._append(_shell_output(stream), index, text_of(delta, stream) or "")
+                    self._append(_shell_output(stream), index, text_in(delta, stream) or "")
         else:
             self._append(TEXTS[kind], index, "".join(piece for piece in gathered if isinstance(piece, str)))
 
@@ -123,11 +124,11 @@ class Item:
     def text(self, growth: Growth, index: Any) -> str | None:
         """The text there; the pieces not counted that are not settled yet."""
         if growth.parts is None:
-            return text_of(self._json(), growth.key)
+            return text_in(self._json(), growth.key)
         part = self._part(growth, index)
         if growth.key == "command":
             return part if isinstance(part, str) else None
-        return text_of(part, growth.key)
+        return text_in(part, growth.key)
 
     def put(self, growth: Growth, index: Any, text: str) -> None:
         """Set the text there."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from playhead.storage.records import Facts, ItemRow
 
-from .facts import error_code, field, take_answer, take_told, text_of, usage_of
+from .facts import error_code, row_of, take_answer, take_told, text_of, usage_of
 from .fold import Fold, ResponseFold, fold_for
+from .folding import ItemRow as Row
+from .folding import text_in
 from .models.kind import Shape
-from .models.wire import PROBLEMS, Problem, Wire
+from .models.wire import PROBLEMS, Problem, Wire, field
 
 MAX_PROBLEMS = 50
 """Of the events of an exchange; more are let go."""
 
 _MAX_LANES = 64  # a server takes 32
-_BEGIN = frozenset(("response.queued", "response.in_progress", "response.completed", "response.failed", "response.incomplete"))
+_MAX_PLACE = 1 << 30  # what a database takes, with room behind it
+BEGIN = frozenset(("response.created", "response.queued", "response.in_progress", "response.completed", "response.failed", "response.incomplete"))
 _TERMINALS = frozenset(("response.done", "image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done", "session.closed"))
 _SESSIONS = frozenset(("session.created", "session.updated", "session.started"))
 
@@ -101,7 +104,7 @@ class _Stream(Hearing):
         return self._fold.notes
 
     def items(self) -> list[ItemRow]:
-        return [ItemRow("output", *row) for row in self._fold.items()]
+        return _placed(self._fold.items())
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"fold": self._fold.state()}
@@ -109,6 +112,15 @@ class _Stream(Hearing):
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self._fold.restore(state["fold"])
+
+
+def _placed(rows: Iterable[Row]) -> list[ItemRow]:
+    """Each in its place; what says that its place is that of another one, or is none at all, comes behind the one before it."""
+    placed: list[ItemRow] = []
+    for position, *said in rows:
+        least = placed[-1].position + 1 if placed else 0
+        placed.append(row_of("output", position if least <= position < _MAX_PLACE else least, said))
+    return placed
 
 
 def take_fold(facts: Facts, fold: Fold[Any]) -> None:
@@ -139,10 +151,10 @@ class _Lanes(Hearing):
             if isinstance(event, int):
                 self._pass(event)
                 continue
-            kind, lane = event.__dict__.get("type"), field(event, "stream_id")
+            kind, lane = text_in(event, "type"), field(event, "stream_id")
             key = lane if isinstance(lane, str) and (lane in self._lanes or len(self._lanes) < _MAX_LANES) else ""
             fold = self._lanes.get(key)
-            if kind == "response.created" or (fold is None and kind in _BEGIN):
+            if kind == "response.created" or (fold is None and kind in BEGIN):
                 self._end(key)
                 fold = self._lanes[key] = ResponseFold(text=False)
                 self._told.error_code = None
@@ -163,7 +175,7 @@ class _Lanes(Hearing):
         fold = self._lanes.pop(lane, None)
         if fold is not None:
             take_fold(self._told, fold)
-            self._items += (ItemRow("output", len(self._items) + place, *row[1:]) for place, row in enumerate(fold.items()))
+            self._items += (row_of("output", place, row[1:]) for place, row in enumerate(fold.items(), len(self._items)))
 
     @property
     def ended(self) -> bool:
@@ -178,7 +190,7 @@ class _Lanes(Hearing):
 
     def items(self) -> list[ItemRow]:
         open_ = [row for fold in self._lanes.values() for row in fold.items()]
-        return self._items + [ItemRow("output", len(self._items) + place, *row[1:]) for place, row in enumerate(open_)]
+        return self._items + [row_of("output", place, row[1:]) for place, row in enumerate(open_, len(self._items))]
 
     def state(self) -> dict[str, Any]:
         lanes = {lane: fold.state() for lane, fold in self._lanes.items()}
@@ -203,9 +215,9 @@ class _Others(Hearing):
     def _hear(self, events: Sequence[Wire | int]) -> None:
         for event in events:
             if isinstance(event, Wire):
-                self._hear_one(field(event, "type"), event)
+                self._hear_one(text_in(event, "type"), event)
 
-    def _hear_one(self, kind: Any, event: Wire) -> None:
+    def _hear_one(self, kind: str | None, event: Wire) -> None:
         told, inner = self._told, field(event, "response")
         if kind == "error":
             told.error_code = error_code(event) or "error"

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .folding import Fold, ItemRow, as_json, as_object, field, item_row, short, text_of
+from .folding import Fold, ItemRow, as_json, as_object, item_row, short, text_in
 from .models.anthropic import AnthropicMessage
 from .models.doors import door
-from .models.wire import Wire
+from .models.wire import Wire, field
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "text_delta": ("text", "text"),
@@ -134,14 +134,14 @@ class MessagesFold(Fold[AnthropicMessage]):
 
     def _delta(self, event: Wire) -> None:
         delta = field(event, "delta")
-        kind = text_of(delta, "type") or ""
+        kind = text_in(delta, "type") or ""
         block = self._blocks.get(self._index(event))
         if block is None:
             self._notes.add(f"block {self._index(event)} begins with {short(kind)}")
             block = self._blocks[self._index(event)] = _Block({"type": _TEXTS[kind][0]} if kind in _TEXTS else {})
         if kind in _TEXTS:
             key = _TEXTS[kind][1]
-            piece = text_of(delta, key)
+            piece = text_in(delta, key)
             if piece is not None:
                 block.pieces.setdefault(key, []).append(piece)
         elif kind == "citations_delta":
@@ -155,19 +155,19 @@ class MessagesFold(Fold[AnthropicMessage]):
 
     @property
     def id(self) -> str | None:
-        return text_of(self._message, "id")
+        return text_in(self._message, "id")
 
     @property
     def model(self) -> str | None:
-        return text_of(self._message, "model")
+        return text_in(self._message, "model")
 
     @property
     def stop_reason(self) -> str | None:
-        return text_of(self._stop, "stop_reason") or text_of(self._message, "stop_reason")
+        return text_in(self._stop, "stop_reason") or text_in(self._message, "stop_reason")
 
     @property
     def service_tier(self) -> str | None:
-        return text_of(self._usage, "service_tier")
+        return text_in(self._usage, "service_tier")
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -199,7 +199,7 @@ class MessagesFold(Fold[AnthropicMessage]):
     def items(self) -> list[ItemRow]:
         """The blocks; the id of a tool's call is its call_id too."""
         rows = [item_row(index, self._blocks[index].source) for index in sorted(self._blocks)]
-        return [row._replace(call_id=row.id or text_of(self._blocks[row.position].source, "tool_use_id")) for row in rows]
+        return [row._replace(call_id=row.id or text_in(self._blocks[row.position].source, "tool_use_id")) for row in rows]
 
     def state(self) -> dict[str, Any]:
         return super().state() | {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .folding import Notes, as_json, as_object, field, named, text_of
+from .folding import Notes, as_json, as_object, named, text_in
 from .growth import SHELL_OUTPUT, TEXTS, Growth, Item
-from .models.wire import Wire
+from .models.wire import Wire, field
 
 Handler = Callable[["OutputItems", Any], None]
 
@@ -79,8 +79,8 @@ class OutputItems:
         if isinstance(index, int):
             return index
         self._notes.add(f"{named(event)} has no output_index")
-        id_ = text_of(source, "id") or text_of(event, "item_id")
-        known = [item.index for item in reversed(self._items) if id_ is not None and text_of(item.newest, "id") == id_]
+        id_ = text_in(source, "id") or text_in(event, "item_id")
+        known = [item.index for item in reversed(self._items) if id_ is not None and text_in(item.newest, "id") == id_]
         return known[0] if known else max((item.index for item in self._items), default=-1) + 1
 
     def _new(self, item: Item) -> Item:
@@ -94,7 +94,7 @@ class OutputItems:
         item = self._by_index.get(index)
         if item is None:
             self._notes.add(f"item {index} begins with {named(event)}")
-            id_ = text_of(event, "item_id")
+            id_ = text_in(event, "item_id")
             return self._new(Item(index, {"id": id_, "type": type_} if id_ is not None else {"type": type_}, begun=False))
         if item.done:
             self._notes.add(f"{named(event)} comes after item {index} was done")
@@ -120,7 +120,7 @@ class OutputItems:
             return
         item.settle()
         index = field(event, growth.where) if growth.where else None
-        gathered, told = item.text(growth, index), text_of(event, growth.key)
+        gathered, told = item.text(growth, index), text_in(event, growth.key)
         if told is None:
             self._notes.add(f"{named(event)} has no {growth.key}")
             return
@@ -135,7 +135,7 @@ class OutputItems:
         """A part that begins, or that is whole."""
         part = as_json(field(event, "part"))
         summary = "summary_part" in str(field(event, "type"))
-        reasoning = summary or text_of(part, "type") == "reasoning_text"
+        reasoning = summary or text_in(part, "type") == "reasoning_text"
         item = self._growing(event, "reasoning" if reasoning else "message")
         if not isinstance(part, dict):
             self._notes.add(f"{named(event)} has no part")
@@ -156,7 +156,7 @@ class OutputItems:
         item = self._growing(event, growth.item)
         if item is not None:
             item.settle()
-            item.put(growth, field(event, growth.where), text_of(event, "command") or "")
+            item.put(growth, field(event, growth.where), text_in(event, "command") or "")
 
     def _shell_output_done(self, event: Wire) -> None:
         item = self._growing(event, "shell_call_output")
@@ -189,7 +189,7 @@ class OutputItems:
 
 
 def _identity(item: Any) -> str | None:
-    return text_of(item, "id") or text_of(item, "call_id")
+    return text_in(item, "id") or text_in(item, "call_id")
 
 
 def _same(item: Item, source: Any) -> bool:

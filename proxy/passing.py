@@ -6,13 +6,12 @@ Most of a stream is deltas, as alike as peas. A model of each would cost more th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 _NUMBER = rb"(0|[1-9]\d{0,17})"
 _INDEX = rb"(?:0|[1-9]\d{0,8})"
 _DELTA = re.compile(
-    rb'\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input|mcp_call_arguments'
-    rb'|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
+    rb'(?:data: )?\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input'
+    rb'|mcp_call_arguments|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
     rb'"delta":"[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*"(?:,"logprobs":\[\])?(?:,"obfuscation":"\w*")?\}' % (_NUMBER, _INDEX, _INDEX)
 ).fullmatch
 _BEGUN = re.compile(rb'\{"type":"response\.(?:created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
@@ -28,12 +27,19 @@ class Passing:
         self._none = kind != "responses"
         self._response = b""  # of the last event that began like a stream, from its Response to its end
 
-    def numbers(self, texts: Iterable[bytes]) -> list[int | None]:
-        """The sequence numbers of the events that may pass; None for each that may not. `texts`: their JSON."""
+    def numbers(self, texts: list[bytes], skip: int = 0) -> list[int | None]:
+        """The sequence numbers of the events that may pass; None for each that may not. `texts`: their JSON, behind `skip` bytes: `data: `, or nothing."""
         if self._none:
-            return [None for _ in texts]
-        found = [(_DELTA(text), text) for text in texts]
-        return [self._begun(text) if delta is None else int(delta[1]) if text.isascii() or _is_utf8(text) else None for delta, text in found]
+            return [None] * len(texts)
+        found = [*map(_DELTA, texts)]
+        if None not in found and all(map(bytes.isascii, texts)):
+            return [int(delta[1]) for delta in found if delta is not None]
+        return [self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
+
+    def _number(self, delta: re.Match[bytes] | None, text: bytes, skip: int) -> int | None:
+        if delta is None:
+            return self._begun(text[skip:])
+        return int(delta[1]) if text.isascii() or _is_utf8(text) else None
 
     def _begun(self, text: bytes) -> int | None:
         """A stream begins with two or three events that tell the very same Response."""

@@ -330,7 +330,7 @@ class Assembly:
             assembly._asked.restore(state["asked"])
         assembly._request_end, assembly._end = state["request_end"], state["end"]
         assembly._last_at, assembly._pieces = state["last_at"], {**state["pieces"]}
-        assembly._told = Told.restore(state["told"]) if state["told"] else None
+        assembly._told = Told.restore(state["told"]) if state.get("told") else None
         if assembly._reply is not None and state["reply"] is not None:
             assembly._reply.restore(state["reply"])
         if assembly._transcript is not None and state["transcript"] is not None:

@@ -11,19 +11,17 @@ from collections import deque
 from functools import lru_cache
 from typing import Any
 
-from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
+from playhead.storage.records import Direction, Facts, Frame, ItemRow
 
-from . import sse
 from .chunks import ChunkScanner
 from .decoding import BodyDecoder
 from .edges import Edges
-from .facts import number_of, output_rows, take_answer, type_of
+from .event_stream import EventStream
+from .facts import output_rows, take_answer
 from .gathered import Gathered
-from .hearing import hearing_for
-from .models.doors import event_door, parse_body
+from .models.doors import parse_body
 from .models.kind import Shape
-from .models.wire import Unparsed, Wire
-from .passing import Passing
+from .models.wire import Unparsed
 
 MAX_TEXT = 32 << 20
 """A body that decodes to more is not parsed."""
@@ -33,7 +31,6 @@ MAX_FED = 1 << 20
 
 _MAX_SPACE = 1 << 16
 _USUAL_LINE = 200  # bytes
-_DONE = b"[DONE]"
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
 
@@ -98,18 +95,12 @@ class _Decoding:
             self.feed(b64decode(state))
 
 
-def _woven(numbers: list[int | None], models: list[Wire]) -> list[Wire | int]:
-    """The models, and in their places the numbers of the events that have none."""
-    rest = iter(models)
-    return [next(rest) if number is None else number for number in numbers]
-
-
 class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
     __slots__ = (
-        *("_chunked", "_coding", "_decoding", "_door", "_edges", "_gathered", "_hearing", "_lost", "_parse", "_passing", "_rows", "_shape", "_sse"),
-        *("content_type", "headers", "notes"),
+        *("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_parse", "_rows", "_shape", "_stream"),
+        *("content_type", "headers"),
     )
 
     def __init__(self, head: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
@@ -119,15 +110,9 @@ class Reply:
         self._coding = coding if coding != b"identity" else b""
         self._gathered, self._shape, self._parse = gathered, shape, parse
         self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
-        self._door = event_door(shape)
-        self._hearing = hearing_for(shape)
-        self._passing = Passing(shape.kind)
-        self._lost = 0  # events that are no JSON objects
         self._rows: tuple[ItemRow, ...] = ()
-        self.notes: list[str] = []
-        """What is odd about a stream that was understood all the same; known once `read` was called."""
-        self._sse = sse.Decoder() if self.is_stream and parse else None
-        self._decoding = _Decoding(self._coding) if self._coding and self._sse else None
+        self._stream = EventStream(shape, gathered) if self.is_stream and parse else None
+        self._decoding = _Decoding(self._coding) if self._coding and self._stream else None
         self._edges: Edges | None = None  # of the decoded body, once parts of it have left
 
     @property
@@ -148,79 +133,15 @@ class Reply:
         gathered.response.append(payload)
         gathered.response_bytes += len(payload)
         gathered.frames.append(Frame(Direction.UPSTREAM, at, len(payload)))
-        if self._sse is not None:
-            text = self._decoding.feed(payload) if self._decoding else payload
-            usual = self._sse.usual(text)
-            if usual:
-                self._usual_events(at, usual)
-            else:
-                self._events(at, self._sse.feed(text))
+        if self._stream is not None:
+            self._stream.feed(at, self._decoding.feed(payload) if self._decoding else payload)
         elif gathered.first_ns is None:
             gathered.first_ns = at
 
-    def _usual_events(self, at: int, events: list[tuple[bytes, bytes]]) -> None:
-        """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
-        gathered, name_of, new = self._gathered, sse.type_of, tuple.__new__
-        if gathered.first_ns is None:
-            gathered.first_ns = at
-        numbers = self._passing.numbers([text for _, text in events])
-        models = self._parsed([event for event, number in zip(events, numbers, strict=True) if number is None])
-        self._hear(_woven(numbers, models))
-        told = iter(models)
-        places = range(gathered.count, gathered.count + len(events))
-        gathered.rows += [
-            new(EventRow, (place, at, 1, name_of(name), number_of(next(told)) if number is None else number, None, len(name) + len(text) + 16, 0))
-            for place, (name, text), number in zip(places, events, numbers, strict=True)
-        ]
-        gathered.count += len(events)
-
-    def _parsed(self, events: list[tuple[bytes, bytes]]) -> list[Wire]:
-        """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
-        models = self._door.many([text for _, text in events])
-        if None in [model.__dict__.get("type") for model in models]:
-            for place, (name, _) in enumerate(events):
-                if name and not isinstance(models[place], Unparsed) and "type" not in models[place].model_fields_set:
-                    models[place] = self._door({**models[place].to_wire(), "type": sse.type_of(name)})
-        return models
-
-    def _hear(self, events: list[Wire | int]) -> None:
-        if Unparsed in map(type, events):
-            sound = [event for event in events if not isinstance(event, Unparsed)]
-            self._lost += len(events) - len(sound)
-            events = sound
-        self._hearing.hear(events)
-
-    def _events(self, at: int, events: list[sse.SseEvent]) -> None:
-        gathered = self._gathered
-        models = self._models(events)
-        for (name, data, size), model in zip(events, models, strict=True):
-            if gathered.first_ns is None and data:
-                gathered.first_ns = at
-            kind = name if name is not None else type_of(model, data)
-            gathered.rows.append(EventRow(gathered.count, at, 1, kind, number_of(model), None, size))
-            gathered.count += 1
-
-    def _models(self, events: list[sse.SseEvent]) -> list[Wire | None]:
-        """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
-        told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
-        parsed = self._parsed([((name or "").encode(), data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
-        self._hear([*parsed])
-        if any(data[:6] == _DONE for _, data, _ in events):
-            self._hearing.done()
-        rest = iter(parsed)
-        return [next(rest) if tell else None for tell in told]
-
     def close(self, at: int) -> None:
-        """Nothing more will come: the rest that is no whole event becomes a row without a type."""
-        rest = self._sse.flush() if self._sse is not None else None
-        if rest is None:
-            return
-        gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, rest.size))
-        gathered.count += 1
-        event = sse.parse(rest.data, rest.size)
-        if event.data and not isinstance(self._door(event.data), Unparsed):  # all of an event but its blank line
-            self._models([event])
+        """Nothing more will come."""
+        if self._stream is not None:
+            self._stream.close(at)
 
     @property
     def is_whole(self) -> bool:
@@ -229,7 +150,7 @@ class Reply:
 
     def leave(self) -> None:
         """The body gathered so far is about to be stored: keep what the facts need of it."""
-        if not self._parse or self._sse is not None:
+        if not self._parse or self._stream is not None:
             return
         if self._edges is None:
             self._edges = Edges()
@@ -245,17 +166,12 @@ class Reply:
         problems = [self._chunked.problem] if self._chunked and self._chunked.problem else []
         if not self._parse:
             return problems
-        if self._sse is None:
+        if self._stream is None:
             problem = self._read_body(facts, whole=whole) if final else None
         else:
             problem = self._decoding.finish(whole=whole) if self._decoding and final else None
-            problem = self._judge_stream(facts) or problem
+            problem = self._stream.judge(facts) or problem
         return [*problems, problem] if problem else problems
-
-    def _judge_stream(self, facts: Facts) -> str | None:
-        self.notes = self._hearing.tell(facts)
-        facts.parse = "parsed" if self._hearing.ended and not self._lost else "partial"
-        return f"{self._lost} of its events are no JSON objects" if self._lost else None
 
     def _read_body(self, facts: Facts, *, whole: bool) -> str | None:
         text: bytes | None
@@ -272,8 +188,10 @@ class Reply:
         if not start:
             return None
         if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
-            self._models(sse.Decoder().feed(text))
-            return self._judge_stream(facts)
+            stream = EventStream(self._shape, self._gathered)
+            stream.hear(text)
+            self._rows = tuple(stream.items())
+            return stream.judge(facts)
         if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
             return self._not_json(facts)
         sound = self._take(facts, self._edges.members() if text is None and self._edges is not None else text or b"")
@@ -292,7 +210,12 @@ class Reply:
 
     def items(self) -> list[ItemRow]:
         """Rows of the output items and tool calls; call `read` before."""
-        return [*self._rows] or self._hearing.items()
+        return self._stream.items() if self._stream is not None else [*self._rows]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about a stream that was understood all the same; known once `read` was called."""
+        return self._stream.notes if self._stream is not None else []
 
     def _not_json(self, facts: Facts) -> str | None:
         """Sound, pictures and text are answers of some kinds; where JSON is the rule, the answer comes from something in between."""
@@ -323,9 +246,7 @@ class Reply:
         """What `restore` needs to go on, as JSON; what was gathered so far is not in it. Call `leave` before."""
         return {
             "chunked": self._chunked.state() if self._chunked else None,
-            "hearing": self._hearing.state(),
-            "lost": self._lost,
-            "sse": self._sse.state() if self._sse else None,
+            "stream": self._stream.state() if self._stream else None,
             "decoding": self._decoding.state() if self._decoding else None,
             "edges": self._edges.state() if self._edges else None,
         }
@@ -336,13 +257,11 @@ class Reply:
             self._chunked.restore(state["chunked"])
         if not self._parse:
             return
-        self._hearing.restore(state["hearing"])
-        self._lost = state["lost"]
         if state["edges"] is not None:
             self.leave()
         if self._edges is not None:
             self._edges.restore(state["edges"])
-        if self._sse is not None and state["sse"] is not None:
-            self._sse = sse.Decoder.restore(state["sse"])
+        if self._stream is not None and state.get("stream") is not None:  # older versions have another one: what was heard before is not known then
+            self._stream.restore(state["stream"])
         if self._decoding is not None:
             self._decoding.restore(state["decoding"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from .folding import Fold, ItemRow, as_json, as_object, field, item_row, named, short, text_of
+from .folding import Fold, ItemRow, as_json, as_object, item_row, named, short, text_in
 from .growth import Item
 from .models.doors import parse_response
 from .models.events import OutputTextDelta
 from .models.responses import Response
-from .models.wire import Wire
+from .models.wire import Wire, field
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
 
 Ending = Literal["completed", "failed", "incomplete", "error"]
@@ -82,7 +82,7 @@ class ResponseFold(Fold[Response]):
             kind, number = values["type"], values["sequence_number"]
             handler = self._handlers[kind]
         except (KeyError, TypeError):  # not about the growth of an item; or no type, or none that is a text
-            kind, number = text_of(event, "type"), values.get("sequence_number")
+            kind, number = text_in(event, "type"), values.get("sequence_number")
             handler = _elsewhere
         if number == self._next:
             self._next += 1
@@ -115,19 +115,19 @@ class ResponseFold(Fold[Response]):
 
     @property
     def id(self) -> str | None:
-        return text_of(self._response, "id")
+        return text_in(self._response, "id")
 
     @property
     def model(self) -> str | None:
-        return text_of(self._response, "model")
+        return text_in(self._response, "model")
 
     @property
     def status(self) -> str | None:
-        return "failed" if self.ending == "error" else text_of(self._response, "status")
+        return "failed" if self.ending == "error" else text_in(self._response, "status")
 
     @property
     def service_tier(self) -> str | None:
-        return text_of(self._response, "service_tier")
+        return text_in(self._response, "service_tier")
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -274,7 +274,7 @@ class ResponseFold(Fold[Response]):
         if not isinstance(response, Wire | dict):
             self._notes.add(f"{named(event)} has no response")
             return None
-        id_, before = text_of(response, "id"), self.id
+        id_, before = text_in(response, "id"), self.id
         if id_ and before and id_ != before:
             self._notes.add(f"{named(event)} has another response id: {id_[:80]}")
         partial = self._response is not None and field(response, "model") is None
@@ -282,7 +282,7 @@ class ResponseFold(Fold[Response]):
         return response
 
     def _terminal(self, event: Wire) -> None:
-        status = text_of(self._take(event), "status")
+        status = text_in(self._take(event), "status")
         ending = str(field(event, "type")).rpartition(".")[2]
         self._end(_ENDINGS.get(status or "", "completed") if ending == "done" else _ENDINGS[ending])
         if status is None:

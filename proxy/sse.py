@@ -61,22 +61,19 @@ class Decoder:
             self._split_lf(data, events)
         return events
 
-    def usual(self, data: bytes) -> list[tuple[bytes, bytes]] | None:
+    def usual(self, data: bytes) -> tuple[list[str], list[bytes]] | None:
         """The events of bytes that hold only whole events as OpenAI writes them; None, and nothing has happened, if they are anything else.
 
-        Name and data of each; its piece of the stream is 16 bytes longer than both.
+        The type of each, and its line of data, `data: ` included; the size is that of both lines and three line feeds.
         """
         if self._pieces or self._blank or b"\r" in data or not data.endswith(b"\n\n"):
             return None
         lines = data.split(b"\n")
-        heads, texts = lines[:-1:3], lines[1::3]
-        if len(lines) % 3 != 1 or any(lines[2::3]):
-            return None
-        found = [(head[7:], text[6:]) for head, text in zip(heads, texts, strict=True) if head[:7] == b"event: " and text[:6] == b"data: "]
-        if len(found) != len(heads):
+        types, texts = [*map(_type_of_line, lines[:-1:3])], lines[1::3]
+        if len(lines) % 3 != 1 or any(lines[2::3]) or "" in types or [text for text in texts if text[:6] != b"data: "]:
             return None
         self._started = True
-        return found
+        return types, texts
 
     def flush(self) -> SseEvent | None:
         """The unterminated rest, with all its bytes as data and no type; None if the stream ended behind a blank line."""
@@ -215,3 +212,10 @@ def type_of(name: bytes) -> str | None:
     """The type that an `event:` line gives: one named `message` is one without a name (section 9.2.6)."""
     text = name.decode("utf-8", "replace").replace("\0", "\ufffd")
     return None if text in ("", "message") else text
+
+
+@lru_cache(512)
+def _type_of_line(line: bytes) -> str:
+    """The type that a whole line gives; empty if it is no `event: ` line as OpenAI writes them."""
+    usual = line[:7] == b"event: " and line.isascii() and b"\0" not in line and len(line) < _MAX_NAME
+    return (usual and type_of(line[7:])) or ""

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
-from .facts import NOTHING, Told, field, item_rows, number_of, text_of, told_of, type_of
+from .facts import NOTHING, Told, item_rows, number_of, text_of, told_of, type_of
 from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
 from .gathered import Gathered
 from .hearing import hearing_for
 from .models.doors import client_event_door, event_door
 from .models.kind import Shape
-from .models.wire import Unparsed, Wire
+from .models.wire import Unparsed, Wire, field
 from .passing import Passing
 from .sse import type_of as type_name
 
@@ -27,7 +27,9 @@ MAX_MESSAGE = 16 << 20
 
 _KEEP = 4096  # of a longer message
 _TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
-_ASKS = frozenset(("response.create", "session.start", "session.update"))
+ASKS = frozenset(("response.create", "session.start", "session.update"))
+"""Events of a client that say what it wants."""
+
 _CONTROL: Mapping[int, str] = {Opcode.CLOSE: "websocket.close", Opcode.PING: "websocket.ping", Opcode.PONG: "websocket.pong"}
 
 
@@ -158,7 +160,7 @@ class Transcript:
             return
         model: Wire = self._sent_door(data)
         kind = type_of(model, data)
-        if kind in _ASKS:
+        if kind in ASKS:
             self._take(model)
         self._message_row(direction, _Message(at, opcode, data, size), model)
 
@@ -269,6 +271,7 @@ class Transcript:
         for channel, known in zip((self._client, self._upstream), state["channels"], strict=True):
             channel.restore(known)
         self._decoder.restore(state["decoder"])
-        self._hearing.restore(state["hearing"])
-        self._inputs = [ItemRow(*row) for row in state["inputs"]]
-        self.told = Told(*state["told"])
+        if "hearing" in state:  # of an older version what was heard before is not known
+            self._hearing.restore(state["hearing"])
+            self._inputs = [ItemRow(*row) for row in state["inputs"]]
+            self.told = Told(*state["told"])

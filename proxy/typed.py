@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 from . import sse
 from .fold import Fold, ResponseFold, fold_for
+from .folding import text_in
+from .hearing import BEGIN
 from .models.doors import client_event_door, event_door, parse_body, parse_request
 from .models.kind import Shape
-from .models.wire import Unparsed, Wire
+from .models.wire import Unparsed, Wire, field
+from .transcript import ASKS
 
 MAX_BODY = 64 << 20
 """A longer body that is no stream is not parsed."""
 
-_ASKS = frozenset(("response.create", "session.start", "session.update"))
-_BEGIN = frozenset(("response.created", "response.queued", "response.in_progress", "response.completed", "response.failed", "response.incomplete"))
 _DONE = b"[DONE]"
 
 
@@ -58,15 +59,15 @@ def conversation_of(shape: Shape, messages: Iterable[Message]) -> tuple[Wire | N
         event = (sent_door if client else door)(payload)
         if isinstance(event, Unparsed):
             continue
-        type_ = event.__dict__.get("type")
+        type_ = text_in(event, "type")
         if client:
-            asked = event if asked is None or type_ in _ASKS else asked
+            asked = event if asked is None or type_ in ASKS else asked
             continue
         last = event
         if shape.kind != "responses":
             continue
         lane = _lane(event)
-        if type_ == "response.created" or (type_ in _BEGIN and lane not in folds):
+        if type_ == "response.created" or (type_ in BEGIN and lane not in folds):
             newest = folds[lane] = ResponseFold()
         if lane in folds:
             _add(folds[lane], event)
@@ -81,7 +82,7 @@ def _add(fold: Fold[Any], event: Wire) -> None:
 
 
 def _lane(event: Wire) -> str | None:
-    lane = event.__dict__.get("stream_id", (event.__pydantic_extra__ or {}).get("stream_id"))
+    lane = field(event, "stream_id")
     return lane if isinstance(lane, str) else None
 
 

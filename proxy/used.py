@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .models.wire import Wire
+from .models.wire import Wire, field
 from .usage import Usage, normal_usage
 
 _BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
@@ -18,17 +18,17 @@ def usage_in(kind: str, answer: Wire) -> Usage | None:
     Of Anthropic's streams neither event tells all: give the message that they fold to.
     """
     found: Any = answer
-    while (inner := next((inner for name in _HOLDERS if isinstance(inner := _said(found, name), Wire | dict)), None)) is not None:
-        if isinstance(found, Wire) and _plain(_said(found, "usage")) and not _plain(_said(inner, "usage")):
+    while (inner := next((inner for name in _HOLDERS if isinstance(inner := field(found, name), Wire | dict)), None)) is not None:
+        if isinstance(found, Wire) and _plain(field(found, "usage")) and not _plain(field(inner, "usage")):
             break  # xAI tells it beside the response
         found = inner
-    output, tools = _said(found, "output"), _said(found, "tools")
-    tier = _said(found, "service_tier")
+    output, tools = field(found, "output"), field(found, "tools")
+    tier = field(found, "service_tier")
     return normal_usage(
         kind,
-        _plain(_said(found, "usage")),
-        tool_usage=_plain(_said(found, "tool_usage")),
-        svg_usage=_plain(_said(found, "svg_usage")),
+        _plain(field(found, "usage")),
+        tool_usage=_plain(field(found, "tool_usage")),
+        svg_usage=_plain(field(found, "svg_usage")),
         service_tier=tier if isinstance(tier, str) else None,
         tool_calls=billed_calls(output, tools if isinstance(tools, list) else ()) if isinstance(output, list) else None,
     )
@@ -40,28 +40,20 @@ def billed_calls(output: Iterable[Any], tools: Iterable[Any] = ()) -> dict[str, 
     Of web searches only those that search are billed, not the opening of a page. Both web search tools make items of one type: `tools`, as the
     Response names them, tell which it was.
     """
-    offered = {str(_said(tool, "type")) for tool in tools}
+    offered = {str(field(tool, "type")) for tool in tools}
     preview = any(name.startswith("web_search_preview") for name in offered) and not offered & {"web_search", "web_search_2025_08_26"}
     web_search = "web_search_preview" if preview else "web_search"
     counts: dict[str, int] = {}
     containers = set()
     for item in output:
-        kind = _said(item, "type")
-        name = web_search if kind == "web_search_call" and _said(_said(item, "action"), "type") == "search" else _BILLED.get(str(kind))
+        kind = field(item, "type")
+        name = web_search if kind == "web_search_call" and field(field(item, "action"), "type") == "search" else _BILLED.get(str(kind))
         if name:
             counts[name] = counts.get(name, 0) + 1
-        container = _said(item, "container_id") or _said(_said(item, "environment"), "container_id")
+        container = field(item, "container_id") or field(field(item, "environment"), "container_id")
         if isinstance(container, str) and container:
             containers.add(container)
     return counts | ({"container": len(containers)} if containers else {})
-
-
-def _said(holder: Any, name: str) -> Any:
-    """A member of an object, be it a model or plain JSON; None if there is none."""
-    if isinstance(holder, Wire):
-        value = holder.__dict__.get(name)
-        return value if value is not None else (holder.__pydantic_extra__ or {}).get(name)
-    return holder.get(name) if isinstance(holder, dict) else None
 
 
 def _plain(value: Any) -> dict[str, Any] | None:

@@ -213,3 +213,9 @@ def test_items_and_tool_calls_of_an_answer_have_rows(kind: str, answer: dict[str
 
     assert [row[2:] for row in found] == rows
     assert [row[:2] for row in found] == [("output", place) for place in range(len(rows))]
+
+
+def test_the_tools_of_a_server_are_named_by_it() -> None:
+    answer = {"id": "resp_1", "output": [{"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "docs", "tools": []}]}
+
+    assert output_rows(parse_body("responses", answer)) == (ItemRow("output", 0, "mcp_list_tools", "mcpl_1", None, "docs", None),)

@@ -171,3 +171,37 @@ def test_problems_name_the_event_and_are_bounded() -> None:
 
     assert facts.problems[0] == ("events[1].delta", "string or null", "integer")
     assert len(facts.problems) == MAX_PROBLEMS
+
+
+def rows(*items: tuple[Any, dict[str, Any]]) -> list[ItemRow]:
+    """Of a stream in which items end at such places."""
+    hearing = hearing_for(Shape("responses"))
+    hearing.hear(events("responses", *[("response.output_item.done", {"output_index": place, "item": item}) for place, item in items]))
+    return hearing.items()
+
+
+@pytest.mark.parametrize("places", [(0, 0, 0), (1 << 100, 1 << 100, 5), (-(1 << 70), -1, 0), (1.5, None, "x"), (False, True, True)])
+def test_items_at_places_that_are_none_have_rows_that_a_database_takes(places: tuple[Any, ...]) -> None:
+    found = rows(*[(place, {"type": "shell_call", "id": f"sh_{at}"}) for at, place in enumerate(places)])
+
+    assert sorted(row.id or "" for row in found) == ["sh_0", "sh_1", "sh_2"]
+    assert len({row.position for row in found}) == 3
+    assert all(0 <= row.position < 1 << 31 for row in found)
+
+
+def test_an_item_keeps_its_place_if_one_before_it_was_lost() -> None:
+    assert [row.position for row in rows((0, {"id": "a"}), (2, {"id": "c"}))] == [0, 2]
+
+
+def test_words_of_items_are_cut_so_that_an_index_takes_them() -> None:
+    assert [len(word or "") for word in rows((0, {"type": "\u20ac" * 9999, "id": "x" * 9999}))[0][2:4]] == [200, 1024]
+
+
+@pytest.mark.parametrize("kind", ["responses", "realtime", "images", "audio", "other"])
+@pytest.mark.parametrize("socket", [False, True])
+@pytest.mark.parametrize("type_", [[], {}, ["error"], 5, True])
+def test_a_type_that_is_no_text_is_none(kind: str, socket: bool, type_: Any) -> None:
+    hearing = hearing_for(Shape(kind), socket=socket)
+    hearing.hear([event_door(kind)({"type": type_, "response": {"id": "x"}})])
+
+    assert not hearing.items()

@@ -148,3 +148,9 @@ def test_the_items_of_a_request_are_listed_whatever_its_input_is() -> None:
 )
 def test_an_item_is_said_on_one_line(item: dict[str, Any], text: str) -> None:
     assert item_text(item) == text
+
+
+def test_a_type_that_is_no_text_is_none() -> None:
+    request, answer = conversation_of(Shape("responses", "socket"), [Message(True, b'{"type":[]}'), Message(False, b'{"type":{}}')])
+
+    assert (wire(request), wire(answer)) == ({"type": []}, {"type": {}})

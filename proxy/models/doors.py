@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .kind import Shape
 from .names import load
-from .wire import Door, JsonInput, Unparsed, Wire
+from .wire import Door, JsonInput, Unparsed, Wire, field
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicEvent
@@ -150,10 +150,10 @@ def client_event_door(shape: Shape | str) -> Door[Any]:
 def parse_request(shape: Shape | str, data: JsonInput) -> Wire:
     """The body of a request. `shape`: the call, or its kind only."""
     model: Wire = request_door(shape)(data)
-    type_ = _said(model, "type")
+    type_ = field(model, "type")
     if _shape(shape).kind == "responses" and isinstance(type_, str) and type_ in _CLIENT_EVENTS:
         return client_event_door("responses")(data)
-    if shape == "messages" and _said(model, "messages") is not None:
+    if shape == "messages" and field(model, "messages") is not None:
         return door("AnthropicBody")(data)
     return model
 
@@ -172,21 +172,15 @@ def parse_body(shape: Shape | str, data: JsonInput, *, status: int | None = None
 
 def _says(kind: str, model: Wire) -> str | None:
     """The name of the model that the object asks for; None if it does not."""
-    object_, type_ = _said(model, "object"), _said(model, "type")
-    if type_ == "error" or (_said(model, "error") and not object_ and not _said(model, "id")):
+    object_, type_ = field(model, "object"), field(model, "type")
+    if type_ == "error" or (field(model, "error") and not object_ and not field(model, "id")):
         return "ErrorBody"
-    if kind == "responses" and object_ == "response" and _said(model, "deleted") is not None:
+    if kind == "responses" and object_ == "response" and field(model, "deleted") is not None:
         return "Deleted"
-    if kind == "messages" and type_ is None and _said(model, "input_tokens") is not None:
+    if kind == "messages" and type_ is None and field(model, "input_tokens") is not None:
         return "AnthropicTokenCount"
     name = object_ if isinstance(object_, str) else type_
     return _SAYING.get(kind, {}).get(name) if isinstance(name, str) else None
-
-
-def _said(model: Wire, name: str) -> Any:
-    """A member of the object, whether the model has a field for it or not."""
-    value = model.__dict__.get(name)
-    return value if value is not None else (model.__pydantic_extra__ or {}).get(name)
 
 
 # Responses.

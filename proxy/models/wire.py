@@ -95,6 +95,17 @@ class Wire(BaseModel):
         _link(self, _source(self))
 
 
+def field(source: Any, name: str) -> Any:
+    """What a model, or a JSON object, says under a name, declared or not; None if nothing."""
+    if source.__class__ is dict:
+        return source.get(name)
+    try:  # asking whether it is a model would cost more than all the rest
+        value = source.__dict__.get(name)
+        return source.__pydantic_extra__.get(name) if value is None and source.__pydantic_extra__ else value
+    except AttributeError:
+        return None
+
+
 class UndeclaredModel(Wire):
     """What is sent, or once was, though the protocol of today does not know it."""
 
