@@ -13,6 +13,7 @@ import sys
 import time
 import timeit
 from collections.abc import Callable
+from typing import Any
 
 from playhead.proxy.event_stream import EventStream
 from playhead.proxy.gathered import Gathered
@@ -70,7 +71,7 @@ def stream() -> bytes:
     response = json.loads(RESPONSE)
     part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     place = {"item_id": "msg_" + "0" * 48, "output_index": 0, "content_index": 0}
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": {**response, "status": "in_progress", "output": [], "usage": None}},
         {"type": "response.in_progress", "response": {**response, "status": "in_progress", "output": [], "usage": None}},
         {"type": "response.output_item.added", "output_index": 0, "item": {**response["output"][1], "content": [], "status": "in_progress"}},
