@@ -17,14 +17,16 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from .records import Kind
-from .splits import longest
+from .splits import compare, longest
 
 _OPEN, _WHOLE = int(Kind.OPEN), int(Kind.REQUEST_END)
 _TEXTS = 8  # requests to which others are compared
 _UNFINISHED = 32  # that are followed at a time
 _LEAST = 1 << 13  # bytes: a shorter request is no help
 _MOST = 1 << 20
-_SPANS = 64  # of a payload
+_SPANS = 16  # of a payload; one that would take more is written whole
+_SAMPLES = 8
+_SAMPLE = 32
 _START = 64  # bytes in which requests that are worth comparing begin alike
 _LONG = 1 << 14  # a piece of so many bytes tells well which one it repeats
 _HELD = 8 << 20  # bytes that a reader keeps
@@ -108,6 +110,7 @@ class Repetition:
                 self._unfinished.popitem(last=False)
         elif (text := self._unfinished.pop(number, None)) is not None and kind == _WHOLE and text.size >= _LEAST:
             likes, text.likes = text.likes, []
+            text.pieces = [b"".join(text.pieces)]
             if likes and likes[0] in self._known and 2 * text.common > likes[0].size:
                 self._known.remove(likes[0])  # the new one says as much
             self._known = [text, *self._known[: _TEXTS - 1]]
@@ -117,16 +120,13 @@ class Repetition:
         text = self._unfinished.get(number)
         if text is None or not payload:
             return None
-        like, start = self._likeliest(text, payload)
+        like, start, end = self._whole(text, payload) if len(payload) > _LONG and not text.size else self._piece(text, payload)
         if like is None:
             return None
-        end = like.same_end(payload, start, like.size - text.size - start) if start < len(payload) else 0
         literal = Span(0, start, len(payload) - start - end)
         spans = [span for span in (*like.stored(text.size, text.size + start), literal, *like.stored(like.size - end, like.size)) if span.length]
-        if start + end < _START + _SPAN.size * len(spans) or len(spans) > _SPANS:
-            return None
         text.common += start + end
-        return spans
+        return None if start + end < _START + _SPAN.size * len(spans) or len(spans) > _SPANS else spans
 
     def written(self, number: int, offset: int, payload: bytes, spans: list[Span] | None) -> None:
         """A piece is about to stand in the frame at that offset."""
@@ -145,21 +145,39 @@ class Repetition:
                 text.spans.append(span if span.offset else Span(offset, place, span.length))
                 place += 0 if span.offset else span.length
 
-    def _likeliest(self, text: _Text, payload: bytes) -> tuple[_Text | None, int]:
-        """The request that this one repeats, to tell by its next piece, and how far."""
+    def _whole(self, text: _Text, payload: bytes) -> tuple[_Text | None, int, int]:
+        """The request that this one repeats, to tell by its first piece, which is most of it; how many bytes at the start and at the end of that piece."""
+        like = max(self._known, key=lambda known: _likeness(known.pieces[0], payload), default=None)
+        if like is None or not _likeness(like.pieces[0], payload):
+            return None, 0, 0
+        text.likes = [like]
+        return like, *compare(payload, like.pieces[0])
+
+    def _piece(self, text: _Text, payload: bytes) -> tuple[_Text | None, int, int]:
+        """As `_whole`, to tell by the next piece."""
         found = []
         for known in text.likes if text.size else self._known:
             size = min(_START, len(payload), len(known.pieces[0]))
             if text.size or known.pieces[0][:size] == payload[:size]:
-                same = known.same(payload, text.size)
-                found.append((same, known))
-                if len(payload) > _LONG and 4 * same > 3 * len(payload):
-                    break
+                found.append((known.same(payload, text.size), known))
         if not found:
-            return None, 0
-        most, best = max(found, key=itemgetter(0))
-        text.likes = [best, *(known for same, known in found if same == most and known is not best)]
-        return best, most
+            return None, 0, 0
+        most, like = max(found, key=itemgetter(0))
+        text.likes = [like, *(known for same, known in found if same == most and known is not like)]
+        end = like.same_end(payload, most, like.size - text.size - most) if most < len(payload) else 0
+        return like, most, end
+
+
+def _likeness(text: bytes, payload: bytes) -> int:
+    """How many samples of the payload are those of the text, up to the first that is not."""
+    if text is payload:
+        return _SAMPLES + 1
+    length = min(len(text), len(payload)) - _SAMPLE
+    for number in range(_SAMPLES):
+        place = length * number // (_SAMPLES - 1)
+        if text[place : place + _SAMPLE] != payload[place : place + _SAMPLE]:
+            return number
+    return _SAMPLES
 
 
 def shortened(payload: bytes, spans: list[Span]) -> bytes:

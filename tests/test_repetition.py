@@ -70,7 +70,7 @@ def test_of_a_conversation_that_grows_only_what_is_new_is_written(directory: Pat
     for turn in range(20):
         turns.append(noise(2 * KIB, 10 + turn))
         size = ask(journal, turn, b"".join((start, *turns, end)))
-        assert turn == 0 or size < 2 * KIB + 500 + 12 * turn
+        assert turn % 15 == 0 or size < 2 * KIB + 500  # with too many spans it is written whole, and begins anew
     assert asked(directory)[19] == [b"".join((start, *turns, end))]
 
 
