@@ -21,7 +21,7 @@ def text(event: dict[str, Any]) -> bytes:
 
 
 def number(*events: bytes, kind: str = "responses") -> list[int | None]:
-    return Passing(kind).numbers(events)
+    return Passing(kind).numbers([*events])
 
 
 def begun(name: str, **more: Any) -> bytes:
