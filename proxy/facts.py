@@ -64,9 +64,11 @@ def members(model: Any) -> Mapping[str, Any]:
 
 def text_of(value: Any) -> str | None:
     """A value as a text that any database takes; None for what is none, or empty."""
-    if not isinstance(value, str) or not value:
+    if value.__class__ is not str or not value:
         return None
-    text = value[:_MAX_TEXT]
+    if len(value) <= _MAX_TEXT and value.isascii() and "\0" not in value:
+        return value  # type: ignore[no-any-return]  # mypy does not know that the class tells
+    text: str = value[:_MAX_TEXT]
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
