@@ -67,7 +67,7 @@ def text_of(value: Any) -> str | None:
     if value.__class__ is not str or not value:
         return None
     if len(value) <= _MAX_TEXT and value.isascii() and "\0" not in value:
-        return value  # type: ignore[no-any-return]  # mypy does not know that the class tells
+        return value
     text: str = value[:_MAX_TEXT]
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
