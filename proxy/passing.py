@@ -14,7 +14,7 @@ _DELTA = re.compile(
     rb'|mcp_call_arguments|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
     rb'"delta":"[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*"(?:,"logprobs":\[\])?(?:,"obfuscation":"\w*")?\}' % (_NUMBER, _INDEX, _INDEX)
 ).fullmatch
-_BEGUN = re.compile(rb'\{"type":"response\.(?:created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
+_BEGUN = re.compile(rb'\{"type":"response\.(created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
 _MAX_BEGUN = 1 << 20
 
 
@@ -42,13 +42,13 @@ class Passing:
         return int(delta[1]) if text.isascii() or _is_utf8(text) else None
 
     def _begun(self, text: bytes) -> int | None:
-        """A stream begins with two or three events that tell the very same Response."""
+        """A stream begins with two or three events that tell the very same Response. The first of them begins it, whatever was told before."""
         found = _BEGUN(text)
         if found is None:
             return None
         response = text[found.end() :]
-        if response == self._response:
-            return int(found[1])
+        if response == self._response and found[1] != b"created":
+            return int(found[2])
         self._response = response if len(response) < _MAX_BEGUN else b""
         return None
 

@@ -295,7 +295,7 @@ class Assembly:
         """The request is at hand as a whole: its fingerprint, and what its body says."""
         asked = Asked(self._method, self._path, headers, self._meta.get("upstream", ""), self._request_end.get("xxh3"))
         body = b"" if self._transcript is not None else b"".join(self._gathered.request)
-        self._told, self._fingerprint = self._memo.read(asked, body)
+        self._told, self._fingerprint = self._memo.read(asked, body, self._meta.get("session", ""))
 
     # Going on after a restart.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +31,12 @@ MAX_FED = 1 << 20
 """Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
 
 _MAX_SPACE = 1 << 16
+_UNREAD: Mapping[str, str | None] = {
+    "no object": None,
+    "no JSON": "the answer is not JSON",
+    "nested too deeply": "the answer is nested too deeply to be parsed",
+    "number too long": "the answer has a number that is too long to be parsed",
+}
 _USUAL_LINE = 200  # bytes
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
@@ -182,8 +189,8 @@ class Reply:
             text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
             start = _start(text)
         if problem is not None:
-            sound = self._take(facts, text or b"")
-            facts.parse = "partial" if sound else "unparsed"
+            unread = self._take(facts, text or b"")
+            facts.parse = "unparsed" if unread else "partial"
             return problem
         if not start:
             return None
@@ -194,19 +201,19 @@ class Reply:
             return stream.judge(facts)
         if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
             return self._not_json(facts)
-        sound = self._take(facts, self._edges.members() if text is None and self._edges is not None else text or b"")
-        facts.parse = "parsed" if sound else "unparsed" if whole else "partial"
-        return None if sound or not whole else "the answer is not JSON"
+        unread = self._take(facts, self._edges.members() if text is None and self._edges is not None else text or b"")
+        facts.parse = "parsed" if unread is None else "unparsed" if whole else "partial"
+        return unread if whole else None
 
-    def _take(self, facts: Facts, body: bytes | dict[str, Any]) -> bool:
-        """Take what the object says; whether it is JSON."""
+    def _take(self, facts: Facts, body: bytes | dict[str, Any]) -> str | None:
+        """Take what the object says; why it could not be read."""
         answer = parse_body(self._shape, body)
         if isinstance(answer, Unparsed):
-            return answer.reason == "no object"
+            return _UNREAD[answer.reason]
         take_answer(facts, answer)
         facts.problems += answer.problems
         self._rows = output_rows(answer)
-        return True
+        return None
 
     def items(self) -> list[ItemRow]:
         """Rows of the output items and tool calls; call `read` before."""

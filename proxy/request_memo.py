@@ -36,7 +36,8 @@ from .fingerprint import (
 )
 from .models.doors import door, parse_request
 from .models.kind import Shape, shape_of
-from .models.wire import Problem
+from .models.lenient import json_type
+from .models.wire import Problem, Unparsed
 from .outline import Outline, fresh, outline
 from .reply import headers_of
 
@@ -59,15 +60,22 @@ class Read(NamedTuple):
 _EMPTY = Read(NOTHING_TOLD, NOTHING)
 
 
+class _Known(NamedTuple):
+    outline: Outline
+    session: str
+    parent: Any
+    """The response that the request goes on from."""
+
+
 class RequestMemo:
     """Remembers the last bodies; a bounded memory. The results are those of `tell` and `fingerprint`, but for one thing: of a big body only what is new
-    since another one is told of its problems and items."""
+    since another one of its session, behind the same response, is told of its problems and items."""
 
     def __init__(self, rules: Rules = F1) -> None:
         self._rules = rules
         self._equal: dict[tuple[bytes, bytes, Shape], Read] = {}
-        self._known: list[Outline] = []  # the newest last
-        self._last: tuple[bytes, Shape, Read] | None = None  # body, call, what it says
+        self._known: list[_Known] = []  # the newest last
+        self._last: tuple[bytes, Shape, str, Read] | None = None  # body, call, session, what it says
         self._heads: dict[bytes, dict[bytes, bytes]] = {}
 
     def headers(self, head: bytes) -> dict[bytes, bytes]:
@@ -81,13 +89,13 @@ class RequestMemo:
                 self._heads[head] = found
         return found
 
-    def read(self, asked: Asked, body: bytes) -> tuple[Told, Fingerprint]:
+    def read(self, asked: Asked, body: bytes, session: str = "") -> tuple[Told, Fingerprint]:
         """What a whole request says, and its fingerprint; of a WebSocket's handshake nothing counts but its head."""
         content_type, shape = asked.headers.get(b"content-type", b""), shape_of(asked.method, asked.target)
         if asked.undecoded or len(body) > HELD:
             return tell(shape, body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
-        found = self._read(body, content_type, line.create, shape) if body and line.asks != "ws" else _EMPTY
+        found = self._read(body, content_type, session, shape, create=line.create) if body and line.asks != "ws" else _EMPTY
         return found.told, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
@@ -97,8 +105,8 @@ class RequestMemo:
             return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
         return self.read(asked_of(stored), b"".join(pieces))[1]
 
-    def _read(self, body: bytes, content_type: bytes, create: bool, shape: Shape) -> Read:
-        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, create, shape)):
+    def _read(self, body: bytes, content_type: bytes, session: str, shape: Shape, *, create: bool) -> Read:
+        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, session, shape, create=create)):
             return found
         key = (body, content_type, shape)
         known = self._equal.get(key)
@@ -110,24 +118,26 @@ class RequestMemo:
                 self._equal[key] = known
         return known
 
-    def _read_big(self, body: bytes, create: bool, shape: Shape) -> Read | None:
+    def _read_big(self, body: bytes, session: str, shape: Shape, *, create: bool) -> Read | None:
         """By what is known of others; None if it is no JSON object, or an unusual one."""
-        if (last := self._last) is not None and last[1] == shape and last[0] == body:
-            return last[2]
-        place = next((i for i in range(len(self._known) - 1, -1, -1) if self._known[i].goes_on_in(body)), -1)
+        if (last := self._last) is not None and last[1:3] == (shape, session) and last[0] == body:
+            return last[3]
+        place = next((i for i in range(len(self._known) - 1, -1, -1) if self._known[i].outline.goes_on_in(body)), -1)
         known = self._known[place] if self._known else None
         try:
-            found = outline(body, LISTS, _KEPT, known)
+            found = outline(body, LISTS, _KEPT, known and known.outline)
         except (ValueError, RecursionError):
             return None
         if found is None:
             return None
         if place >= 0:
             del self._known[place]
-        self._known.append(found)
+        parent = next((member.value for member in found.members if member.name == "previous_response_id"), None)
+        self._known.append(_Known(found, session, parent))
         del self._known[:-_OUTLINES]
-        read = Read(_told(found, known, shape), _content(found, create=create))
-        self._last = body, shape, read
+        before = known.outline if known and (known.session, known.parent) == (session, parent) else None
+        read = Read(_told(found, before, shape), _content(found, create=create))
+        self._last = body, shape, session, read
         return read
 
 
@@ -140,6 +150,8 @@ def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
         return told._replace(problems=problems)
     parsed = door("Item").many([text for _, text in items])
     for (place, _), item in zip(items, parsed, strict=True):
+        if isinstance(item, Unparsed):
+            problems += (Problem(f"input[{place}]", "object", json_type(item.value)),)
         problems += tuple([Problem(f"input[{place}].{path}", wanted, odd) for path, wanted, odd in item.problems])
     return told._replace(problems=problems, items=item_rows("input", [(place, item) for (place, _), item in zip(items, parsed, strict=True)]))
 

@@ -189,7 +189,7 @@ class ResponseFold(Fold[Response]):
         """The output items in short; much cheaper than the Response."""
         own = field(self._response, "output")
         if own and isinstance(own, list) and (self._terminated or not self._output):
-            return [item_row(position, item) for position, item in enumerate(own)]
+            return [item_row(position, item) for position, item in enumerate(own) if isinstance(item, Wire | dict)]
         return [item_row(item.index, item.newest, item.status) for item in self._standing()]
 
     def state(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Transcript:
     """One connection. `parse` False: what came is kept as it is, framing of upstream's half included, and not looked at."""
 
     __slots__ = (
-        *("_client", "_decoder", "_door", "_gathered", "_hearing", "_inputs", "_parse", "_passing", "_sent_door", "_upstream", "_waiting"),
+        *("_client", "_decoder", "_door", "_gathered", "_hearing", "_inputs", "_parse", "_passing", "_sent", "_sent_door", "_upstream", "_waiting"),
         "told",
     )
 
@@ -107,6 +107,7 @@ class Transcript:
         self._passing = Passing(shape.kind)
         self._waiting: list[_Message] = []  # of upstream, without a row so far
         self._inputs: list[ItemRow] = []  # items that the client sent
+        self._sent = 0  # how many those were, with what is no item
         self.told: Told = NOTHING
         """What the client's last request says."""
 
@@ -199,7 +200,8 @@ class Transcript:
         given = field(request, "input")
         self.told = told_of(request, ())
         if isinstance(given, list):
-            self._inputs += item_rows("input", enumerate(given, len(self._inputs)))
+            self._inputs += item_rows("input", enumerate(given, self._sent))
+            self._sent += len(given)
 
     def _control(self, channel: _Channel, at: int, opcode: int, payload: bytes) -> None:
         channel.body.append(payload)
@@ -263,7 +265,8 @@ class Transcript:
             "decoder": self._decoder.state(),
             "hearing": self._hearing.state(),
             "inputs": [list(row) for row in self._inputs],
-            "told": [*self.told[:4]],
+            "sent": self._sent,
+            "told": self.told.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -274,4 +277,4 @@ class Transcript:
         if "hearing" in state:  # of an older version what was heard before is not known
             self._hearing.restore(state["hearing"])
             self._inputs = [ItemRow(*row) for row in state["inputs"]]
-            self.told = Told(*state["told"])
+            self._sent, self.told = state["sent"], Told.restore(state["told"])

@@ -32,6 +32,7 @@ class _List(NamedTuple):
     exchange: int
     items: bytes
     depth: int
+    parent: str | None
 
 
 class ItemMemory:
@@ -40,26 +41,31 @@ class ItemMemory:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
 
-    def write(self, session: str, exchange: int, items: bytes) -> tuple[WrittenItems, int]:
-        """What to keep of a list, which is remembered, and how many bytes of it an older exchange had sent already."""
+    def write(self, session: str, exchange: int, items: bytes, parent: str | None = None) -> tuple[WrittenItems, int]:
+        """What to keep of a list, which is remembered, and how many bytes of it an older exchange had sent already.
+
+        `parent`: the response that the request goes on from. Behind another one the same items are sent anew: a user may say yes twice.
+        """
         if not items:
             return WrittenItems(None, items), 0
         lists = self._lists(session)
-        place = next((place for place in range(len(lists) - 1, -1, -1) if _goes_on(lists[place], exchange, items)), -1)
-        known = lists.pop(place) if place >= 0 else None
+        older = [one for one in reversed(lists) if one.exchange < exchange]
+        known = max([one for one in older if items.startswith(one.items)], key=_length, default=None)
+        shared = max([_common(one.items, items) for one in older if one.parent == parent], default=0)
         base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
-        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1))
+        if known is not None and known.parent == parent:
+            lists.remove(known)
+        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1, parent))
         del lists[:-LISTS]
-        written = WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :])
-        return written, 0 if known is None else len(known.items)
+        return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), shared
 
     def knows(self, session: str) -> bool:
         """Whether anything was remembered of it, or it was told to be new."""
         return session in self._sessions
 
-    def recall(self, session: str, lists: Iterable[tuple[int, bytes]]) -> None:
-        """Remember what was stored before, the oldest first; nothing is written as what follows these."""
-        self._lists(session)[:] = [_List(exchange, items, DEPTH) for exchange, items in lists if items][-LISTS:]
+    def recall(self, session: str, lists: Iterable[tuple[int, bytes, str | None]]) -> None:
+        """Remember what was stored before, the oldest first, each with its parent; nothing is written as what follows these."""
+        self._lists(session)[:] = [_List(exchange, items, DEPTH, parent) for exchange, items, parent in lists if items][-LISTS:]
 
     def _lists(self, session: str) -> list[_List]:
         lists = self._sessions.setdefault(session, [])
@@ -74,8 +80,13 @@ class ItemMemory:
             lists[:] = [one for one in lists if one.exchange != exchange]
 
 
-def _goes_on(known: _List, exchange: int, items: bytes) -> bool:
-    return known.exchange < exchange and items.startswith(known.items)
+def _length(one: _List) -> int:
+    return len(one.items)
+
+
+def _common(known: bytes, items: bytes) -> int:
+    """The bytes that both have, if one is the beginning of the other."""
+    return min(len(known), len(items)) if known.startswith(items) or items.startswith(known) else 0
 
 
 def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[ItemRow]:

@@ -160,7 +160,7 @@ class _Transaction:
         before = self._connection.execute(_BEFORE, {"exchange": id_}).one()
         self._connection.exec_driver_sql(self._update, (*values, id_))
         self._replace_events(one)
-        new = r.items if r.fingerprint is None else new_items(r.items, r.fingerprint.items, self._fingerprint(id_, r.session, r.fingerprint))
+        new = r.items if r.fingerprint is None else new_items(r.items, r.fingerprint.items, self._fingerprint(id_, r, r.fingerprint))
         other_items = self._replace_items(id_, item_values(id_, new, self._words))
         return other_items or bool(one.events) or tuple(before)[:-1] != values[:-1]
 
@@ -181,11 +181,11 @@ class _Transaction:
             literals, values = event_values(id_, part, self._types)
             Inserter(self._connection, event_rows, literals=literals)(self._connection, values)
 
-    def _fingerprint(self, id_: int, session: str, one: Fingerprint) -> int:
+    def _fingerprint(self, id_: int, r: Recorded, one: Fingerprint) -> int:
         """Bytes of the digests of its items that belong to items that were sent before."""
-        if one.items and not self._items.knows(session):
-            self._items.recall(session, last_lists(self._connection, session, id_))
-        written, shared = self._items.write(session, id_, one.items)
+        if one.items and not self._items.knows(r.session):
+            self._items.recall(r.session, last_lists(self._connection, r.session, id_))
+        written, shared = self._items.write(r.session, id_, one.items, r.facts.previous_response_id)
         f = fingerprints.c
         own = (f.exchange == id_, f.rules == DEFAULT_RULES)
         known = self._connection.execute(select(f.digest, f.asks).where(*own)).first()

@@ -163,12 +163,19 @@ def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_
     return read_items(ids, load)
 
 
-def last_lists(connection: Connection, session: str, before: int) -> list[tuple[int, bytes]]:
-    """The lists of items that were stored last in a session, the oldest first."""
+def last_lists(connection: Connection, session: str, before: int) -> list[tuple[int, bytes, str | None]]:
+    """The lists of items that were stored last in a session, the oldest first, each with the response that its request went on from."""
     e, f = exchanges.c, fingerprints.c
     told = fingerprints.join(exchanges, e.id == f.exchange)
-    wanted = select(f.exchange).select_from(told).where(e.session == session, e.id < before, f.rules == DEFAULT_RULES).order_by(e.seq.desc()).limit(LISTS)
-    return sorted(load_items(connection, connection.execute(wanted).scalars().all()).items())
+    wanted = (
+        select(f.exchange, e.previous_response_id)
+        .select_from(told)
+        .where(e.session == session, e.id < before, f.rules == DEFAULT_RULES)
+        .order_by(e.seq.desc())
+        .limit(LISTS)
+    )
+    parents: dict[int, str | None] = {row.exchange: row.previous_response_id for row in connection.execute(wanted)}
+    return [(id_, items, parents[id_]) for id_, items in sorted(load_items(connection, [*parents]).items())]
 
 
 def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:

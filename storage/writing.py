@@ -222,7 +222,7 @@ class _Transaction:
             stored[id_] = encode(_key(id_, r), r.raw)
             new: Sequence[ItemRow] = r.items
             if r.fingerprint is not None:
-                items[id_], shared = self._written(r.session, id_, r.fingerprint)
+                items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
             if new:
                 item_values += values_of_items(id_, new, self._words)
@@ -240,12 +240,12 @@ class _Transaction:
         for literals, values in events.items():
             self._insert(event_table, values, literals=literals)
 
-    def _written(self, session: str, id_: int, one: Fingerprint) -> tuple[WrittenItems, int]:
+    def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
         """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
         memory = self._memory.items
-        if one.items and not memory.knows(session):
-            memory.recall(session, last_lists(self._connection, session, id_))
-        return memory.write(session, id_, one.items)
+        if one.items and not memory.knows(r.session):
+            memory.recall(r.session, last_lists(self._connection, r.session, id_))
+        return memory.write(r.session, id_, one.items, r.facts.previous_response_id)
 
     def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
         """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
@@ -335,7 +335,7 @@ class _Transaction:
         shared, one = self._memory.shared, r.fingerprint
         if one is not None:
             self._encoded.append(id_)
-            shared[id_] = one.items, self._written(r.session, id_, one)[1]
+            shared[id_] = one.items, self._written(id_, r, one)[1]
             self._insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
         new = new_items(r.items, *shared.get(id_, (b"", 0)))
         replace_items(self._connection, id_, {row.part for row in r.items})

@@ -18,8 +18,8 @@ class Rows:
         self.rows: dict[int, WrittenItems] = {}
         self.shared = 0  # bytes of the last list that were known
 
-    def add(self, exchange: int, items: bytes, session: str = "s") -> WrittenItems:
-        self.rows[exchange], self.shared = self.memory.write(session, exchange, items)
+    def add(self, exchange: int, items: bytes, session: str = "s", parent: str | None = None) -> WrittenItems:
+        self.rows[exchange], self.shared = self.memory.write(session, exchange, items, parent)
         return self.rows[exchange]
 
     def load(self, wanted: list[int]) -> Mapping[int, WrittenItems]:
@@ -118,3 +118,28 @@ def test_any_lists_come_back(lists: list[tuple[str, bytes]]) -> None:
         rows.add(exchange, items, session)
 
     assert rows.read(*range(len(lists))) == {exchange: items for exchange, (_, items) in enumerate(lists)}
+
+
+def shared(rows: Rows, exchange: int, items: bytes, parent: str | None = None) -> int:
+    """How many items had been sent before."""
+    rows.add(exchange, items, parent=parent)
+    return rows.shared // 4
+
+
+def test_a_list_that_was_cut_short_has_nothing_new() -> None:
+    rows = Rows()
+
+    assert [shared(rows, 1, digests(10)), shared(rows, 2, digests(4)), shared(rows, 3, digests(12))] == [0, 4, 10]
+
+
+def test_the_same_items_behind_another_response_are_new() -> None:
+    rows = Rows()
+
+    assert [shared(rows, at, digests(1), parent) for at, parent in enumerate(("resp_1", "resp_2", "resp_2", "resp_1"))] == [0, 0, 1, 1]
+
+
+def test_what_was_recalled_knows_its_parent() -> None:
+    rows = Rows()
+    rows.memory.recall("s", [(1, digests(5), "resp_1")])
+
+    assert [shared(rows, 2, digests(5), "resp_2"), shared(rows, 3, digests(5), "resp_1")] == [0, 5]

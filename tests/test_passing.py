@@ -97,3 +97,7 @@ def test_what_passes_has_a_model_of_the_same_number_and_no_problem(changes: dict
         if found is not None:
             model = parse_event(data)
             assert (getattr(model, "sequence_number", None), model.problems) == (found, ())
+
+
+def test_the_event_that_begins_a_response_never_passes() -> None:
+    assert number(begun("created"), begun("in_progress"), begun("created"), begun("in_progress")) == [None, 0, None, 0]

@@ -206,6 +206,19 @@ def test_json_that_is_none_is_unparsed() -> None:
     assert (facts.facts.parse, facts.facts.problem) == ("unparsed", "the answer is not JSON")
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b'{"output":' + b"[" * 5000 + b"]" * 5000 + b"}", "the answer is nested too deeply to be parsed"),
+        (b'{"created_at":' + b"9" * 5000 + b"}", "the answer has a number that is too long to be parsed"),
+    ],
+)
+def test_json_that_is_beyond_parsing_is_not_called_something_else(body: bytes, problem: str) -> None:
+    facts = fold(http(b"{}", [body])).facts
+
+    assert (facts.parse, facts.problem) == ("unparsed", problem)
+
+
 def test_a_page_of_something_in_between_is_unparsed() -> None:
     facts = fold(http(b"{}", [b"<html>"], status=502, headers={"Content-Type": "text/html"})).facts
 

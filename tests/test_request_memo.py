@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from playhead.proxy.facts import tell
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint, stored_fingerprint
 from playhead.proxy.models.kind import shape_of
+from playhead.proxy.models.wire import Problem
 from playhead.proxy.request_memo import LEAST, RequestMemo
 from playhead.storage.records import StoredRequest
 
@@ -177,3 +178,28 @@ def test_a_body_that_was_changed_anywhere_is_read_as_without_a_memo(place: int, 
     memo.read(ASKED, text)
 
     assert_same(memo, text[:place] + inserted + text[place + removed :])
+
+
+def items_told(memo: RequestMemo, items: Any, session: str = "", **more: Any) -> list[int]:
+    return [row.position for row in memo.read(ASKED, body(items, **more), session)[0].items]
+
+
+def test_what_another_session_sent_is_new() -> None:
+    memo, more = RequestMemo(), [*FILLER, {"n": "more"}]
+    items_told(memo, FILLER, "one")
+
+    assert items_told(memo, more, "one") == [len(FILLER)]
+    assert items_told(memo, more, "two") == [*range(len(more))]
+    assert items_told(memo, more, "two") == [*range(len(more))]
+
+
+def test_what_was_sent_behind_another_response_is_new() -> None:
+    memo = RequestMemo()
+
+    assert [len(items_told(memo, FILLER, previous_response_id=parent)) for parent in ("resp_1", "resp_2")] == [len(FILLER)] * 2
+
+
+def test_members_of_a_long_input_that_are_no_items_are_problems() -> None:
+    told = RequestMemo().read(ASKED, body([*FILLER, "x", None]))[0]
+
+    assert told.problems[-2:] == (Problem(f"input[{len(FILLER)}]", "object", "string"), Problem(f"input[{len(FILLER) + 1}]", "object", "null"))

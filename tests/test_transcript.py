@@ -236,3 +236,19 @@ def test_garbage_never_raises_and_sizes_add_up(steps: list[tuple[bool, bytes]], 
     sliced(recorded)
     if cut < len(frames):
         assert fold_in_parts(frames, [cut])[0] == recorded
+
+
+def test_what_a_client_sent_that_is_no_item_takes_its_place_all_the_same() -> None:
+    requests = [{"type": "response.create", "input": ["x", {"type": "message", "role": "user"}]}, {"type": "response.create", "input": [{"type": "message"}]}]
+    steps = [client(json.dumps(request).encode()) for request in requests]
+
+    for recorded in (fold(socket(*steps)), fold_in_parts(socket(*steps), [3])[0]):
+        assert [(item.position, item.type) for item in recorded.items] == [(1, "message"), (2, "message")]
+
+
+def test_responses_that_begin_alike_are_told_apart() -> None:
+    begun = b'{"type":"response.created","sequence_number":0,"response":{"id":"same"}}'
+    called = b'{"type":"response.output_item.done","sequence_number":1,"output_index":0,"item":{"type":"shell_call","id":"sh_1"}}'
+    ended = b'{"type":"response.completed","sequence_number":2,"response":{"id":"same","output":[]}}'
+
+    assert len(fold(socket(upstream(*map(frame, 3 * [begun, called, ended])))).items) == 3
