@@ -64,9 +64,11 @@ def members(model: Any) -> Mapping[str, Any]:
 
 def text_of(value: Any) -> str | None:
     """A value as a text that any database takes; None for what is none, or empty."""
-    if not isinstance(value, str) or not value:
+    if value.__class__ is not str or not value:
         return None
-    text = value[:_MAX_TEXT]
+    if len(value) <= _MAX_TEXT and value.isascii() and "\0" not in value:
+        return value
+    text: str = value[:_MAX_TEXT]
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
@@ -100,15 +102,16 @@ def number_of(event: Wire | None) -> int | None:
 # Requests.
 
 
-def told_of(model: Wire, items: tuple[ItemRow, ...] | None = None) -> Told:
-    """What the model of a request says. `items`: its input items, if they are not in it."""
-    given = field(model, "input")
+def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = None) -> Told:
+    """What a request says: its model, or as much of its object as is at hand. `items`: its input items, if they are not in it."""
+    get = members(request).get
+    given = get("input")
     return Told(
-        text_of(field(model, "model")) or text_of(field(field(model, "session"), "model")),
-        text_of(field(model, "previous_response_id")),
-        text_of(field(model, "prompt_cache_key")),
-        text_of(field(model, "user")),
-        model.problems,
+        text_of(get("model")) or text_of(field(get("session"), "model")),
+        text_of(get("previous_response_id")),
+        text_of(get("prompt_cache_key")),
+        text_of(get("user")),
+        request.problems if isinstance(request, Wire) else (),
         item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
     )
 
