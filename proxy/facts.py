@@ -157,16 +157,17 @@ def _word(value: Any) -> str | None:
 
 
 def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
-    """The output items of a Response, the tool calls of a chat completion, the blocks with an id of a message."""
+    """The output items of a Response, the tool calls of a chat completion, the calls and their results in a message: as folds have them."""
     get = members(answer).get
     output, choices, content = get("output"), get("choices"), get("content")
     if isinstance(output, list):
         return item_rows("output", enumerate(output))
     if isinstance(choices, list):
         calls = [call for choice in choices for call in _tool_calls(choice)]
-    else:
-        calls = [block for block in content if text_of(field(block, "id"))] if isinstance(content, list) else []
-    return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+        return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+    blocks = enumerate(content) if isinstance(content, list) else ()
+    rows = [_block_row(position, block) for position, block in blocks if isinstance(block, Wire)]
+    return tuple([row for row in rows if row.call_id is not None])
 
 
 def _tool_calls(choice: Any) -> list[Wire]:
@@ -178,6 +179,11 @@ def _call_row(position: int, call: Wire) -> ItemRow:
     id_ = field(call, "id")
     name = field(call, "name") or field(field(call, "function"), "name") or field(field(call, "custom"), "name")
     return row_of("output", position, (field(call, "type"), id_, id_, name, None))
+
+
+def _block_row(position: int, block: Wire) -> ItemRow:
+    id_ = field(block, "id")
+    return row_of("output", position, (field(block, "type"), id_, id_ or field(block, "tool_use_id"), field(block, "name"), field(block, "status")))
 
 
 # Answers.
