@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .folding import Fold, ItemRow, as_json, as_object, text_in
+from playhead.storage.records import ItemRow
+
+from .folding import Fold, as_json, as_object, text_in
 from .models.chat import ChatCompletion, Completion
 from .models.doors import door
 from .models.wire import Wire, field
@@ -275,7 +277,7 @@ class ChatFold(Fold[ChatCompletion | Completion]):
     def items(self) -> list[ItemRow]:
         """The tool calls of all choices."""
         calls = [choice.calls[place] for _, choice in sorted(self._choices.items()) for place in sorted(choice.calls)]
-        return [ItemRow(at, call.type, call.id, call.id, call.fields.get("name"), None) for at, call in enumerate(calls)]
+        return [ItemRow("output", at, call.type, call.id, call.id, call.fields.get("name"), None) for at, call in enumerate(calls)]
 
     def state(self) -> dict[str, Any]:
         return super().state() | {

@@ -48,6 +48,7 @@ class EventStream:
     def hear(self, text: bytes) -> None:
         """A whole stream that has no rows, since its server did not say what it is."""
         self._models(self._sse.feed(text))
+        self._rest()
 
     def _usual_events(self, at: int, types: list[str], texts: list[bytes]) -> None:
         """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
@@ -104,15 +105,21 @@ class EventStream:
 
     def close(self, at: int) -> None:
         """Nothing more will come: the rest that is no whole event becomes a row without a type."""
+        size = self._rest()
+        if size:
+            gathered = self._gathered
+            gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, size))
+            gathered.count += 1
+
+    def _rest(self) -> int:
+        """What is left, heard if it is all of an event but its blank line; its size."""
         rest = self._sse.flush()
         if rest is None:
-            return
-        gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, rest.size))
-        gathered.count += 1
+            return 0
         event = sse.parse(rest.data, rest.size)
-        if event.data and not isinstance(self._door(event.data), Unparsed):  # all of an event but its blank line
+        if event.data and not isinstance(self._door(event.data), Unparsed):
             self._models([event])
+        return rest.size
 
     def judge(self, facts: Facts) -> str | None:
         """Take what the events say, and how well they were understood; gives the problem with them."""

@@ -64,9 +64,11 @@ def members(model: Any) -> Mapping[str, Any]:
 
 def text_of(value: Any) -> str | None:
     """A value as a text that any database takes; None for what is none, or empty."""
-    if not isinstance(value, str) or not value:
+    if value.__class__ is not str or not value:
         return None
-    text = value[:_MAX_TEXT]
+    if len(value) <= _MAX_TEXT and value.isascii() and "\0" not in value:
+        return value
+    text: str = value[:_MAX_TEXT]
     return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
@@ -100,15 +102,16 @@ def number_of(event: Wire | None) -> int | None:
 # Requests.
 
 
-def told_of(model: Wire, items: tuple[ItemRow, ...] | None = None) -> Told:
-    """What the model of a request says. `items`: its input items, if they are not in it."""
-    given = field(model, "input")
+def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = None) -> Told:
+    """What a request says: its model, or as much of its object as is at hand. `items`: its input items, if they are not in it."""
+    get = members(request).get
+    given = get("input")
     return Told(
-        text_of(field(model, "model")) or text_of(field(field(model, "session"), "model")),
-        text_of(field(model, "previous_response_id")),
-        text_of(field(model, "prompt_cache_key")),
-        text_of(field(model, "user")),
-        model.problems,
+        text_of(get("model")) or text_of(field(get("session"), "model")),
+        text_of(get("previous_response_id")),
+        text_of(get("prompt_cache_key")),
+        text_of(get("user")),
+        request.problems if isinstance(request, Wire) else (),
         item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
     )
 
@@ -154,16 +157,17 @@ def _word(value: Any) -> str | None:
 
 
 def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
-    """The output items of a Response, the tool calls of a chat completion, the blocks with an id of a message."""
+    """The output items of a Response, the tool calls of a chat completion, the calls and their results in a message: as folds have them."""
     get = members(answer).get
     output, choices, content = get("output"), get("choices"), get("content")
     if isinstance(output, list):
         return item_rows("output", enumerate(output))
     if isinstance(choices, list):
         calls = [call for choice in choices for call in _tool_calls(choice)]
-    else:
-        calls = [block for block in content if text_of(field(block, "id"))] if isinstance(content, list) else []
-    return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+        return tuple([_call_row(position, call) for position, call in enumerate(calls)])
+    blocks = enumerate(content) if isinstance(content, list) else ()
+    rows = [_block_row(position, block) for position, block in blocks if isinstance(block, Wire)]
+    return tuple([row for row in rows if row.call_id is not None])
 
 
 def _tool_calls(choice: Any) -> list[Wire]:
@@ -175,6 +179,11 @@ def _call_row(position: int, call: Wire) -> ItemRow:
     id_ = field(call, "id")
     name = field(call, "name") or field(field(call, "function"), "name") or field(field(call, "custom"), "name")
     return row_of("output", position, (field(call, "type"), id_, id_, name, None))
+
+
+def _block_row(position: int, block: Wire) -> ItemRow:
+    id_ = field(block, "id")
+    return row_of("output", position, (field(block, "type"), id_, id_ or field(block, "tool_use_id"), field(block, "name"), field(block, "status")))
 
 
 # Answers.

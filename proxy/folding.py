@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
+
+from playhead.storage.records import ItemRow
 
 from .models.wire import Wire, field
 
@@ -14,18 +16,6 @@ MAX_NOTES = 100
 """More notes than this on one stream are only counted."""
 
 _MAX_UNKNOWN = 100  # types of events that are counted one by one
-
-
-class ItemRow(NamedTuple):
-    """An output item, a tool call or a content block, in short."""
-
-    position: int
-    """Its output_index, or its place among its like where there is none."""
-    type: str | None
-    id: str | None
-    call_id: str | None
-    name: str | None
-    status: str | None
 
 
 class Notes:
@@ -78,7 +68,7 @@ class Fold(ABC, Generic[R_co]):
 
     @abstractmethod
     def items(self) -> list[ItemRow]:
-        """What the answer is made of, as it stands."""
+        """What the answer is made of, as it stands: output items, tool calls or content blocks, each by its output_index, or its place among its like."""
 
     @property
     @abstractmethod
@@ -161,7 +151,7 @@ def item_row(position: int, item: Any, status: str | None = None) -> ItemRow:
     """An item, model or JSON, in short. `status`: a newer one than its own."""
     name = text_in(item, "name") or text_in(item, "server_label")
     kind, id_, call_id = (text_in(item, key) for key in ("type", "id", "call_id"))
-    return ItemRow(position, kind, id_, call_id, name, status or text_in(item, "status"))
+    return ItemRow("output", position, kind, id_, call_id, name, status or text_in(item, "status"))
 
 
 def short(kind: Any) -> str:

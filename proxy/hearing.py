@@ -11,7 +11,6 @@ from playhead.storage.records import Facts, ItemRow
 
 from .facts import error_code, row_of, take_answer, take_told, text_of, usage_of
 from .fold import Fold, ResponseFold, fold_for
-from .folding import ItemRow as Row
 from .folding import text_in
 from .models.kind import Shape
 from .models.wire import PROBLEMS, Problem, Wire, field
@@ -114,10 +113,10 @@ class _Stream(Hearing):
         self._fold.restore(state["fold"])
 
 
-def _placed(rows: Iterable[Row]) -> list[ItemRow]:
+def _placed(rows: Iterable[ItemRow]) -> list[ItemRow]:
     """Each in its place; what says that its place is that of another one, or is none at all, comes behind the one before it."""
     placed: list[ItemRow] = []
-    for position, *said in rows:
+    for _, position, *said in rows:
         least = placed[-1].position + 1 if placed else 0
         placed.append(row_of("output", position if least <= position < _MAX_PLACE else least, said))
     return placed
@@ -175,7 +174,7 @@ class _Lanes(Hearing):
         fold = self._lanes.pop(lane, None)
         if fold is not None:
             take_fold(self._told, fold)
-            self._items += (row_of("output", place, row[1:]) for place, row in enumerate(fold.items(), len(self._items)))
+            self._items += (row_of("output", place, row[2:]) for place, row in enumerate(fold.items(), len(self._items)))
 
     @property
     def ended(self) -> bool:
@@ -190,7 +189,7 @@ class _Lanes(Hearing):
 
     def items(self) -> list[ItemRow]:
         open_ = [row for fold in self._lanes.values() for row in fold.items()]
-        return self._items + [row_of("output", place, row[1:]) for place, row in enumerate(open_, len(self._items))]
+        return self._items + [row_of("output", place, row[2:]) for place, row in enumerate(open_, len(self._items))]
 
     def state(self) -> dict[str, Any]:
         lanes = {lane: fold.state() for lane, fold in self._lanes.items()}

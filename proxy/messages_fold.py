@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .folding import Fold, ItemRow, as_json, as_object, item_row, short, text_in
+from playhead.storage.records import ItemRow
+
+from .folding import Fold, as_json, as_object, item_row, short, text_in
 from .models.anthropic import AnthropicMessage
 from .models.doors import door
 from .models.wire import Wire, field
@@ -197,9 +199,10 @@ class MessagesFold(Fold[AnthropicMessage]):
         return message
 
     def items(self) -> list[ItemRow]:
-        """The blocks; the id of a tool's call is its call_id too."""
+        """The calls of tools and their results; the id of a call is its call_id too. Texts have neither."""
         rows = [item_row(index, self._blocks[index].source) for index in sorted(self._blocks)]
-        return [row._replace(call_id=row.id or text_in(self._blocks[row.position].source, "tool_use_id")) for row in rows]
+        told = [row._replace(call_id=row.id or text_in(self._blocks[row.position].source, "tool_use_id")) for row in rows]
+        return [row for row in told if row.call_id is not None]
 
     def state(self) -> dict[str, Any]:
         return super().state() | {

@@ -195,10 +195,9 @@ class Reply:
         if not start:
             return None
         if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
-            stream = EventStream(self._shape, self._gathered)
-            stream.hear(text)
-            self._rows = tuple(stream.items())
-            return stream.judge(facts)
+            self._stream = EventStream(self._shape, self._gathered)
+            self._stream.hear(text)
+            return self._stream.judge(facts)
         if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
             return self._not_json(facts)
         unread = self._take(facts, self._edges.members() if text is None and self._edges is not None else text or b"")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from playhead.storage.records import Fingerprint, ItemRow, StoredRequest
+from playhead.storage.records import Fingerprint, StoredRequest
 
 from .canonical import dump
 from .facts import NOTHING as NOTHING_TOLD
@@ -149,18 +149,16 @@ class RequestMemo:
 def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
     """What all of it says, and of what is new the problems and the items."""
     members, items = fresh(found, known)
-    values = {member.name: member.value for member in found.members if member.name in _TELLING and member.value is not None}
-    told, new = told_of(parse_request(shape, values)), parse_request(shape, members)
-    rows: tuple[ItemRow, ...] = ()
-    problems = new.problems
-    if shape.kind == "responses" and items:
-        parsed_items = door("Item").many([text for _, text in items])
-        rows = item_rows("input", [(place, item) for (place, _), item in zip(items, parsed_items, strict=True)])
-        for (place, _), item in zip(items, parsed_items, strict=True):
-            if isinstance(item, Unparsed):
-                problems += (Problem(f"input[{place}]", "object", json_type(item.value)),)
-            problems += tuple([Problem(f"input[{place}].{path}", wanted, found_) for path, wanted, found_ in item.problems])
-    return told._replace(problems=problems, items=rows)
+    told = told_of({member.name: member.value for member in found.members if member.name in _TELLING and member.value is not None}, ())
+    problems = parse_request(shape, members).problems if len(members) > len(b"{}") else ()
+    if shape.kind != "responses" or not items:
+        return told._replace(problems=problems)
+    parsed = door("Item").many([text for _, text in items])
+    for (place, _), item in zip(items, parsed, strict=True):
+        if isinstance(item, Unparsed):
+            problems += (Problem(f"input[{place}]", "object", json_type(item.value)),)
+        problems += tuple([Problem(f"input[{place}].{path}", wanted, odd) for path, wanted, odd in item.problems])
+    return told._replace(problems=problems, items=item_rows("input", [(place, item) for (place, _), item in zip(items, parsed, strict=True)]))
 
 
 def _content(found: Outline, *, create: bool) -> Content:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from .folding import Fold, ItemRow, as_json, as_object, item_row, named, short, text_in
+from playhead.storage.records import ItemRow
+
+from .folding import Fold, as_json, as_object, item_row, named, short, text_in
 from .growth import Item
 from .models.doors import parse_response
 from .models.events import OutputTextDelta

@@ -214,8 +214,8 @@ def test_without_text_calls_usage_and_ending_are_the_same() -> None:
 
 def test_rows_are_the_tool_calls() -> None:
     assert fold(chunk({"tool_calls": [call(3, "call_1", name="look")]}), chunk({"tool_calls": [call(0, "call_2", name="go")]}, index=1)).items() == [
-        (0, "function", "call_1", "call_1", "look", None),
-        (1, "function", "call_2", "call_2", "go", None),
+        ("output", 0, "function", "call_1", "call_1", "look", None),
+        ("output", 1, "function", "call_2", "call_2", "go", None),
     ]
 
 

@@ -202,7 +202,7 @@ def test_what_was_told_is_restored_from_its_state() -> None:
         ),
         (
             "messages",
-            {"type": "message", "content": [{"type": "text", "text": "x"}, {"type": "tool_use", "id": "t", "name": "f"}]},
+            {"type": "message", "content": [{"type": "tool_use", "id": "t", "name": "f"}, {"type": "text", "text": "x"}]},
             [("tool_use", "t", "t", "f", None)],
         ),
         ("embeddings", {"object": "list", "data": []}, []),
@@ -219,3 +219,14 @@ def test_the_tools_of_a_server_are_named_by_it() -> None:
     answer = {"id": "resp_1", "output": [{"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "docs", "tools": []}]}
 
     assert output_rows(parse_body("responses", answer)) == (ItemRow("output", 0, "mcp_list_tools", "mcpl_1", None, "docs", None),)
+
+
+def test_the_blocks_of_a_message_keep_their_places() -> None:
+    blocks = [
+        {"type": "text", "text": "x"},
+        {"type": "server_tool_use", "id": "t", "name": "web_search"},
+        {"type": "web_search_tool_result", "tool_use_id": "t"},
+    ]
+    found = output_rows(parse_body("messages", {"type": "message", "id": "msg_1", "content": blocks}))
+
+    assert [row[1:6] for row in found] == [(1, "server_tool_use", "t", "t", "web_search"), (2, "web_search_tool_result", None, "t", None)]

@@ -144,11 +144,10 @@ def test_without_text_blocks_usage_and_ending_are_the_same() -> None:
     assert (light.items(), light.usage, light.ended, light.stop_reason) == (whole.items(), whole.usage, whole.ended, whole.stop_reason)
 
 
-def test_rows_are_the_blocks() -> None:
+def test_rows_are_the_calls_and_their_results() -> None:
     result = block({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}, 2)
 
     assert fold(START, TEXT, TOOL, result).items() == [
-        (0, "text", None, None, None, None),
-        (1, "tool_use", "toolu_1", "toolu_1", "look", None),
-        (2, "web_search_tool_result", None, "srvtoolu_1", None, None),
+        ("output", 1, "tool_use", "toolu_1", "toolu_1", "look", None),
+        ("output", 2, "web_search_tool_result", None, "srvtoolu_1", None, None),
     ]

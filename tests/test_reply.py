@@ -277,3 +277,18 @@ def test_garbage_never_raises_and_is_kept(body: bytes, coding: str, kind: str) -
     assert (parts.raw, parts.events) == (whole.raw, whole.events)
     if not coding:  # what decoders give before they find a fault depends on the pieces that they get
         assert parts.facts == whole.facts
+
+
+UNDECLARED = b'event: response.in_progress\ndata: {"type":"response.in_progress","sequence_number":3,"response":{"id":"resp_1"}}\n\n'
+LAST = b'data: {"type":"response.completed","sequence_number":4,"response":{"id":"resp_1","status":"completed","output":[{"type":"shell_call"}]}}'
+
+
+def test_what_is_odd_about_a_stream_is_told_though_its_server_does_not_say_what_it_is() -> None:
+    recorded = fold(http(b"{}", [UNDECLARED + LAST + b"\n\n"], headers={"Content-Type": "application/json"}))
+
+    assert recorded.facts.problem == "begins with response.in_progress at 3: what came before is missing"
+    assert (recorded.facts.parse, len(recorded.items)) == ("parsed", 1)
+
+
+def test_such_a_stream_may_lack_its_last_blank_line() -> None:
+    assert fold(http(b"{}", [UNDECLARED + LAST], headers={"Content-Type": "application/json"})).facts.response_status == "completed"

@@ -281,8 +281,8 @@ def test_rows_tell_what_items_are() -> None:
     call = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look", "arguments": "", "status": "in_progress"}
 
     assert fold(CREATED, added(), done(), added(call, 1)).items() == [
-        (0, "message", "msg_1", None, None, "completed"),
-        (1, "function_call", "fc_1", "call_1", "look", "in_progress"),
+        ("output", 0, "message", "msg_1", None, None, "completed"),
+        ("output", 1, "function_call", "fc_1", "call_1", "look", "in_progress"),
     ]
 
 

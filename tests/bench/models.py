@@ -13,10 +13,15 @@ import sys
 import time
 import timeit
 from collections.abc import Callable
+from typing import Any
 
+from playhead.proxy.event_stream import EventStream
+from playhead.proxy.gathered import Gathered
 from playhead.proxy.models import Door, Unparsed, Wire
+from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.responses import Response
 from playhead.proxy.models.ws_events import ServerEvent
+from playhead.storage.records import Facts
 
 DELTA = json.dumps(
     {
@@ -61,6 +66,35 @@ def least(work: Callable[[], object], times: int) -> float:
     return min(timeit.repeat(work, number=times, repeat=20)) / times * 1e6
 
 
+def stream() -> bytes:
+    """A stream as OpenAI sends it: 64 events, nearly all of them deltas."""
+    response = json.loads(RESPONSE)
+    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    place = {"item_id": "msg_" + "0" * 48, "output_index": 0, "content_index": 0}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**response, "status": "in_progress", "output": [], "usage": None}},
+        {"type": "response.in_progress", "response": {**response, "status": "in_progress", "output": [], "usage": None}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**response["output"][1], "content": [], "status": "in_progress"}},
+        {"type": "response.content_part.added", **place, "part": part},
+        *[{"type": "response.output_text.delta", **place, "delta": f" word {n}", "logprobs": [], "obfuscation": "y" * 40} for n in range(56)],
+        {"type": "response.output_text.done", **place, "text": "word " * 100, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": response["output"][1]},
+        {"type": "response.completed", "response": response},
+    ]
+    numbered = [{"type": event["type"], "sequence_number": number, **event} for number, event in enumerate(events)]
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode() for event in numbered)
+
+
+def recorded(text: bytes) -> Gathered:
+    """The recorder's work on a stream: split, parse, fold, rows."""
+    gathered = Gathered()
+    events = EventStream(Shape("responses", "create"), gathered)
+    events.feed(0, text)
+    events.judge(Facts("responses"))
+    return gathered
+
+
 def first(door: Door[Wire], text: bytes) -> float:
     """Milliseconds of the parse that has to build the door."""
     begin = time.perf_counter()
@@ -82,6 +116,9 @@ def main() -> None:
     assert whole.problems == ()
     print(f"a delta of {len(DELTA)} bytes: {least(lambda: event(DELTA), 5000):.2f} us; in hundreds {least(lambda: event.many([DELTA] * 100), 100) / 100:.2f}")
     print(f"a Response of {len(RESPONSE)} bytes: {least(lambda: response(RESPONSE), 1000):.1f} us; written back {least(whole.to_wire, 300):.1f}")
+    text = stream()
+    count = len(recorded(text).rows)
+    print(f"an event of a stream of {count}, split, parsed, folded and in a row: {least(lambda: recorded(text), 200) / count:.2f} us")
     print(f"import playhead.proxy.models: {imports():.0f} ms")
 
 
