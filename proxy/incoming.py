@@ -34,7 +34,7 @@ class Memory:
     """What the requests of a server have in common, so that nothing of a growing history is read twice."""
 
     redaction: RedactionMemo = field(default_factory=RedactionMemo)
-    requests: RequestMemo = field(default_factory=RequestMemo)
+    requests: RequestMemo = field(default_factory=lambda: RequestMemo(tells=False))
 
 
 class Incoming:

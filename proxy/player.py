@@ -164,7 +164,7 @@ class Player:
         fresh = known is None or known.run is None or known.take != take
         before = 0 if known is None or fresh else known.final
         final = self.store.ended_up_to(session, before) if self._settled is not None else _MOST
-        rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo().stored_fingerprint)
+        rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo(tells=False).stored_fingerprint)
         if known is not None and not fresh:
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()

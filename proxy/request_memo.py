@@ -69,10 +69,12 @@ class _Known(NamedTuple):
 
 class RequestMemo:
     """Remembers the last bodies; a bounded memory. The results are those of `tell` and `fingerprint`, but for one thing: of a big body only what is new
-    since another one of its session, behind the same response, is told of its problems and items."""
+    since another one of its session, behind the same response, is told of its problems and items. `tells`: False where only fingerprints are asked for,
+    as in a replay: then nothing is told, and no body is parsed for it."""
 
-    def __init__(self, rules: Rules = F1) -> None:
+    def __init__(self, rules: Rules = F1, *, tells: bool = True) -> None:
         self._rules = rules
+        self._tells = tells
         self._equal: dict[tuple[bytes, bytes, Shape], Read] = {}
         self._known: list[_Known] = []  # the newest last
         self._last: tuple[bytes, Shape, str, Read] | None = None  # body, call, session, what it says
@@ -93,7 +95,7 @@ class RequestMemo:
         """What a whole request says, and its fingerprint; of a WebSocket's handshake nothing counts but its head."""
         content_type, shape = asked.headers.get(b"content-type", b""), shape_of(asked.method, asked.target)
         if asked.undecoded or len(body) > HELD:
-            return tell(shape, body, content_type), fingerprint(asked, body, self._rules)
+            return self._tell(shape, body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
         found = self._read(body, content_type, session, shape, create=line.create) if body and line.asks != "ws" else _EMPTY
         return found.told, fingerprint_of(line, found.content)
@@ -105,13 +107,16 @@ class RequestMemo:
             return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
         return self.read(asked_of(stored), b"".join(pieces))[1]
 
+    def _tell(self, shape: Shape, body: bytes, content_type: bytes) -> Told:
+        return tell(shape, body, content_type) if self._tells else NOTHING_TOLD
+
     def _read(self, body: bytes, content_type: bytes, session: str, shape: Shape, *, create: bool) -> Read:
         if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, session, shape, create=create)):
             return found
         key = (body, content_type, shape)
         known = self._equal.get(key)
         if known is None:
-            known = Read(tell(shape, body, content_type), content_of(body, content_type, create=create))
+            known = Read(self._tell(shape, body, content_type), content_of(body, content_type, create=create))
             if len(body) < LEAST:
                 if len(self._equal) >= _EQUALS:
                     self._equal.clear()
@@ -136,7 +141,7 @@ class RequestMemo:
         self._known.append(_Known(found, session, parent))
         del self._known[:-_OUTLINES]
         before = known.outline if known and (known.session, known.parent) == (session, parent) else None
-        read = Read(_told(found, before, shape), _content(found, create=create))
+        read = Read(_told(found, before, shape) if self._tells else NOTHING_TOLD, _content(found, create=create))
         self._last = body, shape, session, read
         return read
 

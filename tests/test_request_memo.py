@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.facts import tell
+from playhead.proxy.facts import NOTHING, tell
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint, stored_fingerprint
 from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Problem
@@ -203,3 +203,11 @@ def test_members_of_a_long_input_that_are_no_items_are_problems() -> None:
     told = RequestMemo().read(ASKED, body([*FILLER, "x", None]))[0]
 
     assert told.problems[-2:] == (Problem(f"input[{len(FILLER)}]", "object", "string"), Problem(f"input[{len(FILLER) + 1}]", "object", "null"))
+
+
+@pytest.mark.parametrize("text", [body("hi"), body(FILLER), b"no JSON", b""])
+def test_a_memo_that_is_asked_for_fingerprints_alone_tells_nothing(text: bytes) -> None:
+    told, print_ = RequestMemo(tells=False).read(ASKED, text)
+
+    assert told == NOTHING
+    assert print_ == fingerprint(ASKED, text)
