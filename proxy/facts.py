@@ -236,6 +236,8 @@ def error_code(answer: Wire | dict[str, Any]) -> str | None:
     error = field(answer, "error") or field(field(answer, "status_details"), "error")
     if isinstance(error, Wire | dict):
         return _code(field(error, "code")) or text_of(field(error, "type"))
+    if not error and field(answer, "object") == "error":  # vLLM: the body is the error
+        return _code(field(answer, "code")) or text_of(field(answer, "type")) or "error"
     return (_code(field(answer, "code")) or "error") if isinstance(error, str) and error else None
 
 

@@ -106,7 +106,7 @@ class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
     __slots__ = (
-        *("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_parse", "_rows", "_shape", "_stream"),
+        *("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream"),
         *("content_type", "headers"),
     )
 
@@ -117,6 +117,7 @@ class Reply:
         self._coding = coding if coding != b"identity" else b""
         self._gathered, self._shape, self._parse = gathered, shape, parse
         self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
+        self._status = int(head[9:12]) if head[9:12].isdigit() else None
         self._rows: tuple[ItemRow, ...] = ()
         self._stream = EventStream(shape, gathered) if self.is_stream and parse else None
         self._decoding = _Decoding(self._coding) if self._coding and self._stream else None
@@ -206,7 +207,7 @@ class Reply:
 
     def _take(self, facts: Facts, body: bytes | dict[str, Any]) -> str | None:
         """Take what the object says; why it could not be read."""
-        answer = parse_body(self._shape, body)
+        answer = parse_body(self._shape, body, status=self._status)
         if isinstance(answer, Unparsed):
             return _UNREAD[answer.reason]
         take_answer(facts, answer)

@@ -5,6 +5,7 @@ Equal bodies are looked up; of big ones only what differs from one before is rea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -34,10 +35,9 @@ from .fingerprint import (
     single_item,
     stored_fingerprint,
 )
-from .models.doors import door, parse_request
+from .models.doors import parse_request
 from .models.kind import Shape, shape_of
-from .models.lenient import json_type
-from .models.wire import Problem, Unparsed
+from .models.wire import Problem, field
 from .outline import Outline, fresh, outline
 from .reply import headers_of
 
@@ -151,14 +151,19 @@ def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
     members, items = fresh(found, known)
     told = told_of({member.name: member.value for member in found.members if member.name in _TELLING and member.value is not None}, ())
     problems = parse_request(shape, members).problems if len(members) > len(b"{}") else ()
-    if shape.kind != "responses" or not items:
+    if not items or found.conversation is None:
         return told._replace(problems=problems)
-    parsed = door("Item").many([text for _, text in items])
-    for (place, _), item in zip(items, parsed, strict=True):
-        if isinstance(item, Unparsed):
-            problems += (Problem(f"input[{place}]", "object", json_type(item.value)),)
-        problems += tuple([Problem(f"input[{place}].{path}", wanted, odd) for path, wanted, odd in item.problems])
-    return told._replace(problems=problems, items=item_rows("input", [(place, item) for (place, _), item in zip(items, parsed, strict=True)]))
+    name, places = found.conversation.name, [place for place, _ in items]
+    new = parse_request(shape, b'{"%b":[%b]}' % (name.encode(), b",".join([text for _, text in items])))
+    odd = [Problem(_moved(path, name, places), wanted, found_) for path, wanted, found_ in new.problems]
+    given = field(new, "input")
+    return told._replace(problems=(*problems, *odd), items=item_rows("input", zip(places, given or (), strict=False)))
+
+
+def _moved(path: str, name: str, places: Sequence[int]) -> str:
+    """The path of a problem with one of the items that are new, as from the whole body."""
+    place, _, rest = path.removeprefix(f"{name}[").partition("]")
+    return f"{name}[{places[int(place)]}]{rest}"
 
 
 def _content(found: Outline, *, create: bool) -> Content:

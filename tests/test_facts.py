@@ -230,3 +230,10 @@ def test_the_blocks_of_a_message_keep_their_places() -> None:
     found = output_rows(parse_body("messages", {"type": "message", "id": "msg_1", "content": blocks}))
 
     assert [row[1:6] for row in found] == [(1, "server_tool_use", "t", "t", "web_search"), (2, "web_search_tool_result", None, "t", None)]
+
+
+@pytest.mark.parametrize("told", [{"code": 404, "type": "NotFoundError"}, {"code": None, "type": "NotFoundError"}, {}])
+def test_a_body_that_is_the_error_tells_its_code(told: dict[str, Any]) -> None:
+    expected = "404" if told.get("code") else told.get("type", "error")
+
+    assert answered("responses", {"object": "error", "message": "x", **told}).error_code == expected

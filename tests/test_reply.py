@@ -292,3 +292,10 @@ def test_what_is_odd_about_a_stream_is_told_though_its_server_does_not_say_what_
 
 def test_such_a_stream_may_lack_its_last_blank_line() -> None:
     assert fold(http(b"{}", [UNDECLARED + LAST], headers={"Content-Type": "application/json"})).facts.response_status == "completed"
+
+
+def test_what_comes_with_an_error_status_is_read_as_an_error() -> None:
+    body = b'{"object":"error","type":"NotFoundError","code":404}'
+    facts = fold(http(b"{}", [body], path="/v1/messages", status=404)).facts
+
+    assert (facts.error_code, facts.problems) == ("404", [])

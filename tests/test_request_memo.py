@@ -211,3 +211,13 @@ def test_a_memo_that_is_asked_for_fingerprints_alone_tells_nothing(text: bytes) 
 
     assert told == NOTHING
     assert print_ == fingerprint(ASKED, text)
+
+
+def test_problems_in_the_messages_of_other_apis_are_told_at_their_places() -> None:
+    memo = RequestMemo()
+    messages = [{"role": "user", "content": f"{number:0500}"} for number in range(10)]
+    memo.read(CHAT, json.dumps({"messages": messages}).encode())
+    told = memo.read(CHAT, json.dumps({"messages": [*messages, {"role": "user"}, {"role": 5}, "x"], "user": 5}).encode())[0]
+
+    assert [problem.path for problem in told.problems] == ["user", "messages[11].role", "messages[12]"]
+    assert told.items == ()

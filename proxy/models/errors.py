@@ -48,6 +48,8 @@ class ErrorBody(Wire):
 
     type: Maybe[str] = None
     """Anthropic: `error`."""
+    object: Maybe[str] = None
+    """vLLM: `error`; then this is the error itself."""
     error: Sent[str | ErrorObject] = None
     code: Maybe[str | int] = None
     message: Maybe[str] = None
