@@ -248,7 +248,9 @@ class ResponseFold(Fold[Response]):
     # The Response itself.
 
     def _apply(self, kind: str, event: Wire) -> None:
-        if kind not in _KNOWN:
+        if kind is None and self.ending is None and field(event, "error"):  # as gateways tell of a failure in any stream
+            self._failed(event)
+        elif kind not in _KNOWN:
             self._count_unknown(kind)
         elif self.ending is not None:
             self._late(kind, event)

@@ -205,3 +205,10 @@ def test_a_type_that_is_no_text_is_none(kind: str, socket: bool, type_: Any) -> 
     hearing.hear([event_door(kind)({"type": type_, "response": {"id": "x"}})])
 
     assert not hearing.items()
+
+
+@pytest.mark.parametrize(("error", "code"), [({"message": "x", "code": 429}, "429"), ({"type": "overloaded"}, "overloaded"), ("boom", "error")])
+def test_an_error_without_a_type_ends_a_response(error: Any, code: str) -> None:
+    facts = seen("responses", ("response.created", {"response": {"id": "resp_1"}}), (None, {"error": error}))
+
+    assert (facts.response_id, facts.error_code, facts.parse) == ("resp_1", code, "parsed")
