@@ -79,3 +79,13 @@ def test_a_union_tells_its_types() -> None:
     assert tags(Say) == ("say",)
     assert members(Deed) == (Say, Move)
     assert types(Deed) == ("say", "move", "move_2025")
+
+
+def test_what_is_wrong_in_an_object_that_only_its_role_tells_is_a_problem() -> None:
+    parsed = Door[Wire](Deed)({"role": "user", "text": 5})
+
+    assert (type(parsed), [problem.path for problem in parsed.problems]) == (Say, ["text"])
+
+
+def test_a_role_that_is_called_like_a_type_tells_nothing() -> None:
+    assert type(Door[Wire](PlainDeed)({"role": "move", "odd": 1})) is UnknownDeed

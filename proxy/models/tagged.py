@@ -29,7 +29,7 @@ class Tagged:
         self._roles = roles
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices: dict[Any, CoreSchema] = {}
+        choices: dict[Any, CoreSchema] = {}  # by type, or by the role of what has none
         rest: CoreSchema = core_schema.any_schema()
         for member in get_args(source):
             schema = handler.generate_schema(member)
@@ -41,20 +41,21 @@ class Tagged:
                 choices |= dict.fromkeys(self._roles, schema)
         paths: list[list[str | int]] = [["type"], ["role"]] if self._roles else [["type"]]
         known = core_schema.tagged_union_schema(choices, discriminator=paths)
-        unknown = core_schema.no_info_after_validator_function(_Unless(frozenset(choices)), rest)
+        unknown = core_schema.no_info_after_validator_function(_Unless(frozenset(choices), frozenset(self._roles)), rest)
         return core_schema.union_schema([known, unknown], mode="left_to_right")
 
 
 class _Unless:
-    """Refuses an unknown object whose type is known after all: then something else in it is wrong."""
+    """Refuses an unknown object whose type, or in place of one its role, is known after all: then something else in it is wrong."""
 
-    __slots__ = ("_types",)
+    __slots__ = ("_roles", "_types")
 
-    def __init__(self, types: frozenset[str]) -> None:
-        self._types = types
+    def __init__(self, types: frozenset[str], roles: frozenset[str]) -> None:
+        self._types, self._roles = types, roles
 
     def __call__(self, model: Unknown) -> Unknown:
-        if isinstance(model.type, str) and model.type in self._types:
+        role = None if "type" in model.model_fields_set else (model.__pydantic_extra__ or {}).get("role")
+        if (isinstance(model.type, str) and model.type in self._types) or (isinstance(role, str) and role in self._roles):
             raise ValueError("known")
         return model
 
