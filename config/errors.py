@@ -13,6 +13,10 @@ class StoreError(PlayheadError):
     """The store, a key or the journal cannot be used as asked. Exit status 3."""
 
 
+class RefusedError(StoreError):
+    """The database does not take a value, now or ever."""
+
+
 class UpstreamError(PlayheadError):
     """Upstream could not be reached, broke off or broke the protocol.
 

@@ -24,6 +24,7 @@ from .notes import bundle, read_opening, session_of, unbundle
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
+from .storing import store_batch
 from .suspects import Suspects
 
 log = logging.getLogger("playhead")
@@ -400,7 +401,7 @@ class Recorder:
             self._suspects.clear()
             began = time.perf_counter()
             batch.positions = [tail.position() for tail in self._tails.values()]
-            self._store.write(batch)
+            store_batch(self._store, batch)
             self.commits += 1
             self.commit_seconds += time.perf_counter() - began
             self._batch, self._batch_bytes = Batch(), 0

@@ -31,6 +31,7 @@ MAX_FED = 1 << 20
 """Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
 
 _MAX_SPACE = 1 << 16
+_TOO_LONG = "the answer is too long to be read whole: its items are not known"
 _UNREAD: Mapping[str, str | None] = {
     "no object": None,
     "no JSON": "the answer is not JSON",
@@ -201,7 +202,11 @@ class Reply:
             return self._stream.judge(facts)
         if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
             return self._not_json(facts)
-        unread = self._take(facts, self._edges.members() if text is None and self._edges is not None else text or b"")
+        if text is None and self._edges is not None:
+            self._take(facts, self._edges.members())
+            facts.parse = "partial"
+            return _TOO_LONG
+        unread = self._take(facts, text or b"")
         facts.parse = "parsed" if unread is None else "unparsed" if whole else "partial"
         return unread if whole else None
 

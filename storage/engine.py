@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
-from playhead.config.errors import ConfigError, StoreError
+from playhead.config.errors import ConfigError, RefusedError, StoreError
 
 from .tables import APPLICATION_ID, HEAD, VERSION_TABLE, meta, metadata
 
@@ -332,6 +332,10 @@ def translated(name: str) -> Iterator[None]:
     """Turn every failure of the database into a StoreError that says what happened; statements and values stay out of it."""
     try:
         yield
+    except exc.DataError as error:
+        raise RefusedError(_story(error.orig or error, name)) from None
+    except (OverflowError, UnicodeEncodeError) as error:  # of the driver, before the database has seen the value
+        raise RefusedError(f"The store {name} does not take a value: {type(error).__name__}.") from None
     except sqlite3.Error as error:
         raise StoreError(_story(error, name)) from None
     except exc.DBAPIError as error:

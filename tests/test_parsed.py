@@ -61,6 +61,7 @@ def test_a_response_is_told_whatever_it_was_sent_as(playhead: Playhead, id_: str
     assert any(line.startswith('shell_call sh_1 call_1 completed {"commands": ["ls xxx') for line in lines)
     assert "input_tokens_details.cached_tokens 1" in lines
     assert "new 1.0" in lines
+    assert "uncached_input 2" in lines
     assert not any(line.startswith(("error", "tools []")) for line in lines)
     assert "tools shell, shell, look" in lines
 
@@ -69,10 +70,19 @@ def test_a_response_is_told_whatever_it_was_sent_as(playhead: Playhead, id_: str
 def test_programs_get_the_models_as_they_came(playhead: Playhead, id_: str) -> None:
     (told,) = playhead("show", id_, "--parsed", "--json").rows
 
-    assert list(told) == ["exchange", "kind", "request", "response", "problems"]
+    assert list(told) == ["exchange", "kind", "request", "response", "usage", "problems"]
     assert told["response"] == RESPONSE
     assert list(told["response"]) == list(RESPONSE)
     assert {**told["request"], "type": None} == {**ASKED, "type": None}
+
+
+@pytest.mark.parametrize("id_", ["1", "2", "5"])
+def test_usage_is_told_in_one_form_and_as_it_came(playhead: Playhead, id_: str) -> None:
+    (told,) = playhead("show", id_, "--parsed", "--json").rows
+
+    counted = {name: told["usage"][name] for name in ("input", "uncached_input", "cached_input", "output", "total")}
+    assert counted == {"input": 3, "uncached_input": 2, "cached_input": 1, "output": 2, "total": 5}
+    assert told["usage"]["raw"] == USAGE
 
 
 def test_what_does_not_fit_is_counted_and_the_first_are_shown(playhead: Playhead) -> None:

@@ -33,13 +33,17 @@ def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
 
         first = [{"path": path, "expected": expected, "found": found} for path, expected, found in problems.first]
         told = {"count": problems.total, "first": first}
-        print_json([{"exchange": id_, "kind": row.kind, "request": _wire(request), "response": _wire(answer), "problems": told}])
+        usage = _usage(row.kind, answer)
+        print_json([{"exchange": id_, "kind": row.kind, "request": _wire(request), "response": _wire(answer), "usage": usage, "problems": told}])
         return
-    from ..listing import terminal
+    from ..listing import print_facts, terminal
 
     console = terminal()
     _print_model(console, "request", request, "input", row.request_bytes)
     _print_model(console, "response", answer, "output", row.response_bytes)
+    if usage := _usage(row.kind, answer):
+        console.print("\nUSAGE, in one form for all providers", style="bold")
+        print_facts(console, _facts(_flat({name: value for name, value in usage.items() if name not in ("raw", "raw_tools")})))
     _print_problems(console, problems)
 
 
@@ -66,6 +70,14 @@ def _messages(store: Store, id_: int) -> Iterator[Message]:
 
 def _wire(model: Wire | None) -> Any:
     return None if model is None else model.to_wire()
+
+
+def _usage(kind: str, answer: Wire | None) -> dict[str, Any] | None:
+    """The normal form of what was used."""
+    from ..used import usage_in
+
+    found = usage_in(kind, answer) if answer is not None else None
+    return found.model_dump(mode="json", exclude_none=True) if found is not None else None
 
 
 def _print_model(console: Console, title: str, model: Wire | None, items: str, size: int) -> None:

@@ -1,0 +1,89 @@
+"""Streams of events: rows, what is heard, and going on after a restart. What whole answers give of them is in test_reply.py."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy.event_stream import EventStream
+from playhead.proxy.gathered import Gathered
+from playhead.proxy.models.kind import Shape
+from playhead.storage.records import EventRow, Facts
+
+ITEM = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "status": "completed"}
+RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [ITEM], "usage": {"input_tokens": 1}}
+EVENTS: list[dict[str, Any]] = [
+    {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None}},
+    *[{"type": "response.output_text.delta", "sequence_number": n, "item_id": "m", "output_index": 0, "content_index": 0, "delta": "é"} for n in range(1, 6)],
+    {"type": "response.new", "sequence_number": 6},
+    {"type": "response.completed", "sequence_number": 7, "response": RESPONSE},
+]
+BODY = b"".join(f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'), ensure_ascii=False)}\n\n".encode() for event in EVENTS)
+
+
+def heard(*pieces: bytes) -> tuple[list[EventRow], Facts, EventStream]:
+    gathered, facts = Gathered(), Facts("responses")
+    stream = EventStream(Shape("responses", "create"), gathered)
+    for piece in pieces:
+        stream.feed(5, piece)
+    stream.close(6)
+    facts.problem = stream.judge(facts)
+    return gathered.rows, facts, stream
+
+
+def test_every_event_has_a_row_whether_it_has_a_model_or_not() -> None:
+    rows, _, _ = heard(BODY)
+
+    assert [(row.type, row.sequence_number) for row in rows] == [(event["type"], event["sequence_number"]) for event in EVENTS]
+    assert sum(row.bytes for row in rows) == len(BODY)
+
+
+@given(st.lists(st.integers(0, len(BODY)), max_size=6))
+def test_any_split_gives_the_same(cuts: list[int]) -> None:
+    ends = [0, *sorted(cuts), len(BODY)]
+    rows, facts, stream = heard(*[BODY[start:end] for start, end in pairwise(ends)])
+    whole, expected, other = heard(BODY)
+
+    assert (rows, facts, stream.items(), stream.notes) == (whole, expected, other.items(), other.notes)
+
+
+def test_what_the_end_tells_is_told() -> None:
+    _, facts, stream = heard(BODY)
+
+    assert (facts.response_id, facts.usage, facts.parse, facts.problem) == ("resp_1", {"input_tokens": 1}, "parsed", None)
+    assert [(row.type, row.name) for row in stream.items()] == [("function_call", "f")]
+
+
+def test_an_event_that_is_missing_is_noted() -> None:
+    _, facts, stream = heard(BODY.replace(b'"sequence_number":3', b'"sequence_number":4'))
+
+    assert facts.parse == "parsed"
+    assert stream.notes
+
+
+def test_a_type_that_stands_in_the_name_only_counts() -> None:
+    _, facts, _ = heard(BODY.replace(b'"type":"response.completed",', b""))
+
+    assert (facts.response_status, facts.parse) == ("completed", "parsed")
+
+
+@pytest.mark.parametrize("at", [0, 1, 300, 700, len(BODY) - 1])
+def test_a_stream_restored_from_its_state_goes_on_alike(at: int) -> None:
+    first, second = Gathered(), Gathered()
+    begun, going_on = EventStream(Shape("responses", "create"), first), EventStream(Shape("responses", "create"), second)
+    begun.feed(5, BODY[:at])
+    going_on.restore(json.loads(json.dumps(begun.state())))
+    second.restore(first.state())
+    facts, expected = Facts("responses"), Facts("responses")
+    for stream, told in ((begun, expected), (going_on, facts)):
+        stream.feed(5, BODY[at:])
+        stream.judge(told)
+
+    assert facts == expected
+    assert going_on.items() == begun.items()
+    assert second.rows == first.rows[-len(second.rows) :]
