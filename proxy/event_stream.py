@@ -57,10 +57,13 @@ class EventStream:
             gathered.first_ns = at
         numbers = self._passing.numbers(texts, _DATA)
         heard: list[Wire | int] = [*numbers]  # type: ignore[list-item]  # None for those that are filled in here
-        told = [place for place, number in enumerate(numbers) if number is None]
-        for place, model in zip(told, self._parsed([(types[place], texts[place][_DATA:]) for place in told]), strict=True):
-            heard[place], numbers[place] = model, number_of(model)
-        self._hear(heard)
+        if None in numbers:
+            told = [place for place, number in enumerate(numbers) if number is None]
+            for place, model in zip(told, self._parsed([(types[place], texts[place][_DATA:]) for place in told]), strict=True):
+                heard[place], numbers[place] = model, number_of(model)
+            self._hear(heard)
+        else:
+            self._hearing.hear(heard)
         sizes = [len(kind) + len(text) + 10 for kind, text in zip(types, texts, strict=True)]
         places = range(gathered.count, gathered.count + len(texts))
         columns = zip(places, repeat(at), repeat(1), types, numbers, repeat(None), sizes, repeat(0), strict=False)
