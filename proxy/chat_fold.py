@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from playhead.storage.records import ItemRow
 
 from .folding import Fold, as_json, as_object, text_in
-from .models.chat import ChatCompletion, Completion
 from .models.doors import door
-from .models.wire import Wire, field
+from .models.wire import Unparsed, Wire, field
+
+if TYPE_CHECKING:  # a worker that forwards loads no models
+    from .models.chat import ChatCompletion, Completion
 
 _TEXTS = frozenset(("content", "refusal", "reasoning", "reasoning_content"))
 """Of a message; a chunk brings the next piece of each."""
@@ -175,7 +177,7 @@ class _Choice:
         return choice
 
 
-class ChatFold(Fold[ChatCompletion | Completion]):
+class ChatFold(Fold["ChatCompletion | Completion"]):
     """Takes the chunks of one completion. Of what they say of the whole, the last that is not empty holds."""
 
     __slots__ = ("_choices", "_ended", "_error", "_first", "_id", "_last", "_model", "_tier", "_usage")
@@ -270,8 +272,8 @@ class ChatFold(Fold[ChatCompletion | Completion]):
             whole["usage"] = as_json(self._usage)
         before_chat = any("text" in choice.texts for choice in self._choices.values())
         whole["object"] = "text_completion" if before_chat else "chat.completion"
-        completion = door("Completion" if before_chat else "ChatCompletion")(whole)
-        assert isinstance(completion, ChatCompletion | Completion)  # it is made of an object
+        completion: ChatCompletion | Completion | Unparsed = door("Completion" if before_chat else "ChatCompletion")(whole)
+        assert not isinstance(completion, Unparsed)  # it is made of an object
         return completion
 
     def items(self) -> list[ItemRow]:

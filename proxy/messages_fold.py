@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from playhead.storage.records import ItemRow
 
 from .folding import Fold, as_json, as_object, item_row, short, text_in
-from .models.anthropic import AnthropicMessage
 from .models.doors import door
-from .models.wire import Wire, field
+from .models.wire import Unparsed, Wire, field
+
+if TYPE_CHECKING:  # a worker that forwards loads no models
+    from .models.anthropic import AnthropicMessage
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "text_delta": ("text", "text"),
@@ -70,7 +72,7 @@ def _input(text: str, before: Any) -> Any:
         return before
 
 
-class MessagesFold(Fold[AnthropicMessage]):
+class MessagesFold(Fold["AnthropicMessage"]):
     """Takes the events of one message. Usage: what its start says, and over it what the deltas say, which is cumulative."""
 
     __slots__ = ("_blocks", "_ended", "_error", "_message", "_stop", "_usage")
@@ -194,8 +196,8 @@ class MessagesFold(Fold[AnthropicMessage]):
         whole |= self._stop
         if self._usage:
             whole["usage"] = dict(self._usage)
-        message = door("AnthropicMessage")(whole)
-        assert isinstance(message, AnthropicMessage)  # it is made of an object
+        message: AnthropicMessage | Unparsed = door("AnthropicMessage")(whole)
+        assert not isinstance(message, Unparsed)  # it is made of an object
         return message
 
     def items(self) -> list[ItemRow]:

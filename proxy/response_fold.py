@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from playhead.storage.records import ItemRow
 
 from .folding import Fold, as_json, as_object, item_row, named, short, text_in
 from .growth import Item
-from .models.doors import parse_response
-from .models.events import OutputTextDelta
-from .models.responses import Response
-from .models.wire import Wire, field
+from .models.doors import parse_event, parse_response
+from .models.wire import Unparsed, Wire, field
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
+
+if TYPE_CHECKING:  # a worker that forwards loads no models
+    from .models.responses import Response
 
 Ending = Literal["completed", "failed", "incomplete", "error"]
 
@@ -50,14 +51,14 @@ _ERROR_FIELDS = ("code", "message", "param", "type", "misalignment")
 
 def _passed(number: int) -> Wire:
     """Stands for an event that was let pass."""
-    return OutputTextDelta(type="response.output_text.delta", sequence_number=number)
+    return parse_event({"type": "response.output_text.delta", "sequence_number": number})
 
 
 def _elsewhere(items: OutputItems, event: Any) -> None:
     """Stands for the handlers of what is not about the growth of an item."""
 
 
-class ResponseFold(Fold[Response]):
+class ResponseFold(Fold["Response"]):
     """Takes the events of one Response, from HTTP or from one lane of a WebSocket.
 
     Events after the end are noted and not applied, but for a terminal behind an `error`. A repeated sequence number is noted; where numbers rise
@@ -158,7 +159,7 @@ class ResponseFold(Fold[Response]):
         if self.ending == "error":
             whole["status"], whole["error"] = "failed", self._error
         response = parse_response(whole)
-        assert isinstance(response, Response)  # it is made of an object
+        assert not isinstance(response, Unparsed)  # it is made of an object
         return response
 
     def output(self) -> list[Any]:
