@@ -263,6 +263,7 @@ class ReplayRow(NamedTuple):
     """What a replay needs to know of every recorded exchange of a take.
 
     `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
+    `turn`: which turn of its WebSocket `connection` it is, on the lane `stream_id`; 0: none.
     """
 
     exchange: int
@@ -273,6 +274,9 @@ class ReplayRow(NamedTuple):
     outcome: Outcome | None
     big: bool
     raw_bytes: int
+    turn: int = 0
+    connection: int | None = None
+    stream_id: str | None = None
 
 
 class StoredRequest(NamedTuple):
@@ -285,7 +289,7 @@ class StoredRequest(NamedTuple):
 
 
 class RequestRow(NamedTuple):
-    """What is known of a recorded request without reading it."""
+    """What is known of a recorded request without reading it. `turn`: of its WebSocket connection; 0: none."""
 
     exchange: int
     method: str
@@ -293,6 +297,7 @@ class RequestRow(NamedTuple):
     upstream: str
     model: str | None
     request_bytes: int
+    turn: int = 0
 
 
 class TakeRow(NamedTuple):
