@@ -80,7 +80,7 @@ class Asked(NamedTuple):
 
 
 def create_over(handshake: Asked) -> Asked:
-    """A `response.create` over the WebSocket that this handshake opened, as the request over HTTP that it equals; it asks for another transport, that is all."""
+    """A `response.create` over the WebSocket that this handshake opened, as the request over HTTP that it equals."""
     headers = {b"content-type": b"application/json"}
     if (beta := handshake.headers.get(b"openai-beta")) is not None:
         headers[b"openai-beta"] = beta

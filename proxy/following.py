@@ -11,7 +11,7 @@ from playhead.storage.records import Asks, Fingerprint
 from .replay_index import Lane, ReplayIndex
 
 _LOOKED_AT = 1000  # recordings among which one on a better lane is looked for
-_TRANSPORTS: tuple[Asks, ...] = ("ws", "sse", "http")
+_TRANSPORTS: tuple[Asks, ...] = ("ws",)
 
 
 @dataclass(eq=False, slots=True)

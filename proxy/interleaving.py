@@ -52,7 +52,7 @@ class Log:
             self.ats.append(at)
             self.turns.append(turn)
             self.sizes.append(size)
-            self.flags.append(opcode & _OPCODE | CLIENT * client | HIDDEN * hidden)
+            self.flags.append(opcode & _OPCODE | CLIENT * client | HIDDEN * (hidden or not opcode))  # without an opcode: it is no whole message
             if client and opcode in _CONTROL:
                 self.ranks.append(0)
                 continue
@@ -206,6 +206,11 @@ class Interleaving:
         """A message of the client has come that belongs to no turn."""
         self._own_came += 1
         self._said = now
+
+    @property
+    def said_so_far(self) -> int:
+        """How many messages of the client have come that belong to no turn."""
+        return self._own_came
 
     def has_come(self, root: int) -> bool:
         """Whether the create of a group has come."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from playhead.config.errors import StoreError
 from playhead.storage.connected import LogEntry
-from playhead.storage.records import Direction, EventRow, ExchangeRecord
+from playhead.storage.records import Direction, ExchangeRecord
 from playhead.storage.store import Store
 
 from .canonical import dump, parse
@@ -40,6 +39,9 @@ class Finale(NamedTuple):
     drops: bool
 
 
+_HOLDS = Finale(None, False)
+
+
 @dataclass(eq=False, slots=True)
 class RecordedSocket:
     """One connection. `own`: what upstream said that belongs to no turn, in order. `said`: where other messages of the client stand than creates, by what
@@ -49,7 +51,7 @@ class RecordedSocket:
     turns: Mapping[int, RecordedTurn]
     own: Sequence[bytes] = ()
     said: Mapping[bytes, Sequence[int]] = field(default_factory=dict)
-    finale: Finale = Finale(None, False)
+    finale: Finale = _HOLDS
     solos: OrderedDict[int, RecordedSocket] = field(default_factory=OrderedDict)
 
     def solo(self, root: int) -> RecordedSocket:
@@ -62,7 +64,8 @@ class RecordedSocket:
         return known
 
     def _solo(self, root: int) -> RecordedSocket:
-        log, entries, moved = self.log, [], {}
+        log, moved = self.log, dict[int, int]()
+        entries: list[LogEntry] = []
         for place in sorted(place for turn, places in (*log.answers.items(), *log.requests.items()) if log.root(turn) == root for place in places):
             flags = log.flags[place]
             moved[place] = len(entries)
@@ -115,19 +118,19 @@ class RecordedSockets:
         known = self._known.get(connection)
         if known is None:
             known = await self._loop.run_in_executor(None, _read, self._store, connection)
-            self._known[connection] = known
-            self._room -= known.log.size
-            while self._room < 0 and len(self._known) > 1:
-                self._room += self._known.popitem(last=False)[1].log.size
+            self.keep(connection, known)
         return known
+
+    def keep(self, connection: int, socket: RecordedSocket) -> None:
+        """For the next client."""
+        self._known[connection] = socket
+        self._room -= socket.log.size
+        while self._room < 0 and len(self._known) > 1:
+            self._room += self._known.popitem(last=False)[1].log.size
 
     async def head(self, connection: int) -> bytes:
         """The answer to its handshake. Raises StoreError."""
         return (await self._loop.run_in_executor(None, self._store.connection_heads, connection))[1]
-
-    async def transcript(self, exchange: int) -> tuple[RecordedSocket, bytes]:
-        """A connection that is one exchange, as one turn that nobody asks for; and the answer to its handshake. Raises StoreError."""
-        return await self._loop.run_in_executor(None, _read_transcript, self._store, exchange)
 
 
 def _read(store: Store, connection: int) -> RecordedSocket:
@@ -160,67 +163,3 @@ def _said(store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> dict[byt
                 said.setdefault(meaning(text[at : at + size]), []).append(place)
             at += size
     return said
-
-
-def _read_transcript(store: Store, exchange: int) -> tuple[RecordedSocket, bytes]:
-    record, heads = store.exchange(exchange), store.heads(exchange)
-    entries = [LogEntry(Direction.CLIENT, Opcode.TEXT, 0, 1, 0)]  # what opens it
-    own: list[bytes] = []
-    close = None
-    for row, payload in _controls(store.event_rows(exchange), store.response_chunks(exchange)):
-        control = row.flags >= Opcode.CLOSE
-        entries.append(LogEntry(row.direction, row.flags or Opcode.BINARY, row.offset_ns, 0 if control else 1, row.bytes))
-        if control and row.direction == Direction.UPSTREAM:
-            own.append(payload)
-            if row.flags == Opcode.CLOSE and close is None:
-                close = payload
-    turn = RecordedTurn(exchange, None, None, record.outcome, record.response_bytes)
-    finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
-    return RecordedSocket(Log(entries), {1: turn}, own, finale=finale), heads.response_heads
-
-
-def _controls(rows: Iterable[EventRow], body: Iterator[bytes]) -> Iterator[tuple[EventRow, bytes]]:
-    """The events, with the payload of those of upstream that are control frames."""
-    reader = Reader(body)
-    for row in rows:
-        if row.direction != Direction.UPSTREAM:
-            yield row, b""
-        elif row.flags >= Opcode.CLOSE:
-            yield row, reader.take(row.bytes)
-        else:
-            reader.skip(row.bytes)
-            yield row, b""
-
-
-class Reader:
-    """Bytes that come in pieces, in other pieces. Raises StoreError where they end too early."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._piece, self._at = b"", 0
-
-    def take(self, size: int) -> bytes:
-        """The next so many."""
-        taken: list[bytes] = []
-        for part in self._parts(size):
-            taken.append(part)
-        return taken[0] if len(taken) == 1 else b"".join(taken)
-
-    def skip(self, size: int) -> None:
-        """Not the next so many."""
-        for _ in self._parts(size):
-            pass
-
-    def _parts(self, size: int) -> Iterator[bytes]:
-        while size:
-            if self._at == len(self._piece):
-                self._piece, self._at = next(self._pieces, b""), 0
-                if not self._piece:
-                    raise StoreError("a recorded exchange has fewer bytes than its messages")
-            part = self._piece[self._at : self._at + size]
-            self._at += len(part)
-            size -= len(part)
-            yield part
-
-
-__all__ = ["Finale", "Reader", "RecordedSocket", "RecordedSockets", "RecordedTurn", "meaning", "roots_of"]

@@ -21,9 +21,11 @@ from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .player import Missing, Playback, Player, SessionMissing
 from .playing import Playing
-from .ready import Ready, Usual
+from .ready import Ready, Spoken, Usual
 from .script import Break, End
 from .service import Service
+from .socket_line import SocketLine
+from .socket_opening import Openings, Refused
 from .tape import Tape
 from .websocket import SocketExchange
 
@@ -43,16 +45,15 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
+        self.openings = Openings(service, player, self.misses, self.memory)
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
         if inbound.address.on_miss == "fail":
-            refusal = Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
-            self.service.counters.missed["no_match"] += 1
-            self.misses.without_recordings(inbound, "no_match", refusal.message)
-            return refusal
+            opened = await self.openings.open(request, inbound)
+            return ReplayExchange(self, request, inbound, Begun(b"", opened)) if isinstance(opened, Refused) else opened
         if inbound.address.keyless:
             return NO_KEY
         try:
@@ -131,6 +132,8 @@ class ReplayExchange(HttpExchange):
             one = found if found is not None else await player.fetch(playback, place)
             if isinstance(one, Usual):
                 one = one.whole()
+            if isinstance(one, Spoken):
+                raise StoreError("it was recorded over a WebSocket")
         except (StoreError, ProtocolError) as error:
             log.error("exchange %d cannot be served: %s", exchange, error)
             self._without("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")

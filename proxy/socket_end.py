@@ -46,11 +46,13 @@ class SocketEnd:
     """One connection after its 101.
 
     `incoming`, `outgoing`: how the client's and our own messages are compressed. `closed_by_client`, `closing`: whether the client, and whether this end,
-    has sent its close frame: after that this end sends nothing. `problem`: what the client did wrong; a close frame for it has been made.
+    has sent its close frame: after that this end sends nothing. `close_payload`: what the client's said. `problem`: what the client did wrong; a close
+    frame for it has been made.
     """
 
     def __init__(self, incoming: Deflate | None = None, outgoing: Deflate | None = None) -> None:
         self.closed_by_client = False
+        self.close_payload = b""
         self.closing = False
         self.problem: str | None = None
         self._decoder = FrameDecoder(incoming, masked=True)
@@ -103,7 +105,7 @@ class SocketEnd:
             if (fault := _fault_of_close(payload)) is not None:
                 self._fail(*fault)
                 return
-            self.closed_by_client = True
+            self.closed_by_client, self.close_payload = True, payload
 
     def _fail(self, code: int, problem: str) -> None:
         if self.problem is None:
@@ -122,7 +124,7 @@ class SocketEnd:
             return frame_head(opcode, len(payload)) + payload
         if self._deflater is None or not self._outgoing.takeover:
             self._deflater = zlib.compressobj(wbits=-self._outgoing.bits)
-        data = (self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+        data: bytes = (self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
         return frame_head(opcode, len(data), deflated=True) + data
 
 

@@ -10,7 +10,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.headers import build_extension, parse_extension
 
 from .frames import Deflate, deflate_of
-from .http1 import HOP_BY_HOP, Header, ProtocolError, parse_head
+from .http1 import HOP_BY_HOP, Header, parse_head
 from .socket_end import accept_of
 
 _PLAIN = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
@@ -71,6 +71,3 @@ def _extension(offers: list[bytes], recorded: bytes) -> bytes:
     except WebSocketException:
         pass
     return b""
-
-
-__all__ = ["ProtocolError", "Upgrade", "upgrade"]
