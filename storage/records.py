@@ -22,7 +22,7 @@ DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
-PARSER = 1
+PARSER = 2
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
 
 
@@ -162,6 +162,7 @@ class Facts:
     prompt_cache_key: str | None = None
     user: str | None = None
     usage: dict[str, Any] | None = None
+    conversation: str | None = None
     parse: Parse = "not_applicable"
     problem: str | None = None
     problems: list[tuple[str, str, str]] = field(default_factory=list)
