@@ -27,7 +27,7 @@ _AT_ONCE = 64  # bodies read at once
 _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
 
-_ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
+ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
 
 
 class Stats(Record):
@@ -104,7 +104,7 @@ def list_sessions(database: Database) -> list[SessionRecord]:
 def list_exchanges(database: Database, session: str, wanted: Filter, limit: int | None) -> Iterator[ExchangeRecord]:
     """Those of a session by seq; with `wanted.after` by id. Raises StoreError at once if there is no such session."""
     require_session(database, session)
-    statement = select(*_ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
+    statement = select(*ROW_COLUMNS).where(exchanges.c.session == session, *wanted.conditions())
     return _paged_exchanges(database, statement, limit, by_id=wanted.after is not None)
 
 
@@ -153,7 +153,7 @@ def exchange_record(row: Row[Any]) -> ExchangeRecord:
 def find_exchange(database: Database, id_: int) -> ExchangeRecord:
     """Raises StoreError if there is none."""
     with database.reading() as connection:
-        row = connection.execute(select(*_ROW_COLUMNS).where(exchanges.c.id == _id(id_))).first()
+        row = connection.execute(select(*ROW_COLUMNS).where(exchanges.c.id == _id(id_))).first()
     if row is None:
         raise no_exchange(database, id_)
     return exchange_record(row)
