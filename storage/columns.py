@@ -102,7 +102,7 @@ class Columns(NamedTuple):
             if raw.chunks == pieces:
                 flags |= _CHUNKS_ARE_BLOCKS
             else:
-                packed, pieces = _planes(raw.chunks), raw.chunks
+                packed, pieces = planes(raw.chunks), raw.chunks
         if whole:
             flags |= _FRAMES_ARE_BODIES
             loose = b"".join([offset.to_bytes(_OFFSET, "little") for offset in offsets])
@@ -115,7 +115,7 @@ class Columns(NamedTuple):
                 flags |= _FRAMES_ARE_PIECES if marked is None else _FRAMES_ARE_PIECES | _HEADS_APART
                 lengths, directions = timeline.from_client, marked or directions
             steps = words(timeline.steps)
-            packed += directions + _planes(lengths) + _high_planes(steps)
+            packed += directions + planes(lengths) + _high_planes(steps)
             loose = steps[0::8] + steps[1::8]
         return cls(packed, loose, flags)
 
@@ -155,7 +155,7 @@ def restored(
     pieces = (blocks or sizes_of)(raw.response) if chunk_count or (frame_count > 1 and not whole) else ()
     if chunk_count:
         if not columns.flags & _CHUNKS_ARE_BLOCKS:
-            pieces, position = _read_planes(packed, 0, chunk_count)
+            pieces, position = read_planes(packed, 0, chunk_count)
         chunks = pieces
     if whole:
         timeline = _read_whole(raw, columns.loose, frame_count)
@@ -179,12 +179,12 @@ def _read_frames(columns: Columns, position: int, count: int, pieces: tuple[int,
     if columns.flags & _FRAMES_ARE_PIECES:
         apart = bool(columns.flags & _HEADS_APART)
         heads = directions.count(_HEAD) if apart else 0
-        rest, position = _read_planes(columns.packed, position, count - len(pieces) - heads)
+        rest, position = read_planes(columns.packed, position, count - len(pieces) - heads)
         lengths = _interleaved(directions, rest, pieces, heads_apart=apart)
         if heads:
             directions = directions.replace(bytes((_HEAD,)), bytes((Direction.UPSTREAM,)))
     else:
-        lengths, position = _read_planes(columns.packed, position, count)
+        lengths, position = read_planes(columns.packed, position, count)
     written, position = _read_words(columns.packed, position, count, lowest=2)
     written[0::8], written[1::8] = columns.loose[:count], columns.loose[count : 2 * count]
     offsets = tuple(accumulate(struct.unpack(f"<{count}Q", written)))
@@ -264,7 +264,7 @@ def words(values: Sequence[int]) -> bytes:
 _FEW = tuple([struct.Struct(f"<{count}Q") for count in range(8)])
 
 
-def _planes(values: Sequence[int]) -> bytes:
+def planes(values: Sequence[int]) -> bytes:
     """Numbers below 2^64 as a byte for the width, then the lowest byte of each, the next byte of each, ...: quick, and compresses well."""
     if not values:
         return b"\0"
@@ -274,14 +274,14 @@ def _planes(values: Sequence[int]) -> bytes:
 
 
 def _high_planes(written: bytes) -> bytes:
-    """`_planes` of numbers, already in words, without their two low bytes."""
-    planes = [written[plane::8] for plane in range(2, 8)]
-    while len(planes) > 1 and not planes[-1].strip(b"\0"):
-        planes.pop()
-    return b"".join((bytes((len(planes),)), *planes))
+    """`planes` of numbers, already in words, without their two low bytes."""
+    high = [written[plane::8] for plane in range(2, 8)]
+    while len(high) > 1 and not high[-1].strip(b"\0"):
+        high.pop()
+    return b"".join((bytes((len(high),)), *high))
 
 
-def _read_planes(data: bytes, position: int, count: int) -> tuple[tuple[int, ...], int]:
+def read_planes(data: bytes, position: int, count: int) -> tuple[tuple[int, ...], int]:
     """The numbers, and where they end in `data`. Raises ValueError, IndexError."""
     read, end = _read_words(data, position, count)
     return struct.unpack(f"<{count}Q", read), end
@@ -324,14 +324,14 @@ def unpack_frames(data: bytes) -> tuple[Frame, ...]:
 
 def pack_sizes(sizes: Sequence[int]) -> bytes:
     """Chunk sizes on their own; each is below 2^64."""
-    return varints((len(sizes),)) + _planes(sizes)
+    return varints((len(sizes),)) + planes(sizes)
 
 
 def unpack_sizes(data: bytes) -> tuple[int, ...]:
     """Raises StoreError if it is damaged."""
     try:
         (count,), position = read_varints(data, 0, 1)
-        sizes, end = _read_planes(data, position, count)
+        sizes, end = read_planes(data, position, count)
         if end != len(data):
             raise ValueError("it has bytes too many")
     except DAMAGE as error:

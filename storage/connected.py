@@ -26,6 +26,11 @@ def turn_of(number: int) -> int:
     return -number & MAX_TURNS if number < 0 else 0
 
 
+def turn_numbers(connection: int) -> tuple[int, int]:
+    """The least and the greatest number that a turn of this connection can have."""
+    return turn_number(connection, MAX_TURNS), turn_number(connection, 1)
+
+
 class LogEntry(NamedTuple):
     """One message of a connection in Responses mode, control frames included, in the order of both directions and all lanes.
 

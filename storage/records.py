@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from .connected import RecordedConnection
+
 Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
 Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
@@ -24,7 +26,6 @@ DEFAULT_RULES = "f1"
 
 PARSER = 2
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
-
 
 ANSWERED_EARLY = "it was answered before its request was whole"
 """In `Facts.problem` of an exchange: of its request only a part is known."""
@@ -63,10 +64,10 @@ class Kind(IntEnum):
 
 
 class Frame(NamedTuple):
-    """One piece of body or message as it arrived from the network.
+    """One piece of body or message as it arrived from the network. `offset_ns`: from the exchange's start.
 
-    `offset_ns`: from the exchange's start. `length`: bytes of payload (de-chunked body, or message), not of framing. One of length 0 from upstream
-    in an answer over HTTP is the time of a response head (also of 1xx, and of a WebSocket's 101); stores of schema 0001 have none.
+    `length`: bytes of payload (de-chunked body, or message), not of framing. One of length 0 from upstream in an answer over HTTP is the time
+    of a response head (also of 1xx, and of a WebSocket's 101); stores of schema 0001 have none.
     """
 
     direction: int
@@ -175,6 +176,7 @@ class Recorded:
 
     `writer`, `number` identify it for ever. `outcome` is None while it goes on (it was stored piece by piece so far).
     `request_bytes`, `response_bytes`: body bytes on the wire, transfer framing not counted.
+    `connection_number`: of a turn (`connected.turn_number`), the number of its connection. `stream_id`: its lane. `steer`: id of the steer it came of.
     """
 
     writer: str
@@ -204,16 +206,16 @@ class Recorded:
     events: list[EventRow] = field(default_factory=list)
     seq: int | None = None  # given by the recorder when the exchange opens; the store gives one if it is None
     fingerprint: Fingerprint | None = None  # under DEFAULT_RULES; None: it is computed when its session is first replayed
+    connection_number: int | None = None
+    stream_id: str | None = None
+    steer: str | None = None
     items: list[ItemRow] = field(default_factory=list)
     """All items of the answer; of the request all, or those that are new. The store leaves out what the exchange before has sent already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an exchange too long or too big to be stored at once, in order: `seq` counts from 0 within the part.
-
-    `part`: request or response body.
-    """
+    """A part of a body of an exchange too long or too big to be stored at once: `seq` counts from 0 within the body."""
 
     part: Literal["request", "response"]
     seq: int
@@ -252,12 +254,13 @@ class Position:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction of the recorder stores."""
+    """What one transaction of the recorder stores. `connections`: stored first, for the turns of the same batch."""
 
     finished: list[Recorded] = field(default_factory=list)
     spills: list[Spill] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)  # writers whose journal is drained for ever
+    connections: list[RecordedConnection] = field(default_factory=list)
 
 
 class ReplayRow(NamedTuple):
@@ -409,10 +412,12 @@ class ExchangeRecord(Record):
     usage: dict[str, Any] | None
     cost: str | None
     cost_note: str | None
+    conversation: str | None
+    steer: str | None
 
 
 class EventRecord(Record):
-    """One event as `playhead events --json` prints it (DESIGN 2.2)."""
+    """One event as `playhead events --json` prints it."""
 
     exchange: int
     seq: int

@@ -25,7 +25,7 @@ _EVENTS = 500  # of one statement
 _MARKED = 5000  # exchanges of one transaction
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DERIVED = (
-    *("events", "parse", "kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code"),
+    *("events", "parse", "kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "conversation", "error_code"),
     *("request_id", "attempt", "organization", "project", "user", "usage", "problem", "problems", "parser"),
 )
 

@@ -124,24 +124,25 @@ def marker(connection: Connection) -> str:
 def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, recorded: Recorded) -> Row:
     """A row of exchanges. `place`: take, seq, connection."""
     r, facts = recorded, recorded.facts
-    take, seq, connection = place
     method, path, upstream, organization, project, request_id = r.method, r.path, r.upstream, r.organization, r.project, r.request_id
     kind, model, response_id, previous, status = facts.kind, facts.model, facts.response_id, facts.previous_response_id, facts.response_status
     tier, error, user, problem = facts.service_tier, facts.error_code, facts.user, facts.problem
+    lane, conversation, steer = r.stream_id, facts.conversation, r.steer
     # All of them at once: text that is not clean is rare.
-    together = f"{method}{path}{upstream}{organization}{project}{request_id}{kind}{model}{response_id}{previous}{status}{tier}{error}{user}{problem}"
+    together = (
+        f"{method}{path}{upstream}{organization}{project}{request_id}{kind}{model}{response_id}{previous}{status}{tier}{error}{user}{problem}"
+        f"{lane}{conversation}{steer}"
+    )
     if not together.isascii() or "\0" in together:
         method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
         kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
-        tier, error, user, problem = map(clean, (tier, error, user, problem))
+        tier, error, user, problem, lane, conversation, steer = map(clean, (tier, error, user, problem, lane, conversation, steer))
     first, duration, attempt = r.first_event_ns, r.duration_ns, r.attempt
     return (
         id_,
         r.session,
-        take,
-        seq,
-        connection,
-        None,
+        *place,
+        lane,
         r.transport,
         method,
         path,
@@ -172,6 +173,8 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         usage_text(facts.usage),
         None,
         None,
+        conversation,
+        steer,
         problem,
         writer,
         r.number,

@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import deletion, divergences, queries, replays
+from . import connection_reads, deletion, divergences, finding, queries, replays
+from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
 from .records import (
@@ -213,6 +214,14 @@ class Store:
         """The response body in order, some MiB at a time. Raises StoreError as `raw`."""
         return queries.read_part(self._database, id_, "response")
 
+    def find_responses(self, ids: Iterable[str], session: str) -> dict[str, int]:
+        """The exchange that made each of these responses, as far as they are stored: the newest of the session, else of another one."""
+        return finding.find_responses(self._database, ids, session)
+
+    def find_output_items(self, ids: Iterable[str], session: str) -> dict[str, int]:
+        """The exchange whose output had each of these items, as `find_responses`."""
+        return finding.find_output_items(self._database, ids, session)
+
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
@@ -223,6 +232,36 @@ class Store:
         `compute`: makes fingerprints anew, to be compared with those that are stored.
         """
         return find_problems(self._database, compute)
+
+    # WebSocket connections.
+
+    def connections(self, session: str, take: int | None = None) -> Iterator[ConnectionRecord]:
+        """Connections of a session by the time of their start, those of older takes first. Raises StoreError at once: no such session."""
+        return connection_reads.list_connections(self._database, session, take)
+
+    def connection(self, id_: int) -> ConnectionRecord:
+        """Raises StoreError if there is none."""
+        return connection_reads.find_connection(self._database, id_)
+
+    def connection_heads(self, id_: int) -> tuple[bytes, bytes]:
+        """Request head and response heads of its handshake, empty if they are not known. Raises StoreError: no such connection, or damaged."""
+        return connection_reads.read_heads(self._database, id_)
+
+    def connection_log(self, id_: int) -> list[LogEntry]:
+        """All its messages in order, control frames included; none if it is one exchange. Raises StoreError as `connection_heads`."""
+        return list(connection_reads.read_log(self._database, id_))
+
+    def connection_messages(self, id_: int) -> Iterator[tuple[LogEntry, bytes]]:
+        """The messages that belong to no turn, with their payloads, in order. Raises StoreError as `connection_heads`; so does drawing from it."""
+        return connection_reads.read_messages(self._database, id_)
+
+    def turns(self, connection_id: int) -> dict[int, ExchangeRecord]:
+        """The stored exchanges of a connection by turn, in order; one that is all of the connection is turn 0. Raises StoreError: no such connection."""
+        return connection_reads.list_turns(self._database, connection_id)
+
+    def handshakes(self, session: str, take: int | None = None) -> list[Handshake]:
+        """Handshakes of a session, or of one take, as `connections` lists them; without those whose fingerprint is not known."""
+        return connection_reads.list_handshakes(self._database, session, take)
 
     # Replay.
 

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest schema: the revision of the last migration."""
 
 VERSION_TABLE = "playhead_schema"
@@ -113,6 +113,29 @@ connections = Table(
     Column("upstream", Text, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("duration_ms", Double, comment="Null while it is open."),
+    Column("writer", BigInteger, comment="With number: its identity in the journal; see writers."),
+    Column("number", BigInteger, comment="Counts within the writer; an exchange of this number is all of the connection."),
+    Column("status", Integer, comment="Status of the answer to the handshake; null: none came."),
+    Column("outcome", Text, comment="As in exchanges; null: it still goes on."),
+    Column("subprotocol", Text, comment="Chosen in the handshake."),
+    Column("extensions", Text, comment="Chosen in the handshake."),
+    Column("lanes", JSON(none_as_null=True), comment="Names of its lanes by first use; null among them: the default lane."),
+    Column("turns", Integer, comment="How many began; null: not counted."),
+    Column("client_messages", BigInteger, comment="From the client; control frames are not counted."),
+    Column("upstream_messages", BigInteger, comment="From upstream; control frames are not counted."),
+    Column("client_bytes", BigInteger, comment="Payload bytes from the client."),
+    Column("upstream_bytes", BigInteger, comment="Payload bytes from upstream."),
+    Column("client_pings", BigInteger),
+    Column("upstream_pings", BigInteger),
+    Column("client_close", Integer, comment="Code of the client's close frame; 1005: one without a code; null: none came."),
+    Column("client_reason", Text),
+    Column("upstream_close", Integer, comment="Code of upstream's close frame; 1005: one without a code; null: none came."),
+    Column("upstream_reason", Text),
+    Column("unassigned", BigInteger, comment="Messages that belong to no turn; control frames are not counted."),
+    Column("problem", Text, comment="Why it could not be read or recorded whole."),
+    Column("key_id", Text, comment="HMAC of the API key; the key itself is nowhere."),
+    Column("digest", LargeBinary, comment="Of the fingerprint of its handshake; null: see fingerprints."),
+    Index(None, "writer", "number", unique=True),
     sqlite_autoincrement=True,
     comment="WebSocket connections: one client WebSocket and its upstream twin each.",
 )
@@ -169,9 +192,11 @@ exchanges = Table(
     Column("usage", JSON(none_as_null=True), comment="Usage object of the answer."),
     Column("cost", BigInteger, comment="In 10^-12 USD; null: see cost_note."),
     Column("cost_note", Text, comment="Why cost is null, assumed, or counted elsewhere."),
+    Column("conversation", Text, comment="Id of the conversation that the request names."),
+    Column("steer", Text, comment="Id of the steer that it came of; null: of a request of its own."),
     Column("problem", Text, comment="Why it could not be read or recorded whole."),
     Column("writer", BigInteger, nullable=False, comment="With number: its identity in the journal; see writers."),
-    Column("number", BigInteger, nullable=False, comment="Counts within the writer."),
+    Column("number", BigInteger, nullable=False, comment="Counts within the writer; negative: a turn of a connection."),
     Column("problems", JSON(none_as_null=True), comment="Values that do not fit their fields: how many, and the first of them; null: none."),
     Column("parser", Integer, comment="Version of the parsing that found all this in the raw bytes; null: before it was noted. See `playhead reparse`."),
     Index(None, "session", "seq"),
@@ -283,6 +308,19 @@ pieces = Table(
     comment="Bodies of exchanges that were too long or too big to be stored at once, in order; they follow what bodies holds.",
 )
 
+connection_pieces = Table(
+    "connection_pieces",
+    metadata,
+    Column("connection", BigInteger, ForeignKey("connections.id"), primary_key=True, autoincrement=False),
+    Column("part", Text, primary_key=True, comment="heads; log: order and sizes of its messages; client, upstream: messages of no turn, end to end."),
+    Column("seq", Integer, primary_key=True, autoincrement=False, comment="Ascends within the part."),
+    Column("codec", Text, nullable=False, comment="How data is encoded."),
+    Column("digest", Text, nullable=False, comment="Of the decoded bytes, with the name of the hash."),
+    Column("raw_bytes", BigInteger, nullable=False, comment="Size of the decoded bytes."),
+    Column("data", LargeBinary, nullable=False),
+    comment="What connections keep that is not their exchanges': read it by `playhead connection`.",
+)
+
 # Nor here.
 fingerprints = Table(
     "fingerprints",
@@ -327,7 +365,7 @@ deleted = Table(
     Column("writer", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
-    comment="Exchanges that were deleted while their journal may still hold them, so that they do not come back.",
+    comment="Exchanges and connections that were deleted while their journal may still hold them, so that they do not come back.",
 )
 
 meta = Table(
@@ -343,7 +381,7 @@ meta = Table(
 def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
     people = [exchanges, events, items, sessions, takes]
-    own = [connections, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
+    own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
     return "\n".join(_describe(table) for table in (*people, *own))
 
 

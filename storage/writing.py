@@ -12,15 +12,16 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import chain, starmap
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
+from .connected import RecordedConnection
 from .engine import Database
 from .items import ItemMemory, WrittenItems, new_items
+from .places import Places, first_free_seq, new_ids
 from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
 from .replays import last_lists
 from .rows import (
@@ -30,21 +31,19 @@ from .rows import (
     Row,
     Words,
     body_row,
-    clean,
     digest,
     event_values,
     exchange_row,
     insert_new,
-    milliseconds,
     pack_times,
     piece_row,
-    start_text,
     take_nulls,
     update_sql,
 )
 from .rows import item_values as values_of_items
-from .tables import bodies, connections, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes, writers
+from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
+from .writing_connections import Connections, number_of_connection
 
 _PARAMETERS = 1000  # of one statement
 _INSERTERS = 64  # with columns left out that are null in all rows of a batch; each is another statement
@@ -122,16 +121,6 @@ class Writer:
             self._memory.seqs[session] = max(known, seq + 1)
 
 
-def first_free_seq(connection: Connection, session: str) -> int:
-    """One more than the greatest seq of the session, stored or promised to an exchange that is still open; 1 in a new session."""
-    greatest: int = connection.execute(select(func.max(exchanges.c.seq)).where(exchanges.c.session == session)).scalar() or 0
-    for row in connection.execute(select(writers.c.open).where(writers.c.state == "live")):
-        for promised in json.loads(row.open).values():
-            if promised.get("session") == session:
-                greatest = max(greatest, promised.get("seq") or 0)
-    return greatest + 1
-
-
 def positions(connection: Connection) -> list[Position]:
     """How far the journals that may go on are stored."""
     rows = connection.execute(select(writers).where(writers.c.state == "live").order_by(writers.c.id))
@@ -148,9 +137,9 @@ class _Transaction:
         self._types = Words(connection, event_types, memory.types)
         self._words = Words(connection, item_words, memory.words)
         self._writers = dict(memory.writers)
-        self._seqs = memory.seqs
+        self._places = Places(connection, memory.seqs)
+        self._connections = Connections(connection, self._places, self._insert)
         self._encoded = encoded
-        self._takes: dict[tuple[str, str], int] = {}
         self._standing: dict[_Identity, _Standing] = {}
         self._deleted: set[_Identity] = set()
 
@@ -163,8 +152,12 @@ class _Transaction:
     def store(self, batch: Batch) -> None:
         """Write the rows of a batch."""
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
-        self._know_writers({*(r.writer for r in recorded), *(p.writer for p in batch.positions), *batch.gone})
-        self._look_up(recorded)
+        self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
+        self._look_up(recorded, batch.connections)
+        for connection in batch.connections:
+            identity = (self._writers[connection.writer], connection.number)
+            if identity not in self._deleted:
+                self._connections.put(identity, connection)
         self._finish(batch.finished)
         for spill in batch.spills:
             self._spill(spill)
@@ -181,17 +174,32 @@ class _Transaction:
             self._connection.execute(insert_new(self._connection, writers), row)
             self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
 
-    def _look_up(self, recorded: list[Recorded]) -> None:
+    def _look_up(self, recorded: list[Recorded], given: list[RecordedConnection]) -> None:
+        """What stands of a batch, and what was deleted."""
         numbers: dict[int, set[int]] = defaultdict(set)
+        turns: dict[int, set[int]] = defaultdict(set)  # far apart: a range for each connection would be a statement for each
+        theirs: dict[int, set[int]] = defaultdict(set)
         for r in recorded:
-            numbers[self._writers[r.writer]].add(r.number)
+            writer = self._writers[r.writer]
+            (numbers if r.number >= 0 else turns)[writer].add(r.number)
+            if r.transport == "ws":
+                theirs[writer].add(number_of_connection(r))
+        for one in given:
+            theirs[self._writers[one.writer]].add(one.number)
         for writer, wanted in numbers.items():
             for low, high in _ranges(sorted(wanted)):
-                part = {"writer": writer, "low": low, "high": high}
-                for row in self._connection.execute(_STANDING, part):
-                    self._standing[writer, row.number] = _Standing(row.id, row.take, row.seq, row.connection, row.outcome is None)
-                for row in self._connection.execute(_DELETED, part):
-                    self._deleted.add((writer, row.number))
+                self._know(writer, _BETWEEN, {"writer": writer, "low": low, "high": high})
+        for writer in turns.keys() | theirs.keys():
+            for part in _parts(sorted(turns[writer] | theirs[writer])):
+                self._know(writer, _AMONG, {"writer": writer, "numbers": part})
+                self._connections.look_up(writer, [number for number in part if number in theirs[writer]])
+
+    def _know(self, writer: int, statements: tuple[Select[Any], Select[Any]], wanted: dict[str, Any]) -> None:
+        standing, gone = statements
+        for row in self._connection.execute(standing, wanted):
+            self._standing[writer, row.number] = _Standing(row.id, row.take, row.seq, row.connection, row.outcome is None)
+        for row in self._connection.execute(gone, wanted):
+            self._deleted.add((writer, row.number))
 
     # Whole exchanges.
 
@@ -215,8 +223,8 @@ class _Transaction:
         items: dict[int, WrittenItems] = {}
         recorded: dict[int, Recorded] = {}
         encode, types = self._codec.encode, self._types
-        for id_, (identity, r) in zip(self._ids("exchanges", len(fresh)), fresh.items(), strict=True):
-            place = self._place(r)
+        for id_, (identity, r) in zip(new_ids(self._connection, "exchanges", len(fresh)), fresh.items(), strict=True):
+            place = self._place(identity[0], r)
             self._standing[identity] = _Standing(id_, *place, open=False)
             rows += exchange_row(id_, place, identity[0], r)
             stored[id_] = encode(_key(id_, r), r.raw)
@@ -286,8 +294,8 @@ class _Transaction:
         if identity in self._deleted or (standing is not None and not standing.open):
             return
         if standing is None:
-            id_ = next(self._ids("exchanges", 1))
-            standing = self._standing[identity] = _Standing(id_, *self._place(r), open=True)
+            id_ = next(new_ids(self._connection, "exchanges", 1))
+            standing = self._standing[identity] = _Standing(id_, *self._place(identity[0], r), open=True)
             row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
             self._insert(exchanges, [*row])
         self._update(identity, standing, r, final=spill.final)
@@ -313,8 +321,11 @@ class _Transaction:
             values[_OUTCOME] = None
         self._connection.exec_driver_sql(update_sql(self._connection, exchanges), (*values, id_))
         if standing.connection is not None and final:
-            ended = update(connections).where(connections.c.id == standing.connection)
-            self._connection.execute(ended.values(duration_ms=milliseconds(r.duration_ns)))
+            self._connections.end(standing.connection, r)
+
+    def _place(self, writer: int, r: Recorded) -> tuple[int, int, int | None]:
+        take, seq = self._places.take(r), self._places.seq(r)
+        return take, seq, None if r.transport != "ws" else self._connections.of(writer, r, take)
 
     # Rows.
 
@@ -354,52 +365,17 @@ class _Transaction:
         self._connection.execute(update(writers).where(writers.c.id == writer).values(state="gone", open="{}"))
         self._connection.execute(delete(deleted).where(deleted.c.writer == writer))
 
-    # Places and ids.
 
-    def _place(self, r: Recorded) -> tuple[int, int, int | None]:
-        take = self._take(r)
-        seq = r.seq
-        if seq is None:
-            seq = self._seqs[r.session] if r.session in self._seqs else first_free_seq(self._connection, r.session)
-            self._seqs[r.session] = seq + 1
-        elif r.session in self._seqs:
-            self._seqs[r.session] = max(self._seqs[r.session], seq + 1)
-        if r.transport != "ws":
-            return take, seq, None
-        id_ = next(self._ids("connections", 1))
-        row = (id_, r.session, take, clean(r.path), clean(r.upstream), start_text(r.started_at_ns), milliseconds(r.duration_ns))
-        self._insert(connections, [*row])
-        return take, seq, id_
-
-    def _take(self, r: Recorded) -> int:
-        key = (r.session, r.run)
-        if key not in self._takes:
-            found = self._connection.execute(_TAKE, {"session": r.session, "run": r.run}).scalar()
-            self._takes[key] = found if found is not None else self._new_take(r)
-        return self._takes[key]
-
-    def _new_take(self, r: Recorded) -> int:
-        started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
-        self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
-        # Another recorder may be about to begin a take of this session: it has to wait here.
-        self._connection.execute(select(sessions.c.id).where(sessions.c.name == r.session).with_for_update())
-        last = self._connection.execute(select(func.max(takes.c.take)).where(takes.c.session == r.session)).scalar() or 0
-        self._connection.execute(insert(takes), {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
-        return int(last) + 1
-
-    def _ids(self, table: str, count: int) -> Iterator[int]:
-        """Ids that were never given before, ascending."""
-        if self._connection.dialect.name == "sqlite":
-            last = self._connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar() or 0
-            return iter(range(last + 1, last + 1 + count))
-        asked = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
-        return iter(sorted(self._connection.execute(asked, {"table": table, "count": count}).scalars()))
-
-
-_STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "outcome"]).where(
-    exchanges.c.writer == bindparam("writer"), exchanges.c.number.between(bindparam("low"), bindparam("high"))
+_STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "outcome"]).where(exchanges.c.writer == bindparam("writer"))
+_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"))
+_BETWEEN = (
+    _STANDING.where(exchanges.c.number.between(bindparam("low"), bindparam("high"))),
+    _DELETED.where(deleted.c.number.between(bindparam("low"), bindparam("high"))),
 )
-_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"), deleted.c.number.between(bindparam("low"), bindparam("high")))
+_AMONG = (
+    _STANDING.where(exchanges.c.number.in_(bindparam("numbers", expanding=True))),
+    _DELETED.where(deleted.c.number.in_(bindparam("numbers", expanding=True))),
+)
 _BASES = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
 _LAST_TIMES = (
     select(pieces.c.seq, pieces.c.digest).where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times").order_by(pieces.c.seq.desc()).limit(1)
@@ -409,7 +385,6 @@ _MOVED = (
     .where(writers.c.id == bindparam("id_"))
     .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
 )
-_TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))
 _DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
 
 BACKENDS = ("sqlite", "postgresql")
@@ -115,3 +116,39 @@ def streamed(number: int = 1, events: Sequence[EventRow] = (), **changes: Any) -
     """An exchange over SSE."""
     values: dict[str, Any] = {"transport": "sse", "events": list(events), "event_count": len(events)}
     return recorded(number, **(values | changes))
+
+
+def connected(number: int = 1, *, writer: str = "w1", session: str = "default", run: str = "run-1", **changes: Any) -> RecordedConnection:
+    """A connection in Responses mode; `number`: in the journal."""
+    values: dict[str, Any] = {
+        "path": "/v1/responses",
+        "upstream": "https://api.openai.com",
+        "started_at_ns": START_NS + number * 1_000_000_000,
+        "status": 101,
+        "heads": (b"GET /v1/responses HTTP/1.1\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        "digest": b"handshake %6d" % number,
+    }
+    return RecordedConnection(writer, number, session, run, **(values | changes))
+
+
+def turned(connection: int, turn: int, **changes: Any) -> Recorded:
+    """A turn of a connection: a create, and the two events of its response."""
+    payloads = b'{"type":"response.create","input":"%d.%d"}' % (connection, turn), b'{"type":"response.created"}', b'{"type":"response.completed"}'
+    rows = [event(seq, direction=int(seq > 0), bytes=len(payload), flags=1) for seq, payload in enumerate(payloads)]
+    values: dict[str, Any] = {
+        "transport": "ws",
+        "method": "GET",
+        "status": 101,
+        "connection_number": connection,
+        "events": rows,
+        "event_count": len(rows),
+        "raw": Raw(b"GET /v1/responses HTTP/1.1\r\n\r\n", payloads[0], b"HTTP/1.1 101 Switching Protocols\r\n\r\n", payloads[1] + payloads[2]),
+        "started_at_ns": START_NS + connection * 1_000_000_000 + turn,
+        "facts": Facts(kind="responses", response_id=f"resp_{connection}_{turn}", parse="parsed"),
+    }
+    return recorded(turn_number(connection, turn), **(values | changes))
+
+
+def logged(turn: int, at: int = 0) -> list[LogEntry]:
+    """What the log of a connection says of such a turn."""
+    return [LogEntry(row.direction, row.flags, at + row.offset_ns, turn, row.bytes) for row in turned(1, turn).events]

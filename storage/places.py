@@ -1,0 +1,72 @@
+"""Where things go in the store: takes, places in a session, ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text
+
+from .connected import RecordedConnection
+from .records import Recorded
+from .rows import insert_new
+from .tables import exchanges, sessions, takes, writers
+
+
+def first_free_seq(connection: Connection, session: str) -> int:
+    """One more than the greatest seq of the session, stored or promised to an exchange that is still open; 1 in a new session."""
+    greatest: int = connection.execute(select(func.max(exchanges.c.seq)).where(exchanges.c.session == session)).scalar() or 0
+    for row in connection.execute(select(writers.c.open).where(writers.c.state == "live")):
+        for promised in json.loads(row.open).values():
+            if promised.get("session") == session:
+                greatest = max(greatest, promised.get("seq") or 0)
+    return greatest + 1
+
+
+def new_ids(connection: Connection, table: str, count: int) -> Iterator[int]:
+    """Ids that were never given before, ascending."""
+    if connection.dialect.name == "sqlite":
+        last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar() or 0
+        return iter(range(last + 1, last + 1 + count))
+    asked = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+    return iter(sorted(connection.execute(asked, {"table": table, "count": count}).scalars()))
+
+
+class Places:
+    """The takes of one transaction, which it makes where there are none, and places in sessions. `seqs`: the next free one of each session."""
+
+    def __init__(self, connection: Connection, seqs: dict[str, int]) -> None:
+        self._connection = connection
+        self._seqs = seqs
+        self._takes: dict[tuple[str, str], int] = {}
+
+    def seq(self, r: Recorded) -> int:
+        """The place of an exchange: the next one if it has none."""
+        seq = r.seq
+        if seq is None:
+            seq = self._seqs[r.session] if r.session in self._seqs else first_free_seq(self._connection, r.session)
+            self._seqs[r.session] = seq + 1
+        elif r.session in self._seqs:
+            self._seqs[r.session] = max(self._seqs[r.session], seq + 1)
+        return seq
+
+    def take(self, r: Recorded | RecordedConnection) -> int:
+        """The take of its session that its run is."""
+        key = (r.session, r.run)
+        if key not in self._takes:
+            found = self._connection.execute(_TAKE, {"session": r.session, "run": r.run}).scalar()
+            self._takes[key] = found if found is not None else self._new_take(r)
+        return self._takes[key]
+
+    def _new_take(self, r: Recorded | RecordedConnection) -> int:
+        started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
+        self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
+        # Another recorder may be about to begin a take of this session: it has to wait here.
+        self._connection.execute(select(sessions.c.id).where(sessions.c.name == r.session).with_for_update())
+        last = self._connection.execute(select(func.max(takes.c.take)).where(takes.c.session == r.session)).scalar() or 0
+        self._connection.execute(insert(takes), {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
+        return int(last) + 1
+
+
+_TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))

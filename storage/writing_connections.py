@@ -1,0 +1,158 @@
+"""How WebSocket connections become rows: one for each, whole as far as it is known, and what they keep that is not their exchanges'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, bindparam, delete, select, update
+
+from .connected import RecordedConnection
+from .connection_log import pack_heads, pack_log
+from .places import Places, new_ids
+from .records import Recorded
+from .rows import Row, clean, milliseconds, piece_row, start_text, update_sql
+from .tables import connection_pieces, connections
+
+_Identity = tuple[int, int]  # id of the writer, number
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A connection that the store holds. `heads`: bytes of its heads there."""
+
+    id: int
+    take: int
+    heads: int
+
+
+class Connections:
+    """The connections of one transaction. `insert`: puts rows, given as in `Inserter`, into a table."""
+
+    def __init__(self, connection: Connection, places: Places, insert: Callable[..., None]) -> None:
+        self._connection = connection
+        self._places = places
+        self._insert = insert
+        self._standing: dict[_Identity, _Standing] = {}
+
+    def look_up(self, writer: int, numbers: Sequence[int]) -> None:
+        """Which of these are there; to be asked before anything else is wanted of them."""
+        if numbers:
+            for row in self._connection.execute(_STANDING, {"writer": writer, "numbers": numbers}):
+                self._standing[writer, row.number] = _Standing(row.id, row.take, row.raw_bytes or 0)
+
+    def put(self, identity: _Identity, r: RecordedConnection) -> None:
+        """Insert it, or bring it up to date."""
+        standing = self._standing.get(identity)
+        if standing is None:
+            id_ = next(new_ids(self._connection, "connections", 1))
+            standing = self._standing[identity] = _Standing(id_, self._places.take(r), 0)
+            self._insert(connections, [*_row(standing, identity, r)])
+        else:
+            id_, *values = _row(standing, identity, r)
+            self._connection.exec_driver_sql(update_sql(self._connection, connections), (*values, id_))
+        self._put_heads(standing, r)
+        for row in _gift(standing.id, r):
+            self._insert(connection_pieces, [*row], ignore=True)
+
+    def _put_heads(self, standing: _Standing, r: RecordedConnection) -> None:
+        """They may be given again, and the response's later than the request's."""
+        heads = pack_heads(*r.heads) if any(r.heads) else b""
+        if len(heads) > standing.heads:
+            own = connection_pieces.c.connection == standing.id, connection_pieces.c.part == "heads"
+            if standing.heads:
+                self._connection.execute(delete(connection_pieces).where(*own))
+            self._insert(connection_pieces, [*piece_row(standing.id, "heads", 0, heads)])
+            standing.heads = len(heads)
+
+    def of(self, writer: int, r: Recorded, take: int) -> int | None:
+        """The connection of an exchange. If it is all of one of which nothing is known, that is inserted; of a turn there is none then."""
+        identity = (writer, number_of_connection(r))
+        standing = self._standing.get(identity)
+        if standing is None:
+            if r.connection_number is not None:
+                return None
+            standing = self._standing[identity] = _Standing(next(new_ids(self._connection, "connections", 1)), take, 0)
+            self._insert(connections, [*_row(standing, identity, _only(r))])
+        return standing.id
+
+    def end(self, id_: int, r: Recorded) -> None:
+        """An exchange of it has ended: with that it has, too, if it is that exchange."""
+        if r.connection_number is None:
+            ended = update(connections).where(connections.c.id == id_)
+            self._connection.execute(ended.values(duration_ms=milliseconds(r.duration_ns), status=r.status, outcome=r.outcome))
+
+
+def number_of_connection(r: Recorded) -> int:
+    """Of the connection that an exchange belongs to, or that it is."""
+    return r.number if r.connection_number is None else r.connection_number
+
+
+def _only(r: Recorded) -> RecordedConnection:
+    """A connection of which no more is known than an exchange says."""
+    return RecordedConnection(
+        writer=r.writer,
+        number=r.number,
+        session=r.session,
+        run=r.run,
+        path=r.path,
+        upstream=r.upstream,
+        started_at_ns=r.started_at_ns,
+        status=r.status,
+        outcome=r.outcome,
+        duration_ns=r.duration_ns,
+        problem=r.facts.problem,
+        key_id=r.key_id,
+    )
+
+
+def _row(standing: _Standing, identity: _Identity, r: RecordedConnection) -> Row:
+    return (
+        standing.id,
+        r.session,
+        standing.take,
+        clean(r.path),
+        clean(r.upstream),
+        start_text(r.started_at_ns),
+        milliseconds(r.duration_ns),
+        *identity,
+        r.status,
+        r.outcome,
+        clean(r.subprotocol),
+        clean(r.extensions),
+        json.dumps([clean(lane) for lane in r.lanes]),
+        r.turns,
+        r.client_messages,
+        r.upstream_messages,
+        r.client_bytes,
+        r.upstream_bytes,
+        r.client_pings,
+        r.upstream_pings,
+        r.client_close,
+        clean(r.client_reason),
+        r.upstream_close,
+        clean(r.upstream_reason),
+        r.unassigned,
+        clean(r.problem),
+        r.key_id,
+        r.digest,
+    )
+
+
+def _gift(id_: int, r: RecordedConnection) -> Iterator[Row]:
+    """Pieces of what is new of it: those of a gift that was given before have the numbers of what is there."""
+    if r.log or r.client_data or r.upstream_data:
+        yield piece_row(id_, "log", r.part, pack_log(r.log))
+    if r.client_data:
+        yield piece_row(id_, "client", r.part, r.client_data)
+    if r.upstream_data:
+        yield piece_row(id_, "upstream", r.part, r.upstream_data)
+
+
+_HEADS = and_(connection_pieces.c.connection == connections.c.id, connection_pieces.c.part == "heads", connection_pieces.c.seq == 0)
+_STANDING = (
+    select(*connections.c["id", "number", "take"], connection_pieces.c.raw_bytes)
+    .select_from(connections.outerjoin(connection_pieces, _HEADS))
+    .where(connections.c.writer == bindparam("writer"), connections.c.number.in_(bindparam("numbers", expanding=True)))
+)
