@@ -42,12 +42,11 @@ def item_makers(database: Database, ids: Sequence[str], session: str) -> dict[st
     """Of items the first exchange whose answer had them: of this session, else of any."""
     i, e = item_rows.c, exchanges.c
     found: dict[str, int] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        part = ids[start : start + _AT_ONCE]
-        first = select(i.id, (e.session == session).label("near"), func.min(i.exchange).label("exchange"))
-        wanted = first.join(exchanges, e.id == i.exchange).where(i.part == _OUTPUT, i.id.in_(part)).group_by(i.id, e.session == session)
-        with database.reading() as connection:
-            rows = connection.execute(wanted).all()
-        for row in sorted(rows, key=lambda row: bool(row.near)):
-            found[row.id] = row.exchange
+    joined = item_rows.join(exchanges, e.id == i.exchange)
+    for scope in (e.session != session, e.session == session):
+        for start in range(0, len(ids), _AT_ONCE):
+            among = i.id.in_(ids[start : start + _AT_ONCE])
+            wanted = select(i.id, func.min(i.exchange)).select_from(joined).where(i.part == _OUTPUT, among, scope).group_by(i.id)
+            with database.reading() as connection:
+                found.update((row[0], row[1]) for row in connection.execute(wanted))
     return found
