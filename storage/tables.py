@@ -24,11 +24,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .connected import MAX_TURNS
 
 HEAD = "0004"
 """The newest schema: the revision of the last migration."""
@@ -378,6 +381,16 @@ meta = Table(
     sqlite_with_rowid=False,
     comment="Notes about the store itself.",
 )
+
+
+IS_TURN = and_(
+    exchanges.c.writer == connections.c.writer,
+    exchanges.c.number.between(-connections.c.number * (MAX_TURNS + 1) - MAX_TURNS, -connections.c.number * (MAX_TURNS + 1) - 1),
+)
+"""An exchange is a turn of a connection. By their identities, which are indexed."""
+
+IS_WHOLE = and_(exchanges.c.writer == connections.c.writer, exchanges.c.number == connections.c.number)
+"""An exchange is all of a connection."""
 
 
 def describe() -> str:

@@ -29,10 +29,9 @@ SHELLS = FACES | frozenset(
         "config.settings",
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *(
-            f"storage.{name}"
-            for name in ["replays", "divergences", "rederiving", "places", "writing_connections", "connection_reads", "finding", "chains", "completeness"]
-        ),
+        *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),
+        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "finding", "checks", "verify_connections"]),
+        *(f"storage.{name}" for name in ["chains", "completeness"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         "proxy.upstream_socket",
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
