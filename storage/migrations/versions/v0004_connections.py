@@ -73,6 +73,9 @@ def upgrade() -> None:
     op.create_index("ix_connections_writer_number", "connections", ["writer", "number"], unique=True)
     if there(bind):
         op.execute(THEIRS)
+    for name in ("response_id", "conversation"):  # chains are followed link by link
+        known = text(f"{name} IS NOT NULL")
+        op.create_index(f"ix_exchanges_{name}", "exchanges", [name], sqlite_where=known, postgresql_where=known)
     pieces.create(bind)
     if bind.dialect.name == "postgresql":
         # What is compressed already is only slowed down by another attempt.
