@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from playhead.storage.records import Asks, Fingerprint
+from playhead.storage.records import Fingerprint
 
 from .replay_index import Lane, ReplayIndex
 
 _LOOKED_AT = 1000  # recordings among which one on a better lane is looked for
-_TRANSPORTS: tuple[Asks, ...] = ("ws",)
 
 
 @dataclass(eq=False, slots=True)
@@ -39,16 +38,20 @@ class Followers:
     by_lane: dict[Lane, Follower] = field(default_factory=dict)
 
     def find(self, index: ReplayIndex, prints: Iterable[Fingerprint], follower: Follower, *, again: bool) -> Found:
-        """The recording of a turn with one of these fingerprints. `again`: where all were served, the last one once more."""
+        """The recording of a turn with one of these fingerprints; one over HTTP where none over a WebSocket is left. `again`: where all were served, the
+        last one once more."""
         for one in prints:
-            groups = [group for asks in _TRANSPORTS if (group := index.group(one.digest, asks)) is not None]
-            for group in groups:
-                if (place := self._next(index, group, follower)) is not None:
-                    index.serve_this(place)
-                    self._follow(follower, index.lane(place))
-                    return Found(one, place, group)
-            if groups:
-                return Found(one, index.last_of(groups[0]) if again else None, groups[0])
+            own, others = index.group(one.digest, "ws"), index.others(one.digest, "ws")
+            place = None if own is None else self._next(index, own, follower)
+            if place is None and (due := index.due(others)) is not None:
+                place = next(index.unserved(due))
+            if place is not None:
+                index.serve_this(place)
+                self._follow(follower, index.lane(place))
+                return Found(one, place)
+            if own is not None or others:
+                groups = others if own is None else [own]
+                return Found(one, max(map(index.last_of, groups)) if again else None, groups[0])
         return Found(one)
 
     def leave(self, follower: Follower) -> None:

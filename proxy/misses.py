@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import Asks, Direction, Divergence, DivergenceCode, DivergenceRecord, RequestRow
+from playhead.storage.records import Asks, Direction, Divergence, DivergenceCode, DivergenceRecord
+from playhead.storage.replay_rows import RequestRow
 
 from .differences import Compared, Difference, differences
 from .divergence import Candidate, Miss, Wanted, rank
@@ -115,6 +117,9 @@ class Misses:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
         places = index.places(group) if group is not None else []
+        if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
+            others = index.others(missing.print.digest, index.asks(group))
+            places = sorted(chain(places, *map(index.places, others)))
         lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
         near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
         known = Miss(

@@ -17,6 +17,7 @@ from playhead.storage.store import Store
 from .canonical import dump, parse
 from .frames import Opcode
 from .interleaving import CLIENT, HIDDEN, Log
+from .retell import Messages
 
 _KEPT = 32 << 20  # bytes of logs that are kept for the next client
 _SOLOS = 64
@@ -73,6 +74,16 @@ class RecordedSocket:
             entries.append(LogEntry(direction, flags & 0x0F, log.ats[place], log.turns[place], log.sizes[place], bool(flags & HIDDEN)))
         said = {text: tuple([moved[place] for place in places if place in moved]) for text, places in self.said.items()}
         return RecordedSocket(Log(entries, log.roots), self.turns, said={text: places for text, places in said.items() if places}, finale=self.finale)
+
+
+def alone(exchange: int, messages: Messages) -> RecordedSocket:
+    """One turn on a connection of its own, as it is retold."""
+    entries = [LogEntry(Direction.CLIENT, Opcode.TEXT, 0, 1, 0)]
+    entries += [LogEntry(Direction.UPSTREAM, Opcode.TEXT, at, 1, len(text)) for at, text in messages.texts]
+    cut = messages.ending == "cut"
+    size = sum(len(text) for _, text in messages.texts)
+    turn = RecordedTurn(exchange, None, None, "upstream_closed" if cut else "complete", size)
+    return RecordedSocket(Log(entries), {1: turn}, finale=Finale(None, cut))
 
 
 def meaning(text: bytes) -> bytes:

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, get_args
 
-from playhead.storage.records import Asks, Outcome, ReplayRow
+from playhead.storage.records import Asks, Outcome
+from playhead.storage.replay_rows import ReplayRow
 
 _ASKS: Sequence[Asks] = get_args(Asks)
 _OUTCOMES: Sequence[Outcome] = get_args(Outcome)
@@ -187,6 +188,16 @@ class ReplayIndex:
         group = self.group(self._digest(place), self.asks(place))
         if group is not None:
             self._serve(group, place)
+
+    def others(self, digest: bytes, asks: Asks) -> list[int]:
+        """The groups of the same request on all other transports."""
+        groups = (self.group(digest, other) for other in _ASKS if other != asks)
+        return [group for group in groups if group is not None]
+
+    def due(self, groups: Iterable[int]) -> int | None:
+        """The one of these groups whose next exchange comes first in the recording; None if all were served."""
+        found = [(self._due[group], group) for group in groups if self._due[group] != _NONE]
+        return min(found)[1] if found else None
 
     def last_of(self, group: int) -> int:
         """The last place of a group."""

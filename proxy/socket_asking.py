@@ -14,8 +14,9 @@ from .incoming import Memory
 from .misses import Expected, Misses
 from .player import Missing, Playback, Player
 from .ready import Spoken
-from .recorded_sockets import RecordedSockets
+from .recorded_sockets import RecordedSocket, RecordedSockets, alone
 from .redaction import RequestScanner
+from .retell import messages_of
 from .service import Service
 
 _REMEMBERED = 1 << 13  # as on recording: a shorter text is looked through faster than compared with others
@@ -109,6 +110,14 @@ class Asking:
     def pieces(self, exchange: int) -> Iterator[bytes]:
         """The same of any exchange, piece by piece, read when it is drawn. Raises StoreError."""
         yield from self.player.store.response_chunks(exchange)
+
+    async def retold(self, playback: Playback, place: int) -> tuple[RecordedSocket, bytes]:
+        """A create that was recorded over HTTP, as a connection with one turn, and what upstream said in it. Raises StoreError."""
+        return await self._service.loop.run_in_executor(None, self._retold, playback, place)
+
+    def _retold(self, playback: Playback, place: int) -> tuple[RecordedSocket, bytes]:
+        messages = messages_of(self.player.recording(playback, place))
+        return alone(playback.index.exchange(place), messages), b"".join([text for _, text in messages.texts])
 
     async def tell(self, playback: Playback, spoke: Spoke, missing: Missing) -> str:
         """What to answer to a create that has no recording; it is in the store then."""

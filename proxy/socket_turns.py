@@ -129,7 +129,8 @@ class TurnsTalk:
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
-        assert recorded is not None
+        if recorded is None:
+            return self._retell(lane, found.place)
         going = self._goings.get(recorded.connection)
         socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
         if socket is None:
@@ -139,6 +140,13 @@ class TurnsTalk:
 
     async def _read_and_begin(self, lane: _Lane, connection: int, place: int) -> None:
         self._begin(lane, self._go(connection, await self._asking.sockets.connection(connection)), place)
+
+    async def _retell(self, lane: _Lane, place: int) -> None:
+        """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
+        socket, payload = await self._asking.retold(self._playback, place)
+        going = self._solo(socket)
+        going.speeches[1] = _speech(socket, 1, payload)
+        self._come(lane, going, 1)
 
     async def _missed(self, lane: _Lane, spoke: Spoke, missing: Missing) -> None:
         """There is no recording of this turn."""

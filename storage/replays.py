@@ -15,7 +15,8 @@ from .connected import turn_of
 from .engine import Database
 from .items import LISTS, ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
-from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, RequestRow, StoredRequest, Streamed, TakeRow
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, StoredRequest
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from replays import divergences, replaying
+from fakes import Received, Wire, answer, fetch
+from replays import ask, divergences, recording, replaying
 from spoken import Socket, create, event, ids, steer, stored, told
 from websocket_fakes import CLOSE, PING, PONG, HandshakeError, Message, WebSocketClient
 
@@ -252,3 +253,19 @@ async def test_a_protocol_error_is_told_by_its_code(tmp_path: Path) -> None:
         message = await client.receive()
 
     assert (message.opcode, message.close[0]) == (CLOSE, 1002)
+
+
+async def test_what_was_recorded_over_http_is_told_over_a_websocket(tmp_path: Path) -> None:
+    body = json.dumps({"model": "gpt-5", "input": "one"}).encode()
+    response = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5", "output": []}
+
+    async def handler(_: Received, wire: Wire) -> None:
+        await wire.body()
+        await wire.write(answer(json.dumps(response).encode(), (b"Content-Type", b"application/json")))
+
+    async with recording(tmp_path, handler) as recorder:
+        await fetch(recorder.port, ask(body, (b"Content-Type", b"application/json")))
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        await client.send(create("one", "a"))
+
+        assert ids(await told(client, 3)) == ["created a", "in_progress a", "completed a"]
