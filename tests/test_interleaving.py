@@ -245,7 +245,12 @@ def test_a_close_waits_for_all_that_the_client_may_still_ask_for() -> None:
 
 
 def test_hidden_messages_are_left_out() -> None:
-    entries = [LogEntry(CLIENT, 1, 0, 1, 1), LogEntry(UPSTREAM, 1, 1, 1, 1, hidden=True), LogEntry(CLIENT, 1, 2, 1, 1, hidden=True), LogEntry(UPSTREAM, 1, 3, 1, 1)]
+    entries = [
+        LogEntry(CLIENT, 1, 0, 1, 1),
+        LogEntry(UPSTREAM, 1, 1, 1, 1, hidden=True),
+        LogEntry(CLIENT, 1, 2, 1, 1, hidden=True),
+        LogEntry(UPSTREAM, 1, 3, 1, 1),
+    ]
     inter = begun(Log(entries))
     inter.come(1, 0)
 
