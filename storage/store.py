@@ -16,28 +16,14 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import connection_reads, deletion, divergences, finding, queries, replays
+from . import chains, connection_reads, deletion, divergences, finding, queries, replays
+from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import (
-    Batch,
-    Divergence,
-    DivergenceRecord,
-    EventRecord,
-    EventRow,
-    ExchangeRecord,
-    ItemRow,
-    Position,
-    Raw,
-    ReplayRow,
-    RequestRow,
-    SessionRecord,
-    Streamed,
-    TakeRow,
-    WireProblems,
-)
+from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
 from .rederiving import Rederivation
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
@@ -222,9 +208,25 @@ class Store:
         """The exchange whose output had each of these items, as `find_responses`."""
         return finding.find_output_items(self._database, ids, session)
 
+    def responding(self, response_id: str) -> list[ExchangeRecord]:
+        """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""
+        return chains.responding(self._database, response_id)
+
+    def conversing(self, conversation: str) -> Iterator[ExchangeRecord]:
+        """The exchanges in a conversation and the calls about it, in the order in which they began."""
+        return chains.conversing(self._database, conversation)
+
+    def item_makers(self, ids: Sequence[str], session: str) -> dict[str, int]:
+        """Of items the first exchange whose answer had them: of this session, else of any."""
+        return chains.item_makers(self._database, ids, session)
+
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
+
+    def completeness(self) -> Completeness:
+        """What is known to be missing in it. Reads every event row."""
+        return completeness(self._database)
 
     def verify(self, compute: Compute | None = None) -> Iterator[Problem]:
         """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage.
