@@ -17,27 +17,13 @@ from sqlalchemy import select
 from playhead.config.errors import StoreError
 
 from . import chains, connection_reads, deletion, divergences, queries, replays
+from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import (
-    Batch,
-    Divergence,
-    DivergenceRecord,
-    EventRecord,
-    EventRow,
-    ExchangeRecord,
-    ItemRow,
-    Position,
-    Raw,
-    ReplayRow,
-    RequestRow,
-    SessionRecord,
-    Streamed,
-    TakeRow,
-    WireProblems,
-)
+from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
 from .rederiving import Rederivation
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
@@ -229,6 +215,10 @@ class Store:
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
+
+    def completeness(self) -> Completeness:
+        """What is known to be missing in it. Reads every event row."""
+        return completeness(self._database)
 
     def verify(self, compute: Compute | None = None) -> Iterator[Problem]:
         """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage.
