@@ -46,13 +46,14 @@ _HOLDS = Finale(None, False)
 @dataclass(eq=False, slots=True)
 class RecordedSocket:
     """One connection. `own`: what upstream said that belongs to no turn, in order. `said`: where other messages of the client stand than creates, by what
-    they say."""
+    they say. `ended`: nothing is added to it any more."""
 
     log: Log
     turns: Mapping[int, RecordedTurn]
     own: Sequence[bytes] = ()
     said: Mapping[bytes, Sequence[int]] = field(default_factory=dict)
     finale: Finale = _HOLDS
+    ended: bool = True
     solos: OrderedDict[int, RecordedSocket] = field(default_factory=OrderedDict)
 
     def solo(self, root: int) -> RecordedSocket:
@@ -129,7 +130,8 @@ class RecordedSockets:
         known = self._known.get(connection)
         if known is None:
             known = await self._loop.run_in_executor(None, _read, self._store, connection)
-            self.keep(connection, known)
+            if known.ended:
+                self.keep(connection, known)
         return known
 
     def keep(self, connection: int, socket: RecordedSocket) -> None:
@@ -157,7 +159,7 @@ def _read(store: Store, connection: int) -> RecordedSocket:
                 close = payload
     told = {turn: RecordedTurn(one.id, one.stream_id, one.response_id, one.outcome, one.response_bytes) for turn, one in turns.items() if turn}
     finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
-    return RecordedSocket(log, told, own, _said(store, log, told), finale)
+    return RecordedSocket(log, told, own, _said(store, log, told), finale, record.outcome is not None)
 
 
 def _said(store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> dict[bytes, list[int]]:

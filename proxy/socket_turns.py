@@ -135,11 +135,18 @@ class TurnsTalk:
         socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
         if socket is None:
             return self._read_and_begin(lane, recorded.connection, found.place)
-        self._begin(lane, self._go(recorded.connection, socket), found.place)
-        return None
+        return self._begin_in(lane, recorded.connection, socket, found.place)
 
     async def _read_and_begin(self, lane: _Lane, connection: int, place: int) -> None:
-        self._begin(lane, self._go(connection, await self._asking.sockets.connection(connection)), place)
+        socket = await self._asking.sockets.connection(connection)
+        if (waiting := self._begin_in(lane, connection, socket, place)) is not None:
+            await waiting
+
+    def _begin_in(self, lane: _Lane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
+        if socket.log.asked(self._playback.index.turn(place)) is None:
+            return self._retell(lane, place)  # the log of a connection that still goes on, or was cut off by a crash, may lack its last turns
+        self._begin(lane, self._go(connection, socket), place)
+        return None
 
     async def _retell(self, lane: _Lane, place: int) -> None:
         """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
