@@ -40,8 +40,10 @@ def heard_again(session: Session, seed: int) -> list[str]:
     saying = deque(client.begin())
     while client.leaves is None:
         while saying:
-            place = next(places)
-            assert messages[place] == (">", saying.popleft())
+            text, place = saying.popleft(), next(places, None)
+            if place is None:  # it was on its way when the connection ended
+                continue
+            assert messages[place] == (">", text)
             root = log.root(log.turns[place])
             if not root:
                 inter.said(0)
@@ -49,13 +51,13 @@ def heard_again(session: Session, seed: int) -> list[str]:
                 inter.come(root, 0)
             else:
                 inter.steered(place, 0)
-        said = [messages[log.answers[out.turn][one]][1] for out in inter.advance(0) if isinstance(out, Play) for one in range(out.start, out.stop)]
+        said = [messages[log.answers[out.turn][number]][1] for out in inter.advance(0) if isinstance(out, Play) for number in range(out.start, out.stop)]
         if not said:
             assert inter.wake is None
             break
-        for text in said:
-            got.append(text)
-            saying += client.hear(text)
+        for one in said:
+            got.append(one)
+            saying += client.hear(one)
             if client.leaves is not None:
                 break
     return got
