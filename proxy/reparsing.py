@@ -15,10 +15,11 @@ from playhead.storage.derived import Stored
 from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded
 
 from .answers import ERRORS
+from .facts import UNPARSED
 from .frames import MessagePiece, Opcode, pack
 from .notes import end
 from .pieces import Cutter
-from .recording import UNPARSED, Assembly
+from .recording import Assembly
 from .reply import headers_of
 from .request_memo import RequestMemo
 
@@ -40,7 +41,7 @@ def reparsed(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
     websocket = stored.row.transport == "ws"
     # Of a WebSocket that could not be parsed the framing was kept, too.
     parse = not (websocket and UNPARSED in (stored.problem or ""))
-    assembly = Assembly("", 0, parse=parse, memo=memo)
+    assembly = Assembly("", 0, parse=parse, memo=memo, turns=False)
     kept: list[EventRow] = []
     held = 0
     for kind, at, payload in _messages(stored, kept) if websocket else _http(stored):

@@ -104,14 +104,15 @@ class Writer:
                 raise
             transaction.remember()
 
-    def next_seq(self, session: str) -> int:
-        """The place of the next exchange in its session, given once."""
+    def next_seq(self, session: str, own: int | None = None) -> int:
+        """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""
         with self._lock:
             seqs = self._memory.seqs
             if session not in seqs:
                 with self._database.reading() as connection:
                     seqs[session] = first_free_seq(connection, session)
-            seqs[session] += 1
+            if own is None or own != seqs[session] - 1:
+                seqs[session] += 1
             return seqs[session] - 1
 
     def seq_taken(self, session: str, seq: int) -> None:
@@ -182,7 +183,7 @@ class _Transaction:
         for r in recorded:
             writer = self._writers[r.writer]
             (numbers if r.number >= 0 else turns)[writer].add(r.number)
-            if r.transport == "ws":
+            if r.transport == "ws" or r.connection_number is not None:
                 theirs[writer].add(number_of_connection(r))
         for one in given:
             theirs[self._writers[one.writer]].add(one.number)
@@ -325,7 +326,7 @@ class _Transaction:
 
     def _place(self, writer: int, r: Recorded) -> tuple[int, int, int | None]:
         take, seq = self._places.take(r), self._places.seq(r)
-        return take, seq, None if r.transport != "ws" else self._connections.of(writer, r, take)
+        return take, seq, None if r.transport != "ws" and r.connection_number is None else self._connections.of(writer, r, take)
 
     # Rows.
 
