@@ -11,6 +11,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Iterable
+from typing import Protocol
 
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
@@ -44,24 +45,34 @@ def _is_key(value: bytes) -> bool:
     return False
 
 
+class Recording(Protocol):
+    """Whose messages are journalled."""
+
+    service: Service
+    inbound: Inbound
+
+    def record(self, kind: Kind, payload: bytes) -> None:
+        """Journal a frame."""
+
+
 class ClientTape:
     """Journals what a client sends over its WebSocket: unmasked, inflated, secrets replaced, message by message or in pieces."""
 
-    def __init__(self, exchange: SocketExchange, extensions: bytes) -> None:
+    def __init__(self, exchange: Recording, extensions: bytes) -> None:
         self._exchange = exchange
         self._decoder = FrameDecoder(masked=True, deflate=deflate_of(extensions, "client"))
         self._scanner: RequestScanner | None = None
         self.closed = False  # whether the client has sent a close frame
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The next bytes from the client; gives the secrets that were found, for the answers to be guarded against them."""
+    def feed(self, data: bytes, flags: int = 0) -> list[bytes]:
+        """The next bytes from the client; gives the secrets that were found, for the answers to be guarded against them. `flags`: of the journal's frames."""
         found: list[bytes] = []
         for piece in self._decoder.feed(data):
             if piece.opcode > Opcode.BINARY:
                 self.closed = self.closed or piece.opcode == Opcode.CLOSE
                 self._exchange.record(Kind.CLIENT_FRAME, pack(piece._replace(payload=self._clean(piece.payload))))
             else:
-                found += self._message(piece)
+                found += self._message(piece._replace(opcode=piece.opcode | flags) if flags else piece)
         return found
 
     def _clean(self, payload: bytes) -> bytes:

@@ -1,0 +1,251 @@
+"""playhead's own end of a WebSocket to upstream: where a replay goes live, it asks as the client would have.
+
+What passes is recorded as of a WebSocket that a client opened, but for the events that are not passed on: those the record does not have either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from base64 import b64encode
+from hashlib import sha1
+from typing import Protocol
+
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # where it is the C version, if there is one
+
+from playhead.config.errors import UpstreamError
+from playhead.storage.journal import Kind
+
+from .answer_tape import AnswerTape
+from .frames import FrameDecoder, Message, Opcode
+from .http1 import Chunked, Framing, Head
+from .inbound import Inbound
+from .notes import end, opening
+from .service import Service
+from .upstream import Leg
+from .websocket import ClientTape
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_REFUSED = 1 << 16  # bytes of a refusal that are told
+_OWN = (b"sec-websocket-key:", b"sec-websocket-extensions:")
+INSTEAD = 0x20
+"""In the flags of a CLIENT_FRAME: playhead sent this message in place of what the client had sent."""
+
+
+class Listener(Protocol):
+    """Who is told what upstream says over the socket. Each method is called from the event loop and must not raise."""
+
+    def told(self, message: Message) -> bool:
+        """A text or binary message. False: it is not passed on to the client, and not recorded."""
+
+    def settled(self) -> None:
+        """All that one read brought has been told."""
+
+    def closed(self, code: int | None, reason: bytes) -> None:
+        """Nothing more comes. `code`: of upstream's close frame; 1005: it has none; None: the socket was dropped."""
+
+
+class Refused(Exception):
+    """Upstream did not agree to a WebSocket: its status, and the start of its body."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"upstream answered the WebSocket handshake with status {status}")
+        self.status = status
+        self.body = body
+
+
+class UpstreamSocket:
+    """One connection; `inbound`: the client's handshake, as it is to be recorded. After `open`, messages go to the listener until `closed`."""
+
+    def __init__(self, service: Service, inbound: Inbound, listener: Listener) -> None:
+        self.service = service
+        self.inbound = inbound
+        self.number = 0
+        self._listener = listener
+        self._started = time.monotonic_ns()
+        self._leg: Leg | None = None
+        self._client: ClientTape | None = None
+        self._tape: AnswerTape | None = None
+        self._decoder = FrameDecoder()
+        self._agreed: asyncio.Future[None] = service.loop.create_future()
+        self._accept = b""
+        self._status = 0
+        self._body = bytearray()  # of a refusal
+        self._close: tuple[int | None, bytes] = (None, b"")
+        self._ended = False
+
+    async def open(self) -> None:
+        """Shake hands. Raises UpstreamError, Refused."""
+        leg = self._leg = await self.service.live.connect()
+        key = b64encode(os.urandom(16))
+        self._accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+        if self.inbound.recorded:
+            self.number = self.service.tape.open()
+            self._tape = AnswerTape(self.record, lambda: self.inbound.secrets)
+            self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
+        leg.begin(self, "GET")
+        leg.write(_handshake(self.inbound.head, key))
+        try:
+            await self._agreed
+        except BaseException:
+            self.abort()
+            raise
+
+    # Sending.
+
+    def send(self, text: bytes, *, instead: bool = False) -> None:
+        """A text message. `instead`: in place of one that was sent for the client."""
+        self._write(Opcode.TEXT, text, flags=INSTEAD if instead else 0)
+
+    def close(self, code: int = 1000) -> None:
+        """Say goodbye; upstream closes then. Idempotent."""
+        if not self._ended and self._close[0] is None:
+            self._close = (code, b"")
+            self._write(Opcode.CLOSE, code.to_bytes(2, "big"))
+
+    def abort(self) -> None:
+        """Close at once; the listener hears nothing more. Idempotent."""
+        if self._leg is not None:
+            self._leg.abort()
+        self._end("client_closed")
+
+    def pause(self) -> None:
+        """Hold upstream back: the client is slower."""
+        if self._leg is not None:
+            self._leg.pause_reading()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._leg is not None:
+            self._leg.resume_reading()
+
+    def _write(self, opcode: int, payload: bytes, *, flags: int = 0) -> None:
+        frame = _masked(opcode, payload)
+        self.service.counters.request_bytes += len(frame)
+        if self._client is not None and (found := self._client.feed(frame, flags)) and self._tape is not None:
+            self._tape.guard_more(found)
+        if self._leg is not None:
+            self._leg.write(frame)
+
+    def record(self, kind: Kind, payload: bytes) -> None:
+        """Journal a frame of this connection."""
+        if self.number:
+            self.service.tape.record(kind, self.number, time.monotonic_ns() - self._started, payload)
+
+    # Called by the leg.
+
+    def interim(self, head: Head) -> None:
+        """Of no account."""
+
+    def head(self, head: Head, framing: Framing) -> None:
+        """Upstream's answer to the handshake."""
+        self._status = head.status
+        self.service.counters.statuses[head.status // 100] += 1
+        if head.status != 101:
+            if self._tape is not None:
+                self._tape.begin(head, chunked=isinstance(framing, Chunked), everything=False)
+            return
+        if (head.get(b"sec-websocket-accept") or b"").strip() != self._accept:
+            self.failed(UpstreamError("upstream_protocol_error", f"{self.service.live.origin} did not agree to a WebSocket as RFC 6455 demands"))
+            return
+        if self._tape is not None:
+            self._tape.upgrade(head)
+            self._client = ClientTape(self, b"")
+        if not self._agreed.done():
+            self._agreed.set_result(None)
+
+    def data(self, data: bytes, payload: list[bytes] | None) -> None:
+        """Frames, or the body of a refusal."""
+        if self._status != 101:
+            if self._tape is not None:
+                self._tape.data(data, payload)
+            self._body += b"".join(payload) if payload is not None else data
+            del self._body[_REFUSED:]
+            return
+        for message in self._decoder.messages(data):
+            self._message(message)
+        if self._decoder.problem is not None and self._close[0] is None:
+            self.close(1002)
+
+    def _message(self, message: Message) -> None:
+        opcode, payload = message
+        passed = opcode >= Opcode.CLOSE or self._listener.told(message)
+        if passed and self._tape is not None:
+            self._tape.data(_plain(opcode, payload), None)
+        if opcode == Opcode.PING:
+            self._write(Opcode.PONG, payload)
+        elif opcode == Opcode.CLOSE:
+            said = (int.from_bytes(payload[:2], "big"), payload[2:]) if len(payload) > 1 else (1005, b"")
+            if self._close[0] is None:
+                self._write(Opcode.CLOSE, payload[:2])
+            self._close = said
+
+    def settled(self) -> None:
+        """One read is over."""
+        if self._tape is not None:
+            self._tape.settle()
+        if self._status == 101:
+            self._listener.settled()
+
+    def ended(self) -> None:
+        """The answer is whole, or upstream closed its side."""
+        if self._status == 101:
+            self._leg = None
+            self._end("complete" if self._close[0] is not None else "upstream_closed")
+            self._listener.closed(*self._close)
+            return
+        if self._leg is not None:
+            self._leg.release()
+        self._leg = None
+        self._end("complete")
+        if not self._agreed.done():
+            self._agreed.set_exception(Refused(self._status, bytes(self._body)))
+
+    def failed(self, error: UpstreamError) -> None:
+        """Upstream broke off."""
+        upgraded = self._agreed.done()
+        if self._leg is not None:
+            self._leg.abort()
+        self._leg = None
+        self._end("upstream_closed" if upgraded else "unreachable")
+        if upgraded:
+            self._listener.closed(None, b"")
+        else:
+            self._agreed.set_exception(error)
+
+    def _end(self, outcome: str) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        tape = self._tape
+        if tape is None:
+            return
+        for kind, payload in zip((Kind.RESPONSE_HEAD, Kind.RESPONSE_DATA), tape.finish(whole=outcome == "complete") or (), strict=False):
+            self.record(kind, payload)
+        at = time.monotonic_ns() - self._started
+        self.service.tape.close(self.number, at, Kind.END, lambda lost: end(outcome, redacted=tape.redacted, lost=lost, problem=self._decoder.problem))
+
+
+def _handshake(head: bytes, key: bytes) -> bytes:
+    """The client's handshake with a key of our own, and without extensions: nobody has to compress what only we read."""
+    first, *lines = head[:-4].split(b"\r\n")
+    kept = [line for line in lines if not line.lower().startswith(_OWN)]
+    return b"\r\n".join((first, *kept, b"Sec-WebSocket-Key: " + key)) + b"\r\n\r\n"
+
+
+def _length(size: int, mask: int) -> bytes:
+    if size < 126:
+        return bytes((mask | size,))
+    return bytes((mask | 126,)) + size.to_bytes(2, "big") if size < 1 << 16 else bytes((mask | 127,)) + size.to_bytes(8, "big")
+
+
+def _masked(opcode: int, payload: bytes) -> bytes:
+    """A frame as a client sends it."""
+    mask = os.urandom(4)
+    return bytes((0x80 | opcode,)) + _length(len(payload), 0x80) + mask + apply_mask(payload, mask)
+
+
+def _plain(opcode: int, payload: bytes) -> bytes:
+    """A frame as a server sends it."""
+    return bytes((0x80 | opcode,)) + _length(len(payload), 0) + payload
