@@ -51,8 +51,8 @@ class Multiplex(Channels):
         *("_unassigned", "_waiting", "ready"),
     )
 
-    def __init__(self, extensions: bytes, setting: Setting, seq_of: Callable[[int], int | None]) -> None:
-        super().__init__(extensions)
+    def __init__(self, setting: Setting, seq_of: Callable[[int], int | None]) -> None:
+        super().__init__(setting.extensions)
         self.ready: list[Recorded | Spill] = []
         """Turns that have ended, to be taken away."""
         self._setting, self._seq_of = setting, seq_of
@@ -132,7 +132,7 @@ class Multiplex(Channels):
     def _begin(self, begun: Begun) -> None:
         self._begun = begun.turn
         if begun.turn <= MAX_TURNS:
-            self._open[begun.turn] = Turn(self._setting, begun.turn, self._seq_of(begun.turn), begun.lane, begun.parent, begun.steer)
+            self._open[begun.turn] = Turn(self._setting, begun, self._seq_of(begun.turn))
 
     def _end_turn(self, number: int, *, whole: bool) -> None:
         for long in self._long.values():

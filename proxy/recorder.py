@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .notes import bundle, read_opening, session_of, unbundle
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
+from .rereading import Rereading
 from .storing import store_batch
 from .suspects import Suspects
 from .tails import Limits, Open, Tail
@@ -67,6 +67,7 @@ class Recorder:
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
         self._memo = RequestMemo()
+        self._rereading = Rereading(directory, self._unreadable, self._assembly, self._memo)
 
     def step(self) -> bool:
         """Read on and commit; whether anything was read. Raises StoreError if the store does not take it: call again, nothing is lost."""
@@ -231,62 +232,14 @@ class Recorder:
 
     def _stop_parsing(self, tail: Tail, one: Open) -> None:
         """Parsing failed: the exchange again, from its frames in the journal, without that."""
-        number = one.assembly.number
-        log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
-        parsed, one.parse = one.parse, False
-        if parsed and one.assembly.multiplex is not None and self._stop_sorting(tail, one):
-            return
-        one.assembly = self._again(tail, one, parse=False)
-        for frame in self._frames_of(tail, one):
-            one.assembly.feed(frame.kind, frame.at, frame.payload)
+        log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, one.assembly.number)
+        self._rereading.stop_parsing(tail, one)
         self._take_given_up(one)
-
-    def _stop_sorting(self, tail: Tail, one: Open) -> bool:
-        """The same for a connection in Responses mode: what came before the frame that failed was parsed, and can be again; from there on it is one
-        exchange, stored as it came. So nothing is there twice. False: it failed before that, too."""
-        again, last = self._again(tail, one, parse=True), None
-        try:
-            for frame in self._frames_of(tail, one):
-                if last is not None:
-                    again.feed(last.kind, last.at, last.payload)
-                last = frame
-            again.give_up_turns()
-            if last is not None:
-                again.feed(last.kind, last.at, last.payload)
-        except Exception:
-            log.exception("a connection could not be parsed, nor what came before (writer %s, number %d)", tail.writer, again.number)
-            return False
-        one.assembly = again
-        self._take_given_up(one)
-        return True
 
     def _take_given_up(self, one: Open) -> None:
         if (multiplex := one.assembly.multiplex) is not None:
             self._take_turns(one, multiplex)
             one.places.keep_own()
-
-    def _again(self, tail: Tail, one: Open, *, parse: bool) -> Assembly:
-        """An assembly that stands where this one did when it was stored in part last."""
-        if one.state is None:
-            again = self._assembly(tail.writer, one.assembly.number, parse=parse, memo=self._memo)
-        else:
-            again = self._assembly.restore(one.state, parse=parse, memo=self._memo)
-        again.seq_of = one.places.of
-        return again
-
-    def _frames_of(self, tail: Tail, one: Open) -> Iterator[JournalFrame]:
-        """Those that were read of an exchange since then."""
-        for segment in range(one.since[0], tail.segment + 1):
-            if segment_path(self._directory, tail.writer, segment) in self._unreadable:
-                continue
-            reader = SegmentReader(self._directory, tail.writer, segment, one.since[1] if segment == one.since[0] else 0)
-            try:
-                while frames := reader.read():
-                    for frame in frames:
-                        if frame.number == one.assembly.number and (segment, frame.end) <= tail.place:
-                            yield frame
-            finally:
-                reader.close()
 
     def _begin(self, tail: Tail, frame: JournalFrame) -> Open | None:
         number = frame.number

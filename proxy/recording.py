@@ -15,7 +15,6 @@ from pydantic_core import from_json
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill, Transport
 
-from .channels import Channels
 from .connections import connection_of
 from .edges import Edges
 from .facts import NOTHING, UNPARSED, Told, take_request, tell, text_of, told_of
@@ -29,6 +28,7 @@ from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
 from .turns import Setting
+from .upgraded import Upgraded
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)
@@ -44,8 +44,6 @@ class Assembly:
         self._memo = memo or RequestMemo()
         self.writer = writer
         self.number = number
-        self.multiplex: Multiplex | None = None
-        """The turns, of a WebSocket in Responses mode."""
         self.seq_of: Callable[[int], int | None] = _no_seq
         """Gives the place of a turn in the session."""
         self._parse, self._turns = parse, turns
@@ -57,8 +55,7 @@ class Assembly:
         self._heads: list[bytes] = []  # of the answer
         self._status: int | None = None
         self._reply: Reply | None = None
-        self._transcript: Transcript | None = None
-        self._socket: Channels | None = None  # who takes what comes after a 101
+        self._upgraded: Upgraded | None = None
         self._gathered = Gathered()
         self._asked: Edges | None = None  # of the request, once parts of it have left
         self._request_end: dict[str, Any] = {}
@@ -78,11 +75,11 @@ class Assembly:
             if self._reply is not None:
                 self._reply.feed(at, payload)
         elif kind == UPSTREAM_DATA:
-            if self._socket is not None:
-                self._socket.upstream(at, payload)
+            if self._upgraded is not None:
+                self._upgraded.channels.upstream(at, payload)
         elif kind == CLIENT_FRAME:
-            if self._socket is not None:
-                self._socket.client(at, payload)
+            if self._upgraded is not None:
+                self._upgraded.channels.client(at, payload)
         elif kind == REQUEST_DATA:
             self._request_data(at, payload)
         elif kind == OPEN:
@@ -131,57 +128,54 @@ class Assembly:
         status = int(code) if code.isdigit() else None
         if status == 101:
             self._status = status
-            if self._parse and self._turns and self._shape.kind == "responses":
-                self._socket = self.multiplex = self._new_multiplex()
-            else:
-                self._socket = self._transcript = self._new_transcript()
+            extensions = self._answered.get(b"sec-websocket-extensions", b"")
+            multiplex = self._new_multiplex(extensions) if self._turns and self._parse and self._shape.kind == "responses" else None
+            self._upgraded = Upgraded(extensions, self._gathered, self._shape, parse=self._parse, multiplex=multiplex)
         elif status is None or status >= 200:
             self._status = status
             self._reply = Reply(raw, self._gathered, self._shape, parse=self._parse)
 
     @property
+    def _transcript(self) -> Transcript | None:
+        return self._upgraded.transcript if self._upgraded is not None else None
+
+    @property
     def _answered(self) -> Mapping[bytes, bytes]:
         return self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
 
-    @property
-    def _extensions(self) -> bytes:
-        return self._answered.get(b"sec-websocket-extensions", b"")
-
-    def _new_transcript(self) -> Transcript:
-        return Transcript(self._extensions, self._gathered, self._shape, parse=self._parse)
-
-    def _new_multiplex(self) -> Multiplex:
+    def _new_multiplex(self, extensions: bytes) -> Multiplex:
         asked = self._memo.headers(self._head)
         create = Asked("POST", self._path, {name: value for name, value in asked.items() if name != b"upgrade"}, self._meta.get("upstream", ""))
-        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create, self._memo)
-        return Multiplex(self._extensions, setting, lambda turn: self.seq_of(turn))
+        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create, self._memo, extensions)
+        return Multiplex(setting, lambda turn: self.seq_of(turn))
 
     # Connections.
 
     @property
+    def multiplex(self) -> Multiplex | None:
+        """The turns, of a WebSocket in Responses mode."""
+        return self._upgraded.multiplex if self._upgraded is not None else None
+
+    @property
     def is_exchange(self) -> bool:
         """Whether it is one itself."""
-        return self.multiplex is None or self._gathered.request_bytes + self._gathered.response_bytes > 0
+        return self._upgraded is None or self._upgraded.is_exchange
 
     def end_turns(self, *, aborted: bool) -> None:
         """The connection ended, or (`aborted`) its writer did."""
-        if self.multiplex is not None and self._transcript is None:
+        if self._upgraded is not None:
             outcome = self._outcome(final=True, aborted=aborted) or "aborted"
-            self.multiplex.end(self._last_at, outcome, self._troubles(), redacted=self._redacted)
+            self._upgraded.end_turns(self._last_at, outcome, self._troubles(), redacted=self._redacted)
 
     def give_up_turns(self) -> None:
         """It cannot be parsed on: from here, the connection is an exchange that is kept as it comes."""
         self._parse = False
-        if self.multiplex is not None and self._transcript is None:
-            self.multiplex.give_up(self._last_at)
-            self._socket = self._transcript = self._new_transcript()
-            self._transcript.traffic = self.multiplex.traffic
-            if undecoded := self.multiplex.undecoded:
-                self._transcript.upstream(self._last_at, undecoded)
+        if self._upgraded is not None:
+            self._upgraded.give_up(self._last_at)
 
     def connection(self, *, final: bool = False, aborted: bool = False, give: bool = False) -> RecordedConnection | None:
         """What is known of it as a WebSocket connection; None if it is none. `give`: with what is new of its log, which is forgotten here."""
-        if self._meta.get("transport") != "ws" and self._socket is None:
+        if self._meta.get("transport") != "ws" and self._upgraded is None:
             return None
         asked = self._memo.headers(self._head)
         if self._digest is None:
@@ -190,16 +184,14 @@ class Assembly:
         one = self._base(asked, self._outcome(final=final, aborted=aborted), final=final)
         one.facts.problem = "; ".join(self._troubles()) or None
         connection = connection_of(one, (self._head, b"".join(self._heads)), self._answered, self._digest)
-        if self.multiplex is not None:
-            self.multiplex.tell(connection, give=give)
-        elif self._socket is not None:
-            self._socket.traffic.tell(connection)
+        if self._upgraded is not None:
+            self._upgraded.tell(connection, give=give)
         return connection
 
     def _troubles(self) -> list[str]:
         """What went wrong with the connection itself."""
         end = self._end or {}
-        told = (self._socket and self._socket.problem, end.get("problem"), "parts of it could not be journalled" if end.get("lost") else None)
+        told = (self._upgraded and self._upgraded.channels.problem, end.get("problem"), "parts of it could not be journalled" if end.get("lost") else None)
         return [text for text in told if text]
 
     # Handing over.
@@ -281,7 +273,7 @@ class Assembly:
         if not final:
             return None
         outcome: Outcome = (self._end or {}).get("outcome", "aborted")
-        if outcome in ("aborted", "client_closed") and self._socket is not None and self._socket.closed:
+        if outcome in ("aborted", "client_closed") and self._upgraded is not None and self._upgraded.channels.closed:
             return "complete"  # all was said, whoever left first or died then
         return outcome
 
@@ -402,8 +394,7 @@ class Assembly:
             "last_at": self._last_at,
             "pieces": {**self._pieces},
             "reply": self._reply.state() if self._reply else None,
-            "transcript": self._transcript.state() if self._transcript else None,
-            "multiplex": self.multiplex.state() if self.multiplex else None,
+            **(self._upgraded.state() if self._upgraded else {"transcript": None}),
             "told": self._told.state() if self._told else None,
         }
 
@@ -411,9 +402,9 @@ class Assembly:
     def restore(cls, state: dict[str, Any], *, parse: bool = True, memo: RequestMemo | None = None) -> Self:
         """The assembly that gave this snapshot."""
         writer, number = state["identity"]
-        assembly = cls(writer, number, parse=parse, memo=memo)
+        assembly = cls(writer, number, parse=parse or state.get("multiplex") is not None, memo=memo)
         assembly._open(b64decode(state["open"]))
-        assembly._turns = False  # as older versions had it
+        assembly._turns = state.get("multiplex") is not None  # older versions had none
         for head in state["heads"]:
             assembly._response_head(b64decode(head))
         assembly._gathered.restore(state["gathered"])
@@ -425,26 +416,11 @@ class Assembly:
         assembly._told = Told.restore(state["told"]) if state.get("told") else None
         if assembly._reply is not None and state["reply"] is not None:
             assembly._reply.restore(state["reply"])
-        if state.get("multiplex") is not None:
-            assembly._restore_multiplex(state["multiplex"], state["transcript"])
-        elif assembly._transcript is not None and state["transcript"] is not None:
-            assembly._transcript.restore(state["transcript"])
-            if not parse:
-                assembly._transcript.close(assembly._last_at)  # what was held goes first
+        if assembly._upgraded is not None:
+            assembly._upgraded.restore(state)
+        if not parse:
+            assembly.give_up_turns()
         return assembly
-
-    def _restore_multiplex(self, state: dict[str, Any], given_up: dict[str, Any] | None) -> None:
-        parse, self._parse = self._parse, True
-        self._transcript = None
-        self._socket = self.multiplex = self._new_multiplex()
-        self.multiplex.restore(state)
-        if given_up is not None:
-            self._parse = False
-            self._socket = self._transcript = self._new_transcript()
-            self._transcript.restore(given_up)
-            self._transcript.traffic = self.multiplex.traffic
-        elif not parse:
-            self.give_up_turns()
 
 
 def _no_seq(turn: int) -> None:

@@ -74,7 +74,7 @@ class Transcript(Channels):
         model: Wire = self._sent_door(data)
         if type_of(model, data) in ASKS:
             self._take(model)
-        self._message_row(Direction.CLIENT, at, opcode, data, len(data), model)
+        self._message_row(Direction.CLIENT, at, (opcode, data), len(data), model)
 
     def _take(self, request: Wire) -> None:
         given = field(request, "input")
@@ -95,7 +95,7 @@ class Transcript(Channels):
             if number is None:
                 model = next(models)
                 heard.append(model)
-                self._message_row(Direction.UPSTREAM, at, opcode, data, len(data), model)
+                self._message_row(Direction.UPSTREAM, at, (opcode, data), len(data), model)
             else:
                 heard.append(number)
                 name = type_name(data[TYPE_AT : data.find(b'"', TYPE_AT)])
@@ -103,13 +103,16 @@ class Transcript(Channels):
                 gathered.count += 1
         self._hearing.hear([event for event in heard if not isinstance(event, Unparsed)])
 
-    def _message_row(self, direction: Direction, at: int, opcode: int, data: bytes, size: int, model: Wire) -> None:
+    def _message_row(self, direction: Direction, at: int, message: tuple[int, bytes], size: int, model: Wire) -> None:
+        opcode, data = message
         kind = type_of(model, data) or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
-        self._row(direction, at, kind, size, opcode, number_of(model), text_of(field(model, "stream_id")))
-
-    def _row(self, direction: Direction, at: int, kind: str | None, size: int, opcode: int, number: int | None = None, stream_id: str | None = None) -> None:
         gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, at, direction, kind, number, stream_id, size, opcode))
+        gathered.rows.append(EventRow(gathered.count, at, direction, kind, number_of(model), text_of(field(model, "stream_id")), size, opcode))
+        gathered.count += 1
+
+    def _row(self, direction: Direction, at: int, kind: str | None, size: int, opcode: int) -> None:
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, at, direction, kind, None, None, size, opcode))
         gathered.count += 1
 
     def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
@@ -128,7 +131,7 @@ class Transcript(Channels):
             return
         if direction == Direction.UPSTREAM and self._gathered.first_ns is None:
             self._gathered.first_ns = at
-        self._message_row(direction, at, opcode, start, size, (self._door if direction else self._sent_door)(start))
+        self._message_row(direction, at, (opcode, start), size, (self._door if direction else self._sent_door)(start))
 
     def _loose(self, direction: Direction, data: bytes) -> None:
         (self._gathered.response if direction else self._gathered.request).append(data)

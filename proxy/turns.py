@@ -17,6 +17,7 @@ from .fingerprint import Asked
 from .frames import Opcode
 from .gathered import Gathered
 from .hearing import hearing_for
+from .lanes import Begun
 from .models.kind import Shape
 from .models.wire import Unparsed, Wire, field
 from .request_memo import RequestMemo
@@ -30,12 +31,14 @@ _as_frame = partial(tuple.__new__, Frame)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all turns of a connection have in common. `connection`: as one exchange; `heads`: of the handshake; `asked`: a create on its path."""
+    """What all turns of a connection have in common. `connection`: as one exchange, without what was parsed; `heads`: of the handshake; `asked`: a create
+    on its path; `extensions`: that were agreed on."""
 
     connection: Recorded
     heads: Raw
     asked: Asked
     memo: RequestMemo
+    extensions: bytes
 
 
 class Said(NamedTuple):
@@ -50,16 +53,12 @@ class Said(NamedTuple):
 
 
 class Turn:
-    """An open one. `lane`: its name; `parent`: the response that it follows if it does not say so; `steer`: id of the steer that began it."""
+    """An open one. `begun`: how it began; `seq`: its place in the session."""
 
-    __slots__ = (
-        *("_asked", "_at", "_fingerprint", "_gathered", "_hearing", "_last", "_pieces", "_setting", "_status", "_told"),
-        *("lane", "number", "parent", "seq", "steer"),
-    )
+    __slots__ = ("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_hearing", "_last", "_pieces", "_seq", "_setting", "_status", "_told")
 
-    def __init__(self, setting: Setting, number: int, seq: int | None, lane: str | None = None, parent: str | None = None, steer: str | None = None) -> None:
-        self._setting = setting
-        self.number, self.seq, self.lane, self.parent, self.steer = number, seq, lane, parent, steer
+    def __init__(self, setting: Setting, begun: Begun, seq: int | None) -> None:
+        self._setting, self._begun, self._seq = setting, begun, seq
         self._at: int | None = None  # of its first message
         self._last = 0
         self._gathered = Gathered()
@@ -69,6 +68,11 @@ class Turn:
         self._fingerprint: Fingerprint | None = None  # until it is given away
         self._status = 101
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
+
+    @property
+    def number(self) -> int:
+        """Which of the connection's it is."""
+        return self._begun.turn
 
     # Messages.
 
@@ -210,16 +214,16 @@ class Turn:
             raw=Raw(),
             events=[],
             items=[],
-            seq=self.seq,
-            stream_id=text_of(self.lane),
-            steer=text_of(self.steer),
+            seq=self._seq,
+            stream_id=text_of(self._begun.lane),
+            steer=text_of(self._begun.steer),
         )
 
     def _facts(self, problems: Sequence[str]) -> Facts:
         facts = Facts(kind="responses", parse="partial")
         take_request(facts, self._told, self._setting.connection.path)
         notes = self._hearing.tell(facts)
-        facts.previous_response_id = facts.previous_response_id or text_of(self.parent)
+        facts.previous_response_id = facts.previous_response_id or text_of(self._begun.parent)
         facts.parse = "parsed" if self._hearing.ended and not problems else "partial"
         facts.problem = "; ".join([*problems, *notes]) or None
         return facts
@@ -229,7 +233,8 @@ class Turn:
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON. Call it right after `spill`: what was not given away is not in it."""
         return {
-            "turn": [self.number, self.seq, self.lane, self.parent, self.steer],
+            "begun": list(self._begun),
+            "seq": self._seq,
             "times": [self._at, self._last],
             "gathered": self._gathered.state(),
             "hearing": self._hearing.state(),
@@ -242,7 +247,7 @@ class Turn:
     @classmethod
     def restore(cls, setting: Setting, state: dict[str, Any]) -> Turn:
         """The turn that gave this state."""
-        turn = cls(setting, *state["turn"])
+        turn = cls(setting, Begun(*state["begun"]), state["seq"])
         turn._at, turn._last = state["times"]
         turn._gathered.restore(state["gathered"])
         turn._hearing.restore(state["hearing"])

@@ -32,7 +32,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["replays", "divergences", "rederiving", "places", "writing_connections", "connection_reads", "finding"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         "proxy.upstream_socket",
-        *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "tails", "storing", "progress", "suspects", "settle"]),
+        *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "tails", "rereading", "storing", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "replaying", "misses", "settled"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
