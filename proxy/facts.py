@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from pydantic_core import from_json
 
@@ -23,13 +23,14 @@ UNPARSED = "it is stored as it came, since it could not be parsed"
 _MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
+_CONVERSATION = re.compile(r"/conversations/([^/?]+)")
 _MAX_WORD = 200  # of types, names and statuses, which stores have an index of
 _MAX_NUMBER = 10**18
 _TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
 _PLAIN_DEPTH = 8
 _WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
 _WITH_STATUS = frozenset(("responses", "realtime"))
-_TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage")
+_TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage", "conversation")
 _UNUSUAL = (b"[", b"\\", b"null")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 
@@ -42,16 +43,18 @@ class Told(NamedTuple):
     user: str | None = None
     problems: tuple[Problem, ...] = ()
     items: tuple[ItemRow, ...] = ()
+    conversation: str | None = None
 
     def state(self) -> list[Any]:
         """What `restore` needs, as JSON."""
-        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items]]
+        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items], self.conversation]
 
     @classmethod
     def restore(cls, state: list[Any]) -> Told:
-        """The one that gave this state."""
-        model, parent, cache_key, user, problems, items = state
-        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), tuple([ItemRow(*row) for row in items]))
+        """The one that gave this state; older versions knew of no conversation."""
+        model, parent, cache_key, user, problems, items, *conversation = state
+        rows = tuple([ItemRow(*row) for row in items])
+        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), rows, *conversation)
 
 
 NOTHING = Told()
@@ -116,7 +119,13 @@ def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = 
         text_of(get("user")),
         request.problems if isinstance(request, Wire) else (),
         item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
+        conversation_in(get("conversation")),
     )
+
+
+def conversation_in(named: Any) -> str | None:
+    """The id of a conversation, named by it or by an object that has it."""
+    return text_of(field(named, "id")) if isinstance(named, Wire | dict) else text_of(named)
 
 
 def tell(shape: Shape, body: bytes, content_type: bytes) -> Told:
@@ -131,6 +140,10 @@ def take_request(facts: Facts, told: Told, path: str) -> None:
     """What was told, as the first word on the exchange."""
     facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user = told[:4]
     facts.problems += told.problems
+    if facts.kind == "responses":
+        facts.conversation = told.conversation
+    elif facts.kind == "other" and (called := _CONVERSATION.search(path)):
+        facts.conversation = text_of(unquote(called[1]))
     if facts.model is None and facts.kind == "realtime" and "?" in path:
         facts.model = text_of(parse_qs(path.partition("?")[2], max_num_fields=None).get("model", [None])[0])
 
@@ -160,17 +173,26 @@ def _word(value: Any) -> str | None:
 
 
 def output_rows(answer: Wire) -> tuple[ItemRow, ...]:
-    """The output items of a Response, the tool calls of a chat completion, the calls and their results in a message: as folds have them."""
+    """The output items of a Response, or of a list; the tool calls of a chat completion, the calls and their results in a message: as folds have them."""
     get = members(answer).get
     output, choices, content = get("output"), get("choices"), get("content")
     if isinstance(output, list):
         return item_rows("output", enumerate(output))
+    if get("object") == "list":
+        return _listed_rows(answer, get("data"))
     if isinstance(choices, list):
         calls = [call for choice in choices for call in _tool_calls(choice)]
         return tuple([_call_row(position, call) for position, call in enumerate(calls)])
     blocks = enumerate(content) if isinstance(content, list) else ()
     rows = [_block_row(position, block) for position, block in blocks if isinstance(block, Wire)]
     return tuple([row for row in rows if row.call_id is not None])
+
+
+def _listed_rows(answer: Wire, data: Any) -> tuple[ItemRow, ...]:
+    """Of a page of items, whose ids are told nowhere else; other lists have none."""
+    from .models.responses import ItemList
+
+    return item_rows("output", enumerate(data)) if isinstance(answer, ItemList) and isinstance(data, list) else ()
 
 
 def _tool_calls(choice: Any) -> list[Wire]:
@@ -203,6 +225,10 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
     facts.user = facts.user or text_of(get("user"))
     if kind in _WITH_ID or (kind == "messages" and get("type") == "message"):
         facts.response_id = text_of(get("id")) or facts.response_id
+    if kind == "responses":
+        facts.conversation = facts.conversation or conversation_in(get("conversation"))
+    elif kind == "other" and get("object") == "conversation":
+        facts.conversation = facts.conversation or text_of(get("id"))
     if kind in _WITH_STATUS:
         facts.response_status = text_of(get("status")) or facts.response_status
     usage = usage_of(get("usage"))

@@ -44,18 +44,18 @@ class _Long(NamedTuple):
 
 
 class Multiplex(Channels):
-    """One connection. `seq_of`: the place in the session that a turn has, given when it begins."""
+    """One connection. `setting`: what its turns have in common. `seq_of`: the place in the session that a turn has, given when it begins."""
 
     __slots__ = (
-        *("_begun", "_door", "_given", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_setting", "_token"),
-        *("_unassigned", "_waiting", "ready"),
+        *("_begun", "_door", "_given", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_token"),
+        *("_unassigned", "_waiting", "ready", "setting"),
     )
 
     def __init__(self, setting: Setting, seq_of: Callable[[int], int | None]) -> None:
         super().__init__(setting.extensions)
         self.ready: list[Recorded | Spill] = []
         """Turns that have ended, to be taken away."""
-        self._setting, self._seq_of = setting, seq_of
+        self.setting, self._seq_of = setting, seq_of
         self._door, self._sent_door = event_door(_SOCKET), client_event_door(_SOCKET)
         self._passing = Passing(_SOCKET.kind)
         self._lanes = Lanes()
@@ -132,7 +132,7 @@ class Multiplex(Channels):
     def _begin(self, begun: Begun) -> None:
         self._begun = begun.turn
         if begun.turn <= MAX_TURNS:
-            self._open[begun.turn] = Turn(self._setting, begun, self._seq_of(begun.turn))
+            self._open[begun.turn] = Turn(self.setting, begun, self._seq_of(begun.turn))
 
     def _end_turn(self, number: int, *, whole: bool) -> None:
         for long in self._long.values():
@@ -279,7 +279,7 @@ class Multiplex(Channels):
         super().restore(state)
         self._lanes.restore(state["lanes"])
         for known in state["open"]:
-            turn = Turn.restore(self._setting, known)
+            turn = Turn.restore(self.setting, known)
             self._open[turn.number] = turn
         for token, place, known in state["waiting"]:
             data = data_of(known)

@@ -46,7 +46,7 @@ _MOST = 4 << 20
 _OUTLINES = 8
 _EQUALS = 64
 
-_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session")
+_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session", "conversation")
 _KEPT = frozenset((*_TELLING, "stream", "stream_options", "input"))
 
 

@@ -9,13 +9,13 @@ from sqlalchemy import Row, Select, and_, func, or_, select
 
 from playhead.config.errors import StoreError
 
-from .connected import MAX_TURNS, ConnectionRecord, Handshake, LogEntry, turn_numbers, turn_of
+from .connected import ConnectionRecord, Handshake, LogEntry, turn_numbers, turn_of
 from .connection_log import unpack_heads, unpack_log
 from .engine import Database
 from .queries import ROW_COLUMNS, exchange_record, require_session
 from .records import DEFAULT_RULES, ExchangeRecord
 from .rows import piece_data
-from .tables import connection_pieces, connections, exchanges, fingerprints
+from .tables import IS_TURN, IS_WHOLE, connection_pieces, connections, exchanges, fingerprints
 
 _AT_ONCE = 200
 _PARTS = ("client", "upstream")  # by direction
@@ -23,11 +23,8 @@ _PARTS = ("client", "upstream")  # by direction
 
 def _exchange_count() -> Any:
     """How many exchanges of a connection are stored: found by identity, which is indexed."""
-    e, c = exchanges.c, connections.c
-    least, greatest = -(c.number * (MAX_TURNS + 1)) - MAX_TURNS, -(c.number * (MAX_TURNS + 1)) - 1
-    counted = select(func.count()).select_from(exchanges)
-    turns = counted.where(e.writer == c.writer, e.number.between(least, greatest)).scalar_subquery()
-    own = counted.where(e.writer == c.writer, e.number == c.number).scalar_subquery()
+    counted = select(func.count()).select_from(exchanges).correlate(connections)
+    turns, own = counted.where(IS_TURN).scalar_subquery(), counted.where(IS_WHOLE).scalar_subquery()
     return (turns + own).label("exchanges")
 
 
@@ -152,9 +149,7 @@ def list_turns(database: Database, id_: int) -> dict[int, ExchangeRecord]:
 def list_handshakes(database: Database, session: str, take: int | None) -> list[Handshake]:
     """See `Store.handshakes`."""
     c, e, f = connections.c, exchanges.c, fingerprints.c
-    told = connections.outerjoin(exchanges, and_(e.writer == c.writer, e.number == c.number)).outerjoin(
-        fingerprints, and_(f.exchange == e.id, f.rules == DEFAULT_RULES)
-    )
+    told = connections.outerjoin(exchanges, IS_WHOLE).outerjoin(fingerprints, and_(f.exchange == e.id, f.rules == DEFAULT_RULES))
     wanted = (
         select(c.id, c.take, func.coalesce(c.digest, f.digest), c.status, e.id, c.outcome)
         .select_from(told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, exists, literal, select, update
+from sqlalchemy import Connection, delete, exists, literal, or_, select, update
 
 from playhead.config.errors import StoreError
 
@@ -16,7 +16,24 @@ from .bodies import Base, encode_against
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
 from .replays import load_items
-from .tables import bodies, connections, deleted, divergences, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers
+from .rows import insert_new
+from .tables import (
+    IS_TURN,
+    IS_WHOLE,
+    bodies,
+    connection_pieces,
+    connections,
+    deleted,
+    divergences,
+    event_rows,
+    exchanges,
+    fingerprints,
+    item_rows,
+    pieces,
+    sessions,
+    takes,
+    writers,
+)
 
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
 _PAGES_AT_ONCE = 1000
@@ -34,7 +51,10 @@ def delete_exchange(database: Database, id_: int) -> None:
 
 
 def delete_session(database: Database, session: str) -> int:
-    """Delete a session with all its exchanges; how many they were. Broken off, it can be called again. Raises StoreError if there is none."""
+    """Delete a session with all its exchanges and connections; how many exchanges they were. Broken off, it can be called again.
+
+    Raises StoreError if there is none.
+    """
     count = 0
     while True:
         with database.writing() as connection:
@@ -45,7 +65,10 @@ def delete_session(database: Database, session: str) -> int:
             ids = connection.execute(newest).scalars().all()
             _delete(connection, ids)
             count += len(ids)
+            left = connection.execute(select(connections.c.id).where(connections.c.session == session).limit(_AT_ONCE)).scalars().all()
             if len(ids) < _AT_ONCE:
+                _delete_connections(connection, left)
+            if len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
                 connection.execute(delete(divergences).where(divergences.c.session == session))
                 connection.execute(delete(takes).where(takes.c.session == session))
                 connection.execute(delete(sessions).where(sessions.c.name == session))
@@ -60,13 +83,34 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     live = exchanges.join(writers, writers.c.id == exchanges.c.writer)
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
-    theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None))).scalars().all()
+    theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()).scalars().all()
+    whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all() if theirs else []
     for table in (pieces, bodies, event_rows, item_rows, fingerprints):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     if theirs:
-        used = exists(select(literal(1)).where(exchanges.c.connection == connections.c.id))
-        connection.execute(delete(connections).where(connections.c.id.in_(theirs), ~used))
+        _delete_connections(connection, _unused(connection, theirs, whole))
+
+
+def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) -> Sequence[int]:
+    """Of these connections those that no exchange is left of. One that still goes on stays, unless it was one exchange (`whole`), which is gone."""
+    c = connections.c
+    connection.execute(select(c.id).where(c.id.in_(ids)).with_for_update())  # nobody may store a turn of it now
+    ended = or_(c.outcome.is_not(None), c.id.in_(whole))
+    return connection.execute(select(c.id).where(c.id.in_(ids), ended, ~exists(_TURNS), ~exists(_OWN))).scalars().all()
+
+
+def _delete_connections(connection: Connection, ids: Sequence[int]) -> None:
+    live = connections.join(writers, writers.c.id == connections.c.writer)
+    identities = select(connections.c.writer, connections.c.number).select_from(live).where(connections.c.id.in_(ids), writers.c.state == "live")
+    connection.execute(insert_new(connection, deleted).from_select(["writer", "number"], identities))
+    connection.execute(delete(connection_pieces).where(connection_pieces.c.connection.in_(ids)))
+    connection.execute(delete(connections).where(connections.c.id.in_(ids)))
+
+
+_TURNS = select(literal(1)).select_from(exchanges).where(IS_TURN).correlate(connections)
+_OWN = select(literal(1)).select_from(exchanges).where(IS_WHOLE).correlate(connections)
+_WHOLE = select(connections.c.id).join(exchanges, IS_WHOLE)
 
 
 def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
@@ -108,7 +152,7 @@ def _give_back(database: Database) -> None:
     """Return freed pages to the disk, and empty the log that still holds what they held."""
     with database.autocommit() as connection:
         if not database.sqlite:
-            for table in (pieces, bodies, event_rows, item_rows, fingerprints, divergences, exchanges, connections):
+            for table in (pieces, bodies, event_rows, item_rows, fingerprints, divergences, exchanges, connection_pieces, connections):
                 connection.exec_driver_sql(f"VACUUM {table.name}")
             return
         raw = connection.connection.dbapi_connection

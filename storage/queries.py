@@ -19,7 +19,7 @@ from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
 from .rows import piece_data, rows_by_key, unpack_times
-from .tables import HEAD, bodies, event_rows, event_types, events, exchanges, items, metadata, pieces, sessions, takes
+from .tables import HEAD, bodies, connection_pieces, connections, event_rows, event_types, events, exchanges, items, metadata, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _PICO = Decimal(10) ** -12
@@ -37,6 +37,7 @@ class Stats(Record):
     takes: int
     exchanges: int
     open: int
+    connections: int
     events: int
     request_bytes: int
     response_bytes: int
@@ -399,12 +400,13 @@ def store_stats(database: Database) -> Stats:
         ).one()
         sizes = [
             connection.execute(select(func.coalesce(func.sum(table.c.raw_bytes), 0), func.coalesce(func.sum(func.length(table.c.data)), 0))).one()
-            for table in (bodies, pieces)
+            for table in (bodies, pieces, connection_pieces)
         ]
         return Stats(
             **counts._mapping,
             sessions=connection.execute(select(func.count()).select_from(sessions)).scalar_one(),
             takes=connection.execute(select(func.count()).select_from(takes)).scalar_one(),
+            connections=connection.execute(select(func.count()).select_from(connections)).scalar_one(),
             raw_bytes=sum(int(size[0]) for size in sizes),
             stored_bytes=sum(int(size[1]) for size in sizes),
             store_bytes=_disk_bytes(connection, database.path),

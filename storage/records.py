@@ -24,7 +24,7 @@ DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
-PARSER = 1
+PARSER = 2
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
 
 ANSWERED_EARLY = "it was answered before its request was whole"

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import connection_reads, deletion, divergences, finding, queries, replays
+from . import chains, connection_reads, deletion, divergences, finding, queries, replays
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
@@ -221,6 +221,18 @@ class Store:
     def find_output_items(self, ids: Iterable[str], session: str) -> dict[str, int]:
         """The exchange whose output had each of these items, as `find_responses`."""
         return finding.find_output_items(self._database, ids, session)
+
+    def responding(self, response_id: str) -> list[ExchangeRecord]:
+        """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""
+        return chains.responding(self._database, response_id)
+
+    def conversing(self, conversation: str) -> Iterator[ExchangeRecord]:
+        """The exchanges in a conversation and the calls about it, in the order in which they began."""
+        return chains.conversing(self._database, conversation)
+
+    def item_makers(self, ids: Sequence[str], session: str) -> dict[str, int]:
+        """Of items the first exchange whose answer had them: of this session, else of any."""
+        return chains.item_makers(self._database, ids, session)
 
     def stats(self) -> Stats:
         """Counts and sizes of everything."""

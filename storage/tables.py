@@ -24,10 +24,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .connected import MAX_TURNS
 
 HEAD = "0004"
 """The newest schema: the revision of the last migration."""
@@ -200,6 +204,7 @@ exchanges = Table(
     Column("problems", JSON(none_as_null=True), comment="Values that do not fit their fields: how many, and the first of them; null: none."),
     Column("parser", Integer, comment="Version of the parsing that found all this in the raw bytes; null: before it was noted. See `playhead reparse`."),
     Index(None, "session", "seq"),
+    *[Index(None, name, sqlite_where=text(f"{name} IS NOT NULL"), postgresql_where=text(f"{name} IS NOT NULL")) for name in ("response_id", "conversation")],
     UniqueConstraint("writer", "number"),
     sqlite_autoincrement=True,
     comment="One row per exchange: a request and all that came back for it. Columns as in `playhead exchanges --json`.",
@@ -376,6 +381,16 @@ meta = Table(
     sqlite_with_rowid=False,
     comment="Notes about the store itself.",
 )
+
+
+IS_TURN = and_(
+    exchanges.c.writer == connections.c.writer,
+    exchanges.c.number.between(-connections.c.number * (MAX_TURNS + 1) - MAX_TURNS, -connections.c.number * (MAX_TURNS + 1) - 1),
+)
+"""An exchange is a turn of a connection. By their identities, which are indexed."""
+
+IS_WHOLE = and_(exchanges.c.writer == connections.c.writer, exchanges.c.number == connections.c.number)
+"""An exchange is all of a connection."""
 
 
 def describe() -> str:

@@ -155,4 +155,5 @@ _STANDING = (
     select(*connections.c["id", "number", "take"], connection_pieces.c.raw_bytes)
     .select_from(connections.outerjoin(connection_pieces, _HEADS))
     .where(connections.c.writer == bindparam("writer"), connections.c.number.in_(bindparam("numbers", expanding=True)))
+    .with_for_update(read=True, key_share=True, of=connections)  # nobody may delete it before this is committed
 )

@@ -56,6 +56,10 @@ def numbered(*events: dict[str, Any], start: int = 0) -> list[dict[str, Any]]:
     return [{"sequence_number": number, **event} for number, event in zip(count(start), events, strict=False)]
 
 
+COMPLETED_STREAM = numbered(CREATED, *BEGUN[1:], said("Hello"), done(), ended(output=[WHOLE]))
+"""A whole stream."""
+
+
 def fold(*events: dict[str, Any], text: bool = True, start: int = 0) -> ResponseFold:
     """A fold that got these."""
     made = ResponseFold(text=text)

@@ -29,11 +29,14 @@ SHELLS = FACES | frozenset(
         "config.settings",
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *(f"storage.{name}" for name in ["replays", "divergences", "rederiving", "places", "writing_connections", "connection_reads", "finding"]),
+        *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),
+        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "finding", "checks", "verify_connections"]),
+        *(f"storage.{name}" for name in ["chains", "completeness"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         "proxy.upstream_socket",
-        *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "tails", "rereading", "storing", "progress", "suspects", "settle"]),
-        *(f"proxy.{name}" for name in ["player", "playing", "at_once", "replaying", "misses", "settled"]),
+        *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
+        *(f"proxy.{name}" for name in ["player", "playing", "at_once", "recalling", "replaying", "misses", "settled"]),
+        *(f"proxy.{name}" for name in ["tails", "rereading"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )

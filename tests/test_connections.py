@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.errors import StoreError
 from playhead.storage.connected import LogEntry
-from playhead.storage.records import Batch, Fingerprint, Raw
+from playhead.storage.records import Batch, Fingerprint, ItemRow, Piece, Raw, Spill
 from playhead.storage.store import Store
 from stores import connected, event, logged, recorded, turned
 
@@ -138,12 +138,13 @@ def test_messages_are_found_across_parts(store: Store) -> None:
     assert [data for _, data in store.connection_messages(id_)] == [b"", b"a", b"bcdef", b"", b"ghijklm", b"no"]
 
 
-def test_messages_that_are_lost_are_an_error(store: Store) -> None:
-    store.write(Batch(connections=[connected(1, log=[NOISE, NOISE], client_data=b"abcd")]))
+def test_messages_that_are_lost_are_an_error(url: str) -> None:
+    with Store.open(url, create=True) as store:
+        store.write(Batch(connections=[connected(1, log=[NOISE, NOISE], client_data=b"abcd")]))
 
-    (id_,) = connection_ids(store)
-    with pytest.raises(StoreError, match="lacks bytes"):
-        list(store.connection_messages(id_))
+        (id_,) = connection_ids(store)
+        with pytest.raises(StoreError, match="lacks bytes"):
+            list(store.connection_messages(id_))
 
 
 def test_heads_may_come_one_after_the_other(store: Store) -> None:
@@ -243,3 +244,104 @@ def test_an_event_of_a_lane_keeps_it(store: Store) -> None:
 
     (row,) = store.exchanges("default")
     assert [one.stream_id for one in store.events(row.id)] == ["a"] == [row.stream_id]
+
+
+# Deleting.
+
+
+def test_a_deleted_turn_leaves_the_others_and_the_connection(store: Store) -> None:
+    store.write(Batch([turned(1, 1), turned(1, 2)], connections=[connected(1, outcome="complete", log=[*logged(1), *logged(2)])]))
+    (id_,) = connection_ids(store)
+
+    store.delete_exchange(store.turns(id_)[1].id)
+
+    assert [*store.turns(id_)] == [2]
+    assert len(store.connection_log(id_)) == 6
+    assert list(store.verify()) == []
+
+
+def test_a_connection_goes_with_the_last_of_its_turns(store: Store) -> None:
+    batch = Batch([turned(1, 1), turned(1, 2)], connections=[connected(1, outcome="complete", log=[*logged(1), *logged(2)]), connected(2)])
+    store.write(batch)
+    for row in list(store.exchanges("default")):
+        store.delete_exchange(row.id)
+    store.write(batch)
+
+    assert [row.outcome for row in store.connections("default")] == [None]
+    assert list(store.exchanges("default")) == []
+    assert list(store.verify()) == []
+
+
+def test_a_connection_that_goes_on_outlives_its_turns(store: Store) -> None:
+    store.write(Batch([turned(1, 1)], connections=[connected(1)]))
+    store.delete_exchange(next(store.exchanges("default")).id)
+    store.write(Batch([turned(1, 1), turned(1, 2)], connections=[connected(1, outcome="complete", log=[*logged(1), *logged(2)])]))
+
+    (id_,) = connection_ids(store)
+    assert [*store.turns(id_)] == [2]
+    assert list(store.verify()) == []
+
+
+def test_a_socket_that_goes_on_as_one_exchange_goes_with_it(store: Store) -> None:
+    socket = recorded(5, transport="ws", method="GET", outcome=None)
+    store.write(Batch(spills=[Spill(socket, [], [], (), (), False)], connections=[connected(5)]))
+    store.delete_exchange(next(store.exchanges("default")).id)
+    store.write(Batch(spills=[Spill(socket, [], [], (), (), True)], connections=[connected(5)]))
+
+    assert connection_ids(store) == []
+
+
+def test_a_deleted_session_takes_its_connections_along(store: Store) -> None:
+    gone = Batch([turned(1, 1)], connections=[connected(1, log=logged(1)), connected(2, outcome="complete"), connected(3, status=401)])
+    store.write(gone)
+    store.write(Batch([turned(9, 1, session="other")], connections=[connected(9, session="other")]))
+    assert store.delete_session("default") == 1
+    store.write(gone)
+
+    assert [row.session for row in store.sessions()] == ["other"]
+    assert (store.stats().connections, len(connection_ids(store, "other"))) == (1, 1)
+    assert list(store.verify()) == []
+
+
+def test_a_session_of_many_connections_is_deleted_whole(store: Store) -> None:
+    store.write(Batch([turned(1, turn) for turn in range(1, 250)], connections=[connected(number) for number in range(450)]))
+
+    assert store.delete_session("default") == 249
+    assert store.stats().connections == 0
+
+
+def test_a_turn_that_begins_after_its_session_was_deleted_is_stored(store: Store) -> None:
+    store.write(Batch([turned(1, 1)], connections=[connected(1)]))
+    store.delete_session("default")
+    store.write(Batch([turned(1, 2)], connections=[connected(1)]))
+
+    assert [(row.response_id, row.connection) for row in store.exchanges("default")] == [("resp_1_2", None)]
+    assert list(store.verify()) == []
+
+
+def test_what_belongs_to_no_turn_counts_as_stored(store: Store) -> None:
+    before = store.stats().raw_bytes
+    store.write(Batch(connections=[connected(1, heads=(b"", b""), log=[LogEntry(0, 1, 0, 0, 1000)], client_data=bytes(1000))]))
+
+    assert 1000 < store.stats().raw_bytes - before < 1100
+
+
+def test_items_are_found_in_outputs_only(store: Store) -> None:
+    rows = [ItemRow("input", 0, "message", "item_1", None, None, None), ItemRow("output", 0, "function_call", "item_2", "call", "f", None)]
+    store.write(Batch([recorded(1, items=rows), recorded(2, session="other", items=[rows[1], rows[1]._replace(position=1, id="item_3")])]))
+    (own,), (other,) = store.exchanges("default"), store.exchanges("other")
+
+    assert store.find_output_items(["item_1", "item_2", "item_3"], "default") == {"item_2": own.id, "item_3": other.id}
+
+
+def test_a_turn_in_pieces_is_completed(store: Store) -> None:
+    first = dataclasses.replace(turned(1, 1), events=[], event_count=1)
+    store.write(Batch(spills=[Spill(first, [Piece("request", 0, b"abc")], turned(1, 1).events[:1], (), (), False)], connections=[connected(1)]))
+    last = dataclasses.replace(first, event_count=3)
+    ended = connected(1, outcome="complete", duration_ns=7, log=logged(1))
+    store.write(Batch(spills=[Spill(last, [Piece("request", 1, b"def")], turned(1, 1).events[1:], (), (), True)], connections=[ended]))
+
+    (row,) = store.connections("default")
+    assert (row.exchanges, row.outcome, row.duration_ms, store.turns(row.id)[1].outcome) == (1, "complete", 7e-6, "complete")
+    assert store.raw(store.turns(row.id)[1].id).request.endswith(b"abcdef")
+    assert list(store.verify()) == []

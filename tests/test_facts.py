@@ -33,6 +33,34 @@ def test_a_request_tells_its_model_parent_cache_key_and_user() -> None:
     assert (facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user) == ("gpt-5", "resp_0", "k", "u")
 
 
+@pytest.mark.parametrize("named", ['"conv_1"', '{"id":"conv_1"}'])
+def test_a_request_tells_its_conversation(named: str) -> None:
+    assert asked(b'{"conversation":%b}' % named.encode()).conversation == "conv_1"
+
+
+@pytest.mark.parametrize("named", ["null", "5", "[]", '""', '{"id":5}', "{}"])
+def test_what_names_no_conversation_tells_none(named: str) -> None:
+    assert asked(b'{"conversation":%b}' % named.encode()).conversation is None
+
+
+def test_an_answer_tells_its_conversation() -> None:
+    assert answered("responses", {"object": "response", "conversation": {"id": "conv_1"}}).conversation == "conv_1"
+
+
+@pytest.mark.parametrize("path", ["/v1/conversations/conv%5F1", "/v1/conversations/conv_1/items?include[]=x", "/v1/conversations/conv_1/items/msg_1"])
+def test_a_call_about_a_conversation_is_of_it(path: str) -> None:
+    assert asked(b"", kind="other", path=path).conversation == "conv_1"
+
+
+def test_a_call_that_makes_a_conversation_is_of_it() -> None:
+    assert answered("other", {"object": "conversation", "id": "conv_1"}).conversation == "conv_1"
+
+
+def test_other_apis_have_no_conversations() -> None:
+    assert asked(b'{"conversation":"conv_1"}', kind="realtime").conversation is None
+    assert answered("other", {"object": "thread", "id": "thread_1"}).conversation is None
+
+
 def test_a_form_tells_its_model() -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: audio/mpeg\r\n\r\n\xff\xf3\r\n'
     body += b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
@@ -187,6 +215,12 @@ def test_what_was_told_is_restored_from_its_state() -> None:
     assert Told.restore(json.loads(json.dumps(told.state()))) == told
 
 
+def test_a_state_of_before_conversations_were_told_of_is_restored() -> None:
+    told = tell(Shape("responses"), b'{"model":"m","conversation":"conv_1"}', b"")
+
+    assert Told.restore(told.state()[:-1]) == told._replace(conversation=None)
+
+
 @pytest.mark.parametrize(
     ("kind", "answer", "rows"),
     [
@@ -205,7 +239,8 @@ def test_what_was_told_is_restored_from_its_state() -> None:
             {"type": "message", "content": [{"type": "tool_use", "id": "t", "name": "f"}, {"type": "text", "text": "x"}]},
             [("tool_use", "t", "t", "f", None)],
         ),
-        ("embeddings", {"object": "list", "data": []}, []),
+        ("embeddings", {"object": "list", "data": [{"object": "embedding"}]}, []),
+        ("responses", {"object": "list", "data": [{"type": "message", "id": "msg_1", "role": "user"}]}, [("message", "msg_1", None, None, None)]),
     ],
 )
 def test_items_and_tool_calls_of_an_answer_have_rows(kind: str, answer: dict[str, Any], rows: list[tuple[str | None, ...]]) -> None:

@@ -32,7 +32,7 @@ def assert_same(memo: RequestMemo, text: bytes, asked: Asked = ASKED) -> None:
     told, print_ = memo.read(asked, text)
     alone = tell(shape_of(asked.method, asked.target), text, asked.headers.get(b"content-type", b""))
 
-    assert told[:4] == alone[:4]
+    assert (told[:4], told.conversation) == (alone[:4], alone.conversation)
     assert set(told.items) <= set(alone.items)
     assert print_ == fingerprint(asked, text)
 
@@ -62,7 +62,19 @@ def test_the_same_body_means_something_else_elsewhere() -> None:
             assert_same(memo, text, asked)
 
 
-@pytest.mark.parametrize("changed", [{"user": "bob"}, {"model": "other"}, {"stream": True}, {"extra": [{"a": 1}]}, {"tools": []}, {"input": "text"}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user": "bob"},
+        {"model": "other"},
+        {"conversation": {"id": "conv_1"}},
+        {"conversation": "conv_2"},
+        {"stream": True},
+        {"extra": [{"a": 1}]},
+        {"tools": []},
+        {"input": "text"},
+    ],
+)
 def test_a_member_that_changed_is_seen(changed: dict[str, Any]) -> None:
     memo = RequestMemo()
     for text in (body(FILLER, user="ann"), body(**{"items": FILLER, "user": "ann", **changed}), body(FILLER, user="ann")):

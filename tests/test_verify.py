@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from playhead.storage.connected import LogEntry
 from playhead.storage.engine import Database, open_database
 from playhead.storage.records import Batch, Fingerprint, Frame, Piece, Raw, Spill, StoredRequest
 from playhead.storage.store import Store
-from stores import BACKENDS, event, place_for_store, raw, streamed
+from stores import BACKENDS, connected, event, logged, place_for_store, raw, streamed, turned
 
 
 @pytest.fixture(params=BACKENDS)
@@ -33,6 +34,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
             for place, exchange in enumerate(exchanges):
                 exchange.fingerprint = Fingerprint(bytes(16), "ws", bytes(16 + 4 * place))
             store.write(Batch(exchanges, [spill]))
+            log = [*logged(1), LogEntry(0, 9, 5, 0, 4), *logged(2)]
+            given = connected(7, log=log[:2], outcome="complete"), connected(7, part=1, log=log[2:], client_data=b"ping", outcome="complete")
+            store.write(Batch([turned(7, 1), turned(7, 2)], connections=[*given, connected(8, log=logged(1))]))
             yield opened
 
 
@@ -96,6 +100,34 @@ def test_damage_is_found(database: Database, damage: str, exchange: int, words: 
     problems = found(database, damage)
 
     assert any(place == exchange and words in problem for place, problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE connection_pieces SET digest = 'xxh3:00' WHERE part = 'client'", "piece 1 of its client is damaged"),
+        ("UPDATE connection_pieces SET digest = 'xxh3:00' WHERE part = 'heads'", "piece 0 of its heads is damaged"),
+        ("DELETE FROM connection_pieces WHERE part = 'log' AND seq = 0", "its log lacks piece 0"),
+        ("DELETE FROM connection_pieces WHERE part = 'client'", "its log does not fit its messages of the client that belong to no turn"),
+        ("DELETE FROM connection_pieces WHERE part = 'log'", "its log does not fit"),
+        ("UPDATE event_rows SET bytes = 3 WHERE flags = 1 AND direction = 0", "its log does not fit the events of exchange"),
+        ("UPDATE event_rows SET direction = 0 WHERE flags = 1", "its log does not fit the events of exchange"),
+        ("UPDATE connections SET take = 7", "its take is not there"),
+        ("UPDATE connections SET session = 'nowhere'", "its session is not there"),
+        ("UPDATE connections SET writer = 999", "its writer is not there"),
+        ("DELETE FROM connections", "pieces are left of it"),
+    ],
+)
+def test_damage_to_connections_is_found(database: Database, damage: str, words: str) -> None:
+    problems = found(database, damage)
+
+    assert any(problem.startswith("connection ") and words in problem for _, problem in problems), problems
+
+
+def test_a_turn_at_another_connection_is_found(database: Database) -> None:
+    problems = found(database, "UPDATE exchanges SET connection = 1 WHERE number < 0")
+
+    assert [problem for _, problem in problems] == ["its connection is not that of its number"] * 2
 
 
 def test_bytes_that_changed_are_found_wherever_they_are_needed(database: Database) -> None:

@@ -29,18 +29,26 @@ _SHOWN = 64 << 10  # bytes of a body that are shown as text; `--raw` writes the 
 @click.option("--raw", type=click.Choice(["request", "response"]), help="Write that body to standard output, byte for byte, and nothing else.")
 @click.option("--decoded", is_flag=True, help="With --raw: undo the response's Content-Encoding (gzip, deflate, br, zstd).")
 @click.option("--parsed", is_flag=True, help="The models of its request and its answer, of a stream what its events tell, and values that do not fit.")
-@click.option("--json", "as_json", is_flag=True, help="What is known of it as one line of JSON, as `exchanges --json` has it; with --parsed: the models.")
+@click.option("--context", is_flag=True, help="All that the model saw: the conversation that it goes on with, each item with the exchange that it came from.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="What is known of it as one line of JSON, as `exchanges --json` has it; with --parsed: the models; with --context: a line for each item.",
+)
 @setting_flags(*RECORDINGS)
-def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, as_json: bool, **flags: Any) -> None:
+def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context: bool, as_json: bool, **flags: Any) -> None:
     """Show one exchange: what is known of it, its request and its response.
 
     The request's body is kept as text: its Content-Encoding is undone and secrets in it are replaced. The response's is as the client got it.
+    --context follows previous_response_id, conversation, item references, compactions and steers, over any transport, and says what was never recorded.
     """
     id_ = exchange_id(exchange)
     if decoded and raw is None:
         raise ConfigError("--decoded goes with --raw request or --raw response; without --raw bodies are shown decoded anyway")
-    if parsed and raw is not None:
-        raise ConfigError("--parsed and --raw are two ways to show it: give one of them")
+    ways = [name for name, given in (("--raw", raw is not None), ("--parsed", parsed), ("--context", context)) if given]
+    if len(ways) > 1:
+        raise ConfigError(f"{' and '.join(ways)} are {len(ways)} ways to show it: give one of them")
     with recordings(loaded(flags).settings) as store:
         if raw is not None:
             _write_raw(store, id_, raw, decoded)
@@ -48,6 +56,10 @@ def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, as_json
             from .parsed import print_parsed
 
             print_parsed(store, id_, as_json=as_json)
+        elif context:
+            from .context import print_context
+
+            print_context(store, id_, as_json=as_json)
         elif as_json:
             from ..listing import print_json
 

@@ -53,6 +53,9 @@ def upgrade() -> None:
     if bind.execute(text("SELECT 1 FROM connections")).first() is not None:
         op.execute(KNOWN)
     op.create_index("ix_connections_writer_number", "connections", ["writer", "number"], unique=True)
+    for name in ("response_id", "conversation"):  # chains are followed link by link
+        there = text(f"{name} IS NOT NULL")
+        op.create_index(f"ix_exchanges_{name}", "exchanges", [name], sqlite_where=there, postgresql_where=there)
     pieces.create(bind)
     if bind.dialect.name == "postgresql":
         # What is compressed already is only slowed down by another attempt.
