@@ -218,7 +218,7 @@ class Recorder:
             self._stop_parsing(tail, one)
         one.bytes += len(payload)
         self._batch_bytes += fresh
-        due = one.bytes > self._limits.spill_bytes
+        due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
         if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
             self._take_turns(one, multiplex)
             due = due or one.places.count >= _MOST_TURNS or (not multiplex.busy and one.bytes > self._limits.spill_bytes // _CHEAP)
@@ -375,7 +375,7 @@ class Recorder:
         now = time.monotonic()
         for tail in self._tails.values():
             for one in tail.open.values():
-                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]):
+                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]) and not one.assembly.undecided:
                     self._spill(tail, one)
 
     @property

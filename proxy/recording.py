@@ -129,7 +129,7 @@ class Assembly:
         if status == 101:
             self._status = status
             extensions = self._answered.get(b"sec-websocket-extensions", b"")
-            multiplex = self._new_multiplex(extensions) if self._turns and self._parse and self._shape.kind == "responses" else None
+            multiplex = self._new_multiplex(extensions) if self._sorts else None
             self._upgraded = Upgraded(extensions, self._gathered, self._shape, parse=self._parse, multiplex=multiplex)
         elif status is None or status >= 200:
             self._status = status
@@ -142,6 +142,11 @@ class Assembly:
     @property
     def _answered(self) -> Mapping[bytes, bytes]:
         return self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
+
+    @property
+    def _sorts(self) -> bool:
+        """Whether it has turns: not if it was stored as an exchange in part."""
+        return self._turns and self._parse and self._shape.kind == "responses" and self._asked is None
 
     def _new_multiplex(self, extensions: bytes) -> Multiplex:
         asked = self._memo.headers(self._head)
@@ -160,6 +165,11 @@ class Assembly:
     def is_exchange(self) -> bool:
         """Whether it is one itself."""
         return self._upgraded is None or self._upgraded.is_exchange
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its kind hangs on upstream's answer to the handshake: nothing is to be stored of it so far."""
+        return self._meta.get("transport") == "ws" and self._status is None and not self._gathered.request_bytes
 
     def end_turns(self, *, aborted: bool) -> None:
         """The connection ended, or (`aborted`) its writer did."""
@@ -396,6 +406,7 @@ class Assembly:
             "reply": self._reply.state() if self._reply else None,
             **(self._upgraded.state() if self._upgraded else {"transcript": None}),
             "told": self._told.state() if self._told else None,
+            "turns": self._turns,
         }
 
     @classmethod
@@ -404,7 +415,7 @@ class Assembly:
         writer, number = state["identity"]
         assembly = cls(writer, number, parse=parse or state.get("multiplex") is not None, memo=memo)
         assembly._open(b64decode(state["open"]))
-        assembly._turns = state.get("multiplex") is not None  # older versions had none
+        assembly._turns = state.get("turns", state["transcript"] is None)  # older versions had none
         for head in state["heads"]:
             assembly._response_head(b64decode(head))
         assembly._gathered.restore(state["gathered"])
