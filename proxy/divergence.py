@@ -132,7 +132,7 @@ class Miss:
         if self.recorded_over is not None:
             return (
                 f"{request} is recorded in {self._where}, but over {_NAMES[self.recorded_over]} ({_listed(self.recorded)}), and this one asks for "
-                f"{_NAMES[self.asks]}: what was recorded over one transport is not served over another yet."
+                f"{_NAMES[self.asks]}: only what makes a Response is served over another transport than it was recorded over."
             )
         return f"{request} has no twin in {self._where}."
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
@@ -67,6 +68,9 @@ class Misses:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
         places = index.places(group) if group is not None else []
+        if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
+            others = index.others(missing.print.digest, index.asks(group))
+            places = sorted(chain(places, *map(index.places, others)))
         lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
         near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
         known = Miss(

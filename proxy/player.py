@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, ReplayRow
+from playhead.storage.records import DivergenceCode, Fingerprint, Outcome, ReplayRow
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
@@ -24,7 +24,9 @@ from .http1 import ProtocolError
 from .ready import Ready, Usual, ready, usual
 from .replay_index import ReplayIndex
 from .request_memo import RequestMemo
+from .retell import retell
 from .script import AT_ONCE, Source, Step, script, with_retry_after
+from .told import Recording
 
 log = logging.getLogger("playhead")
 
@@ -37,7 +39,7 @@ _MOST = 1 << 62
 _BATCH = 4 << 20  # bytes of them
 _LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
-_TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
+_RETOLD = 64 << 20  # bytes of an answer that is told as another transport has it, for which all of it is needed
 
 
 class SessionMissing(Exception):
@@ -72,7 +74,7 @@ class Playback:
 
 
 class Missing(NamedTuple):
-    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of another transport."""
+    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it."""
 
     code: DivergenceCode
     print: Fingerprint
@@ -176,24 +178,42 @@ class Player:
 
     def next(self, playback: Playback, one: Fingerprint) -> int | None:
         """The place of the exchange that is due for a fingerprint, which is served with this; None if `match` has to say what becomes of it."""
-        group = playback.index.group(one.digest, one.asks)
-        place = None if group is None else playback.index.serve(group)
-        if group is not None and place is None and self._again:
-            place = playback.index.last_of(group)
+        index = playback.index
+        group = index.group(one.digest, one.asks)
+        place = None if group is None else index.serve(group)
+        if group is not None and place is None and self._again and index.due(index.others(one.digest, one.asks)) is None:
+            place = index.last_of(group)
         if place is not None:
             playback.place = place
         return place
 
-    def match(self, playback: Playback, prints: Iterable[Fingerprint]) -> int | Missing:
-        """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one."""
+    def match(self, playback: Playback, prints: Iterable[Fingerprint], *, create: bool = False) -> int | Missing:
+        """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one.
+
+        `create`: it makes a Response, so that a recording of another transport will do where those of its own are used up.
+        """
         index = playback.index
         for one in prints:
             if (place := self.next(playback, one)) is not None:
                 return place
-            if (group := index.group(one.digest, one.asks)) is not None:
-                return Missing("exhausted", one, group)
-        others = (index.group(one.digest, asks) for asks in _TRANSPORTS)
-        return Missing("no_match", one, next((group for group in others if group is not None), None))
+            if create and (place := self._elsewhere(playback, one)) is not None:
+                return place
+            own = index.group(one.digest, one.asks)
+            if own is not None or (create and index.others(one.digest, one.asks)):
+                return Missing("exhausted", one, own if own is not None else index.others(one.digest, one.asks)[0])
+        return Missing("no_match", one, next(iter(index.others(one.digest, one.asks)), None))
+
+    def _elsewhere(self, playback: Playback, one: Fingerprint) -> int | None:
+        """The place of the exchange that is due on another transport, which is served with this; or of the last one again."""
+        index = playback.index
+        others = index.others(one.digest, one.asks)
+        group = index.due(others)
+        place = index.serve(group) if group is not None else None
+        if place is None and others and self._again:
+            place = max(index.last_of(group) for group in others)
+        if place is not None:
+            playback.place = place
+        return place
 
     async def match_start(self, playback: Playback, asked: Asked, text: bytes) -> int | None:
         """The place of an exchange whose request was answered before it was whole, and begins this one; it is served with this.
@@ -250,6 +270,27 @@ class Player:
             found = await asyncio.shield(self._read([(exchange, outcome)]))
         self.at_hand(playback, place)
         return found[exchange]
+
+    async def fetch_retold(self, playback: Playback, place: int, *, streams: bool) -> Ready:
+        """An exchange that was recorded over another transport, as HTTP tells it, in a stream or not. Raises StoreError, ProtocolError."""
+        return await self._loop.run_in_executor(None, self._retold, playback, place, streams)
+
+    def _retold(self, playback: Playback, place: int, streams: bool) -> Ready:
+        recording = self.recording(playback, place)
+        raw, outcome = retell(recording, streams=streams, exchange=playback.index.exchange(place))
+        return ready(self._steps(Source.of(raw, outcome, recording.ended_ns)), self.speed == AT_ONCE)
+
+    def recording(self, playback: Playback, place: int) -> Recording:
+        """In a thread: an exchange as a whole, to be told as another transport has it. Raises StoreError."""
+        index, exchange = playback.index, playback.index.exchange(place)
+        ended = self.store.durations([exchange]).get(exchange, 0)
+        if not index.big(place):
+            raw = self.store.replayable([exchange])[0]
+        elif self.store.exchange(exchange).response_bytes <= _RETOLD:
+            raw = self.store.raw(exchange)
+        else:
+            raise StoreError(f"it has more than {_RETOLD >> 20} MiB")
+        return Recording(index.asks(place), raw, index.outcome(place), ended)
 
     def read_now(self, playback: Playback, place: int) -> _Kept | None:
         """The exchange with some of those behind it, if they can be read without waiting. Raises StoreError: it is damaged."""

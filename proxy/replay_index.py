@@ -131,6 +131,16 @@ class ReplayIndex:
         self._served[place] = 1
         return place
 
+    def others(self, digest: bytes, asks: Asks) -> list[int]:
+        """The groups of the same request on all other transports."""
+        groups = (self.group(digest, other) for other in _ASKS if other != asks)
+        return [group for group in groups if group is not None]
+
+    def due(self, groups: Iterable[int]) -> int | None:
+        """The one of these groups whose next exchange comes first in the recording; None if all were served."""
+        found = [(self._due[group], group) for group in groups if self._due[group] != _NONE]
+        return min(found)[1] if found else None
+
     def last_of(self, group: int) -> int:
         """The last place of a group."""
         return self._end[group]

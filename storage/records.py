@@ -176,7 +176,7 @@ class Recorded:
 
     `writer`, `number` identify it for ever. `outcome` is None while it goes on (it was stored piece by piece so far).
     `request_bytes`, `response_bytes`: body bytes on the wire, transfer framing not counted.
-    `connection_number`: of a turn (`connected.turn_number`), the number of its connection. `stream_id`: its lane. `steer`: id of the steer it came of.
+    `connection_number`: of the connection of a turn, and of a handshake that was refused: there its own. `stream_id`, `steer`: as in exchanges.
     """
 
     writer: str
