@@ -249,7 +249,7 @@ class Multiplex(Channels):
         connection.client_data, connection.upstream_data = (self._give_own(own, sure if self._waiting else None) for own in self._own)
         del self._log[: sure - self._given]
         self._given = sure
-        self._part += 1
+        self._part += bool(connection.log or connection.client_data or connection.upstream_data)
 
     def _give_own(self, own: list[tuple[int, bytes]], before: int | None) -> bytes:
         """Payloads in the order of their entries, up to that place."""

@@ -23,7 +23,7 @@ from .gathered import Gathered
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
 from .multiplex import Multiplex
-from .notes import read_opening, unbundle
+from .notes import read_opening, unbundle, undecoded
 from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
@@ -337,7 +337,7 @@ class Assembly:
     def _facts(self, asked: Mapping[bytes, bytes], outcome: str | None, *, final: bool) -> Facts:
         facts = Facts(kind=self._shape.kind, parse="partial")
         whole = outcome == "complete"
-        problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
+        problems = [undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append(UNPARSED)
         else:
@@ -447,9 +447,3 @@ def _has_body(asked: Mapping[bytes, bytes], *, gathered: int) -> bool:
     """Whether more of a request's body was to come than has been gathered."""
     length = asked.get(b"content-length", b"")
     return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)
-
-
-def _undecoded(request_end: dict[str, Any]) -> str:
-    """What stands for a request body that could not be decoded."""
-    digest = request_end.get("xxh3")
-    return f"{request_end['problem']} ({request_end.get('bytes')} bytes{f', xxh3 {digest}' if digest else ''})"
