@@ -24,8 +24,8 @@ def connection_of(one: Recorded, heads: tuple[bytes, bytes], answered: Mapping[b
         status=one.status,
         outcome=one.outcome,
         duration_ns=one.duration_ns,
-        subprotocol=_text(answered, b"sec-websocket-protocol") if upgraded else None,
-        extensions=_text(answered, b"sec-websocket-extensions") if upgraded else None,
+        subprotocol=header_text(answered, b"sec-websocket-protocol") if upgraded else None,
+        extensions=header_text(answered, b"sec-websocket-extensions") if upgraded else None,
         problem=one.facts.problem,
         key_id=one.key_id,
         digest=digest,
@@ -33,6 +33,7 @@ def connection_of(one: Recorded, heads: tuple[bytes, bytes], answered: Mapping[b
     )
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+def header_text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    """What a header says, as a text that any database takes."""
     value = headers.get(name)
     return text_of(value.decode("latin-1")) if value else None

@@ -15,10 +15,10 @@ from pydantic_core import from_json
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill, Transport
 
-from .connections import connection_of
+from .connections import connection_of, header_text
 from .edges import Edges
-from .facts import NOTHING, UNPARSED, Told, take_request, tell, text_of, told_of
-from .fingerprint import Asked
+from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
+from .fingerprint import Asked, create_over
 from .gathered import Gathered
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
@@ -150,9 +150,12 @@ class Assembly:
 
     def _new_multiplex(self, extensions: bytes) -> Multiplex:
         asked = self._memo.headers(self._head)
-        create = Asked("POST", self._path, {name: value for name, value in asked.items() if name != b"upgrade"}, self._meta.get("upstream", ""))
-        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create, self._memo, extensions)
+        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create_over(self._shake), self._memo, extensions)
         return Multiplex(setting, lambda turn: self.seq_of(turn))
+
+    @property
+    def _shake(self) -> Asked:
+        return Asked(self._method, self._path, self._memo.headers(self._head), self._meta.get("upstream", ""))
 
     # Connections.
 
@@ -189,8 +192,7 @@ class Assembly:
             return None
         asked = self._memo.headers(self._head)
         if self._digest is None:
-            shake = Asked(self._method, self._path, asked, self._meta.get("upstream", ""))
-            self._digest = self._memo.read(shake, b"", self._meta.get("session", ""))[1].digest
+            self._digest = self._memo.read(self._shake, b"", self._meta.get("session", ""))[1].digest
         one = self._base(asked, self._outcome(final=final, aborted=aborted), final=final)
         one.facts.problem = "; ".join(self._troubles()) or None
         connection = connection_of(one, (self._head, b"".join(self._heads)), self._answered, self._digest)
@@ -308,13 +310,13 @@ class Assembly:
             response_bytes=gathered.response_bytes,
             event_count=gathered.count,
             redacted=self._redacted,
-            request_id=_text(answered, b"x-request-id") or _text(answered, b"request-id"),
+            request_id=header_text(answered, b"x-request-id") or header_text(answered, b"request-id"),
             attempt=int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None,
             key_id=meta.get("key_id"),
-            organization=_text(answered, b"openai-organization") or _text(asked, b"openai-organization"),
-            project=_text(answered, b"openai-project") or _text(asked, b"openai-project"),
+            organization=header_text(answered, b"openai-organization") or header_text(asked, b"openai-organization"),
+            project=header_text(answered, b"openai-project") or header_text(asked, b"openai-project"),
             upstream=meta.get("upstream", ""),
-            connection_number=self.number if meta.get("transport") == "ws" or self._status == 101 else None,
+            connection_number=self.number if meta.get("transport") == "ws" and self._status != 101 else None,
         )
 
     def _items(self) -> list[ItemRow]:
@@ -436,11 +438,6 @@ class Assembly:
 
 def _no_seq(turn: int) -> None:
     """The store gives it."""
-
-
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return text_of(value.decode("latin-1")) if value else None
 
 
 def _has_body(asked: Mapping[bytes, bytes], *, gathered: int) -> bool:

@@ -378,3 +378,10 @@ def test_garbage_never_raises_and_everything_is_kept(steps: list[tuple[bool, byt
     messages(made)
     if cut < len(frames):
         assert fold(frames, [cut]) == made
+
+
+def test_turns_whose_responses_have_the_same_id_are_told_apart() -> None:
+    made = fold(socket(*(step for _ in range(3) for step in (*sent(create()), *told(*answer("same"))))))
+
+    assert [(turn.outcome, turn.facts.response_id, turn.event_count) for turn in made[0]] == [("complete", "same", 5)] * 3
+    assert made[1].unassigned == 0
