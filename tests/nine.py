@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
 from aiohttp import web
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAI, OpenAIError
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAI
 from websockets.exceptions import ConnectionClosed
 
 from playhead.proxy.unfold import unfold
@@ -45,7 +46,7 @@ class Scenario:
     @property
     def response(self) -> Json | None:
         """The one of the last event that has one; of one that failed by an `error` what HTTP would say."""
-        found: Json | None = next((event["response"] for event in reversed(self.events) if "response" in event), None)
+        found = next((filled(event["response"], self.events) for event in reversed(self.events) if "response" in event), None)
         failed = next((event for event in self.events if event["type"] == "error"), None)
         if found is None or failed is None or self.events[-1]["type"] != "error":
             return found
@@ -141,13 +142,19 @@ async def upstream(scenarios: Mapping[str, Scenario]) -> AsyncIterator[str]:
 # What a client ends with.
 
 
+def filled(response: Json, events: Sequence[Json]) -> Json:
+    """The Response with the items that were done, if it tells of none, as some servers' last events do."""
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    return response if response.get("output") or not done else response | {"output": done}
+
+
 def ending(events: Sequence[Json]) -> Json:
     """Of the events of a response that a client saw, whichever transport they came over."""
     last = events[-1] if events else {}
     if last.get("type") == "error":
         error = last.get("error") or last
         return {"refused": last["status"], "code": error["code"]} if "status" in last else {"failed": error["code"]}
-    return body(last["response"]) if last.get("type") in TERMINALS or _unended(last) else {"cut": True}
+    return body(filled(last["response"], events)) if last.get("type") in TERMINALS or _unended(last) else {"cut": True}
 
 
 def _unended(event: Json) -> bool:
@@ -160,10 +167,12 @@ def body(response: Json) -> Json:
     return {"failed": (response.get("error") or {}).get("code")} if response.get("status") == "failed" else {"response": response}
 
 
-def refused(error: OpenAIError) -> Json:
+def raised(error: Exception) -> Json:
+    """Of what the SDK raises. That a transfer broke it passes on as its HTTP library says it."""
     if isinstance(error, APIStatusError):
         return {"refused": error.status_code, "code": error.code}
-    return {"cut": True} if isinstance(error, APIConnectionError) else {"odd": repr(error)}
+    cut = isinstance(error, APIConnectionError | ConnectionClosed) or type(error).__name__ in ("RemoteProtocolError", "ReadError")
+    return {"cut": True} if cut else {"odd": repr(error)[:300]}
 
 
 def plain(model: Any) -> Json:
@@ -189,9 +198,9 @@ def _over(event: Json) -> bool:
     return event["type"] in TERMINALS and not (event["type"] == "error" and "sequence_number" in event)
 
 
-# Clients. Each gets a base URL with `/v1` and the name of a scenario.
+# Clients. Each gets a base URL with `/v1` and the names of scenarios, and tells what it ends with in each.
 
-Client = Callable[[str, str], Awaitable[Json]]
+Client = Callable[[str, Iterable[str]], Awaitable[dict[str, Json]]]
 
 
 async def raw_json(url: str, name: str) -> Json:
@@ -214,8 +223,8 @@ async def raw_sse(url: str, name: str) -> Json:
             seen.extend([json.loads(line[6:]) async for line in got.content if line.startswith(b"data: ")])
         except aiohttp.ClientPayloadError:
             broken = True
-    numbers = [event["sequence_number"] for event in seen]
-    odd = numbers != list(range(len(numbers))) or ("cut" in ending(seen)) != broken
+    numbers = [event["sequence_number"] for event in seen if "sequence_number" in event]  # a few servers of the corpus leave them out
+    odd = any(other != one + 1 for one, other in pairwise(numbers)) or ("cut" in ending(seen)) != broken
     return {"odd": numbers, "broken": broken} if odd else ending(seen)
 
 
@@ -236,35 +245,39 @@ async def raw_lane(url: str, name: str) -> Json:
     return await raw_ws(url, name, "lane.1")
 
 
-def _sync(call: Callable[[OpenAI, str], Json]) -> Client:
-    def work(url: str, name: str) -> Json:
-        with OpenAI(base_url=url, api_key="sk-none", max_retries=0) as client:
-            try:
-                return call(client, name)
-            except (OpenAIError, ConnectionClosed) as error:
-                return refused(error) if isinstance(error, OpenAIError) else {"cut": True}
-            except Exception as error:
-                return {"cut": True} if _is_broken(error) else {"odd": repr(error)}
-
-    return lambda url, name: asyncio.to_thread(work, url, name)
-
-
-def _async(call: Callable[[AsyncOpenAI, str], Awaitable[Json]]) -> Client:
-    async def work(url: str, name: str) -> Json:
-        async with AsyncOpenAI(base_url=url, api_key="sk-none", max_retries=0) as client:
-            try:
-                return await call(client, name)
-            except (OpenAIError, ConnectionClosed) as error:
-                return refused(error) if isinstance(error, OpenAIError) else {"cut": True}
-            except Exception as error:
-                return {"cut": True} if _is_broken(error) else {"odd": repr(error)}
+def _raw(call: Callable[[str, str], Awaitable[Json]]) -> Client:
+    async def work(url: str, names: Iterable[str]) -> dict[str, Json]:
+        return {name: await call(url, name) for name in names}
 
     return work
 
 
-def _is_broken(error: Exception) -> bool:
-    """Whether it says that the transfer broke, which the SDK passes on as its HTTP library has it."""
-    return type(error).__name__ in ("RemoteProtocolError", "ReadError")
+def _sync(call: Callable[[OpenAI, str], Json]) -> Client:
+    def one(client: OpenAI, name: str) -> Json:
+        try:
+            return call(client, name)
+        except Exception as error:
+            return raised(error)
+
+    def all_(url: str, names: Iterable[str]) -> dict[str, Json]:
+        with OpenAI(base_url=url, api_key="sk-none", max_retries=0) as client:
+            return {name: one(client, name) for name in names}
+
+    return lambda url, names: asyncio.to_thread(all_, url, names)
+
+
+def _async(call: Callable[[AsyncOpenAI, str], Awaitable[Json]]) -> Client:
+    async def one(client: AsyncOpenAI, name: str) -> Json:
+        try:
+            return await call(client, name)
+        except Exception as error:
+            return raised(error)
+
+    async def all_(url: str, names: Iterable[str]) -> dict[str, Json]:
+        async with AsyncOpenAI(base_url=url, api_key="sk-none", max_retries=0) as client:
+            return {name: await one(client, name) for name in names}
+
+    return all_
 
 
 def _create(client: OpenAI, name: str) -> Json:
@@ -318,14 +331,14 @@ async def _connect_async(client: AsyncOpenAI, name: str) -> Json:
 
 
 CLIENTS: Mapping[str, Mapping[str, Client]] = {
-    "http": {"raw": raw_json, "create": _sync(_create), "async create": _async(_create_async)},
+    "http": {"raw": _raw(raw_json), "create": _sync(_create), "async create": _async(_create_async)},
     "sse": {
-        "raw": raw_sse,
+        "raw": _raw(raw_sse),
         "create(stream=True)": _sync(_create_stream),
         "async create(stream=True)": _async(_create_stream_async),
         "stream()": _sync(_stream),
         "async stream()": _async(_stream_async),
     },
-    "ws": {"raw": raw_ws, "raw on a lane": raw_lane, "connect()": _sync(_connect), "async connect()": _async(_connect_async)},
+    "ws": {"raw": _raw(raw_ws), "raw on a lane": _raw(raw_lane), "connect()": _sync(_connect), "async connect()": _async(_connect_async)},
 }
 """By transport."""

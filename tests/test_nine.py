@@ -55,7 +55,7 @@ ENDS: Mapping[str, Json] = {
 
 async def ends(port: int, session: str, asks: str, client: str) -> Mapping[str, Json]:
     """What a client ends with in each scenario."""
-    return {name: await CLIENTS[asks][client](f"http://127.0.0.1:{port}/@{session}/v1", name) for name in SCENARIOS}
+    return await CLIENTS[asks][client](f"http://127.0.0.1:{port}/@{session}/v1", SCENARIOS)
 
 
 @pytest.mark.parametrize("asks", ["http", "sse"])

@@ -16,19 +16,18 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from nine import CLIENTS, Client, Scenario, upstream
+from nine import CLIENTS, Scenario, upstream
 from replays import recording, replaying
 from test_fold_corpus import events
 from test_recording_corpus import exchanges
 
 Json = dict[str, Any]
 
-AT_ONCE = 4  # requests in flight
 TRANSPORTS = ("http", "sse", "ws")
 
 
@@ -47,20 +46,6 @@ def scenarios(shared: Path) -> Iterator[tuple[str, Scenario]]:
             yield exchange["id"], Scenario.of(told)
 
 
-async def seen(base: str, client: Client, known: Mapping[str, Scenario]) -> dict[str, Json]:
-    """What a client ends with in each of them."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(name: str) -> tuple[str, Json]:
-        async with gate:
-            try:
-                return name, await client(base, name)
-            except Exception as error:
-                return name, {"raised": repr(error)[:300]}
-
-    return dict(await asyncio.gather(*map(one, known)))
-
-
 async def run(arguments: argparse.Namespace) -> int:
     known = dict(scenarios(arguments.shared))
     asks, recorded = arguments.asks.split(","), arguments.recorded.split(",")
@@ -70,14 +55,14 @@ async def run(arguments: argparse.Namespace) -> int:
         data = Path(place)
         async with contextlib.AsyncExitStack() as stack:
             url = await stack.enter_async_context(upstream(known))
-            expected = {(way, name): await seen(f"{url}/v1", client, known) for way, name, client in clients}
+            expected = {(way, name): await client(f"{url}/v1", known) for way, name, client in clients}
             proxy = await stack.enter_async_context(recording(data, url))
             for transport in recorded:
-                await seen(f"http://127.0.0.1:{proxy.port}/@{transport}/v1", CLIENTS[transport]["raw"], known)
+                await CLIENTS[transport]["raw"](f"http://127.0.0.1:{proxy.port}/@{transport}/v1", known)
         async with replaying(data, exhausted="last") as replay:
             for transport in recorded:
                 for way, name, client in clients:
-                    found = await seen(f"http://127.0.0.1:{replay.port}/@{transport}/v1", client, known)
+                    found = await client(f"http://127.0.0.1:{replay.port}/@{transport}/v1", known)
                     wrong = [id_ for id_ in known if found[id_] != expected[way, name][id_]]
                     different[transport, way, name] = len(wrong)
                     print(f"recorded {transport:4} replayed {way:4} {name:26} {len(known)} responses, {len(wrong)} different", flush=True)
