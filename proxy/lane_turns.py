@@ -38,7 +38,7 @@ def lane_of(event: Wire) -> Lane:
 class Turn:
     """A turn that goes on. `previous`: what its create continues. `accepted`: steers without an outcome so far."""
 
-    __slots__ = ("accepted", "begun", "erred", "id", "lane", "number", "over", "previous", "steered", "token")
+    __slots__ = ("accepted", "begun", "erred", "id", "lane", "last", "number", "over", "previous", "steered", "token")
 
     def __init__(self, number: int, lane: Lane, token: int, previous: str | None) -> None:
         self.number, self.lane, self.token, self.previous = number, lane, token, previous
@@ -48,6 +48,7 @@ class Turn:
         self.erred = False  # an error of the running response has come, which ends it, but for a `response.failed`
         self.steered = 0  # steers that are not answered
         self.accepted: list[str] = []
+        self.last = token  # of those that were not plain
 
     @property
     def fair(self) -> bool:
@@ -60,12 +61,12 @@ class Turn:
         return self.over and not self.steered and not self.accepted
 
     def state(self) -> list[Any]:
-        return [self.number, self.lane, self.token, self.previous, self.id, self.begun, self.over, self.erred, self.steered, list(self.accepted)]
+        return [self.number, self.lane, self.token, self.previous, self.id, self.begun, self.over, self.erred, self.steered, list(self.accepted), self.last]
 
     @classmethod
     def restore(cls, state: list[Any]) -> Turn:
         turn = cls(*state[:4])
-        turn.id, turn.begun, turn.over, turn.erred, turn.steered, turn.accepted = (*state[4:9], list(state[9]))
+        turn.id, turn.begun, turn.over, turn.erred, turn.steered, turn.accepted, turn.last = (*state[4:9], list(state[9]), state[10])
         return turn
 
 
@@ -107,7 +108,7 @@ class OpenTurns:
 
     def beyond(self, turn: Turn, limit: int) -> bool:
         """Whether the lane came into use after so many others with a name."""
-        named = [name for name in self.names if name is not None]
+        named = [name for name in self.names if name is not None and _FAIR(name)]
         return turn.lane is not None and turn.lane not in named[:limit]
 
     def add(self, turn: Turn, *, first: bool = False) -> None:

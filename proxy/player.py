@@ -16,12 +16,15 @@ from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import DivergenceCode, Fingerprint, Outcome, ReplayRow
+from playhead.storage.records import DivergenceCode, Fingerprint, Outcome
+from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
+from .following import Followers
+from .handshakes import Handshakes
 from .http1 import ProtocolError
-from .ready import Ready, Usual, ready, usual
+from .ready import Ready, Spoken, Usual, ready, usual
 from .replay_index import ReplayIndex
 from .request_memo import RequestMemo
 from .retell import retell
@@ -30,7 +33,7 @@ from .told import Recording
 
 log = logging.getLogger("playhead")
 
-_Kept = Ready | Usual
+_Kept = Ready | Usual | Spoken
 
 _AHEAD = 40  # exchanges that are read together: those that were recorded behind the one that is asked for
 _AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time enough for the others
@@ -60,6 +63,8 @@ class Playback:
     final: int = 0
     known: frozenset[int] = frozenset()
     place: int = -1  # of what was served last
+    followers: Followers = field(default_factory=Followers)
+    handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
 
     def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
@@ -88,8 +93,8 @@ class Player:
         self.store = store
         self.run = run
         self.speed = settings.speed
+        self.again = settings.exhausted == "last"
         self._take = settings.take
-        self._again = settings.exhausted == "last"
         self._retry_after = settings.retry_after
         self._settled = settled
         self._little = store.local and self.speed == AT_ONCE
@@ -168,10 +173,12 @@ class Player:
         final = self.store.ended_up_to(session, before) if self._settled is not None else _MOST
         rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo(tells=False).stored_fingerprint)
         if known is not None and not fresh:
+            known.handshakes.known(self.store.handshakes(session, take))
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live)
         found.index.add(found.passing(rows, final), live)
+        found.handshakes.known(self.store.handshakes(session, take))
         return found, ()
 
     # Matching.
@@ -181,7 +188,7 @@ class Player:
         index = playback.index
         group = index.group(one.digest, one.asks)
         place = None if group is None else index.serve(group)
-        if group is not None and place is None and self._again and index.due(index.others(one.digest, one.asks)) is None:
+        if group is not None and place is None and self.again and index.due(index.others(one.digest, one.asks)) is None:
             place = index.last_of(group)
         if place is not None:
             playback.place = place
@@ -209,7 +216,7 @@ class Player:
         others = index.others(one.digest, one.asks)
         group = index.due(others)
         place = index.serve(group) if group is not None else None
-        if place is None and others and self._again:
+        if place is None and others and self.again:
             place = max(index.last_of(group) for group in others)
         if place is not None:
             playback.place = place
@@ -245,7 +252,7 @@ class Player:
         exchange = playback.index.exchange(place)
         found = self._cache.get(exchange)
         if found is not None:
-            if self._again:
+            if self.again:
                 self._cache.move_to_end(exchange)
             else:  # it is not served a second time
                 del self._cache[exchange]
@@ -354,7 +361,7 @@ class Player:
         found: dict[int, _Kept] = {}
         ended = {} if at_once else self.store.durations([exchange for exchange, _ in wanted[: len(raws)]])
         for (exchange, outcome), raw in zip(wanted, raws, strict=False):
-            one = usual(raw, outcome) if at_once and self._retry_after is None else None
+            one = Spoken.of(raw) or (usual(raw, outcome) if at_once and self._retry_after is None else None)
             try:
                 found[exchange] = one or ready(self._steps(Source.of(raw, outcome, ended.get(exchange, 0))), at_once)
             except ProtocolError as error:

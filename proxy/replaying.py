@@ -24,9 +24,11 @@ from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .player import Missing, Playback, Player, SessionMissing
 from .playing import Playing
-from .ready import Ready, Usual
+from .ready import Ready, Spoken, Usual
 from .script import Break, End, Step
 from .service import Service
+from .socket_line import SocketLine
+from .socket_opening import Openings, Refused
 from .tape import Tape
 from .websocket import SocketExchange
 
@@ -46,16 +48,15 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
+        self.openings = Openings(service, player, self.misses, self.memory)
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
         if inbound.address.on_miss == "fail":
-            refusal = Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
-            self.service.counters.missed["no_match"] += 1
-            self.misses.without_recordings(inbound, "no_match", refusal.message)
-            return refusal
+            opened = await self.openings.open(request, inbound)
+            return ReplayExchange(self, request, inbound, Begun(b"", opened)) if isinstance(opened, Refused) else opened
         if inbound.address.keyless:
             return NO_KEY
         try:
@@ -153,6 +154,8 @@ class ReplayExchange(HttpExchange):
             return await player.fetch_retold(playback, place, streams=asks == "sse")
         found = player.at_hand(playback, place)
         one = found if found is not None else await player.fetch(playback, place)
+        if isinstance(one, Spoken):
+            raise StoreError("it was recorded over a WebSocket")
         return one.whole() if isinstance(one, Usual) else one
 
     def _at_once(self, one: Ready) -> None:

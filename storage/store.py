@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,28 +16,14 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, finding, queries, replays
+from . import chains, connection_reads, deletion, divergences, queries, replays
+from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import (
-    Batch,
-    Divergence,
-    DivergenceRecord,
-    EventRecord,
-    EventRow,
-    ExchangeRecord,
-    ItemRow,
-    Position,
-    Raw,
-    ReplayRow,
-    RequestRow,
-    SessionRecord,
-    Streamed,
-    TakeRow,
-    WireProblems,
-)
+from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
 from .rederiving import Rederivation
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
@@ -214,14 +200,6 @@ class Store:
         """The response body in order, some MiB at a time. Raises StoreError as `raw`."""
         return queries.read_part(self._database, id_, "response")
 
-    def find_responses(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange that made each of these responses, as far as they are stored: the newest of the session, else of another one."""
-        return finding.find_responses(self._database, ids, session)
-
-    def find_output_items(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange whose output had each of these items, as `find_responses`."""
-        return finding.find_output_items(self._database, ids, session)
-
     def responding(self, response_id: str) -> list[ExchangeRecord]:
         """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""
         return chains.responding(self._database, response_id)
@@ -237,6 +215,10 @@ class Store:
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
+
+    def completeness(self) -> Completeness:
+        """What is known to be missing in it. Reads every event row."""
+        return completeness(self._database)
 
     def verify(self, compute: Compute | None = None) -> Iterator[Problem]:
         """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage.

@@ -154,10 +154,9 @@ class _Transaction:
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
         self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
         self._look_up(recorded, batch.connections)
-        for connection in batch.connections:
-            identity = (self._writers[connection.writer], connection.number)
-            if identity not in self._deleted:
-                self._connections.put(identity, connection)
+        given = [((self._writers[one.writer], one.number), one) for one in batch.connections]
+        if given:
+            self._connections.put([one for one in given if one[0] not in self._deleted])
         self._finish(batch.finished)
         for spill in batch.spills:
             self._spill(spill)
@@ -182,7 +181,7 @@ class _Transaction:
         for r in recorded:
             writer = self._writers[r.writer]
             (numbers if r.number >= 0 else turns)[writer].add(r.number)
-            if r.transport == "ws":
+            if r.transport == "ws" or r.connection_number is not None:
                 theirs[writer].add(number_of_connection(r))
         for one in given:
             theirs[self._writers[one.writer]].add(one.number)
@@ -298,6 +297,8 @@ class _Transaction:
             standing = self._standing[identity] = _Standing(id_, *self._place(identity[0], r), open=True)
             row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
             self._insert(exchanges, [*row])
+        elif standing.connection is None and r.transport == "ws":  # which was not known before upstream had answered
+            standing.connection = self._connections.of(identity[0], r, standing.take)
         self._update(identity, standing, r, final=spill.final)
         self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
@@ -325,7 +326,8 @@ class _Transaction:
 
     def _place(self, writer: int, r: Recorded) -> tuple[int, int, int | None]:
         take, seq = self._places.take(r), self._places.seq(r)
-        return take, seq, None if r.transport != "ws" else self._connections.of(writer, r, take)
+        connected = r.transport == "ws" or r.connection_number is not None
+        return take, seq, self._connections.of(writer, r, take) if connected else None
 
     # Rows.
 

@@ -141,4 +141,4 @@ async def test_no_header_takes_a_replay_to_the_network(tmp_path: Path) -> None:
             (b"Sec-WebSocket-Key", b"MDEyMzQ1Njc4OWFiY2RlZg=="),
             (b"Sec-WebSocket-Version", b"13"),
         ]
-        assert code(await fetch(replay.port, ask(b"", *upgrade, method=b"GET"))) == "no_match"
+        assert code(await fetch(replay.port, ask(b"", *upgrade, method=b"GET", target=b"/v1/realtime"))) == "no_match"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.replay_index import ReplayIndex
-from playhead.storage.records import Asks, Outcome, ReplayRow
+from playhead.storage.records import Asks, Outcome
+from playhead.storage.replay_rows import ReplayRow
 
 
 def row(exchange: int, name: str = "a", **changes: Any) -> ReplayRow:
