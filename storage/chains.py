@@ -42,11 +42,13 @@ def item_makers(database: Database, ids: Sequence[str], session: str) -> dict[st
     """Of items the first exchange whose answer had them: of this session, else of any."""
     i, e = item_rows.c, exchanges.c
     found: dict[str, int] = {}
+    missing = [*dict.fromkeys(ids)]
     joined = item_rows.join(exchanges, e.id == i.exchange)
-    for scope in (e.session != session, e.session == session):
-        for start in range(0, len(ids), _AT_ONCE):
-            among = i.id.in_(ids[start : start + _AT_ONCE])
+    for scope in (e.session == session, e.session != session):
+        for start in range(0, len(missing), _AT_ONCE):
+            among = i.id.in_(missing[start : start + _AT_ONCE])
             wanted = select(i.id, func.min(i.exchange)).select_from(joined).where(i.part == _OUTPUT, among, scope).group_by(i.id)
             with database.reading() as connection:
                 found.update((row[0], row[1]) for row in connection.execute(wanted))
+        missing = [id_ for id_ in missing if id_ not in found]
     return found

@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, finding, queries, replays
+from . import chains, connection_reads, deletion, divergences, queries, replays
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
@@ -199,14 +199,6 @@ class Store:
     def response_chunks(self, id_: int) -> Iterator[bytes]:
         """The response body in order, some MiB at a time. Raises StoreError as `raw`."""
         return queries.read_part(self._database, id_, "response")
-
-    def find_responses(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange that made each of these responses, as far as they are stored: the newest of the session, else of another one."""
-        return finding.find_responses(self._database, ids, session)
-
-    def find_output_items(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange whose output had each of these items, as `find_responses`."""
-        return finding.find_output_items(self._database, ids, session)
 
     def responding(self, response_id: str) -> list[ExchangeRecord]:
         """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""

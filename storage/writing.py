@@ -154,10 +154,9 @@ class _Transaction:
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
         self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
         self._look_up(recorded, batch.connections)
-        for connection in batch.connections:
-            identity = (self._writers[connection.writer], connection.number)
-            if identity not in self._deleted:
-                self._connections.put(identity, connection)
+        given = [((self._writers[one.writer], one.number), one) for one in batch.connections]
+        if given:
+            self._connections.put([one for one in given if one[0] not in self._deleted])
         self._finish(batch.finished)
         for spill in batch.spills:
             self._spill(spill)

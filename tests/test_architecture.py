@@ -30,7 +30,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),
-        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "finding", "checks", "verify_connections"]),
+        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         "proxy.upstream_socket",
