@@ -110,7 +110,8 @@ def _went_wrong(row: ExchangeRecord) -> bool:
 
 
 def _ending(row: ExchangeRecord) -> str:
-    how = row.response_status or "ended" if row.outcome == "complete" else row.outcome or ""
+    over = row.response_status or ("" if row.error_code else "ended")
+    how = over if row.outcome == "complete" else row.outcome or ""
     return " ".join(filter(None, (how.replace("_", " "), row.error_code)))
 
 

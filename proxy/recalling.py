@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from playhead.config.errors import StoreError
 from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
 
@@ -41,7 +42,13 @@ class Recalled:
         return self._store.item_makers(ids, session)
 
     def said(self, row: ExchangeRecord) -> Said:
-        """Raises StoreError if it is damaged."""
+        """What is damaged, or was deleted meanwhile, is unread: a chain goes on behind it."""
+        try:
+            return self._said(row)
+        except StoreError:
+            return Said(unread=("request", "answer"))
+
+    def _said(self, row: ExchangeRecord) -> Said:
         shape = shape_of(row.method, row.path)
         request, response, heads = self._bodies(row)
         if row.transport == "ws":

@@ -13,6 +13,7 @@ from .models.wire import Unparsed, Wire, field
 from .typed import MAX_BODY, Message, answer_of, conversation_of
 
 _STEER = b'"response.steer'
+_CREATE = b'"response.create'
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -46,18 +47,38 @@ def said_by_http(shape: Shape, status: int | None, request: Iterable[bytes], ans
 
 def said_on_socket(shape: Shape, messages: Iterable[Message]) -> Said:
     """Of a turn, or of a whole socket the last request and the last response."""
-    steers: list[Steer] = []
-    asked, told = conversation_of(shape, _watched(messages, steers))
+    watched = _Watched()
+    asked, told = conversation_of(shape, watched.all(messages))
     created = asked if field(asked, "type") != "response.steer" else None  # a successor has no create of its own
-    return Said(_wire(created), _wire(told), tuple(steers))
+    if watched.responses < 2 and watched.create is not None:
+        # What stands for it after a refusal, sent by playhead, is not what the client asked.
+        return Said(watched.create, _wire(told), tuple(watched.steers))
+    return Said(_wire(created), _wire(told), tuple(watched.steers))
 
 
-def _watched(messages: Iterable[Message], steers: list[Steer]) -> Iterator[Message]:
-    """The messages; what they tell of steers is taken in."""
-    for message in messages:
-        if _STEER in message.payload:
-            _take_steer(steers, _object([message.payload])[0])
-        yield message
+class _Watched:
+    """Messages that pass. `create`: the first; `responses`: how many have begun."""
+
+    def __init__(self) -> None:
+        self.steers: list[Steer] = []
+        self.create: Mapping[str, Any] | None = None
+        self.responses = 0
+
+    def all(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """They, one by one."""
+        for message in messages:
+            if _STEER in message.payload:
+                _take_steer(self.steers, _object([message.payload])[0])
+            if _CREATE in message.payload:
+                self._begin(message)
+            yield message
+
+    def _begin(self, message: Message) -> None:
+        event = _object([message.payload])[0] if self.create is None or not message.client else {}
+        if message.client:
+            self.create = event if self.create is None and event.get("type") == "response.create" else self.create
+        else:
+            self.responses += event.get("type") == "response.created"
 
 
 def _take_steer(steers: list[Steer], event: Mapping[str, Any]) -> None:

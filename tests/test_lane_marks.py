@@ -67,6 +67,7 @@ def test_turns_say_what_they_go_on_from() -> None:
         ({}, "completed", False),
         ({"response_status": "incomplete"}, "incomplete", False),
         ({"response_status": None}, "ended", False),
+        ({"response_status": None, "error_code": "bad"}, "bad", True),
         ({"response_status": "failed", "error_code": "server_error"}, "failed server_error", True),
         ({"outcome": "client_closed", "response_status": "in_progress"}, "client closed", True),
     ],

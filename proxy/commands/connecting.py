@@ -118,7 +118,8 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
 
     for turn, exchange in turns.items():
         own = 0 if exchange.steer is not None else 1
-        if spans.asked.get(turn, own) <= own and exchange.error_code is None:
+        failed = exchange.error_code is not None and exchange.response_status is not None  # where there was no response, the error is its end
+        if spans.asked.get(turn, own) <= own and not failed:
             continue
         began = spans.first.get(turn, round((exchange.started_at - row.started_at).total_seconds() * 1e9))
         for event in store.event_rows(exchange.id):
