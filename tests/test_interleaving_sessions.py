@@ -45,12 +45,10 @@ def heard_again(session: Session, seed: int) -> list[str]:
                 continue
             assert messages[place] == (">", text)
             root = log.root(log.turns[place])
-            if not root:
-                inter.said(0)
-            elif place == log.asked(root):
+            if root and place == log.asked(root):
                 inter.come(root, 0)
             else:
-                inter.steered(place, 0)
+                inter.said(place, 0)
         said = [messages[log.answers[out.turn][number]][1] for out in inter.advance(0) if isinstance(out, Play) for number in range(out.start, out.stop)]
         if not said:
             assert inter.wake is None
