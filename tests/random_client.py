@@ -16,7 +16,8 @@ Json = dict[str, Any]
 
 ENDINGS = ("failed", "incomplete", "done", "empty", "error", "error_failed", "error_status", "refuse", "overloaded")
 EXTRAS = ("keepalive", "metadata", "limits", "timing", "long", "no_successor")
-TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {"where": {"type": "string"}}}}
+_PLACE = "at the place that was named last, or at the one before if that is nearer to the sea, where there is one"
+TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {"where": {"type": "string", "examples": [_PLACE]}}}}
 GARBAGE = ("no json", "[1, 2]", '{"type": "response.cancel"}', '{"no": "type"}', "")
 STRANGE = ("", "a b", 5, "x" * 300, ["l"])
 _ODD_CODES = ("invalid_json", "invalid_value")
@@ -194,12 +195,13 @@ class RandomClient:
         elif kind == "response.steer.pending":
             calls = event["required_input"]
             self._ask(event.get("stream_id"), answer=calls[0]["call_id"], previous=event["steer"]["previous_response_id"])
+        elif kind == "response.created" and event["response"]["tools"] and chance < 0.4:
+            self._steer()
         elif kind in (*_TERMINALS, "error") or chance < 0.03:
             if self._left > 0:
                 self._ask()
         elif chance < 0.1:
-            if self._may_steer > 0:
-                self._steer()
+            self._steer()
         elif chance < 0.12:
             self._speak_nonsense()
 
@@ -264,6 +266,8 @@ class RandomClient:
 
     def _steer(self) -> None:
         random = self._random
+        if self._may_steer <= 0:
+            return
         self._may_steer -= 1
         running = [id_ for id_, known in self._open.items() if not known.rest]
         id_ = random.choice(running) if running and random.random() < 0.9 else "resp_never"

@@ -15,7 +15,7 @@ from typing import Any
 from playhead.proxy.lanes import Assigned, Begun, Ended, Lanes, Step
 from playhead.proxy.models.doors import parse_client_event, parse_server_event
 from playhead.proxy.simulated_plan import Close, Cut
-from playhead.proxy.simulated_socket import Made, Say, SimulatedSocket
+from playhead.proxy.simulated_socket import Act, Made, Say, SimulatedSocket
 from random_client import RandomClient
 
 _DELTA = '{"type":"response.output_text.delta"'
@@ -69,12 +69,31 @@ class Session:
     quiet: bool
 
 
+class LoggedSocket(SimulatedSocket):
+    """One that also remembers what it said."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.texts: list[str] = []
+
+    def next(self) -> Act | None:
+        act = super().next()
+        if isinstance(act, Say):
+            self.texts.append(act.text)
+        return act
+
+
+def upstream_of(seed: int) -> LoggedSocket:
+    """The upstream's end of one connection."""
+    random = Random(f"upstream {seed}")
+    limit = random.choice((1 << 30, 1 << 30, 1 << 30, random.randrange(1, 12)))
+    return LoggedSocket(str(seed), random.randrange, limit=limit)
+
+
 def play(seed: int) -> Session:
     """Play one to its end."""
     random = Random(f"network {seed}")
-    limit = random.choice((1 << 30, 1 << 30, 1 << 30, random.randrange(1, 12)))
-    client, heard = RandomClient(seed), Heard()
-    socket = SimulatedSocket(str(seed), Random(f"upstream {seed}").randrange, limit=limit)
+    client, socket, heard = RandomClient(seed), upstream_of(seed), Heard()
     lazy = random.random()  # of the network, against the upstream
     up, through, down, back = (deque[str]() for _ in range(4))  # to the hearer, to upstream, to the hearer, to the client
     up += client.begin()
