@@ -98,9 +98,9 @@ class Store:
         """
         self._writer.write(batch)
 
-    def next_seq(self, session: str) -> int:
+    def next_seq(self, session: str, own: int | None = None) -> int:
         """The place for the next exchange of a session, given once: 1, 2, ... Raises StoreError."""
-        return self._writer.next_seq(session)
+        return self._writer.next_seq(session, own)
 
     def seq_taken(self, session: str, seq: int) -> None:
         """This place belongs to an exchange already: `next_seq` will not give it."""

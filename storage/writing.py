@@ -104,14 +104,15 @@ class Writer:
                 raise
             transaction.remember()
 
-    def next_seq(self, session: str) -> int:
-        """The place of the next exchange in its session, given once."""
+    def next_seq(self, session: str, own: int | None = None) -> int:
+        """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""
         with self._lock:
             seqs = self._memory.seqs
             if session not in seqs:
                 with self._database.reading() as connection:
                     seqs[session] = first_free_seq(connection, session)
-            seqs[session] += 1
+            if own is None or own != seqs[session] - 1:
+                seqs[session] += 1
             return seqs[session] - 1
 
     def seq_taken(self, session: str, seq: int) -> None:
