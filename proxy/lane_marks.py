@@ -76,15 +76,29 @@ def lanes_of(connection: ConnectionRecord, turns: Mapping[int, ExchangeRecord]) 
     return [*dict.fromkeys([*connection.lanes, *used])]
 
 
-def marks_of(connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], noted: Sequence[Noted]) -> list[Mark]:
-    """Everything that is told of a connection in Responses mode, in order."""
+def marks_of(
+    connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], noted: Sequence[Noted], elsewhere: Mapping[str, int] | None = None
+) -> list[Mark]:
+    """Everything that is told of a connection in Responses mode, in order. `elsewhere`: the exchanges that made responses which turns go on from."""
+    made = {**(elsewhere or {}), **_made(turns)}
     lanes = {name: place for place, name in enumerate(lanes_of(connection, turns))}
-    marks = [*_turn_marks(connection, spans, turns, lanes), *_noted_marks(turns, lanes, noted), *_closing_marks(connection, spans)]
+    marks = [*_turn_marks(connection, spans, turns, lanes, made), *_noted_marks(turns, lanes, noted), *_closing_marks(connection, spans)]
     return sorted(marks, key=lambda mark: (mark.at, _ORDER[mark.what], mark.turn))
 
 
-def _turn_marks(connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], lanes: Mapping[str | None, int]) -> Iterator[Mark]:
-    made = {row.response_id: row.id for turn, row in sorted(turns.items()) if row.response_id is not None}
+def _made(turns: Mapping[int, ExchangeRecord]) -> dict[str, int]:
+    return {row.response_id: row.id for _, row in sorted(turns.items()) if row.response_id is not None}
+
+
+def parents_elsewhere(turns: Mapping[int, ExchangeRecord]) -> list[str]:
+    """The responses that turns go on from and that were not made on their connection."""
+    named = {row.previous_response_id for row in turns.values() if row.previous_response_id is not None}
+    return sorted(named - _made(turns).keys())
+
+
+def _turn_marks(
+    connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], lanes: Mapping[str | None, int], made: Mapping[str, int]
+) -> Iterator[Mark]:
     for turn, row in turns.items():
         if not turn:
             continue

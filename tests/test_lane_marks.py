@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chained import START, row
-from playhead.proxy.lane_marks import Mark, Noted, Spans, close_text, lanes_of, marks_of, runs_of
+from playhead.proxy.lane_marks import Mark, Noted, Spans, close_text, lanes_of, marks_of, parents_elsewhere, runs_of
 from playhead.storage.connected import ConnectionRecord, LogEntry
 
 MS = 1_000_000
@@ -56,9 +56,13 @@ def test_turns_say_what_they_go_on_from() -> None:
         4: turn(4, previous_response_id="resp_2", steer="steer_1"),
         5: turn(5, steer="steer_2"),
     }
-    begun = [mark.text for mark in marks_of(connection(), Spans(), turns, []) if mark.what == "begin"]
 
-    assert begun == ["", "after 11", "after resp_elsewhere, m", "by a steer after 12", "by a steer"]
+    def begun(elsewhere: dict[str, int]) -> list[str]:
+        return [mark.text for mark in marks_of(connection(), Spans(), turns, [], elsewhere) if mark.what == "begin"]
+
+    assert begun({}) == ["", "after 11", "after resp_elsewhere, m", "by a steer after 12", "by a steer"]
+    assert parents_elsewhere(turns) == ["resp_elsewhere"]
+    assert begun({"resp_elsewhere": 7})[2] == "after 7, m"
 
 
 @pytest.mark.parametrize(
