@@ -98,6 +98,11 @@ class UpstreamSocket:
         """A text message. `instead`: in place of one that was sent for the client."""
         self._write(Opcode.TEXT, text, flags=INSTEAD if instead else 0)
 
+    def keep(self, message: Message) -> None:
+        """Record a message that was not, since the client gets it after all."""
+        if self._tape is not None:
+            self._tape.data(_plain(*message), None)
+
     def close(self, code: int = 1000) -> None:
         """Say goodbye; upstream closes then. Idempotent."""
         if not self._ended and self._close[0] is None:
