@@ -44,6 +44,8 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "sessions": Listed("reading", "List the sessions."),
         "exchanges": Listed("reading", "List the exchanges of a session."),
         "events": Listed("reading", "List the events of an exchange."),
+        "connections": Listed("connecting", "List the WebSocket connections of a session."),
+        "connection": Listed("connecting", "Show one WebSocket connection: what is known of it, and its lanes over time."),
         "divergences": Listed("diverging", "List the requests of replays that had no recorded twin, and how they differ."),
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },

@@ -82,7 +82,8 @@ class Miss:
     """Why a request was not served. Everything in it is redacted.
 
     `take`: the one that is replayed; None: all. `recorded`: exchanges that were recorded of this very request, the served ones among them; the first
-    thousand of them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most.
+    thousand of them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most. `message`: of what is no request but a message over a
+    WebSocket, what that is.
     """
 
     code: DivergenceCode
@@ -97,6 +98,7 @@ class Miss:
     nearest_request: str = ""
     differences: Sequence[Difference] = ()
     note: str = ""
+    message: str = ""
 
     @property
     def answer(self) -> str:
@@ -126,13 +128,15 @@ class Miss:
 
     def _what(self) -> str:
         request = f"{self.method} {self.path}"
+        if self.message:
+            return f"{self.message} is not what the client sent then over the WebSocket {self.path} in {self._where}."
         if self.code == "exhausted":
             served = f"{_listed(self.recorded)} {'has' if len(self.recorded) == 1 else 'have'} been served"
             return f"{request} was asked once more than it is recorded in {self._where}: {served}. `--exhausted last` serves the last one again."
         if self.recorded_over is not None:
             return (
                 f"{request} is recorded in {self._where}, but over {_NAMES[self.recorded_over]} ({_listed(self.recorded)}), and this one asks for "
-                f"{_NAMES[self.asks]}: what was recorded over one transport is not served over another yet."
+                f"{_NAMES[self.asks]}: only what makes a Response is served over another transport than it was recorded over."
             )
         return f"{request} has no twin in {self._where}."
 

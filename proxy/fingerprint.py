@@ -79,6 +79,14 @@ class Asked(NamedTuple):
         return cls(method, rest.rpartition(" ")[0], headers_of(head), upstream, undecoded)
 
 
+def create_over(handshake: Asked) -> Asked:
+    """A `response.create` over the WebSocket that this handshake opened, as the request over HTTP that it equals."""
+    headers = {b"content-type": b"application/json"}
+    if (beta := handshake.headers.get(b"openai-beta")) is not None:
+        headers[b"openai-beta"] = beta
+    return handshake._replace(method="POST", headers=headers)
+
+
 class Line(NamedTuple):
     """What method, target and headers say. `start`: what the hash begins with. `create`: it makes a Response. `asks`: as far as can be told from them."""
 

@@ -15,12 +15,16 @@ from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import Any
 
+from pydantic import BaseModel
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playhead.storage.records import EventRecord, ExchangeRecord, Record, SessionRecord
+from playhead.storage.connected import ConnectionRecord
+from playhead.storage.records import EventRecord, ExchangeRecord, SessionRecord
+
+from .lane_marks import close_text
 
 _BATCH = 200
 _GAP = 2
@@ -82,10 +86,10 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text)
 
 
-def print_json(rows: Iterable[Record | dict[str, Any]]) -> None:
+def print_json(rows: Iterable[BaseModel | dict[str, Any]]) -> None:
     """One JSON object a line, each as soon as it is known."""
     for row in rows:
-        text = row.model_dump_json() if isinstance(row, Record) else json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        text = row.model_dump_json() if isinstance(row, BaseModel) else json.dumps(row, ensure_ascii=False, separators=(",", ":"))
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
@@ -217,6 +221,35 @@ EXCHANGES = Layout(
     ),
     lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
 )
+CONNECTIONS = Layout(
+    (
+        Column("ID", lambda row: str(row.id), right=True),
+        Column("AT (UTC)", lambda row: f"{row.started_at:%H:%M:%S}"),
+        Column("PATH", lambda row: row.path, least=10),
+        Column("RESULT", lambda row: _how_connected(row), least=10),
+        Column("LANES", lambda row: str(len(row.lanes) or ""), right=True),
+        Column("EXCHANGES", lambda row: _grouped(row.exchanges), right=True),
+        Column("MESSAGES", lambda row: "" if row.client_messages is None else f"{row.client_messages:,} + {_grouped(row.upstream_messages)}", right=True),
+        Column("CLOSED BY", lambda row: _closed_by(row), least=10),
+        Column("TIME", lambda row: span(row.duration_ms), right=True),
+    ),
+    lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
+)
+
+
+def _how_connected(row: ConnectionRecord) -> str:
+    """How a connection came about and ended, in a few words."""
+    refused = row.status is not None and row.status != 101
+    how = "open" if row.outcome is None else "refused" if refused else "" if row.outcome == "complete" else row.outcome
+    return " ".join(filter(None, (str(row.status) if row.status else "", how)))
+
+
+def _closed_by(row: ConnectionRecord) -> str:
+    """Who sent close frames, with their codes."""
+    closes = (("client", row.client_close, row.client_reason), ("upstream", row.upstream_close, row.upstream_reason))
+    return ", ".join(f"{who} {close_text(code, reason)}" for who, code, reason in closes if code is not None)
+
+
 EVENTS = Layout(
     (
         Column("SEQ", lambda row: str(row.seq), right=True),
@@ -239,7 +272,7 @@ def print_text(console: Console, text: str, style: str = "") -> None:
     console.print(Text(visible(text, keep="\n\t")), style=style, soft_wrap=True)
 
 
-def facts(row: SessionRecord | ExchangeRecord | EventRecord) -> list[tuple[str, str]]:
+def facts(row: SessionRecord | ExchangeRecord | EventRecord | ConnectionRecord) -> list[tuple[str, str]]:
     """Everything known of one row, by the names of `--json`; what is not known is left out."""
     plain = row.model_dump(mode="json", exclude_none=True)
     return [(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in plain.items()]

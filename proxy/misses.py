@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
 from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import Asks, Divergence, DivergenceCode, DivergenceRecord, RequestRow
+from playhead.storage.records import Asks, Direction, Divergence, DivergenceCode, DivergenceRecord
+from playhead.storage.replay_rows import RequestRow
 
 from .differences import Compared, Difference, differences
 from .divergence import Candidate, Miss, Wanted, rank
-from .fingerprint import Asked, kind_of_body, leave_out, line_of
+from .fingerprint import Asked, create_over, kind_of_body, leave_out, line_of
 from .inbound import Inbound
-from .incoming import SHOWN, Incoming
+from .incoming import SHOWN
 from .multipart import Part, boundary_of, parts_of
 from .player import Missing, Playback, Player
 from .service import Diverged
@@ -31,6 +33,37 @@ log = logging.getLogger("playhead")
 _NEAR = 2_000  # exchanges before and behind the place where a request was expected, among which the nearest is looked for
 _COMPARED = 4  # of them in full
 _LONGEST = 8 << 20  # bytes of a body that is compared
+
+
+class Asking(Protocol):
+    """A request on its way into a replay: an `Incoming`, or a message over a WebSocket."""
+
+    @property
+    def asked(self) -> Asked:
+        """What is known of it but its body, all secrets replaced."""
+
+    @property
+    def head(self) -> bytes:
+        """The request's head, all secrets replaced."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether `text` is all of the body."""
+
+    def text(self) -> bytes:
+        """The body, decoded, all secrets replaced; the start of a long one."""
+
+    @property
+    def bytes(self) -> int:
+        """Of the body."""
+
+
+class Expected(NamedTuple):
+    """A recorded message in place of which another one came. `exchange`: whose it is; `name`: what it is."""
+
+    exchange: int
+    name: str
+    text: bytes
 
 
 class Misses:
@@ -63,10 +96,30 @@ class Misses:
             )
         )
 
-    async def tell(self, playback: Playback, incoming: Incoming, missing: Missing, note: str = "") -> str:
+    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> str:
+        """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
+        method, path = incoming.asked.method, incoming.asked.target.partition("?")[0]
+        known = Miss(code="no_match", session=playback.session, take=playback.take, method=method, path=path, asks="ws", message=name)
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
+        return await asyncio.get_running_loop().run_in_executor(None, self._tell_message, known, request, expected)
+
+    def _tell_message(self, known: Miss, request: _Request, expected: Expected | None) -> str:
+        """In a thread."""
+        miss = known
+        if expected is not None:
+            found = differences(_message(known, expected.text), _message(known, request.text))
+            miss = replace(known, nearest=expected.exchange, nearest_request=expected.name, differences=found)
+        log.warning("%s", miss.story)
+        self._keep(miss, request, None)
+        return miss.answer
+
+    async def tell(self, playback: Playback, incoming: Asking, missing: Missing, note: str = "") -> str:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
         places = index.places(group) if group is not None else []
+        if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
+            others = index.others(missing.print.digest, index.asks(group))
+            places = sorted(chain(places, *map(index.places, others)))
         lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
         near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
         known = Miss(
@@ -140,13 +193,14 @@ class Misses:
         if best is None:
             return known
         record = records[best[0].exchange]
-        named = ", ".join(filter(None, (f"{record.method} {record.path.partition('?')[0]}", record.model)))
+        named = ", ".join(filter(None, (f"{best[0].method} {record.path.partition('?')[0]}", record.model)))
         return replace(known, nearest=record.exchange, nearest_request=named, differences=best[1])
 
     def _candidate(self, record: RequestRow, around: _Around, items: bytes) -> Candidate:
         place, served = around.near[record.exchange]
-        _, path, *_ = _line(Asked(record.method, record.path, {}, record.upstream))
-        return Candidate(record.exchange, place, record.method, path, record.model, items, served)
+        method = "POST" if record.turn else record.method
+        _, path, *_ = _line(Asked(method, record.path, {}, record.upstream))
+        return Candidate(record.exchange, place, method, path, record.model, items, served)
 
     def _recorded(self, record: RequestRow) -> Compared:
         """A recorded request, as far as it can be compared. Raises StoreError."""
@@ -154,7 +208,12 @@ class Misses:
         body: bytes | None = None
         if record.request_bytes <= _LONGEST:
             body = b"".join(store.request_chunks(record.exchange))
-        return _compared(Asked.of(store.heads(record.exchange).request_head, record.upstream), body)
+        asked = Asked.of(store.heads(record.exchange).request_head, record.upstream)
+        if not record.turn:
+            return _compared(asked, body)
+        # What the client said after the create stands behind it.
+        create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
+        return _compared(create_over(asked), body and body[:create])
 
 
 class _Request(NamedTuple):
@@ -179,6 +238,11 @@ def _line(asked: Asked) -> tuple[str, str, str, str]:
     """Method, path, query and OpenAI-Beta, as they count."""
     _, method, path, query, beta, *_ = line_of(asked).start.decode("utf-8", "surrogatepass").split("\n")
     return method, path, query, beta
+
+
+def _message(known: Miss, text: bytes) -> Compared:
+    value = _json(text)
+    return Compared(known.method, known.path, "", {}, text if value is None else value)
 
 
 def _compared(asked: Asked, body: bytes | None) -> Compared:

@@ -16,19 +16,24 @@ from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Outcome, ReplayRow
+from playhead.storage.records import DivergenceCode, Fingerprint, Outcome
+from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
+from .following import Followers
+from .handshakes import Handshakes
 from .http1 import ProtocolError
-from .ready import Ready, Usual, ready, usual
+from .ready import Ready, Spoken, Usual, ready, usual
 from .replay_index import ReplayIndex
 from .request_memo import RequestMemo
+from .retell import retell
 from .script import AT_ONCE, Source, Step, script, with_retry_after
+from .told import Recording
 
 log = logging.getLogger("playhead")
 
-_Kept = Ready | Usual
+_Kept = Ready | Usual | Spoken
 
 _AHEAD = 40  # exchanges that are read together: those that were recorded behind the one that is asked for
 _AHEAD_IN_TIMES = 12  # where the first of them is waited for, and there is time enough for the others
@@ -37,7 +42,7 @@ _MOST = 1 << 62
 _BATCH = 4 << 20  # bytes of them
 _LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
-_TRANSPORTS: tuple[Asks, ...] = ("http", "sse", "ws")
+_RETOLD = 64 << 20  # bytes of an answer that is told as another transport has it, for which all of it is needed
 
 
 class SessionMissing(Exception):
@@ -58,6 +63,8 @@ class Playback:
     final: int = 0
     known: frozenset[int] = frozenset()
     place: int = -1  # of what was served last
+    followers: Followers = field(default_factory=Followers)
+    handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
 
     def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
@@ -72,7 +79,7 @@ class Playback:
 
 
 class Missing(NamedTuple):
-    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of another transport."""
+    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it."""
 
     code: DivergenceCode
     print: Fingerprint
@@ -86,8 +93,8 @@ class Player:
         self.store = store
         self.run = run
         self.speed = settings.speed
+        self.again = settings.exhausted == "last"
         self._take = settings.take
-        self._again = settings.exhausted == "last"
         self._retry_after = settings.retry_after
         self._settled = settled
         self._little = store.local and self.speed == AT_ONCE
@@ -166,34 +173,54 @@ class Player:
         final = self.store.ended_up_to(session, before) if self._settled is not None else _MOST
         rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo(tells=False).stored_fingerprint)
         if known is not None and not fresh:
+            known.handshakes.known(self.store.handshakes(session, take))
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live)
         found.index.add(found.passing(rows, final), live)
+        found.handshakes.known(self.store.handshakes(session, take))
         return found, ()
 
     # Matching.
 
     def next(self, playback: Playback, one: Fingerprint) -> int | None:
         """The place of the exchange that is due for a fingerprint, which is served with this; None if `match` has to say what becomes of it."""
-        group = playback.index.group(one.digest, one.asks)
-        place = None if group is None else playback.index.serve(group)
-        if group is not None and place is None and self._again:
-            place = playback.index.last_of(group)
+        index = playback.index
+        group = index.group(one.digest, one.asks)
+        place = None if group is None else index.serve(group)
+        if group is not None and place is None and self.again and index.due(index.others(one.digest, one.asks)) is None:
+            place = index.last_of(group)
         if place is not None:
             playback.place = place
         return place
 
-    def match(self, playback: Playback, prints: Iterable[Fingerprint]) -> int | Missing:
-        """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one."""
+    def match(self, playback: Playback, prints: Iterable[Fingerprint], *, create: bool = False) -> int | Missing:
+        """The place of the exchange that answers a request, which is served with this. `prints`: the request's fingerprints, at least one.
+
+        `create`: it makes a Response, so that a recording of another transport will do where those of its own are used up.
+        """
         index = playback.index
         for one in prints:
             if (place := self.next(playback, one)) is not None:
                 return place
-            if (group := index.group(one.digest, one.asks)) is not None:
-                return Missing("exhausted", one, group)
-        others = (index.group(one.digest, asks) for asks in _TRANSPORTS)
-        return Missing("no_match", one, next((group for group in others if group is not None), None))
+            if create and (place := self._elsewhere(playback, one)) is not None:
+                return place
+            own = index.group(one.digest, one.asks)
+            if own is not None or (create and index.others(one.digest, one.asks)):
+                return Missing("exhausted", one, own if own is not None else index.others(one.digest, one.asks)[0])
+        return Missing("no_match", one, next(iter(index.others(one.digest, one.asks)), None))
+
+    def _elsewhere(self, playback: Playback, one: Fingerprint) -> int | None:
+        """The place of the exchange that is due on another transport, which is served with this; or of the last one again."""
+        index = playback.index
+        others = index.others(one.digest, one.asks)
+        group = index.due(others)
+        place = index.serve(group) if group is not None else None
+        if place is None and others and self.again:
+            place = max(index.last_of(group) for group in others)
+        if place is not None:
+            playback.place = place
+        return place
 
     async def match_start(self, playback: Playback, asked: Asked, text: bytes) -> int | None:
         """The place of an exchange whose request was answered before it was whole, and begins this one; it is served with this.
@@ -225,7 +252,7 @@ class Player:
         exchange = playback.index.exchange(place)
         found = self._cache.get(exchange)
         if found is not None:
-            if self._again:
+            if self.again:
                 self._cache.move_to_end(exchange)
             else:  # it is not served a second time
                 del self._cache[exchange]
@@ -250,6 +277,27 @@ class Player:
             found = await asyncio.shield(self._read([(exchange, outcome)]))
         self.at_hand(playback, place)
         return found[exchange]
+
+    async def fetch_retold(self, playback: Playback, place: int, *, streams: bool) -> Ready:
+        """An exchange that was recorded over another transport, as HTTP tells it, in a stream or not. Raises StoreError, ProtocolError."""
+        return await self._loop.run_in_executor(None, self._retold, playback, place, streams)
+
+    def _retold(self, playback: Playback, place: int, streams: bool) -> Ready:
+        recording = self.recording(playback, place)
+        raw, outcome = retell(recording, streams=streams, exchange=playback.index.exchange(place))
+        return ready(self._steps(Source.of(raw, outcome, recording.ended_ns)), self.speed == AT_ONCE)
+
+    def recording(self, playback: Playback, place: int) -> Recording:
+        """In a thread: an exchange as a whole, to be told as another transport has it. Raises StoreError."""
+        index, exchange = playback.index, playback.index.exchange(place)
+        ended = self.store.durations([exchange]).get(exchange, 0)
+        if not index.big(place):
+            raw = self.store.replayable([exchange])[0]
+        elif self.store.exchange(exchange).response_bytes <= _RETOLD:
+            raw = self.store.raw(exchange)
+        else:
+            raise StoreError(f"it has more than {_RETOLD >> 20} MiB")
+        return Recording(index.asks(place), raw, index.outcome(place), ended)
 
     def read_now(self, playback: Playback, place: int) -> _Kept | None:
         """The exchange with some of those behind it, if they can be read without waiting. Raises StoreError: it is damaged."""
@@ -313,7 +361,7 @@ class Player:
         found: dict[int, _Kept] = {}
         ended = {} if at_once else self.store.durations([exchange for exchange, _ in wanted[: len(raws)]])
         for (exchange, outcome), raw in zip(wanted, raws, strict=False):
-            one = usual(raw, outcome) if at_once and self._retry_after is None else None
+            one = Spoken.of(raw) or (usual(raw, outcome) if at_once and self._retry_after is None else None)
             try:
                 found[exchange] = one or ready(self._steps(Source.of(raw, outcome, ended.get(exchange, 0))), at_once)
             except ProtocolError as error:

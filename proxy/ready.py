@@ -17,6 +17,7 @@ _OVERHEAD = 1024
 _SHORT = 1 << 18  # bytes of an answer that is written without looking whether its client takes it
 _SIZE_LINES = tuple([b"%x\r\n" % size for size in range(4096)])
 _HOPS = re.compile(b"\r\n(?:" + b"|".join(sorted(HOP_BY_HOP)) + b"):")
+_UPGRADED = b"HTTP/1.1 101 "
 _LENGTH, _CHUNKED = b"\r\ncontent-length: ", b"\r\ntransfer-encoding: chunked\r\n"
 
 
@@ -56,6 +57,20 @@ class Usual(NamedTuple):
         """The same, put apart. Raises ProtocolError as `script` does."""
         raw = Raw(self.line, b"", self.head, self.body, self.trailers, (), self.chunks)
         return ready(script(Source.of(raw, "complete", 0)), at_once=True)
+
+
+class Spoken(NamedTuple):
+    """An exchange over a WebSocket: the payloads of what upstream said, end to end."""
+
+    response: bytes
+    size: int
+    plain: None = None
+    status: int = 101
+
+    @classmethod
+    def of(cls, raw: Raw) -> Spoken | None:
+        """None: it was over HTTP."""
+        return cls(raw.response, len(raw.response) + _OVERHEAD) if raw.response_heads.startswith(_UPGRADED) else None
 
 
 def usual(raw: Raw, outcome: Outcome) -> Usual | None:

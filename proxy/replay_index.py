@@ -2,18 +2,21 @@
 
 A place is the number of an exchange in the order of the recording: by take and seq, those that were recorded later behind. Exchanges with one digest and
 one transport form a group, which is known by its first place and is served in order. About 60 bytes an exchange: arrays instead of objects, and a hash
-table with open addressing, in which 0 is empty and everything else a first place plus one.
+table with open addressing, in which 0 is empty and everything else a first place plus one. What is known of the turns of WebSockets on top stands in
+arrays of its own, in the order of their places.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from playhead.storage.records import Asks, Outcome, ReplayRow
+from playhead.storage.records import Asks, Outcome
+from playhead.storage.replay_rows import ReplayRow
 
 _ASKS: Sequence[Asks] = get_args(Asks)
 _OUTCOMES: Sequence[Outcome] = get_args(Outcome)
@@ -22,6 +25,43 @@ _OUTCOME_CODE: Mapping[Outcome, int] = MappingProxyType({outcome: code << 2 for 
 _ASKS_BITS, _OUTCOME_BITS, _BIG = 0b11, 0b11100, 0b100000
 _DIGEST = 16
 _NONE = -1
+
+
+class Lane(NamedTuple):
+    """A lane of a recorded connection; `name`: None for the default lane."""
+
+    connection: int
+    name: str | None
+
+
+class _Turns:
+    """Which turns of which lanes are at which places."""
+
+    def __init__(self) -> None:
+        self.places = array("I")
+        self.turns = array("I")
+        self.lanes = array("I")
+        self.known: list[Lane] = []
+        self.numbers: dict[Lane, int] = {}
+        self.of_lane: list[array[int]] = []  # their places
+        self.of_connection: dict[int, list[int]] = {}  # its lanes
+
+    def add(self, place: int, turn: int, lane: Lane) -> None:
+        number = self.numbers.get(lane)
+        if number is None:
+            number = self.numbers[lane] = len(self.known)
+            self.known.append(lane)
+            self.of_lane.append(array("I"))
+            self.of_connection.setdefault(lane.connection, []).append(number)
+        self.places.append(place)
+        self.turns.append(turn)
+        self.lanes.append(number)
+        self.of_lane[number].append(place)
+
+    def at(self, place: int) -> int | None:
+        """Where a place stands in the arrays."""
+        at = bisect_left(self.places, place)
+        return at if at < len(self.places) and self.places[at] == place else None
 
 
 class ReplayIndex:
@@ -39,6 +79,7 @@ class ReplayIndex:
         self._end = array("i")  # at a group's first place: its last one
         self._table = array("I", bytes(4 * 16))
         self._groups = 0
+        self._turns = _Turns()
         self.add(rows)
 
     def __len__(self) -> int:
@@ -51,6 +92,7 @@ class ReplayIndex:
         """
         start = len(self._ids)
         order = array("q")  # take and seq of each
+        turns: dict[int, ReplayRow] = {}  # by exchange
         for row in rows:
             self.last = max(self.last, row.exchange)
             if row.outcome is None:
@@ -62,9 +104,13 @@ class ReplayIndex:
             self._digests += row.digest
             self._flags.append(_ASKS_CODE[row.asks] | _OUTCOME_CODE[row.outcome] | (_BIG if row.big else 0))
             order.extend((row.take, row.seq))
+            if row.turn and row.connection is not None:
+                turns[row.exchange] = row
         self._sort(start, order)
         for place in range(start, len(self._ids)):
             self._link(place)
+            if turns and (turn := turns.pop(self._ids[place], None)) is not None:
+                self._turns.add(place, turn.turn, Lane(turn.connection or 0, turn.stream_id))
 
     def _sort(self, start: int, order: array[int]) -> None:
         """Ids mostly count as takes and seqs do: what comes in the right order is left alone."""
@@ -127,9 +173,31 @@ class ReplayIndex:
         place = self._due[group]
         if place == _NONE:
             return None
-        self._due[group] = self._next[place]
-        self._served[place] = 1
+        self._serve(group, place)
         return place
+
+    def _serve(self, group: int, place: int) -> None:
+        self._served[place] = 1
+        if place == self._due[group]:
+            while place != _NONE and self._served[place]:
+                place = self._next[place]
+            self._due[group] = place
+
+    def serve_this(self, place: int) -> None:
+        """The exchange at this place is served, whichever is due."""
+        group = self.group(self._digest(place), self.asks(place))
+        if group is not None:
+            self._serve(group, place)
+
+    def others(self, digest: bytes, asks: Asks) -> list[int]:
+        """The groups of the same request on all other transports."""
+        groups = (self.group(digest, other) for other in _ASKS if other != asks)
+        return [group for group in groups if group is not None]
+
+    def due(self, groups: Iterable[int]) -> int | None:
+        """The one of these groups whose next exchange comes first in the recording; None if all were served."""
+        found = [(self._due[group], group) for group in groups if self._due[group] != _NONE]
+        return min(found)[1] if found else None
 
     def last_of(self, group: int) -> int:
         """The last place of a group."""
@@ -143,6 +211,14 @@ class ReplayIndex:
             found.append(place)
             place = self._next[place]
         return found
+
+    def unserved(self, group: int) -> Iterator[int]:
+        """The places of a group that have not been served, in order."""
+        place = self._due[group]
+        while place != _NONE:
+            if not self._served[place]:
+                yield place
+            place = self._next[place]
 
     def find(self, exchange: int) -> int | None:
         """The place of an exchange; slow."""
@@ -160,6 +236,32 @@ class ReplayIndex:
     def served(self, place: int) -> bool:
         """Whether the exchange has been served."""
         return bool(self._served[place])
+
+    # Turns.
+
+    def lane(self, place: int) -> Lane | None:
+        """The recorded lane of a turn; None: it is no turn."""
+        at = self._turns.at(place)
+        return None if at is None else self._turns.known[self._turns.lanes[at]]
+
+    def turn(self, place: int) -> int:
+        """Which turn of its connection it is; 0: none."""
+        at = self._turns.at(place)
+        return 0 if at is None else self._turns.turns[at]
+
+    def on_lane(self, lane: Lane) -> Sequence[int]:
+        """The places of the turns of a recorded lane, in order."""
+        number = self._turns.numbers.get(lane)
+        return self._turns.of_lane[number] if number is not None else ()
+
+    def on_connection(self, connection: int) -> dict[int, int]:
+        """The places of the turns of a recorded connection, by turn."""
+        numbers = self._turns.of_connection.get(connection, ())
+        return {self.turn(place): place for number in numbers for place in self._turns.of_lane[number]}
+
+    def alike(self, group: int, place: int) -> bool:
+        """Whether that place belongs to the group."""
+        return self._flags[place] & _ASKS_BITS == self._flags[group] & _ASKS_BITS and self._digest(place) == self._digest(group)
 
     # What is known of a place.
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import DivergenceCode
+from playhead.storage.records import Asks, DivergenceCode
 
 from .addressing import NO_KEY, Refusal
 from .at_once import AtOnce, Begun
 from .clients import ClientRequest
+from .fingerprint import line_of
 from .http import BAD_BODY, HttpExchange
 from .http1 import ProtocolError
 from .inbound import Inbound, Reception
@@ -21,9 +24,11 @@ from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .player import Missing, Playback, Player, SessionMissing
 from .playing import Playing
-from .ready import Ready, Usual
-from .script import Break, End
+from .ready import Ready, Spoken, Usual
+from .script import Break, End, Step
 from .service import Service
+from .socket_line import SocketLine
+from .socket_opening import Openings, Refused
 from .tape import Tape
 from .websocket import SocketExchange
 
@@ -43,16 +48,15 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
+        self.openings = Openings(service, player, self.misses, self.memory)
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
         if inbound.address.on_miss == "fail":
-            refusal = Refusal("no_match", "WebSockets are not replayed yet: nothing that was recorded over one is served.")
-            self.service.counters.missed["no_match"] += 1
-            self.misses.without_recordings(inbound, "no_match", refusal.message)
-            return refusal
+            opened = await self.openings.open(request, inbound)
+            return ReplayExchange(self, request, inbound, Begun(b"", opened)) if isinstance(opened, Refused) else opened
         if inbound.address.keyless:
             return NO_KEY
         try:
@@ -96,11 +100,13 @@ class ReplayExchange(HttpExchange):
             return
         self._received = incoming.bytes
         self._replays.at_once.learn(self._request, self.inbound, incoming.plain)
-        found = player.match(playback, incoming.fingerprints())
+        prints = incoming.fingerprints()
+        first = next(prints)
+        found = player.match(playback, chain((first,), prints), create=line_of(incoming.asked).create)
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
         else:
-            await self._serve(playback, found)
+            await self._serve(playback, found, asks=first.asks)
 
     async def _collect(self, incoming: Incoming) -> None:
         """Take the whole request."""
@@ -123,14 +129,12 @@ class ReplayExchange(HttpExchange):
 
     # A recording.
 
-    async def _serve(self, playback: Playback, place: int) -> None:
-        player, exchange = self._replays.player, playback.index.exchange(place)
+    async def _serve(self, playback: Playback, place: int, *, asks: Asks | None = None) -> None:
+        """`asks`: over which transport; None: over the one that it was recorded over."""
+        exchange = playback.index.exchange(place)
         self.service.counters.request_bytes += self._received
-        found = player.at_hand(playback, place)
         try:
-            one = found if found is not None else await player.fetch(playback, place)
-            if isinstance(one, Usual):
-                one = one.whole()
+            one = await self._read(playback, place, asks or playback.index.asks(place))
         except (StoreError, ProtocolError) as error:
             log.error("exchange %d cannot be served: %s", exchange, error)
             self._without("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
@@ -141,7 +145,18 @@ class ReplayExchange(HttpExchange):
             self._at_once(one)
         else:
             steps = one.steps if isinstance(one, Ready) else one
-            self._connection = Playing(self, steps, started=self._started, speed=player.speed)
+            self._connection = Playing(self, steps, started=self._started, speed=self._replays.player.speed)
+
+    async def _read(self, playback: Playback, place: int, asks: Asks) -> Ready | Iterator[Step]:
+        """The recording as this client is to get it. Raises StoreError, ProtocolError."""
+        player = self._replays.player
+        if playback.index.asks(place) != asks:
+            return await player.fetch_retold(playback, place, streams=asks == "sse")
+        found = player.at_hand(playback, place)
+        one = found if found is not None else await player.fetch(playback, place)
+        if isinstance(one, Spoken):
+            raise StoreError("it was recorded over a WebSocket")
+        return one.whole() if isinstance(one, Usual) else one
 
     def _at_once(self, one: Ready) -> None:
         for interim in one.interims:

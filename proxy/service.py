@@ -26,8 +26,9 @@ def nobody(_: DivergenceRecord) -> None:
 class InFlight(Protocol):
     """What a worker keeps track of until it ends."""
 
-    waits: bool
-    """Whether nothing more comes, and it only ends when its client leaves."""
+    @property
+    def waits(self) -> bool:
+        """Whether nothing more comes, and it only ends when its client leaves."""
 
     @property
     def silent_since(self) -> int:

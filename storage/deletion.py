@@ -83,13 +83,14 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     live = exchanges.join(writers, writers.c.id == exchanges.c.writer)
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
-    theirs = connection.execute(select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()).scalars().all()
-    whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all() if theirs else []
+    theirs = select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()
+    turned = connection.execute(theirs).scalars().all()
+    whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all()
     for table in (pieces, bodies, event_rows, item_rows, fingerprints):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
-    if theirs:
-        _delete_connections(connection, _unused(connection, theirs, whole))
+    if turned or whole:
+        _delete_connections(connection, _unused(connection, [*turned, *whole], whole))
 
 
 def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) -> Sequence[int]:

@@ -176,7 +176,7 @@ class Recorded:
 
     `writer`, `number` identify it for ever. `outcome` is None while it goes on (it was stored piece by piece so far).
     `request_bytes`, `response_bytes`: body bytes on the wire, transfer framing not counted.
-    `connection_number`: of a turn (`connected.turn_number`), the number of its connection. `stream_id`: its lane. `steer`: id of the steer it came of.
+    `connection_number`: of the connection of a turn, and of a handshake that was refused: there its own. `stream_id`, `steer`: as in exchanges.
     """
 
     writer: str
@@ -263,22 +263,6 @@ class Batch:
     connections: list[RecordedConnection] = field(default_factory=list)
 
 
-class ReplayRow(NamedTuple):
-    """What a replay needs to know of every recorded exchange of a take.
-
-    `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
-    """
-
-    exchange: int
-    take: int
-    seq: int
-    digest: bytes
-    asks: Asks
-    outcome: Outcome | None
-    big: bool
-    raw_bytes: int
-
-
 class StoredRequest(NamedTuple):
     """A recorded request whose fingerprint is wanted. `body`: piece by piece, drawn once. `problem`: as in exchanges."""
 
@@ -286,38 +270,6 @@ class StoredRequest(NamedTuple):
     upstream: str
     problem: str | None
     body: Iterator[bytes]
-
-
-class RequestRow(NamedTuple):
-    """What is known of a recorded request without reading it."""
-
-    exchange: int
-    method: str
-    path: str
-    upstream: str
-    model: str | None
-    request_bytes: int
-
-
-class TakeRow(NamedTuple):
-    """One take of a session. `run`: the start of `record` that it is; exchanges recorded with the same run belong to it."""
-
-    take: int
-    run: str
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """A recorded exchange that is not whole in memory. The iterators read from the store as they are drawn; each may be drawn once, on any thread.
-
-    `heads`: request head, response heads and trailers; everything else of it is empty. `frames`: of both directions, in order.
-    """
-
-    heads: Raw
-    frames: Iterator[Frame]
-    chunks: Iterator[int]
-    response: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)

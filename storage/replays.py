@@ -11,10 +11,12 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, s
 
 from playhead.config.errors import StoreError
 
+from .connected import turn_of
 from .engine import Database
 from .items import LISTS, ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
-from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, ReplayRow, RequestRow, StoredRequest, Streamed, TakeRow
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, StoredRequest
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
 
@@ -73,13 +75,15 @@ def replay_rows(
 def _replay_rows(database: Database, scope: _Scope, rules: str, compute: Compute | None) -> Iterator[ReplayRow]:
     missing = None if compute is None else _Missing(database, scope.session, rules, compute)
     for rows in _pages(database, scope, rules):
-        made = missing.made([row.exchange for row in rows if row.digest is None]) if missing is not None else {}
-        for exchange, take, seq, digest, asks, outcome, big, size in rows:
+        # A turn without a fingerprint began without a request: none will match it.
+        made = missing.made([row.exchange for row in rows if row.digest is None and row.number >= 0]) if missing is not None else {}
+        for exchange, take, seq, digest, asks, outcome, big, size, number, connection, stream_id in rows:
             if digest is None:
                 if exchange not in made:
                     continue
                 digest, asks = made[exchange].digest, made[exchange].asks
-            yield ReplayRow(exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
+            known = (exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
+            yield ReplayRow(*known) if number >= 0 else ReplayRow(*known, turn_of(number), connection, stream_id)
 
 
 def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[Any]]:
@@ -87,7 +91,8 @@ def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[A
     joined = exchanges.outerjoin(fingerprints, and_(f.exchange == e.id, f.rules == rules))
     big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
     size = (e.request_bytes + e.response_bytes).label("size")
-    statement = select(e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size).select_from(joined).where(*scope.conditions())
+    columns = (e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size, e.number, e.connection, e.stream_id)
+    statement = select(*columns).select_from(joined).where(*scope.conditions())
     order = [e.id] if scope.after else [e.seq, e.id]
     begin: ColumnElement[bool] = true()
     while True:
@@ -222,9 +227,10 @@ def answered_early(database: Database, session: str, take: int | None) -> list[i
 def requests(database: Database, ids: Sequence[int]) -> list[RequestRow]:
     """See `Store.requests`."""
     e = exchanges.c
-    columns = (e.id, e.method, e.path, e.upstream, e.model, e.request_bytes)
+    columns = (e.id, e.method, e.path, e.upstream, e.model, e.request_bytes, e.number)
     with database.reading() as connection:
-        return [RequestRow(*row) for part in _parts(ids) for row in connection.execute(select(*columns).where(e.id.in_(part)))]
+        rows = [row for part in _parts(ids) for row in connection.execute(select(*columns).where(e.id.in_(part)))]
+    return [RequestRow(*row[:-1], turn_of(row.number)) for row in rows]
 
 
 def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:

@@ -20,24 +20,9 @@ from . import chains, connection_reads, deletion, divergences, finding, queries,
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import (
-    Batch,
-    Divergence,
-    DivergenceRecord,
-    EventRecord,
-    EventRow,
-    ExchangeRecord,
-    ItemRow,
-    Position,
-    Raw,
-    ReplayRow,
-    RequestRow,
-    SessionRecord,
-    Streamed,
-    TakeRow,
-    WireProblems,
-)
+from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
 from .rederiving import Rederivation
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems

@@ -182,7 +182,7 @@ class _Transaction:
         for r in recorded:
             writer = self._writers[r.writer]
             (numbers if r.number >= 0 else turns)[writer].add(r.number)
-            if r.transport == "ws":
+            if r.transport == "ws" or r.connection_number is not None:
                 theirs[writer].add(number_of_connection(r))
         for one in given:
             theirs[self._writers[one.writer]].add(one.number)
@@ -298,6 +298,8 @@ class _Transaction:
             standing = self._standing[identity] = _Standing(id_, *self._place(identity[0], r), open=True)
             row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
             self._insert(exchanges, [*row])
+        elif standing.connection is None and r.transport == "ws":  # which was not known before upstream had answered
+            standing.connection = self._connections.of(identity[0], r, standing.take)
         self._update(identity, standing, r, final=spill.final)
         self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
@@ -325,7 +327,8 @@ class _Transaction:
 
     def _place(self, writer: int, r: Recorded) -> tuple[int, int, int | None]:
         take, seq = self._places.take(r), self._places.seq(r)
-        return take, seq, None if r.transport != "ws" else self._connections.of(writer, r, take)
+        connected = r.transport == "ws" or r.connection_number is not None
+        return take, seq, self._connections.of(writer, r, take) if connected else None
 
     # Rows.
 

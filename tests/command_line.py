@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from playhead.proxy.cli import run
+from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import Batch, EventRow, Facts, Raw, Recorded, Spill
 from playhead.storage.store import Store
 
@@ -32,11 +33,11 @@ def recorded(number: int, **changes: Any) -> Recorded:
     return replace(one, **(plain | {"facts": Facts(kind="responses", model="gpt-5-mini", parse="parsed")} | changes))
 
 
-def write(data: Path, *finished: Recorded, spills: list[Spill] | None = None) -> None:
+def write(data: Path, *finished: Recorded, spills: list[Spill] | None = None, connections: list[RecordedConnection] | None = None) -> None:
     """Store exchanges in a data directory."""
     data.mkdir(exist_ok=True, mode=0o700)
     with Store.open(f"sqlite:///{data}/store.db", create=True) as store:
-        store.write(Batch(finished=list(finished), spills=spills or []))
+        store.write(Batch(finished=list(finished), spills=spills or [], connections=connections or []))
 
 
 def write_some(data: Path) -> Path:

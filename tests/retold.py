@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from playhead.proxy.fingerprint import Asked, fingerprint
 from playhead.proxy.told import Recording
-from playhead.storage.records import Asks, Direction, Frame, Outcome, Raw
+from playhead.storage.connected import turn_number
+from playhead.storage.records import Asks, Direction, Frame, Outcome, Raw, Recorded
+from stores import recorded as exchange
 
 Json = dict[str, Any]
 
@@ -45,3 +49,22 @@ def as_sse(events: Sequence[Json], head: bytes = SSE_HEAD, outcome: Outcome = "c
 def as_ws(events: Sequence[Json], lane: str | None = None, outcome: Outcome = "complete") -> Recording:
     lanes = {"stream_id": lane} if lane is not None else {}
     return recorded("ws", WS_HEAD, *(json.dumps(event | lanes).encode() for event in events), outcome=outcome)
+
+
+def stored(number: int, recording: Recording, request: Json, **changes: Any) -> Recorded:
+    """The exchange as a recorder writes it. `request`: its body."""
+    asks, raw = recording.asks, recording.raw
+    body = json.dumps(request | {"type": "response.create"} if asks == "ws" else request).encode()
+    found = fingerprint(Asked("POST", "/v1/responses", {}), body)
+    values: dict[str, Any] = {
+        "transport": "ws" if asks == "ws" else "sse" if b"event-stream" in raw.response_heads else "http",
+        "method": "GET" if asks == "ws" else "POST",
+        "status": int(raw.response_heads[9:12] or 0) or None,
+        "outcome": recording.outcome,
+        "duration_ns": recording.ended_ns,
+        "raw": replace(raw, request=body),
+        "fingerprint": found._replace(asks=asks),
+        "request_bytes": len(body),
+        "response_bytes": len(raw.response),
+    }
+    return exchange(turn_number(1, number) if asks == "ws" else number, **values | changes)

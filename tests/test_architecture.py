@@ -36,6 +36,8 @@ SHELLS = FACES | frozenset(
         "proxy.upstream_socket",
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "recalling", "replaying", "misses", "settled"]),
+        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking"]),
+        *(f"proxy.{name}" for name in ["socket_line", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )
@@ -47,7 +49,7 @@ IMPURE = frozenset(
         *("time", "random", "secrets", "uuid", "threading", "multiprocessing", "subprocess", "concurrent"),
     )
 )
-SANS_IO = frozenset(f"websockets.{name}" for name in ["frames", "protocol", "extensions", "exceptions", "http11"])
+SANS_IO = frozenset(f"websockets.{name}" for name in ["frames", "protocol", "extensions", "exceptions", "headers", "http11"])
 
 FILE_LINES = 450
 FUNCTION_LINES = 60

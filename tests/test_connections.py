@@ -345,3 +345,29 @@ def test_a_turn_in_pieces_is_completed(store: Store) -> None:
     assert (row.exchanges, row.outcome, row.duration_ms, store.turns(row.id)[1].outcome) == (1, "complete", 7e-6, "complete")
     assert store.raw(store.turns(row.id)[1].id).request.endswith(b"abcdef")
     assert list(store.verify()) == []
+
+
+def test_a_handshake_that_was_refused_belongs_to_its_connection(store: Store) -> None:
+    refused = recorded(1, method="GET", status=401, connection_number=1)
+    store.write(Batch(connections=[connected(1, status=401, outcome="complete")]))
+    store.write(Batch([refused]))
+
+    (id_,) = connection_ids(store)
+    assert store.turns(id_)[0].connection == id_
+
+
+def test_a_handshake_that_was_refused_goes_with_its_exchange(store: Store) -> None:
+    batch = Batch([recorded(1, method="GET", status=401)], connections=[connected(1, status=401, outcome="complete")])
+    store.write(batch)
+    store.delete_exchange(next(store.exchanges("default")).id)
+    store.write(batch)
+
+    assert connection_ids(store) == []
+
+
+def test_a_socket_that_is_known_as_one_only_later_gets_its_connection(store: Store) -> None:
+    store.write(Batch(spills=[Spill(recorded(1), [], [], (), (), False)]))
+    store.write(Batch(spills=[Spill(recorded(1, transport="ws", status=101), [], [], (), (), True)]))
+
+    (row,) = store.exchanges("default")
+    assert [row.connection] == connection_ids(store)

@@ -3,23 +3,26 @@
 tests/data/store-NNNN.db was made by the code that had that schema, and is never made anew. store-0001.db has one session `fossil`: in its first take an
 error and two answers to one request (the last through another upstream), a stream, a form, an exchange in pieces and one without an end; in its second
 take the same request once more. store-0002.db has one, too: in its first take an answer with a call, two streams of one conversation, an error, a WebSocket
-and a stream in pieces; in its second take the first request once more.
+and a stream in pieces; in its second take the first request once more. store-0003.db has one as well: in its first take an answer, a stream, a WebSocket
+handshake that was refused, a Responses WebSocket, a Realtime WebSocket and a Responses WebSocket without an end; in its second take the answer and the
+Responses WebSocket once more.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from playhead.proxy.fingerprint import Asked, fingerprint, stored_fingerprint
 from playhead.proxy.request_memo import RequestMemo
-from playhead.storage.records import Batch, Frame
+from playhead.storage.records import Batch, Frame, Spill
 from playhead.storage.store import Store
 from playhead.storage.tables import HEAD
 from rederived import derive
-from stores import recorded
+from stores import connected, recorded
 
 DATA = Path(__file__).parent / "data"
 QUESTION = '{"input": "What is the weather in Ürümqi?", "temperature": 7e-1, "model":"gpt-5"}'.encode()
@@ -119,3 +122,59 @@ def test_every_old_store_is_parsed_again_and_keeps_what_was_recorded(old: Path) 
         assert [(row.id, row.seq, row.take, row.started_at, row.outcome, row.events, store.raw(row.id)) for row in store.exchanges("fossil")] == before
         assert list(store.verify(stored_fingerprint)) == []
         assert len(list(store.replay_index("fossil", "all"))) == 7
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store of schema 0003, brought up to date."""
+    shutil.copy(DATA / "store-0003.db", tmp_path / "store.db")
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True) as store:
+        yield store
+        assert list(store.verify(stored_fingerprint)) == []
+
+
+def test_old_sockets_stay_one_exchange_each(sockets: Store) -> None:
+    rows = list(sockets.connections("fossil"))
+
+    assert [(row.path.partition("?")[0], row.take, row.status, row.outcome, row.exchanges) for row in rows] == [
+        ("/v1/responses", 1, 401, "complete", 1),
+        ("/v1/responses", 1, 101, "complete", 1),
+        ("/v1/realtime", 1, 101, "upstream_closed", 1),
+        ("/v1/responses", 1, 101, None, 1),
+        ("/v1/responses", 2, 101, "complete", 1),
+    ]
+    assert [[*sockets.turns(row.id)] for row in rows] == [[0]] * 5
+    assert [(row.seq, row.connection) for row in sockets.exchanges("fossil") if row.connection] == [
+        (turns[0].seq, row.id) for row in rows if (turns := sockets.turns(row.id))
+    ]
+    assert sockets.connection_heads(rows[0].id) == (b"", b"")
+    assert sockets.connection_log(rows[0].id) == []
+
+
+def test_old_handshakes_are_known_by_the_fingerprints_of_their_exchanges(sockets: Store) -> None:
+    one, two = sockets.handshakes("fossil", 1), sockets.handshakes("fossil", 2)
+    ws = [row for row in sockets.replay_index("fossil", "all", compute=stored_fingerprint) if row.asks == "ws"]
+
+    assert [handshake.status for handshake in one + two] == [401, 101, 101, 101, 101]
+    assert one[0].digest == one[1].digest == two[0].digest != one[2].digest
+    assert {row.exchange: row.digest for row in ws}.items() <= {handshake.exchange: handshake.digest for handshake in one + two}.items()
+
+
+def test_an_old_socket_that_goes_on_ends_at_its_connection(sockets: Store) -> None:
+    before = {row.id for row in sockets.connections("fossil")}
+    (open_,) = [row for row in sockets.exchanges("fossil") if row.outcome is None]
+    changes = {"transport": "ws", "method": "GET", "outcome": "aborted", "event_count": open_.events, "raw": sockets.heads(open_.id)}
+    known = recorded(6, writer="w", session="fossil", run="run-1", **changes)
+    given = connected(6, writer="w", session="fossil", outcome="aborted")
+
+    sockets.write(Batch(spills=[Spill(known, [], [], (), (), True)], connections=[given]))
+
+    assert {row.id for row in sockets.connections("fossil")} == before
+    assert [row.outcome for row in sockets.connections("fossil") if row.id == open_.connection] == ["aborted"]
+
+
+def test_an_old_socket_is_deleted_with_its_connection(sockets: Store) -> None:
+    for row in list(sockets.exchanges("fossil")):
+        sockets.delete_exchange(row.id)
+
+    assert sockets.stats().connections == 0

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from fakes import fetch
+from fakes import answer, fetch, replying
 from proxied import Proxy
 from replays import ask, code, divergences, numbered, recording, replaying
 
@@ -65,10 +65,11 @@ async def test_an_unknown_session_is_told_as_that(tmp_path: Path) -> None:
 
 
 async def test_what_was_recorded_over_another_transport_is_named(tmp_path: Path) -> None:
-    async with recording(tmp_path, numbered()) as proxy:
-        await fetch(proxy.port, ask(b'{"model": "m", "input": "x", "stream": true}'))
+    handshake = {b"Connection": b"Upgrade", b"Upgrade": b"websocket", b"Sec-WebSocket-Version": b"13", b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA=="}
+    async with recording(tmp_path, replying(answer(b"no", status=b"426 Upgrade Required"))) as proxy:
+        await fetch(proxy.port, ask(b"", *handshake.items(), method=b"GET"))
     async with replaying(tmp_path) as replay:
-        assert "but over SSE (exchange 1)" in await missed(replay, ask(b'{"model": "m", "input": "x"}'))
+        assert "but over a WebSocket (exchange 1)" in await missed(replay, ask(b"", method=b"GET"))
 
 
 async def test_a_miss_holds_no_secret(tmp_path: Path) -> None:
@@ -140,4 +141,4 @@ async def test_no_header_takes_a_replay_to_the_network(tmp_path: Path) -> None:
             (b"Sec-WebSocket-Key", b"MDEyMzQ1Njc4OWFiY2RlZg=="),
             (b"Sec-WebSocket-Version", b"13"),
         ]
-        assert code(await fetch(replay.port, ask(b"", *upgrade, method=b"GET"))) == "no_match"
+        assert code(await fetch(replay.port, ask(b"", *upgrade, method=b"GET", target=b"/v1/realtime"))) == "no_match"

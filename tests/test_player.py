@@ -85,6 +85,34 @@ async def test_a_recording_over_another_transport_is_no_answer(tmp_path: Path) -
         assert player.match(playback, [print_of("a", "sse")]) == 0
 
 
+async def test_what_makes_a_response_is_answered_from_another_transport_when_its_own_is_used_up(tmp_path: Path) -> None:
+    async with playing(tmp_path, exchange(1, "a", asks="sse"), exchange(2, "a"), exchange(3, "a", asks="ws"), exchange(4, "a", asks="sse")) as player:
+        playback = await player.open("default", begin=False)
+        found = [player.match(playback, [print_of("a")], create=True) for _ in range(5)]
+
+        assert found == [1, 0, 2, 3, Missing("exhausted", print_of("a"), 1)]
+        assert player.match(playback, [print_of("a", "sse")], create=True) == Missing("exhausted", print_of("a", "sse"), 0)
+        assert player.match(playback, [print_of("b")], create=True) == Missing("no_match", print_of("b"), None)
+
+
+async def test_what_another_transport_has_left_comes_before_the_last_one_again(tmp_path: Path) -> None:
+    async with playing(tmp_path, exchange(1, "a"), exchange(2, "a", asks="sse"), exchange(3, "b", asks="ws"), exhausted="last") as player:
+        playback = await player.open("default", begin=False)
+
+        assert [player.match(playback, [print_of("a")], create=True) for _ in range(4)] == [0, 1, 0, 0]
+        assert [player.match(playback, [print_of("b")], create=True) for _ in range(3)] == [2, 2, 2]
+
+
+async def test_a_very_long_answer_is_not_told_over_another_transport(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETOLD", 1)
+    spill = Spill(exchange(1, "a", response_bytes=18), [Piece("response", 0, b"{}" * 9)], [], (Frame(1, 6, 18),), (), final=True)
+    async with playing(tmp_path, spills=[spill]) as player:
+        playback = await player.open("default", begin=False)
+
+        with pytest.raises(StoreError, match="more than 0 MiB"):
+            await player.fetch_retold(playback, 0, streams=True)
+
+
 async def test_a_session_is_read_once_for_all_who_ask(tmp_path: Path) -> None:
     async with playing(tmp_path, exchange(1, "a")) as player:
         assert player.opened("default") is None

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.replay_index import ReplayIndex
-from playhead.storage.records import Asks, Outcome, ReplayRow
+from playhead.storage.records import Asks, Outcome
+from playhead.storage.replay_rows import ReplayRow
 
 
 def row(exchange: int, name: str = "a", **changes: Any) -> ReplayRow:
@@ -41,6 +42,19 @@ def test_equal_requests_are_served_in_the_order_of_their_recording() -> None:
 
     assert [served(index, "a") for _ in range(4)] == [2, 4, 1, None]
     assert served(index, "b") == 3
+
+
+def test_the_same_request_on_other_transports_is_due_in_the_order_of_the_recording() -> None:
+    index = ReplayIndex([row(1, asks="sse"), row(2, asks="http"), row(3, asks="ws"), row(4, asks="sse"), row(5, "b", asks="sse")])
+    others = index.others(digest("a"), "http")
+    due = [index.due(others)]
+    while due[-1] is not None:
+        index.serve(due[-1])
+        due.append(index.due(others))
+
+    assert due == [0, 2, 0, None]
+    assert index.others(digest("c"), "http") == []
+    assert index.due([]) is None
 
 
 def test_takes_follow_one_another() -> None:

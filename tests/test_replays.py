@@ -13,7 +13,8 @@ from sqlalchemy import text
 from playhead.config.errors import StoreError
 from playhead.storage import replays
 from playhead.storage.engine import open_database
-from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, ReplayRow, RequestRow, Spill, StoredRequest
+from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, Spill, StoredRequest
+from playhead.storage.replay_rows import ReplayRow, RequestRow
 from playhead.storage.store import Store
 from stores import raw, recorded
 

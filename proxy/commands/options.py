@@ -111,6 +111,13 @@ def exchange_id(text: str) -> int:
     return int(text)
 
 
+def connection_id(text: str) -> int:
+    """The id of a connection. Raises ConfigError."""
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise ConfigError(f"{text!r} is no connection: connections have numbers, which `playhead connections SESSION` lists as ID")
+    return int(text)
+
+
 def since_time(text: str, now: datetime) -> datetime:
     """A moment: RFC 3339, or an age such as 10m, 2h, 3d. Raises ConfigError."""
     try:

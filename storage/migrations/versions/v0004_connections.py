@@ -1,12 +1,12 @@
 """What WebSocket connections keep beside their exchanges, and exchanges that are turns of a connection.
 
-Connections that are there already were one exchange each: they get its identity, its status and its outcome.
+Connections that are there already were one exchange each: they get its identity, its status and its outcome. Handshakes that were refused had none.
 """
 
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Column, Connection, ForeignKey, Integer, LargeBinary, MetaData, Table, Text, text
 
 revision = "0004"
 down_revision = "0003"
@@ -42,6 +42,23 @@ SET writer = e.writer, number = e.number, status = e.status, outcome = e.outcome
 FROM exchanges AS e WHERE e.connection = connections.id
 """
 
+REFUSED = """
+INSERT INTO connections (session, take, path, upstream, started_at, duration_ms, writer, number, status, outcome, problem, key_id)
+SELECT e.session, e.take, e.path, e.upstream, e.started_at, e.duration_ms, e.writer, e.number, e.status, e.outcome, e.problem, e.key_id
+FROM fingerprints AS f JOIN exchanges AS e ON e.id = f.exchange
+WHERE f.asks = 'ws' AND f.rules = 'f1' AND e.connection IS NULL AND e.transport = 'http' ORDER BY e.id
+"""
+
+THEIRS = """
+UPDATE exchanges SET connection = c.id
+FROM connections AS c WHERE c.writer = exchanges.writer AND c.number = exchanges.number AND exchanges.connection IS NULL
+"""
+
+
+def there(bind: Connection) -> bool:
+    """Whether the store has any connections: without them it need not be read."""
+    return bind.execute(text("SELECT 1 FROM connections LIMIT 1")).first() is not None
+
 
 def upgrade() -> None:
     """Add the columns and the table."""
@@ -50,12 +67,15 @@ def upgrade() -> None:
     op.add_column("exchanges", Column("steer", Text))
     for name, kind in COLUMNS:
         op.add_column("connections", Column(name, kind))
-    if bind.execute(text("SELECT 1 FROM connections")).first() is not None:
+    if there(bind):
         op.execute(KNOWN)
+    op.execute(REFUSED)
     op.create_index("ix_connections_writer_number", "connections", ["writer", "number"], unique=True)
+    if there(bind):
+        op.execute(THEIRS)
     for name in ("response_id", "conversation"):  # chains are followed link by link
-        there = text(f"{name} IS NOT NULL")
-        op.create_index(f"ix_exchanges_{name}", "exchanges", [name], sqlite_where=there, postgresql_where=there)
+        known = text(f"{name} IS NOT NULL")
+        op.create_index(f"ix_exchanges_{name}", "exchanges", [name], sqlite_where=known, postgresql_where=known)
     pieces.create(bind)
     if bind.dialect.name == "postgresql":
         # What is compressed already is only slowed down by another attempt.

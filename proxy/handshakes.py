@@ -1,0 +1,35 @@
+"""Which recorded WebSocket handshake a handshake follows: the n-th with a fingerprint the n-th recorded one. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from playhead.storage.connected import Handshake
+
+
+class Handshakes:
+    """Those of one playback, and how many of each fingerprint have been followed."""
+
+    def __init__(self) -> None:
+        self._recorded: dict[bytes, list[Handshake]] = {}
+        self._taken: Counter[bytes] = Counter()
+
+    def known(self, handshakes: Iterable[Handshake]) -> None:
+        """All that are recorded, in order, in place of those known so far."""
+        self._recorded = {}
+        for one in handshakes:
+            self._recorded.setdefault(one.digest, []).append(one)
+
+    def next(self, digests: Sequence[bytes], *, again: bool = False) -> Handshake | None:
+        """The recorded one that is due for a handshake with one of these fingerprints, which is followed with this. `again`: or else the last one."""
+        for digest in digests:
+            recorded = self._recorded.get(digest, ())
+            if (taken := self._taken[digest]) < len(recorded):
+                self._taken[digest] += 1
+                return recorded[taken]
+        return self.last(digests) if again else None
+
+    def last(self, digests: Sequence[bytes]) -> Handshake | None:
+        """The last one that was recorded of these fingerprints."""
+        return next((self._recorded[digest][-1] for digest in digests if digest in self._recorded), None)

@@ -1,0 +1,378 @@
+"""What of a recorded WebSocket connection may leave now, when its messages are said again: decided by the recorded order. Pure: times are arguments.
+
+A message from upstream leaves when everything before it in the log has left or is not to be expected here, and what the client had sent before it has come.
+What a client does not send keeps others back for a while only, and only if something waits behind it. A turn that comes later than the log has it says
+what was passed over at once, the rest in its place.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from playhead.storage.connected import LogEntry
+from playhead.storage.records import Direction
+
+from .frames import Opcode
+from .script import AT_ONCE
+
+CLIENT, HIDDEN = 0x10, 0x20
+"""In the flags of an entry, beside its opcode."""
+
+_OPCODE = 0x0F
+_GRACE = 200_000_000  # ns for what may come in another order than it was recorded in
+_MOST_GRACE = 3_000_000_000
+_CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)
+
+
+class Log:
+    """The messages of a recorded connection in their order, as arrays: some 35 bytes each.
+
+    `roots`: of each turn that began without a create, the turn that has the create behind it. A turn with all that follow from it is a group, which is
+    known by its root; group 0 is what belongs to the connection itself. `answers`, `requests`: by turn, where its messages stand, control frames of the
+    client left out; `groups`: the same of upstream's by group.
+    """
+
+    __slots__ = ("answers", "ats", "flags", "groups", "ranks", "requests", "roots", "runs", "sizes", "turns")
+
+    def __init__(self, entries: Iterable[LogEntry], roots: Mapping[int, int] = MappingProxyType({})) -> None:
+        self.ats, self.turns, self.sizes = array("q"), array("i"), array("q")
+        self.flags = bytearray()
+        self.ranks = array("I")  # which message of its turn and direction it is
+        self.answers: dict[int, array[int]] = {}
+        self.requests: dict[int, array[int]] = {}
+        self.groups: dict[int, array[int]] = {}
+        self.roots = roots
+        for place, (direction, opcode, at, turn, size, hidden) in enumerate(entries):
+            client = direction == Direction.CLIENT
+            self.ats.append(at)
+            self.turns.append(turn)
+            self.sizes.append(size)
+            self.flags.append(opcode & _OPCODE | CLIENT * client | HIDDEN * (hidden or not opcode))  # without an opcode: it is no whole message
+            if client and opcode in _CONTROL:
+                self.ranks.append(0)
+                continue
+            known = (self.requests if client else self.answers).setdefault(turn, array("I"))
+            self.ranks.append(len(known))
+            known.append(place)
+        self._gather()
+        self.runs = self._runs()
+
+    def __len__(self) -> int:
+        return len(self.ats)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly."""
+        return 35 * len(self.ats) + 400 * len(self.groups)
+
+    def root(self, turn: int) -> int:
+        """The group of a turn."""
+        return self.roots.get(turn, turn)
+
+    def asked(self, root: int) -> int | None:
+        """Where the create of a group stands; None if it has none."""
+        known = self.requests.get(root)
+        return known[0] if known else None
+
+    def _gather(self) -> None:
+        for turn, places in self.answers.items():
+            root = self.root(turn)
+            known = self.groups.get(root)
+            self.groups[root] = places if known is None else array("I", sorted((*known, *places)))
+        for turn in self.requests:
+            self.groups.setdefault(self.root(turn), array("I"))
+
+    def _runs(self) -> array[int]:
+        """Of each message, where the messages end that follow it in the same turn, way and visibility without a break."""
+        runs = array("I", bytes(4 * len(self.ats)))
+        for place in range(len(self.ats) - 1, -1, -1):
+            after = place + 1
+            alike = after < len(runs) and self.turns[after] == self.turns[place] and not (self.flags[after] ^ self.flags[place]) & (CLIENT | HIDDEN)
+            runs[place] = runs[after] if alike else after
+        return runs
+
+
+class Play(NamedTuple):
+    """These messages of upstream in that turn leave, `start` to `stop` as they count in it; turn 0: the connection's own."""
+
+    turn: int
+    start: int
+    stop: int
+
+
+class Over(NamedTuple):
+    """All messages of that group have left."""
+
+    root: int
+
+
+class Ending(Enum):
+    """Everything was said: the connection ends as it was recorded."""
+
+    ENDING = True
+
+
+ENDING = Ending.ENDING
+Out = Play | Over | Ending
+
+
+class _Group:
+    """A group whose create has come. `sent`, `passed`: of its messages, how many have left and how many the log's cursor has behind it."""
+
+    __slots__ = ("asked", "at", "entries", "held", "passed", "root", "sent", "time")
+
+    def __init__(self, root: int, entries: array[int], asked: int, passed: int) -> None:
+        self.root, self.entries, self.asked, self.passed = root, entries, asked, passed
+        self.sent = 0
+        self.held = False
+        self.time = self.at = 0  # its clock: that time of the recording is at this time of ours
+
+    @property
+    def over(self) -> bool:
+        return self.sent == len(self.entries)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the log has passed over something of it that has not left."""
+        return self.sent < self.passed
+
+
+def _always(_: int) -> bool:
+    return True
+
+
+def _never(_: int) -> bool:
+    return False
+
+
+class Interleaving:
+    """One recorded connection as it is said again to one client. Times are in ns of one clock.
+
+    `own`: the connection's own messages and its end are for this client, too. `elsewhere`: whether a group is not to be expected here, since it was
+    served to somebody else. `gracious`: whether that message of the client, by its place in the log, is waited for for a while only.
+    """
+
+    def __init__(
+        self, log: Log, *, speed: float, now: int, own: bool = True, elsewhere: Callable[[int], bool] = _never, gracious: Callable[[int], bool] = _always
+    ) -> None:
+        self.log = log
+        self.wake: int | None = None
+        """When `advance` is to be called again, if nothing comes before."""
+        self._speed = speed
+        self._own = own
+        self._elsewhere = elsewhere
+        self._gracious = gracious
+        self._cursor = 0
+        self._groups: dict[int, _Group] = {}  # those that have come and are not over
+        self._over: set[int] = set()
+        self._came: dict[int, int] = {}  # steers, by their place in the log: when
+        self._own_came, self._said = 0, now  # messages of the client that belong to no turn: how many, and when the last one came
+        self._time, self._at = now, 0  # the connection's own clock
+        self._patience = 0  # what stands before it in the log is not waited for
+        self._blocked = (-1, 0, 0)  # where, since when, and for how long it is waited
+        self._roots = [root for root in log.groups if root and log.asked(root) is not None]
+        self._checked = 0
+        self._ended = False
+
+    # What comes from the client.
+
+    def come(self, root: int, now: int, *, held: bool = False) -> None:
+        """The create of a group has come. `held`: what belongs to it waits for `release`."""
+        asked = self.log.asked(root)
+        assert asked is not None
+        entries = self.log.groups[root]
+        group = self._groups[root] = _Group(root, entries, asked, bisect_left(entries, self._cursor))
+        group.held, group.time, group.at = held, now, self.log.ats[asked]
+
+    def release(self, root: int, now: int) -> None:
+        """Nothing else is in the way of that group any more: its clock stood still."""
+        group = self._groups.get(root)
+        if group is not None and group.held:
+            group.held = False
+            if group.entries and (late := now - self._due(group, group.entries[0])) > 0:
+                group.time += late
+
+    def steered(self, place: int, now: int) -> None:
+        """Another message of the client has come that belongs to a turn: the one at that place of the log."""
+        if place >= self._cursor:
+            self._came[place] = now
+
+    def said(self, now: int) -> None:
+        """A message of the client has come that belongs to no turn."""
+        self._own_came += 1
+        self._said = now
+
+    @property
+    def said_so_far(self) -> int:
+        """How many messages of the client have come that belong to no turn."""
+        return self._own_came
+
+    def has_come(self, root: int) -> bool:
+        """Whether the create of a group has come."""
+        return root in self._groups or root in self._over
+
+    # What leaves.
+
+    def advance(self, now: int) -> list[Out]:
+        """All that leaves now, in order."""
+        out: list[Out] = []
+        self.wake = None
+        for group in [group for group in self._groups.values() if not group.held and (group.behind or group.over)]:
+            self._catch_up(group, now, out)
+        end = len(self.log)
+        while self._cursor < end and self._step(self._cursor, now, out):
+            pass
+        if self._cursor == end and self._own and not self._ended and self._all_over():
+            self._ended = True
+            out.append(ENDING)
+        return out
+
+    def _step(self, place: int, now: int, out: list[Out]) -> bool:
+        """Get behind the entry at that place; False if it has to wait."""
+        log = self.log
+        flags, turn = log.flags[place], log.turns[place]
+        if flags & CLIENT:
+            if not self._expects_not(place, turn, flags, now):
+                return False
+            self._cursor = place + 1
+            return True
+        if not turn:
+            return self._say(place, flags, now, out)
+        group = self._groups.get(log.root(turn))
+        stop = log.runs[place]
+        if group is not None and (group.held or group.behind):
+            group.passed += stop - place
+        elif group is not None:
+            stop = self._until(group, place, stop, now)
+            if stop == place:
+                return False
+            group.passed += stop - place
+            self._leave(group, place, stop, out)
+        self._cursor = stop
+        return True
+
+    def _say(self, place: int, flags: int, now: int, out: list[Out]) -> bool:
+        """A message of upstream that belongs to no turn. Pongs answered pings of that client, not of this one."""
+        opcode, log = flags & _OPCODE, self.log
+        if self._own and not flags & HIDDEN and opcode != Opcode.PONG:
+            if opcode == Opcode.CLOSE and not self._all_over():
+                return False
+            due = self._time if self._speed == AT_ONCE else self._time + int((log.ats[place] - self._at) / self._speed)
+            if due > now:
+                self._wait(due)
+                return False
+            out.append(Play(0, log.ranks[place], log.ranks[place] + 1))
+            if opcode == Opcode.CLOSE:
+                self._ended = True
+                self._cursor = len(log)
+                return True
+        self._cursor = place + 1
+        return True
+
+    def _catch_up(self, group: _Group, now: int, out: list[Out]) -> None:
+        """Say what the log has passed over."""
+        entries, log = group.entries, self.log
+        while group.behind:
+            place = entries[group.sent]
+            stop = self._until(group, place, min(log.runs[place], entries[group.passed - 1] + 1), now)
+            if stop == place:
+                return
+            self._leave(group, place, stop, out)
+        if group.over:
+            self._finish(group, out)
+
+    def _leave(self, group: _Group, place: int, stop: int, out: list[Out]) -> None:
+        log = self.log
+        if not log.flags[place] & HIDDEN:
+            out.append(Play(log.turns[place], log.ranks[place], log.ranks[place] + stop - place))
+        group.sent += stop - place
+        if group.over:
+            self._finish(group, out)
+
+    def _finish(self, group: _Group, out: list[Out]) -> None:
+        if self._groups.pop(group.root, None) is not None:
+            self._over.add(group.root)
+            out.append(Over(group.root))
+
+    def _until(self, group: _Group, place: int, stop: int, now: int) -> int:
+        """How far the messages from `place` on are due."""
+        if self._speed == AT_ONCE:
+            return stop
+        for one in range(place, stop):
+            if (due := self._due(group, one)) > now:
+                self._wait(due)
+                return one
+        return stop
+
+    def _due(self, group: _Group, place: int) -> int:
+        return group.time if self._speed == AT_ONCE else group.time + int((self.log.ats[place] - group.at) / self._speed)
+
+    def _wait(self, until: int) -> None:
+        self.wake = until if self.wake is None else min(self.wake, until)
+
+    # What is waited for.
+
+    def _expects_not(self, place: int, turn: int, flags: int, now: int) -> bool:
+        """Whether a message of the client need not be waited for: it is here, or will not come, or not in time."""
+        log = self.log
+        if flags & HIDDEN or flags & _OPCODE in (Opcode.PING, Opcode.PONG) or not (turn or self._own):
+            return True
+        if not turn:
+            here = flags & _OPCODE != Opcode.CLOSE and log.ranks[place] < self._own_came
+            if here:
+                self._time, self._at = max(self._time, self._said), log.ats[place]
+            return here or self._given_up(place, now)
+        root = log.root(turn)
+        group = self._groups.get(root)
+        if place == log.asked(root):
+            if group is not None:
+                if group.time >= self._time:
+                    self._time, self._at = group.time, log.ats[place]
+                return True
+            return root in self._over or self._elsewhere(root) or self._is_past(root) or self._given_up(place, now)
+        came = self._came.pop(place, None)
+        if came is not None and group is not None:
+            group.time, group.at = max(came, self._due(group, place)), log.ats[place]
+        return came is not None or group is None or self._given_up(place, now)
+
+    def _is_past(self, root: int) -> bool:
+        """Whether a group was over in the recording before anything was asked that waits now: then this client has left it out."""
+        entries, waiting = self.log.groups[root], [group.asked for group in self._groups.values() if not group.held and not group.behind]
+        return bool(waiting) and (not entries or entries[-1] < min(waiting))
+
+    def _given_up(self, place: int, now: int) -> bool:
+        """Whether it has been waited for long enough. There is no hurry while nothing waits behind it."""
+        waiting = [group for group in self._groups.values() if not group.held and not group.behind and not group.over]
+        if not waiting or not self._gracious(place):
+            return False
+        if place < self._patience:
+            return True
+        first = min(group.entries[group.sent] for group in waiting)
+        if self._blocked[0] != place:
+            self._blocked = (place, now, self._grace(place, first))
+        _, since, grace = self._blocked
+        deadline = max(since, min(self._due(group, group.entries[group.sent]) for group in waiting)) + grace
+        if now < deadline:
+            self._wait(deadline)
+            return False
+        self._patience = first
+        return True
+
+    def _grace(self, place: int, first: int) -> int:
+        """How long the client may take for what it had sent before the message `first`: by the time it took then."""
+        log = self.log
+        last = next((one for one in range(first - 1, place, -1) if log.flags[one] & CLIENT), place)
+        gap = log.ats[last] - (log.ats[place - 1] if place else 0)
+        return min(_GRACE + gap * 3 // 2, _MOST_GRACE)
+
+    def _all_over(self) -> bool:
+        """Whether nothing of the recording is left that this client could still ask for."""
+        roots = self._roots
+        while self._checked < len(roots) and (roots[self._checked] in self._over or self._elsewhere(roots[self._checked])):
+            self._checked += 1
+        return self._checked == len(roots)

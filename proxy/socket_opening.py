@@ -1,0 +1,114 @@
+"""The handshake of a WebSocket in a replay: it is answered as one that was recorded, and what follows is left to who knows how."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from playhead.config.errors import StoreError
+from playhead.storage.records import Fingerprint
+
+from .addressing import Refusal
+from .clients import ClientRequest
+from .http1 import ProtocolError
+from .inbound import Inbound
+from .incoming import Incoming, Memory
+from .misses import Misses
+from .models.kind import shape_of
+from .player import Missing, Playback, Player, SessionMissing
+from .recorded_sockets import RecordedSockets
+from .recorded_transcripts import read_transcript
+from .service import Service
+from .socket_asking import Asker, Asking
+from .socket_line import SocketLine, Talk
+from .socket_transcript import TranscriptTalk
+from .socket_turns import TurnsTalk
+from .upgrading import upgrade
+
+
+class Refused(NamedTuple):
+    """The recorded handshake was refused: with the exchange at that place."""
+
+    playback: Playback
+    place: int
+
+
+class Openings:
+    """Opens the WebSockets of a server."""
+
+    def __init__(self, service: Service, player: Player, misses: Misses, memory: Memory) -> None:
+        self._service = service
+        self._player = player
+        self._misses = misses
+        self._memory = memory
+        self._sockets = RecordedSockets(player.store)
+
+    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Refusal:
+        """What serves a WebSocket of a client. Raises StoreError."""
+        player, session = self._player, inbound.address.session
+        try:
+            playback = player.opened(session) or await player.open(session, begin=False)
+        except SessionMissing as missing:
+            self._service.counters.missed["session_not_found"] += 1
+            self._misses.without_recordings(inbound, "session_not_found", str(missing))
+            return Refusal("session_not_found", str(missing))
+        incoming = Incoming(inbound, self._service.settings.upstream, self._memory, live=False)
+        incoming.end()
+        prints = list(incoming.fingerprints())
+        digests = [one.digest for one in prints]
+        asking = Asking(self._service, player, self._sockets, self._misses, Asker.of(inbound, self._service.settings.upstream, self._memory))
+        opening = _Opening(self._service, request, asking, playback)
+        found = playback.handshakes.next(digests, again=player.again)
+        if found is not None and found.exchange is not None:
+            place = playback.index.find(found.exchange)
+            return await opening.exchange(found.exchange, place)
+        if found is not None:
+            return await opening.turns(found.connection, found.connection)
+        if (place := self._as_exchange(playback, prints)) is not None:
+            return await opening.exchange(playback.index.exchange(place), place)
+        if shape_of(inbound.method, incoming.asked.target).kind == "responses" and len(playback.index):
+            last = playback.handshakes.last(digests)
+            return await opening.turns(None, last.connection if last is not None and last.exchange is None else None)
+        return await self._missed(playback, incoming, prints)
+
+    def _as_exchange(self, playback: Playback, prints: list[Fingerprint]) -> int | None:
+        """A socket that is one exchange, and whose handshake is known by nothing else."""
+        return next((place for one in prints if (place := self._player.next(playback, one)) is not None), None)
+
+    async def _missed(self, playback: Playback, incoming: Incoming, prints: list[Fingerprint]) -> Refusal:
+        group = next((group for one in prints if (group := playback.index.group(one.digest, "ws")) is not None), None)
+        missing = Missing("no_match" if group is None else "exhausted", prints[0], group)
+        self._service.counters.missed[missing.code] += 1
+        return Refusal(missing.code, await self._misses.tell(playback, incoming, missing))
+
+
+class _Opening(NamedTuple):
+    service: Service
+    request: ClientRequest
+    asking: Asking
+    playback: Playback
+
+    async def exchange(self, exchange: int, place: int | None) -> SocketLine | Refused:
+        """One that is an exchange: a refusal, or a transcript."""
+        if place is not None:
+            self.playback.index.serve_this(place)
+            self.playback.place = place
+        loop, store = self.service.loop, self.asking.player.store
+        heads = await loop.run_in_executor(None, store.heads, exchange)
+        if place is not None and not heads.response_heads.startswith(b"HTTP/1.1 101 "):
+            return Refused(self.playback, place)
+        recorded = await loop.run_in_executor(None, read_transcript, store, exchange)
+        return self._line(recorded.head, TranscriptTalk(self.asking, self.playback, recorded))
+
+    async def turns(self, connection: int | None, head_of: int | None) -> SocketLine:
+        """One in Responses mode. `connection`: the recorded one that it goes by; `head_of`: the one whose handshake it is answered as."""
+        sockets = self.asking.sockets
+        head = await sockets.head(head_of) if head_of is not None else b""
+        socket = await sockets.connection(connection) if connection is not None else None
+        return self._line(head, TurnsTalk(self.asking, self.playback, connection, socket))
+
+    def _line(self, head: bytes, talk: Talk) -> SocketLine:
+        try:
+            answer = upgrade(self.request.raw_headers, head)
+        except ProtocolError as error:
+            raise StoreError(f"a recorded handshake cannot be served: {error}") from None
+        return SocketLine(self.service, self.request, answer, talk)

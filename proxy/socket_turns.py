@@ -1,0 +1,362 @@
+"""A Responses WebSocket as it is replayed: the client's creates and steers find recorded turns, whose events leave as they did."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+
+from .following import Follower
+from .frames import Message, Opcode
+from .interleaving import HIDDEN, Interleaving, Over, Play
+from .misses import Expected
+from .player import Missing, Playback
+from .recorded_sockets import RecordedSocket, meaning
+from .recorded_transcripts import text_at
+from .socket_asking import Asking, Spoke
+from .socket_line import Close, Portion, SocketLine
+from .speech import Speech
+
+log = logging.getLogger("playhead")
+
+_OPCODE = 0x0F
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, and errors that wait for their turn."""
+
+    name: str | None
+    follower: Follower
+    queue: deque[_Asked | Message] = field(default_factory=deque)
+
+
+@dataclass(eq=False, slots=True)
+class _Going:
+    """A recorded connection as it goes on here. `lanes`: which lane of the client a group is on. `used`: places of the client's other messages that came."""
+
+    socket: RecordedSocket
+    inter: Interleaving
+    lanes: dict[int, _Lane] = field(default_factory=dict)
+    speeches: dict[int, Speech] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)  # in the index, by turn
+    used: set[int] = field(default_factory=set)
+    primary: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A group that was asked for. `held`: it is not the first on its lane, and nothing but that keeps it back."""
+
+    going: _Going
+    root: int
+    held: bool
+
+
+class TurnsTalk:
+    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it."""
+
+    def __init__(self, asking: Asking, playback: Playback, connection: int | None, socket: RecordedSocket | None = None) -> None:
+        self._asking = asking
+        self._socket = socket
+        self._playback = playback
+        self._connection = connection
+        self._goings: dict[int, _Going] = {}
+        self._solos: list[_Going] = []
+        self._lanes: dict[str | None, _Lane] = {}
+
+    # What the line tells.
+
+    def begin(self, line: SocketLine) -> None:
+        """The connection is open: what upstream said unasked leaves."""
+        self._line = line
+        if self._connection is not None and self._socket is not None:
+            self._advance(self._go(self._connection, self._socket))
+            self._set_timer()
+
+    def message(self, message: Message) -> Awaitable[None] | None:
+        """A create begins a turn, anything else is found by what it says."""
+        value = _object(message.payload)
+        if value.get("type") == "response.create":
+            return self._create(message.payload, value)
+        return self._other(message.payload, value)
+
+    def wake(self, now: int) -> None:
+        """Something is due."""
+        for going in [*self._goings.values(), *self._solos]:
+            if going.inter.wake is not None and going.inter.wake <= now:
+                self._advance(going)
+        self._set_timer()
+
+    def answer_to_close(self, payload: bytes) -> bytes:
+        """As upstream answered, or else as RFC 6455 section 5.5.1 has it."""
+        primary = self._goings.get(self._connection) if self._connection is not None else None
+        return primary.socket.finale.close if primary is not None and primary.socket.finale.close is not None else payload[:2]
+
+    def end(self) -> None:
+        """Nobody follows anything here any more."""
+        for lane in self._lanes.values():
+            self._playback.followers.leave(lane.follower)
+
+    # Creates.
+
+    def _create(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
+        name = value.get("stream_id")
+        lane = self._lane(name if isinstance(name, str) else None)
+        spoke = self._asking.spoke(payload)
+        if self._asking.player.opened(self._playback.session) is self._playback:
+            return self._find(lane, spoke)
+        return self._find_anew(lane, spoke)
+
+    async def _find_anew(self, lane: _Lane, spoke: Spoke) -> None:
+        """The session may have grown."""
+        self._playback = await self._asking.player.open(self._playback.session, begin=True)
+        if (waiting := self._find(lane, spoke)) is not None:
+            await waiting
+
+    def _find(self, lane: _Lane, spoke: Spoke) -> Awaitable[None] | None:
+        playback = self._playback
+        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, again=self._asking.player.again)
+        if found.place is None:
+            code = "no_match" if found.group is None else "exhausted"
+            return self._missed(lane, spoke, Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group))
+        playback.place = found.place
+        self._asking.served()
+        recorded = playback.index.lane(found.place)
+        if recorded is None:
+            return self._retell(lane, found.place)
+        going = self._goings.get(recorded.connection)
+        socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
+        if socket is None:
+            return self._read_and_begin(lane, recorded.connection, found.place)
+        self._begin(lane, self._go(recorded.connection, socket), found.place)
+        return None
+
+    async def _read_and_begin(self, lane: _Lane, connection: int, place: int) -> None:
+        self._begin(lane, self._go(connection, await self._asking.sockets.connection(connection)), place)
+
+    async def _retell(self, lane: _Lane, place: int) -> None:
+        """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
+        socket, payload = await self._asking.retold(self._playback, place)
+        going = self._solo(socket)
+        going.speeches[1] = _speech(socket, 1, payload)
+        self._come(lane, going, 1)
+
+    async def _missed(self, lane: _Lane, spoke: Spoke, missing: Missing) -> None:
+        """There is no recording of this turn."""
+        told = await self._asking.tell(self._playback, spoke, missing)
+        self._refuse(lane, missing.code, told)
+
+    def _refuse(self, lane: _Lane, code: str, told: str) -> None:
+        error = {"type": "playhead_error", "code": code, "message": told, "param": None}
+        event: dict[str, Any] = {"type": "error", "status": 404, "error": error}
+        if lane.name is not None:
+            event["stream_id"] = lane.name
+        message = Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+        if lane.queue:
+            lane.queue.append(message)
+        else:
+            self._line.put(message)
+
+    def _lane(self, name: str | None) -> _Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(name, Follower(name, self._connection))
+        return lane
+
+    # Turns.
+
+    def _go(self, connection: int, socket: RecordedSocket) -> _Going:
+        going = self._goings.get(connection)
+        if going is None:
+            primary = self._connection is None or self._connection == connection
+            if primary:
+                self._connection = connection
+                for lane in self._lanes.values():
+                    lane.follower.connection = connection
+            places = self._playback.index.on_connection(connection)
+            index = self._playback.index
+            inter = Interleaving(
+                socket.log,
+                speed=self._asking.player.speed,
+                now=time.monotonic_ns(),
+                own=primary,
+                elsewhere=lambda root: (place := places.get(root)) is not None and index.served(place) and not self._goings[connection].inter.has_come(root),
+            )
+            going = self._goings[connection] = _Going(socket, inter, places=places, primary=primary)
+        return going
+
+    def _solo(self, socket: RecordedSocket) -> _Going:
+        inter = Interleaving(socket.log, speed=self._asking.player.speed, now=time.monotonic_ns(), own=False)
+        going = _Going(socket, inter)
+        self._solos.append(going)
+        return going
+
+    def _begin(self, lane: _Lane, going: _Going, place: int) -> None:
+        root = self._playback.index.turn(place)
+        if going.inter.has_come(root):  # it is served once more
+            places = going.places
+            going = self._solo(going.socket.solo(root))
+            going.places = places
+        self._come(lane, going, root)
+
+    def _come(self, lane: _Lane, going: _Going, root: int) -> None:
+        last = lane.queue[-1] if lane.queue else None
+        held = last is not None and not (isinstance(last, _Asked) and not last.held and self._in_line(last, going, root))
+        lane.queue.append(_Asked(going, root, held))
+        going.lanes[root] = lane
+        going.inter.come(root, time.monotonic_ns(), held=held)
+        self._advance(going)
+        self._set_timer()
+
+    @staticmethod
+    def _in_line(last: _Asked, going: _Going, root: int) -> bool:
+        """Whether the recorded order alone puts this group behind that one."""
+        turns = going.socket.turns
+        return last.going is going and last.root < root and turns[last.root].lane == turns[root].lane
+
+    def _advance(self, going: _Going) -> None:
+        """Say what leaves now, and what that makes way for."""
+        waiting = [going]
+        while waiting:
+            one = waiting.pop(0)
+            for out in one.inter.advance(time.monotonic_ns()):
+                if isinstance(out, Play):
+                    self._play(one, out)
+                elif isinstance(out, Over):
+                    waiting += self._over(one, out.root)
+                else:
+                    self._finale(one)
+
+    def _play(self, going: _Going, out: Play) -> None:
+        socket = going.socket
+        if not out.turn:
+            opcode = socket.log.flags[socket.log.answers[0][out.start]] & _OPCODE
+            payload = socket.own[out.start]
+            self._line.put(Close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload))
+            return
+        lane = going.lanes[socket.log.root(out.turn)]
+        speech = going.speeches.get(out.turn)
+        if speech is None:
+            speech = going.speeches[out.turn] = self._speech(going, out.turn)
+        turn = socket.turns.get(out.turn)
+        self._line.put(Portion(speech, out.start, out.stop, turn is not None and turn.lane != lane.name, lane.name))
+
+    def _speech(self, going: _Going, turn: int) -> Speech:
+        place = going.places.get(turn)
+        payload = self._asking.at_hand(self._playback, place) if place is not None else None
+        if payload is not None:
+            return _speech(going.socket, turn, payload)
+        sizes, opcodes = _messages(going.socket, turn)
+        return Speech(sizes, opcodes, pieces=self._asking.pieces(going.socket.turns[turn].exchange))
+
+    def _over(self, going: _Going, root: int) -> Iterator[_Going]:
+        """That group is over: the next on its lane has its turn. Gives who may go on with that."""
+        lane = going.lanes.pop(root)
+        for turn in [turn for turn in going.speeches if going.socket.log.root(turn) == root]:
+            del going.speeches[turn]
+        lane.queue = deque([one for one in lane.queue if not (isinstance(one, _Asked) and one.going is going and one.root == root)])
+        if going in self._solos:
+            self._solos.remove(going)
+        recorded = going.socket.turns.get(root)
+        if not going.primary and recorded is not None and recorded.outcome not in (None, "complete", "client_closed"):
+            self._finale(going)
+        while lane.queue:
+            head = lane.queue[0]
+            if isinstance(head, _Asked):
+                if head.held:
+                    head.held = False
+                    head.going.inter.release(head.root, time.monotonic_ns())
+                    yield head.going
+                return
+            self._line.put(head)
+            lane.queue.popleft()
+
+    def _finale(self, going: _Going) -> None:
+        finale = going.socket.finale
+        if finale.close is not None or finale.drops:
+            self._line.put(Close(finale.close))
+
+    def _set_timer(self) -> None:
+        wakes = [going.inter.wake for going in (*self._goings.values(), *self._solos) if going.inter.wake is not None]
+        self._line.wake_at(min(wakes, default=None))
+
+    # Other messages of the client.
+
+    def _other(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
+        said = meaning(payload)
+        now = time.monotonic_ns()
+        for going in (*self._goings.values(), *self._solos):
+            for place in going.socket.said.get(said, ()):
+                log = going.socket.log
+                if place not in going.used and (going.inter.has_come(log.root(log.turns[place]))):
+                    going.used.add(place)
+                    going.inter.steered(place, now)
+                    self._advance(going)
+                    self._set_timer()
+                    return None
+        primary = self._goings.get(self._connection) if self._connection is not None else None
+        if primary is not None and value.get("type") != "response.steer" and self._is_said(primary):
+            primary.inter.said(now)
+            self._advance(primary)
+            self._set_timer()
+            return None
+        return self._unexpected(payload, value)
+
+    @staticmethod
+    def _is_said(going: _Going) -> bool:
+        """Whether the client has said another thing of its own in the recording, too."""
+        return going.inter.said_so_far < len(going.socket.log.requests.get(0, ()))
+
+    async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
+        """A steer, or something that playhead does not know, which is not in the recording."""
+        lane, expected = self._steered(value)
+        name = value.get("type")
+        named = name if isinstance(name, str) else "a message"
+        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, self._asking.spoke(payload), named, expected))
+
+    def _steered(self, value: dict[str, Any]) -> tuple[_Lane, Expected | None]:
+        """The lane that a steer is for, and the recorded one that was due."""
+        wanted = value.get("previous_response_id")
+        for going in (*self._goings.values(), *self._solos):
+            log = going.socket.log
+            for turn, record in going.socket.turns.items():
+                root = log.root(turn)
+                if wanted is None or record.response_id != wanted or not going.inter.has_come(root):
+                    continue
+                lane = going.lanes.get(root) or self._lane(None)
+                at = 0
+                for place in log.requests.get(turn, ()):
+                    if place != log.asked(root) and place not in going.used and not log.flags[place] & HIDDEN:
+                        text = text_at(self._asking.player.store.request_chunks(record.exchange), at, log.sizes[place])
+                        return lane, Expected(record.exchange, "the recorded one", text)
+                    at += log.sizes[place]
+                return lane, None
+        return self._lane(None), None
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    try:
+        value = from_json(payload)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _messages(socket: RecordedSocket, turn: int) -> tuple[list[int], bytes]:
+    """Sizes and opcodes of what upstream said in a turn."""
+    log = socket.log
+    places = log.answers.get(turn, ())
+    return [log.sizes[place] for place in places], bytes([log.flags[place] & _OPCODE for place in places])
+
+
+def _speech(socket: RecordedSocket, turn: int, payload: bytes) -> Speech:
+    sizes, opcodes = _messages(socket, turn)
+    return Speech(sizes, opcodes, payload=payload)

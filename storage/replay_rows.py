@@ -1,0 +1,63 @@
+"""What a replay is given of recorded exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from .records import Asks, Frame, Outcome, Raw
+
+
+class ReplayRow(NamedTuple):
+    """What a replay needs to know of every recorded exchange of a take.
+
+    `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
+    `turn`: which turn of its WebSocket `connection` it is, on the lane `stream_id`; 0: none.
+    """
+
+    exchange: int
+    take: int
+    seq: int
+    digest: bytes
+    asks: Asks
+    outcome: Outcome | None
+    big: bool
+    raw_bytes: int
+    turn: int = 0
+    connection: int | None = None
+    stream_id: str | None = None
+
+
+class RequestRow(NamedTuple):
+    """What is known of a recorded request without reading it. `turn`: of its WebSocket connection; 0: none."""
+
+    exchange: int
+    method: str
+    path: str
+    upstream: str
+    model: str | None
+    request_bytes: int
+    turn: int = 0
+
+
+class TakeRow(NamedTuple):
+    """One take of a session. `run`: the start of `record` that it is; exchanges recorded with the same run belong to it."""
+
+    take: int
+    run: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A recorded exchange that is not whole in memory. The iterators read from the store as they are drawn; each may be drawn once, on any thread.
+
+    `heads`: request head, response heads and trailers; everything else of it is empty. `frames`: of both directions, in order.
+    """
+
+    heads: Raw
+    frames: Iterator[Frame]
+    chunks: Iterator[int]
+    response: Iterator[bytes]
