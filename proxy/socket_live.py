@@ -10,8 +10,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from playhead.config.errors import PlayheadError, UpstreamError
 
@@ -26,23 +26,30 @@ from .upstream_socket import Refused, UpstreamSocket
 log = logging.getLogger("playhead")
 
 _SHAPE = Shape("responses")
+_NO_CODE = 1005  # RFC 6455 section 7.4.1: no close frame says it
+_GOODBYE_SECONDS = 1.0  # for upstream's close frame
 
 Expand = Callable[[Mapping[str, Any]], Coroutine[Any, Any, "list[dict[str, Any]] | None"]]
 """The `input` that a create has without its `previous_response_id`; None if the recordings do not have all of it. Raises StoreError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What is told of upstream. `say`: a message; `over`: the oldest live turn of a lane has ended; `close`: the connection does, by a close frame with
-    that payload, or (None) without one."""
+class Listens(Protocol):
+    """Who is told of upstream, for the client."""
 
-    say: Callable[[Message], object]
-    over: Callable[[str | None], object]
-    close: Callable[[bytes | None], object]
+    def say(self, message: Message) -> None:
+        """A message for the client; it leaves with `flush`."""
+
+    def over(self, lane: str | None) -> None:
+        """The oldest live turn of a lane has ended."""
+
+    def drop(self, payload: bytes | None) -> None:
+        """The connection ends, by a close frame with that payload, or (None) without one."""
+
+    def flush(self) -> None:
+        """All has been said for now."""
 
 
-@dataclass(slots=True)
-class _Turn:
+class _Turn(NamedTuple):
     lane: str | None
     text: bytes
     request: Mapping[str, Any]
@@ -51,7 +58,7 @@ class _Turn:
 class LiveSocket:
     """The live turns of one client's WebSocket. `inbound`: its handshake, as it is to be forwarded and recorded."""
 
-    def __init__(self, service: Service, inbound: Inbound, expand: Expand, client: Client) -> None:
+    def __init__(self, service: Service, inbound: Inbound, expand: Expand, client: Listens) -> None:
         self._service = service
         self._inbound = inbound
         self._expand = expand
@@ -59,9 +66,10 @@ class LiveSocket:
         self._socket: UpstreamSocket | None = None
         self._turns = LiveTurns()
         self._open: dict[int, _Turn] = {}
-        self._out: list[Callable[[], object]] = []
+        self._waiting: list[_Turn] = []  # for the socket
+        self._out: list[Callable[[], None]] = []
         self._door, self._sent_door = event_door(_SHAPE), client_event_door(_SHAPE)
-        self._expanding: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ended = False
 
     @property
@@ -72,13 +80,13 @@ class LiveSocket:
     def unrecordable(self, problem: str) -> None:
         """Strict durability: nothing goes to the client that is not recorded."""
         log.error("a WebSocket is broken off, since it could not be recorded: %s", problem)
-        self._client.close(None)
-        self.end()
+        self._client.drop(None)
+        self._client.flush()
 
     @property
     def busy(self) -> bool:
         """Whether upstream owes something."""
-        return bool(self._open)
+        return bool(self._open or self._tasks)
 
     def made(self, response_id: object) -> bool:
         """Whether upstream made that response over this socket."""
@@ -86,17 +94,26 @@ class LiveSocket:
 
     # To upstream.
 
-    async def create(self, lane: str | None, text: bytes, request: Mapping[str, Any]) -> None:
+    async def open(self) -> bytes:
+        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, Refused."""
+        socket = UpstreamSocket(self._service, self._inbound, self)
+        await socket.open()
+        self._socket = socket
+        return socket.answer
+
+    def create(self, lane: str | None, text: bytes, request: Mapping[str, Any]) -> None:
         """A turn without a recording."""
-        try:
-            socket = self._socket or await self._connect()
-        except Refused as refused:
-            self._refuse(lane, refused.status, _error_in(refused.body) or {"code": None, "message": f"{refused}."})
-        except UpstreamError as error:
-            self._refuse(lane, 504 if error.code == "upstream_timeout" else 502, {"code": error.code, "message": f"{error}."})
-        else:
-            self._open[self._turns.sent(self._sent_door(text))] = _Turn(lane, text, request)
-            socket.send(text)
+        turn = _Turn(lane, text, request)
+        if self._socket is not None:
+            self._send(self._socket, turn)
+            return
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self._begin(self._connect())
+
+    def _send(self, socket: UpstreamSocket, turn: _Turn) -> None:
+        self._open[self._turns.sent(self._sent_door(turn.text))] = turn
+        socket.send(turn.text)
 
     def send(self, text: bytes) -> None:
         """Another message of the client, that is about what upstream said."""
@@ -104,20 +121,46 @@ class LiveSocket:
             self._turns.sent(self._sent_door(text))
             self._socket.send(text)
 
-    async def _connect(self) -> UpstreamSocket:
-        socket = UpstreamSocket(self._service, self._inbound, self)
-        await socket.open()
-        self._socket = socket
-        return socket
+    async def _connect(self) -> None:
+        status, said = 502, {}
+        try:
+            await self.open()
+        except Refused as refused:
+            status, said = refused.status, error_in(refused.body) or {"code": None, "message": f"{refused}."}
+        except UpstreamError as error:
+            status, said = 504 if error.code == "upstream_timeout" else 502, {"code": error.code, "message": f"{error}."}
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if self._socket is not None:
+                self._send(self._socket, turn)
+            else:
+                self._client.say(error_event(turn.lane, status, said))
+                self._client.over(turn.lane)
+        self._client.flush()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def pause(self) -> None:
+        """The client is slower."""
+        if self._socket is not None:
+            self._socket.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._socket is not None:
+            self._socket.resume()
 
     def end(self) -> None:
         """The client is gone. Idempotent."""
         self._ended = True
-        for task in self._expanding:
+        for task in self._tasks:
             task.cancel()
         if self._socket is not None:
             self._socket.close()
-            self._service.loop.call_later(1.0, self._socket.abort)
+            self._service.loop.call_later(_GOODBYE_SECONDS, self._socket.abort)
             self._socket = None
 
     # From upstream.
@@ -125,20 +168,16 @@ class LiveSocket:
     def told(self, message: Message) -> bool:
         """A message; it is kept back if its turn is sent once more."""
         if message.opcode != Opcode.TEXT:
-            self._out.append(lambda: self._client.say(message))
+            self._out.append(partial(self._client.say, message))
             return True
         heard = self._turns.heard(self._door(message.payload))
-        turn = self._open.get(heard.turn)
-        if heard.over:
-            self._open.pop(heard.turn, None)
+        turn = self._open.pop(heard.turn, None) if heard.over else None
         if heard.lost and turn is not None:
-            task = asyncio.ensure_future(self._once_more(turn, message))
-            self._expanding.add(task)
-            task.add_done_callback(self._expanding.discard)
+            self._begin(self._once_more(turn, message))
             return False
-        self._out.append(lambda: self._client.say(message))
-        if heard.over and turn is not None:
-            self._out.append(lambda: self._client.over(turn.lane))
+        self._out.append(partial(self._client.say, message))
+        if turn is not None:
+            self._out.append(partial(self._client.over, turn.lane))
         return True
 
     def settled(self) -> None:
@@ -147,10 +186,11 @@ class LiveSocket:
             out, self._out = self._out, []
             self._service.tape.then(self, self._deliver, out)
 
-    def _deliver(self, out: list[Callable[[], object]]) -> None:
+    def _deliver(self, out: list[Callable[[], None]]) -> None:
         if not self._ended:
             for step in out:
                 step()
+            self._client.flush()
 
     async def _once_more(self, turn: _Turn, message: Message) -> None:
         """Send a turn with its conversation; if that is not known, the client gets what upstream said."""
@@ -164,33 +204,35 @@ class LiveSocket:
             return
         if found is None:
             socket.keep(message)
-            self._out += (lambda: self._client.say(message), lambda: self._client.over(turn.lane))
+            self._out += (partial(self._client.say, message), partial(self._client.over, turn.lane))
             self.settled()
             return
-        text = json.dumps({**{k: v for k, v in turn.request.items() if k != "previous_response_id"}, "input": found}, ensure_ascii=False).encode()
-        log.info("session %s: upstream does not know the response that a turn goes on from, which is sent with its conversation", self._inbound.address.session)
+        session = self._inbound.address.session
+        log.info("session %s: upstream does not know the response that a turn goes on from, which is sent with its conversation", session)
+        request = {name: value for name, value in turn.request.items() if name != "previous_response_id"}
+        text = json.dumps({**request, "input": found}, ensure_ascii=False).encode("utf-8", "replace")
         self._open[self._turns.sent(self._sent_door(text), again=True)] = turn
         socket.send(text, instead=True)
 
     def closed(self, code: int | None, reason: bytes) -> None:
         """Upstream is gone: so is the connection, if something is owed to the client; else the next turn opens another."""
-        owed = self.busy or bool(self._expanding)
+        owed = self.busy
         self._socket, self._turns = None, LiveTurns()
         self._open.clear()
         if owed and not self._ended:
-            payload = None if code is None else b"" if code == 1005 else code.to_bytes(2, "big") + reason
-            self._service.tape.then(self, self._client.close, payload)
-
-    def _refuse(self, lane: str | None, status: int, said: Mapping[str, Any]) -> None:
-        error = {"type": "playhead_error", "param": None, **said}
-        event: dict[str, Any] = {"type": "error", "status": status, "error": error}
-        if lane is not None:
-            event["stream_id"] = lane
-        self._client.say(Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")))
-        self._client.over(lane)
+            payload = None if code is None else b"" if code == _NO_CODE else code.to_bytes(2, "big") + reason
+            self._service.tape.then(self, self._deliver, [partial(self._client.drop, payload)])
 
 
-def _error_in(body: bytes) -> dict[str, Any] | None:
+def error_event(lane: str | None, status: int, said: Mapping[str, Any]) -> Message:
+    """An error of a request over a WebSocket (PROTOCOL.md 3.9). `said`: its code, its message, and what else is known."""
+    event: dict[str, Any] = {"type": "error", "status": status, "error": {"type": "playhead_error", "param": None, **said}}
+    if lane is not None:
+        event["stream_id"] = lane
+    return Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def error_in(body: bytes) -> dict[str, Any] | None:
     """What an answer of an API says of its error."""
     try:
         error = json.loads(body)["error"]

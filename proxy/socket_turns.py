@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
 
+from .answers import ERRORS
 from .following import Follower
 from .frames import Message, Opcode
 from .interleaving import HIDDEN, Interleaving, Over, Play
@@ -21,6 +22,7 @@ from .recorded_sockets import RecordedSocket, meaning
 from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
 from .socket_line import Close, Portion, SocketLine
+from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
 
 log = logging.getLogger("playhead")
@@ -30,11 +32,11 @@ _OPCODE = 0x0F
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, and errors that wait for their turn."""
+    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, live turns, and errors that wait for their turn."""
 
     name: str | None
     follower: Follower
-    queue: deque[_Asked | Message] = field(default_factory=deque)
+    queue: deque[_Asked | _Live | Message] = field(default_factory=deque)
 
 
 @dataclass(eq=False, slots=True)
@@ -59,10 +61,28 @@ class _Asked:
     held: bool
 
 
-class TurnsTalk:
-    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it."""
+@dataclass(eq=False, slots=True)
+class _Live:
+    """A turn that upstream answers. `sent`: it went there; before that it waits for what is asked before it on its lane."""
 
-    def __init__(self, asking: Asking, playback: Playback, connection: int | None, socket: RecordedSocket | None = None) -> None:
+    payload: bytes
+    sent: bool = False
+
+
+class TurnsTalk:
+    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it.
+
+    `live`: turns without a recording go to upstream by this; None: they are misses.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        playback: Playback,
+        connection: int | None,
+        socket: RecordedSocket | None = None,
+        live: Callable[[Listens], LiveSocket] | None = None,
+    ) -> None:
         self._asking = asking
         self._socket = socket
         self._playback = playback
@@ -70,8 +90,14 @@ class TurnsTalk:
         self._goings: dict[int, _Going] = {}
         self._solos: list[_Going] = []
         self._lanes: dict[str | None, _Lane] = {}
+        self.live = live(self) if live is not None else None
 
     # What the line tells.
+
+    @property
+    def busy(self) -> bool:
+        """Whether upstream owes something."""
+        return self.live is not None and self.live.busy
 
     def begin(self, line: SocketLine) -> None:
         """The connection is open: what upstream said unasked leaves."""
@@ -103,6 +129,8 @@ class TurnsTalk:
         """Nobody follows anything here any more."""
         for lane in self._lanes.values():
             self._playback.followers.leave(lane.follower)
+        if self.live is not None:
+            self.live.end()
 
     # Creates.
 
@@ -125,7 +153,11 @@ class TurnsTalk:
         found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, again=self._asking.player.again)
         if found.place is None:
             code = "no_match" if found.group is None else "exhausted"
-            return self._missed(lane, spoke, Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group))
+            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
+            if self.live is None:
+                return self._missed(lane, spoke, missing)
+            self._go_live(lane, spoke, missing)
+            return None
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
@@ -154,11 +186,10 @@ class TurnsTalk:
         self._refuse(lane, missing.code, told)
 
     def _refuse(self, lane: _Lane, code: str, told: str) -> None:
-        error = {"type": "playhead_error", "code": code, "message": told, "param": None}
-        event: dict[str, Any] = {"type": "error", "status": 404, "error": error}
-        if lane.name is not None:
-            event["stream_id"] = lane.name
-        message = Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+        self._say(lane, error_event(lane.name, 404, {"code": code, "message": told}))
+
+    def _say(self, lane: _Lane, message: Message) -> None:
+        """When its lane is free."""
         if lane.queue:
             lane.queue.append(message)
         else:
@@ -267,6 +298,10 @@ class TurnsTalk:
         recorded = going.socket.turns.get(root)
         if not going.primary and recorded is not None and recorded.outcome not in (None, "complete", "client_closed"):
             self._finale(going)
+        yield from self._next(lane)
+
+    def _next(self, lane: _Lane) -> Iterator[_Going]:
+        """What is the first on its lane now has its turn. Gives who may go on with that."""
         while lane.queue:
             head = lane.queue[0]
             if isinstance(head, _Asked):
@@ -275,8 +310,61 @@ class TurnsTalk:
                     head.going.inter.release(head.root, time.monotonic_ns())
                     yield head.going
                 return
+            if isinstance(head, _Live):
+                self._send(lane)
+                return
             self._line.put(head)
             lane.queue.popleft()
+
+    # Turns that upstream answers.
+
+    def _go_live(self, lane: _Lane, spoke: Spoke, missing: Missing) -> None:
+        """There is no recording of this turn: upstream is asked."""
+        if (refusal := self._asking.live(self._playback, missing)) is not None:
+            self._say(lane, error_event(lane.name, ERRORS[refusal.code].status, {"code": refusal.code, "message": refusal.message}))
+            return
+        lane.queue.append(_Live(spoke.payload))
+        if all(isinstance(one, _Live) for one in lane.queue):  # upstream knows itself that they go one after the other
+            self._send(lane)
+
+    def _send(self, lane: _Lane) -> None:
+        for one in lane.queue:
+            if not isinstance(one, _Live):
+                return
+            if not one.sent and self.live is not None:
+                one.sent = True
+                self.live.create(lane.name, one.payload, _object(one.payload))
+
+    def say(self, message: Message) -> None:
+        """Upstream says something."""
+        self._line.put(message)
+
+    def over(self, lane: str | None) -> None:
+        """The oldest live turn of a lane has ended: what comes next on it has its turn."""
+        queue = self._lane(lane).queue
+        place = next((place for place, one in enumerate(queue) if isinstance(one, _Live) and one.sent), None)
+        if place is not None:
+            del queue[place]
+        for going in self._next(self._lane(lane)):
+            self._advance(going)
+
+    def drop(self, payload: bytes | None) -> None:
+        """Upstream has closed, or dropped the connection."""
+        self._line.put(Close(payload))
+
+    def flush(self) -> None:
+        """All has been said for now; upstream waits where the client is slower."""
+        self._set_timer()
+        self._line.pump()
+        if self.live is not None and (busy := self._line.busy) is not None:
+            self.live.pause()
+            busy.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        if self.live is not None:
+            self.live.resume()
+
+    # The end.
 
     def _finale(self, going: _Going) -> None:
         finale = going.socket.finale
@@ -301,6 +389,9 @@ class TurnsTalk:
                     self._advance(going)
                     self._set_timer()
                     return None
+        if self.live is not None and self.live.made(value.get("previous_response_id")):
+            self.live.send(payload)
+            return None
         primary = self._goings.get(self._connection) if self._connection is not None else None
         if primary is not None and value.get("type") != "response.steer" and self._is_said(primary):
             primary.inter.said(now)
