@@ -239,6 +239,9 @@ class Settings(BaseSettings):
     exhausted: Annotated[Literal["fail", "last"], Hint("fail|last", "fail or last")] = Field(
         default="fail", description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again."
     )
+    websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
+        default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
+    )
     replay_token: Token = Field(
         default=None,
         description="What a replay asks of its clients as their API key, or in the header Playhead-Token; needed unless it listens on a loopback address.",

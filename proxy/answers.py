@@ -36,6 +36,7 @@ ERRORS = MappingProxyType(
             Error("bad_session_name", 400, "Bad Request", False, "the session's name has characters that are not allowed"),
             Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
             Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
+            Error("websockets_off", 426, "Upgrade Required", False, "a WebSocket handshake, and the setting websockets is off: ask over HTTP"),
             Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
             Error("bad_token", 401, "Unauthorized", False, "the server replays to those who know its replay_token, and the request has another key, or none"),
             Error(
@@ -64,6 +65,7 @@ def answer(code: str, message: str, *, keep_alive: bool, head_only: bool = False
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         f"Playhead-Error: {code}",
+        *(("Upgrade: HTTP/1.1",) if error.status == 426 else ()),  # RFC 9110 section 15.5.22: what is required
         *(() if error.retry else ("x-should-retry: false",)),
         *(() if keep_alive else ("Connection: close",)),
     ]

@@ -50,7 +50,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
     "Keep": {
-        "stats": Listed("keeping", "Say what the store holds and how big it is."),
+        "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
         "delete": Listed("keeping", "Delete an exchange or a whole session."),

@@ -140,7 +140,7 @@ class _Walk:
         if said.request.get("truncation") == "auto":
             self.missing.append(Missing("truncated", None, row.id, "truncation is auto: upstream left out the oldest items if all would not have fitted"))
         if call_of(row) in ("retrieve", "cancel"):
-            text = "the exchange that made this response was never recorded: its input is not known"
+            text = "the exchange that made this response is not in the store: its input is not known"
             self.missing.append(Missing("input", row.response_id, row.id, text))
         self.parts.append(placed(row, "input", said.request.get("input")))
 
@@ -164,11 +164,11 @@ class _Walk:
             whole = parent if parent is not None and has_ended(parent) else retrieved(found, self.near)
             step = parent or whole
             if step is None:
-                self.missing.append(Missing("response", previous, by, "this response was never recorded, nor what the model saw for it"))
+                self.missing.append(Missing("response", previous, by, "this response is not in the store, nor what the model saw for it"))
                 return
             if not self._may(step, previous, by):
                 return
-            said = self.recordings.said(step)
+            said = _of_response(self.recordings.said(step), previous)
             self._steered(step, said, create)
             if self._take(step, said, whole):
                 self._compacted(step)
@@ -207,7 +207,7 @@ class _Walk:
             return True
         self.parts.append(output)
         if not said.request and step.transport != "ws" and not said.unread:
-            self.missing.append(Missing("input", step.response_id, step.id, "this response was only retrieved: its input was never recorded"))
+            self.missing.append(Missing("input", step.response_id, step.id, "this response was only retrieved: its input is not in the store"))
         self.parts.append(placed(step, "input", said.request.get("input")))
         return names_compaction(self.parts[-1])
 
@@ -247,13 +247,19 @@ class _Walk:
     def found(self, said: Said) -> tuple[list[ContextItem], list[Missing]]:
         """All items in order, and what is missing. `said`: by the exchange that it is all for."""
         for id_, (row, _) in self.steers.items():
-            self.missing.append(Missing("steer", id_ or None, row, "the input of the steer that this response came of was never recorded"))
+            self.missing.append(Missing("steer", id_ or None, row, "the input of the steer that this response came of is not in the store"))
         items = [item for part in reversed(self.parts) for item in part]
         items, unknown = _resolved(self.recordings, items, self.near)
         removed = _removed(said.answer.get("input_transformations"))
         if removed:
             items = [one._replace(removed=removed.get(one.item.get("id") or "")) if one.item.get("id") in removed else one for one in items]
         return [*_instructions(self.near, said), *items], [*reversed(self.missing), *unknown]
+
+
+def _of_response(said: Said, id_: str) -> Said:
+    """Of a socket that older versions recorded as one exchange only its last response is told."""
+    answered = said.answer.get("id")
+    return said if answered in (None, id_) else Said(unread=("request", "answer"))
 
 
 def _instructions(near: Near, said: Said) -> list[ContextItem]:
@@ -289,7 +295,7 @@ def _resolved(recordings: Recordings, items: list[ContextItem], near: Near) -> t
                 answers[maker] = _answered(recordings, maker)
             named = answers[maker].get(id_)
         if named is None:
-            missing.append(Missing("item", id_ if isinstance(id_, str) else None, one.exchange, "this item is named by its id, and was never recorded"))
+            missing.append(Missing("item", id_ if isinstance(id_, str) else None, one.exchange, "this item is named by its id, and is not in the store"))
         found.append(one if named is None else named._replace(reference=one.exchange))
     return found, missing
 

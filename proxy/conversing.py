@@ -15,7 +15,7 @@ def conversed(recordings: Recordings, conversation: str, near: Near) -> tuple[li
     items: list[ContextItem] = []
     missing: list[Missing] = []
     if not begins:
-        missing.append(Missing("conversation", conversation, near.exchange, "its beginning was never recorded: items may stand in it that are not known"))
+        missing.append(Missing("conversation", conversation, near.exchange, "its beginning is not in the store: items may stand in it that are not known"))
     for row in rows:
         if (row.status or 0) >= 400 and row.transport != "ws":
             continue

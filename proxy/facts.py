@@ -17,6 +17,9 @@ from .models.doors import parse_request
 from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire, field
 
+UNPARSED = "it is stored as it came, since it could not be parsed"
+"""In `Facts.problem` of an exchange that nobody looked at, since it broke the parser."""
+
 _MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16

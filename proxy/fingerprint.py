@@ -319,6 +319,8 @@ class Fingerprinter:
 
 def asked_of(stored: StoredRequest) -> Asked:
     """What a recorded request's head says."""
+    if stored.turn:
+        return create_over(Asked.of(stored.head, stored.upstream))
     undecoded = _UNDECODED.search(stored.problem or "")
     return Asked.of(stored.head, stored.upstream, undecoded[1] if undecoded else None)
 
@@ -328,4 +330,5 @@ def stored_fingerprint(stored: StoredRequest) -> Fingerprint:
     reader = Fingerprinter(asked_of(stored))
     for piece in stored.body:
         reader.feed(piece)
-    return reader.finish()
+    made = reader.finish()
+    return made._replace(asks="ws") if stored.turn else made

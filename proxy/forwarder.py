@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("playhead")
 
+_NO_WEBSOCKETS = Refusal("websockets_off", "WebSockets are off here (the setting websockets): ask over HTTP, to which many clients fall back by themselves.")
+
 MakeReplays = Callable[[Service, Reception], Awaitable["Replays"]]
 """Raises StoreError. Not imported before it is needed: what only records has no use for the store."""
 
@@ -71,6 +73,8 @@ class Forwarder:
         if isinstance(inbound, Refusal):
             return self._refuse(request, inbound, done)
         self.service.counters.requests["ws" if inbound.websocket else "http"] += 1
+        if inbound.websocket and self.service.settings.websockets == "off":
+            return self._refuse(request, _NO_WEBSOCKETS, done)
         if inbound.websocket and (fault := handshake_fault(request.method, request.raw_headers)):
             return self._refuse(request, Refusal("bad_request", fault), done)
         if inbound.address.mode == "replay":

@@ -250,6 +250,11 @@ class FrameDecoder:
                 self._joined.clear()
         return messages
 
+    @property
+    def held(self) -> bytes:
+        """A frame's header, or a control frame, of which the end is missing."""
+        return self._held
+
     def _plain(self, data: bytes, at: int, size: int, pieces: list[MessagePiece]) -> int:
         """Take the whole unmasked messages of one frame that come next, as nearly all do; they need no state. Returns where they end."""
         if self._masked or self._opcode:

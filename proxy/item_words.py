@@ -38,7 +38,9 @@ def words(item: Mapping[str, Any]) -> str:
     if kind in ("reasoning", "compaction") and (sealed := item.get("encrypted_content")):
         said.append(f"({len(str(sealed)):,} characters, encrypted)")
     if kind == "item_reference":
-        return f"{_text(item.get('id'))} (never recorded)"
+        return f"{_text(item.get('id'))} (not in the store)"
+    if kind == "image_generation_call" and isinstance(item.get("result"), str):
+        return "\n".join(filter(None, (_text(item.get("revised_prompt")), f"[image, {len(item['result']):,} characters]")))
     said += [_plain(item[name]) for name in _SAYING if item.get(name)]
     if calls := item.get("tool_calls"):
         said += [_called(call) for call in calls] if isinstance(calls, list) else [_plain(calls)]

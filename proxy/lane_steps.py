@@ -97,6 +97,7 @@ class Ledger:
         if turn is None:
             self._behind.append(token)
         else:
+            turn.last = token
             self._touched.add(turn.lane)
             self._out.append(Assigned(token, turn.number))
 

@@ -38,7 +38,7 @@ def lane_of(event: Wire) -> Lane:
 class Turn:
     """A turn that goes on. `previous`: what its create continues. `accepted`: steers without an outcome so far."""
 
-    __slots__ = ("accepted", "begun", "erred", "id", "lane", "number", "over", "previous", "steered", "token")
+    __slots__ = ("accepted", "begun", "erred", "id", "lane", "last", "number", "over", "previous", "steered", "token")
 
     def __init__(self, number: int, lane: Lane, token: int, previous: str | None) -> None:
         self.number, self.lane, self.token, self.previous = number, lane, token, previous
@@ -48,6 +48,7 @@ class Turn:
         self.erred = False  # an error of the running response has come, which ends it, but for a `response.failed`
         self.steered = 0  # steers that are not answered
         self.accepted: list[str] = []
+        self.last = token  # of those that were not plain
 
     @property
     def fair(self) -> bool:
@@ -60,12 +61,12 @@ class Turn:
         return self.over and not self.steered and not self.accepted
 
     def state(self) -> list[Any]:
-        return [self.number, self.lane, self.token, self.previous, self.id, self.begun, self.over, self.erred, self.steered, list(self.accepted)]
+        return [self.number, self.lane, self.token, self.previous, self.id, self.begun, self.over, self.erred, self.steered, list(self.accepted), self.last]
 
     @classmethod
     def restore(cls, state: list[Any]) -> Turn:
         turn = cls(*state[:4])
-        turn.id, turn.begun, turn.over, turn.erred, turn.steered, turn.accepted = (*state[4:9], list(state[9]))
+        turn.id, turn.begun, turn.over, turn.erred, turn.steered, turn.accepted, turn.last = (*state[4:9], list(state[9]), state[10])
         return turn
 
 
@@ -77,7 +78,7 @@ class OpenTurns:
     def __init__(self) -> None:
         self._queues: dict[Lane, deque[Turn]] = {}  # none is empty
         self._left: list[Turn] = []  # out of their queue: over, or passed by another response of their lane
-        self._by_id: dict[str, Turn] = {}
+        self._by_id: dict[str, list[Turn]] = {}  # most often one: ids are only unique where servers make them so
         self._past: dict[str, None] = {}  # responses that ended lately
         self.names: list[Lane] = []
         """Lanes by first use, as far as they are remembered."""
@@ -91,7 +92,16 @@ class OpenTurns:
         return queue[0] if queue else None
 
     def named(self, id_: str | None) -> Turn | None:
-        return self._by_id.get(id_) if id_ is not None else None
+        """The newest with a response of this id."""
+        turns = self._by_id.get(id_) if id_ is not None else None
+        return turns[-1] if turns else None
+
+    def named_on(self, lane: Lane, id_: str | None, *, sure: bool = False) -> Turn | None:
+        """The same, on that lane if there is one. `sure`: one of another lane only if nothing goes on on this: the server forgot to say the other."""
+        turns = self._by_id.get(id_, ()) if id_ is not None else ()
+        on_lane = [turn for turn in turns if turn.lane == lane]
+        others = turns if not sure or lane not in self._queues else ()
+        return on_lane[-1] if on_lane else others[-1] if others else None
 
     def past(self, id_: str | None) -> bool:
         """Whether a response ended lately."""
@@ -107,7 +117,7 @@ class OpenTurns:
 
     def beyond(self, turn: Turn, limit: int) -> bool:
         """Whether the lane came into use after so many others with a name."""
-        named = [name for name in self.names if name is not None]
+        named = [name for name in self.names if name is not None and _FAIR(name)]
         return turn.lane is not None and turn.lane not in named[:limit]
 
     def add(self, turn: Turn, *, first: bool = False) -> None:
@@ -124,7 +134,9 @@ class OpenTurns:
         turn.begun = True
         if turn.id is None and id_ is not None:
             turn.id = id_
-            self._by_id[id_] = turn
+            turns = self._by_id.setdefault(id_, [])
+            turns.append(turn)
+            turns.sort(key=lambda each: each.number)
 
     def leave(self, turn: Turn) -> Turn | None:
         """Out of its queue, for the next; it stays open. Gives one that had stayed for too long."""
@@ -139,7 +151,9 @@ class OpenTurns:
         if turn in self._left:
             self._left.remove(turn)
         if turn.id is not None:
-            self._by_id.pop(turn.id, None)
+            self._by_id[turn.id].remove(turn)
+            if not self._by_id[turn.id]:
+                del self._by_id[turn.id]
             self._past[turn.id] = None
             if len(self._past) > _MAX_PAST:
                 del self._past[next(iter(self._past))]
@@ -164,5 +178,7 @@ class OpenTurns:
         queues = [deque(Turn.restore(known) for known in queue) for queue in state["queues"]]
         self._queues = {queue[0].lane: queue for queue in queues}
         self._left = [Turn.restore(known) for known in state["left"]]
-        self._by_id = {turn.id: turn for turn in self.all() if turn.id is not None}
+        for turn in self.all():
+            if turn.id is not None:
+                self._by_id.setdefault(turn.id, []).append(turn)
         self._past, self.names = dict.fromkeys(state["past"]), list(state["names"])

@@ -23,6 +23,10 @@ _TERMINALS = frozenset(f"response.{name}" for name in ("completed", "failed", "i
 _LIFE = _TERMINALS | {_CREATED, "response.queued", "response.in_progress"}
 _STEERS = frozenset(f"response.steer.{name}" for name in ("accepted", "failed", "pending"))
 _INJECTS = frozenset(f"response.inject.{name}" for name in ("created", "failed"))
+_STEERED_LATE = frozenset(("successor_creation_failed", "response_already_completed"))
+_AHEAD = frozenset(("codex.rate_limits",))
+"""What comes before a response begins."""
+
 _PLAIN = frozenset((*GROWTH, *STATUSES, "response.output_item.added", "response.output_item.done"))
 """What only comes while a response runs, and says neither which nor anything of its begin or end."""
 
@@ -51,19 +55,20 @@ class _Odd(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """An error for which the next event of its lane is awaited. `about`: it speaks of a create."""
+    """An error that says neither its place in a response nor what it answers, perhaps until the next event of its lane shows that.
+
+    `create`: it speaks of a create; `odd`: of a message that cannot be understood; `grave`: of a server that cannot go on.
+    """
 
     token: int
     code: str | None
-    about: bool
+    create: bool
+    odd: bool
     grave: bool
 
 
 class Lanes:
-    """The messages of one connection in order. Tokens are the caller's, ascending; each is assigned once, and within a turn in order.
-
-    (Those of turn 0: within each direction.)
-    """
+    """The messages of one connection in order. Tokens are the caller's, ascending; each is assigned once, those of each direction of a turn in order."""
 
     __slots__ = ("_held", "_ledger", "_odd", "_open", "_plain")
 
@@ -161,7 +166,7 @@ class Lanes:
         """An error answers the oldest that has no answer, which is no create."""
         odd = self._odd.pop(0) if self._odd else None
         turn = self._open.named(odd.id) if odd is not None else None
-        if turn is None or odd is None or turn.number != odd.turn or turn.lane != lane:  # another lane may have gone on
+        if turn is None or odd is None or turn.number != odd.turn or turn.lane != lane or turn.last > token:  # it may have gone on
             self._ledger.give(token, None)
             return
         self._ledger.give(token, turn)
@@ -182,9 +187,9 @@ class Lanes:
         else:
             id_, previous = name_in(field(event, "steer"), "previous_response_id") if kind in _STEERS else name_in(event, "response_id"), None
         said = _Said(kind, lane_of(event), id_, previous, code)
-        named = self._open.named(id_)
+        named = self._named(said)
         for lane in dict.fromkeys((said.lane, said.lane if named is None else named.lane)):
-            if lane in self._held:
+            if lane in self._held and not self._beside(lane, said):
                 self._decide(lane, said)
         if kind == _CREATED:
             self._created(token, said)
@@ -192,13 +197,17 @@ class Lanes:
             self._steer(token, said, name_in(field(event, "steer"), "id"))
         elif kind in _INJECTS:
             self._answered(id_)
-            self._ledger.give(token, self._open.named(id_))
+            self._ledger.give(token, self._named(said))
         else:
             self._tell(token, said)
 
+    def _named(self, said: _Said) -> Turn | None:
+        return self._open.named_on(said.lane, said.id, sure=said.kind in _LIFE)
+
     def _created(self, token: int, said: _Said) -> None:
-        turn = self._open.named(said.id)
-        if turn is None and not self._open.past(said.id):
+        turn, head = self._named(said), self._open.head(said.lane)
+        waits = head is not None and not head.begun  # then it need not be a late one: servers of tests give the same id again and again
+        if turn is None and (waits or not self._open.past(said.id)):
             turn = self._opened(token, said)
         if turn is not None:
             self._open.begin(turn, said.id)
@@ -230,7 +239,7 @@ class Lanes:
         """An event of a response, or one beside them."""
         turn = self._about(said)
         self._ledger.give(token, turn)
-        if turn is None or (said.kind not in _LIFE and said.kind not in _PLAIN):
+        if turn is None or (said.kind not in _LIFE and said.kind not in _PLAIN and said.kind not in _AHEAD):
             return
         self._open.begin(turn, said.id)
         turn.erred = False  # it goes on all the same
@@ -242,7 +251,7 @@ class Lanes:
                 self._ledger.leave(turn)
 
     def _about(self, said: _Said) -> Turn | None:
-        turn = self._open.named(said.id)
+        turn = self._named(said)
         if turn is not None or self._open.past(said.id):
             return turn
         head = self._open.head(said.lane)
@@ -259,11 +268,11 @@ class Lanes:
     def _own(self, turn: Turn, said: _Said) -> bool:
         """Whether an event of a lane can be of the turn that had an error there."""
         if said.kind not in _LIFE or said.id is None:
-            return True
+            return said.kind not in _AHEAD or len(self._open.queue(turn.lane)) == 1
         return said.kind == "response.failed" if turn.id is None else turn.id == said.id
 
     def _steer(self, token: int, said: _Said, steer: str | None) -> None:
-        turn, kind = self._open.named(said.id), said.kind
+        turn, kind = self._named(said), said.kind
         if kind != "response.steer.pending" and (turn is None or steer not in turn.accepted):
             self._answered(said.id)
             if turn is not None:
@@ -284,33 +293,37 @@ class Lanes:
     def _error(self, token: int, event: Wire, said: _Said) -> None:
         number, status, param = (field(event, name) for name in ("sequence_number", "status", "param"))
         param = text_in(field(event, "error"), "param") or param
-        about = said.code == "previous_response_not_found" or (isinstance(param, str) and param not in ("", "type"))
-        held = _Held(token, said.code, about, isinstance(status, int) and status >= 500)
-        lane = said.lane
-        if lane in self._held:
-            self._decide(lane, said)
-        running = isinstance(number, int) and not isinstance(number, bool)
-        head = self._open.head(lane)
-        if head is not None and head.erred and len(self._open.queue(lane)) > 1 and not running:
-            self._ledger.end(head)
-            head = self._open.head(lane)
-        if running:
-            if head is not None:
-                head.begun = True
-                self._ledger.answer(token, head)
-            else:
-                self._ledger.give(token, None)
-        elif lane is not None:
-            self._refused(held, lane, head)
-        elif not self._refused_lane(token, said, param):
-            self._refused(held, None, head)
+        create = said.code == "previous_response_not_found" or (isinstance(param, str) and param not in ("", "type"))
+        create = create or (isinstance(status, int) and status != 400)
+        odd = not create and (param == "type" or "json" in (said.code or "").lower())
+        held = _Held(token, said.code, create, odd, isinstance(status, int) and status >= 500)
+        if isinstance(number, int) and not isinstance(number, bool):
+            self._broken(token, said)
+        elif said.lane is not None or not self._refused_lane(token, said, param):
+            self._refused(held, said)
+
+    def _broken(self, token: int, said: _Said) -> None:
+        """What runs on a lane has an error."""
+        if said.lane in self._held:
+            self._decide(said.lane, said)
+        head = self._open.head(said.lane)
+        if head is None:
+            self._ledger.give(token, None)
+        else:
+            head.begun = True
+            self._ledger.answer(token, head)
 
     def _refused_lane(self, token: int, said: _Said, param: Any) -> bool:
         """An error that says no lane, since the name of one is wrong, or there are no more. Whether that is so."""
         heads = [turn for turn in self._open.heads() if not turn.begun]
         if said.code == "websocket_connection_limit_reached":
-            head = self._open.head(None)
-            self._ledger.give(token, None) if head is None or head.begun else self._ledger.answer(token, head)
+            if None in self._held:
+                self._decide(None, said)
+            head = next((turn for turn in self._open.queue(None) if not turn.begun), None)
+            if head is None:
+                self._ledger.give(token, None)
+            else:
+                self._ledger.answer(token, head)
             return True
         if said.code == "websocket_stream_limit_reached":
             heads = [turn for turn in heads if self._open.beyond(turn, _MAX_NAMED_LANES)]
@@ -322,13 +335,21 @@ class Lanes:
             self._ledger.answer(token, min(heads, key=lambda turn: turn.token))
         return bool(heads)
 
-    def _refused(self, held: _Held, lane: Lane, head: Turn | None) -> None:
+    def _refused(self, held: _Held, said: _Said) -> None:
         """A request is refused, or what runs has an error that does not say so."""
-        odd = bool(self._odd) and lane is None
-        alone = len(self._open.queue(lane)) == 1
+        lane, odd = said.lane, bool(self._odd) and said.lane is None
+        if odd and held.odd:
+            self._refuse(held.token, lane)
+            return
+        if lane in self._held:
+            self._decide(lane, said)
+        head, alone = self._open.head(lane), len(self._open.queue(lane)) == 1
+        if head is not None and head.erred and not alone:
+            self._ledger.end(head)
+            head, alone = self._open.head(lane), len(self._open.queue(lane)) == 1
         if head is None:
             self._refused_somewhere(held, lane)
-        elif (not head.begun and (held.about or not odd)) or (head.begun and alone and not odd):
+        elif (held.create or not odd) and (alone or not head.begun):
             self._ledger.answer(held.token, head)
         else:
             self._hold(lane, held)
@@ -347,6 +368,11 @@ class Lanes:
         self._ledger.touch(lane)
         self._held[lane] = held
 
+    def _beside(self, lane: Lane, said: _Said) -> bool:
+        """Whether an event says nothing of what a lane does now."""
+        head = self._open.head(lane)
+        return (said.kind in _STEERS or said.kind in _INJECTS) and (head is None or head.id is None or head.id != said.id)
+
     def _decide_all(self) -> None:
         for lane, _ in sorted(self._held.items(), key=lambda pair: pair[1].token):
             self._decide(lane, None)
@@ -361,7 +387,7 @@ class Lanes:
             self._ledger.answer(held.token, head)
             return
         odd = self._odd[0] if self._odd and lane is None else None
-        if behind is not None and head is not None and head.begun and (held.about or odd is None or behind.token < odd.token):
+        if behind is not None and head is not None and head.begun and (held.create or odd is None or behind.token < odd.token):
             self._ledger.answer(held.token, behind)
         elif lane is None:
             self._refuse(held.token, lane)
@@ -378,4 +404,8 @@ class Lanes:
             if head.begun:
                 return not (head.accepted and said.previous == head.id)
             return behind is not None and said.previous != head.previous and said.previous == behind.previous
+        if said.kind in _AHEAD or said.kind == _TIMING:
+            return head.begun
+        if said.kind == "response.steer.failed":
+            return said.code in _STEERED_LATE
         return said.kind == "response.failed" and said.code == held.code and head.begun

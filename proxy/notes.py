@@ -38,6 +38,12 @@ def end(outcome: str, error: str | None = None, *, redacted: bool = False, lost:
     return json.dumps({"outcome": outcome, "error": error, "redacted": redacted, "lost": lost, "problem": problem}).encode()
 
 
+def undecoded(request_end: dict[str, Any]) -> str:
+    """What stands for a request body that could not be decoded."""
+    digest = request_end.get("xxh3")
+    return f"{request_end['problem']} ({request_end.get('bytes')} bytes{f', xxh3 {digest}' if digest else ''})"
+
+
 def bundle(first: bytes, note: bytes, data: bytes) -> bytes:
     """The payload of Kind.BEGIN and Kind.FINISH."""
     return b"".join((_LENGTHS.pack(len(first), len(note)), first, note, data))

@@ -1,7 +1,8 @@
 """The recorder: the one writer of the store. It reads the journals of the workers, makes exchanges of their frames, and commits them in batches.
 
 Each exchange has an identity from its journal (writer, number), unique in the store; the position, stored with the rows, is the start of the oldest open
-exchange. So what is read again after a restart is recognised, and each exchange is stored exactly once, whatever dies when.
+exchange. So what is read again after a restart is recognised, and each exchange is stored exactly once, whatever dies when. The turns of a WebSocket
+have identities made of that of their connection; they are stored as they end.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,19 @@ from pydantic_core import from_json, to_json
 
 from playhead.config.errors import StoreError
 from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments, set_aside
-from playhead.storage.records import Batch, Kind, Position, Recorded
+from playhead.storage.records import Batch, Kind, Position, Recorded, Spill
 from playhead.storage.store import Store
 
+from .multiplex import Multiplex
 from .notes import bundle, read_opening, session_of, unbundle
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
+from .rereading import Rereading
 from .storing import store_batch
 from .suspects import Suspects
+from .tails import Limits, Open, Tail
+from .turn_places import TurnPlaces
 
 log = logging.getLogger("playhead")
 
@@ -34,75 +39,26 @@ _TURN = 8  # frames; some 0.3 ms
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
 _OPENS = frozenset(map(int, (Kind.OPEN, Kind.BEGIN)))  # plain numbers, as frames have them
 _ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))
-_Place = tuple[int, int]  # segment, offset
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When an open exchange is stored in part: by what came of it since the last time, and by how long ago that was. And how much one transaction takes."""
-
-    spill_bytes: int = 4 << 20
-    spill_seconds: float = 30.0
-    batch_bytes: int = 16 << 20
-
-
-_LIMITS = Limits()
-
-
-@dataclass(slots=True)
-class _Open:
-    """An exchange whose end has not been read. `since`: where reading starts again if the process ends now; what stands before is stored."""
-
-    assembly: Assembly
-    since: _Place
-    begun: float
-    session: str
-    seq: int
-    bytes: int = 0
-    state: dict[str, Any] | None = None  # since it was stored in part: what is needed to go on from `since`
-    parse: bool = True
-
-
-@dataclass(slots=True)
-class _Tail:
-    """How far one writer's journal has been read: up to `offset` in `segment`."""
-
-    writer: str
-    segment: int
-    offset: int
-    reader: SegmentReader
-    open: dict[int, _Open] = field(default_factory=dict)
-    kept: dict[int, dict[str, Any]] = field(default_factory=dict)  # what the store remembers of exchanges whose next frame is still to be read
-    damaged: set[int] = field(default_factory=set)  # open exchanges that may lack something
-    first: int = 0  # the oldest segment that has not been given up
-
-    def position(self) -> Position:
-        """Where to start again, and what to remember until then."""
-        # Where it has been read to counts as well: what was stored in part before a restart may have come further than the reading since then.
-        start = min([(self.segment, self.offset), *(one.since for one in self.open.values())])
-        memory: dict[str, Any] = {str(number): kept for number, kept in self.kept.items()}
-        for number, one in self.open.items():
-            memory[str(number)] = {"session": one.session, "seq": one.seq}
-            if one.state is not None:
-                memory[str(number)] |= {"since": one.since, "state": one.state, "parse": one.parse}
-        return Position(self.writer, *start, memory)
+_MOST_TURNS = 256  # of a connection, that are read again after a restart
+_CHEAP = 4  # where no turn is open, a connection is stored in part at that fraction of the usual size: nothing is torn by it
 
 
 class Recorder:
     """Drains a journal directory into a store. `step` does what there is to do now."""
 
-    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits = _LIMITS, assembly: type[Assembly] = Assembly) -> None:
+    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits | None = None, assembly: type[Assembly] = Assembly) -> None:
         self.exchanges = 0
         self.commits = 0
         self.commit_seconds = 0.0
         self._store = store
         self._directory = directory
         self._reuse = reuse  # whether workers live that may write over drained segments
-        self._limits = limits
+        self._limits = limits or Limits()
         self._assembly = assembly
-        self._tails: dict[str, _Tail] = {}
+        self._tails: dict[str, Tail] = {}
         self._batch = Batch()
         self._batch_bytes = 0
+        self._changed: dict[tuple[str, int], Open] = {}  # connections with turns in the batch
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._drained: list[Path] = []  # segments to give up once what they held is durable
         self._damaged: set[Path] = set()
@@ -111,6 +67,7 @@ class Recorder:
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
         self._memo = RequestMemo()
+        self._rereading = Rereading(directory, self._unreadable, self._assembly, self._memo)
 
     def step(self) -> bool:
         """Read on and commit; whether anything was read. Raises StoreError if the store does not take it: call again, nothing is lost."""
@@ -215,7 +172,7 @@ class Recorder:
             if reader is None:
                 continue
             if segment >= position.segment:
-                self._tails[writer] = _Tail(writer, segment, reader.offset, reader, kept=kept, first=segment)
+                self._tails[writer] = Tail(writer, segment, reader.offset, reader, kept=kept, first=segment)
                 return
             reader.close()
             self._drained.append(reader.path)
@@ -240,7 +197,7 @@ class Recorder:
         for _, writer, number, session in sorted(opens):
             self._seqs[writer, number] = self._store.next_seq(session)
 
-    def _frame(self, tail: _Tail, frame: JournalFrame) -> None:
+    def _frame(self, tail: Tail, frame: JournalFrame) -> None:
         kind, number, at, payload, end, fresh = frame
         self._suspects.mark(tail.writer, number)
         one = tail.open.get(number)
@@ -249,7 +206,7 @@ class Recorder:
             if one is None:
                 tail.offset = end  # the rest of an exchange that is stored
                 return
-        if one.state is not None and (tail.segment, tail.offset) < one.since:
+        if one.state is not None and tail.place < one.since:
             tail.offset = end  # its state holds this frame
             return
         tail.offset = end
@@ -261,31 +218,30 @@ class Recorder:
             self._stop_parsing(tail, one)
         one.bytes += len(payload)
         self._batch_bytes += fresh
+        due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
+        if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
+            self._take_turns(one, multiplex)
+            due = due or one.places.count >= _MOST_TURNS or (not multiplex.busy and one.bytes > self._limits.spill_bytes // _CHEAP)
         if kind in _ENDS:
             del tail.open[number]
             self._finish(tail, one, aborted=False)
-        elif one.bytes > self._limits.spill_bytes:
+        elif due:
             self._spill(tail, one)
         if self._batch_bytes > self._limits.batch_bytes:
             self._commit()
 
-    def _stop_parsing(self, tail: _Tail, one: _Open) -> None:
+    def _stop_parsing(self, tail: Tail, one: Open) -> None:
         """Parsing failed: the exchange again, from its frames in the journal, without that."""
-        number = one.assembly.number
-        log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, number)
-        one.parse = False
-        one.assembly = self._assembly(tail.writer, number, parse=False) if one.state is None else self._assembly.restore(one.state, parse=False)
-        for segment in range(one.since[0], tail.segment + 1):
-            if segment_path(self._directory, tail.writer, segment) in self._unreadable:
-                continue
-            reader = SegmentReader(self._directory, tail.writer, segment, one.since[1] if segment == one.since[0] else 0)
-            while frames := reader.read():
-                for frame in frames:
-                    if frame.number == number and (segment, frame.end) <= (tail.segment, tail.offset):
-                        one.assembly.feed(frame.kind, frame.at, frame.payload)
-            reader.close()
+        log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, one.assembly.number)
+        self._rereading.stop_parsing(tail, one)
+        self._take_given_up(one)
 
-    def _begin(self, tail: _Tail, frame: JournalFrame) -> _Open | None:
+    def _take_given_up(self, one: Open) -> None:
+        if (multiplex := one.assembly.multiplex) is not None:
+            self._take_turns(one, multiplex)
+            one.places.keep_own()
+
+    def _begin(self, tail: Tail, frame: JournalFrame) -> Open | None:
         number = frame.number
         memory = tail.kept.pop(number, None) if tail.kept else None
         if memory is not None and "state" in memory:
@@ -296,18 +252,25 @@ class Recorder:
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
         parse = not self._suspects.convicted(tail.writer, number)
         assembly = self._assembly(tail.writer, number, parse=parse, memo=self._memo)
-        one = tail.open[number] = _Open(assembly, (tail.segment, tail.offset), time.monotonic(), session, seq, parse=parse)
+        give = partial(self._store.next_seq, session)
+        places = TurnPlaces.restore(memory, give) if memory else TurnPlaces(seq, give)
+        assembly.seq_of = places.of
+        one = tail.open[number] = Open(assembly, tail.place, time.monotonic(), session, places, parse=parse)
         return one
 
-    def _restore(self, tail: _Tail, number: int, memory: dict[str, Any]) -> _Open:
+    def _restore(self, tail: Tail, number: int, memory: dict[str, Any]) -> Open:
         segment, offset = memory["since"]
         state, parse = memory["state"], memory["parse"] and not self._suspects.convicted(tail.writer, number)
-        assembly = self._assembly.restore(state, parse=parse)
+        assembly = self._assembly.restore(state, parse=parse, memo=self._memo)
+        places = TurnPlaces.restore(memory, partial(self._store.next_seq, memory["session"]))
+        assembly.seq_of = places.of
         place = (int(segment), int(offset))
-        one = tail.open[number] = _Open(assembly, place, time.monotonic(), memory["session"], memory["seq"], state=state, parse=parse)
+        one = tail.open[number] = Open(assembly, place, time.monotonic(), memory["session"], places, state=state, parse=parse)
+        if not parse and memory["parse"]:
+            self._take_given_up(one)
         return one
 
-    def _advance(self, tail: _Tail) -> bool:
+    def _advance(self, tail: Tail) -> bool:
         """At the end of what a segment holds: go on to the next one, or find that there is none and never will be. Whether anything changed."""
         if not tail.reader.abandoned():
             return False
@@ -325,7 +288,7 @@ class Recorder:
         self._bury(tail)
         return True
 
-    def _skip_damage(self, tail: _Tail) -> bool:
+    def _skip_damage(self, tail: Tail) -> bool:
         """Whether the segment goes on behind a place that cannot be read: what is open there may lack something, and says so."""
         if not tail.reader.skip_damage():
             return False
@@ -338,7 +301,7 @@ class Recorder:
         self._damaged.add(path)
         return True
 
-    def _bury(self, tail: _Tail) -> None:
+    def _bury(self, tail: Tail) -> None:
         """Its worker is gone: what it left open has no end, and never will."""
         for number, memory in list(tail.kept.items()):
             if "state" in memory:
@@ -352,54 +315,79 @@ class Recorder:
 
     # Storing.
 
-    def _finish(self, tail: _Tail, one: _Open, *, aborted: bool) -> None:
+    def _finish(self, tail: Tail, one: Open, *, aborted: bool) -> None:
         self._suspects.mark(tail.writer, one.assembly.number)
         try:
             self._add(one, aborted=aborted)
         except Exception:
             self._stop_parsing(tail, one)
             self._add(one, aborted=aborted)
-        self.exchanges += 1
+        self._changed.pop((tail.writer, one.assembly.number), None)
 
-    def _add(self, one: _Open, *, aborted: bool) -> None:
-        if one.state is None:
-            recorded: Recorded = one.assembly.finish(aborted=aborted)
-            recorded.seq = one.seq
-            self._batch.finished.append(recorded)
+    def _add(self, one: Open, *, aborted: bool) -> None:
+        assembly = one.assembly
+        if assembly.multiplex is not None:
+            assembly.end_turns(aborted=aborted)
+            self._take_turns(one, assembly.multiplex)
+        if assembly.is_exchange:
+            if one.state is None:
+                self._take(assembly.finish(aborted=aborted), one.places.own)
+            else:
+                self._take(assembly.spill(final=True, aborted=aborted), one.places.own)
+            self.exchanges += 1
+        if (connection := assembly.connection(final=True, aborted=aborted, give=True)) is not None:
+            self._batch.connections.append(connection)
+
+    def _take(self, made: Recorded | Spill, seq: int | None) -> None:
+        """Into the batch."""
+        if isinstance(made, Spill):
+            made.recorded.seq = seq
+            self._batch.spills.append(made)
         else:
-            spill = one.assembly.spill(final=True, aborted=aborted)
-            spill.recorded.seq = one.seq
-            self._batch.spills.append(spill)
+            made.seq = seq
+            self._batch.finished.append(made)
 
-    def _spill(self, tail: _Tail, one: _Open) -> None:
+    def _take_turns(self, one: Open, multiplex: Multiplex) -> None:
+        """Turns that have ended go into the batch, though their connection lives."""
+        for made in multiplex.ready:
+            self._take(made, (made.recorded if isinstance(made, Spill) else made).seq)
+        self.exchanges += len(multiplex.ready)
+        multiplex.ready.clear()
+        self._changed[one.assembly.writer, one.assembly.number] = one
+
+    def _spill(self, tail: Tail, one: Open) -> None:
         """Store what an exchange holds so far, and forget it."""
         self._suspects.mark(tail.writer, one.assembly.number)
         try:
-            spill, state = one.assembly.spill(final=False), one.assembly.snapshot()
+            spills, connection, state = one.assembly.parts()
         except Exception:
             self._stop_parsing(tail, one)
-            spill, state = one.assembly.spill(final=False), one.assembly.snapshot()
-        spill.recorded.seq = one.seq
-        self._batch.spills.append(spill)
-        one.state, one.bytes, one.begun = state, 0, time.monotonic()
-        one.since = (tail.segment, tail.offset)
+            spills, connection, state = one.assembly.parts()
+        for spill in spills:
+            self._take(spill, spill.recorded.seq if spill.recorded.number < 0 else one.places.own)
+        if connection is not None:
+            self._batch.connections.append(connection)
+        one.places.settle()
+        one.state, one.bytes, one.begun, one.since = state, 0, time.monotonic(), tail.place
 
     def _spill_long(self) -> None:
         """Exchanges that stay open would hold the journal back: their turn comes when they have something, every half minute."""
         now = time.monotonic()
         for tail in self._tails.values():
             for one in tail.open.values():
-                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]):
+                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]) and not one.assembly.undecided:
                     self._spill(tail, one)
 
     @property
     def _pending(self) -> bool:
         batch = self._batch
-        return bool(batch.finished or batch.spills or batch.gone)
+        return bool(batch.finished or batch.spills or batch.gone or batch.connections)
 
     def _commit(self) -> None:
         """Bring the batch and the positions into the store. Raises StoreError; then the batch stays."""
         batch = self._batch
+        batch.connections += [told for one in self._changed.values() if (told := one.assembly.connection()) is not None]
+        self._changed.clear()
         if self._pending:
             self._suspects.clear()
             began = time.perf_counter()

@@ -1,32 +1,34 @@
 """Folds the journal frames of one exchange into what is stored of it: pure, no clock, no I/O.
 
 An exchange that ends soon is given whole (`finish`). One that stays open long or grows big is given in parts (`spill`); `snapshot` is then what is needed
-to go on behind the last part, also after a restart.
+to go on behind the last part, also after a restart. A WebSocket in Responses mode is no exchange: its turns are (`multiplex`).
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Piece, Raw, Recorded, Spill, Transport
+from playhead.storage.connected import RecordedConnection
+from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill, Transport
 
+from .connections import connection_of, header_text
 from .edges import Edges
-from .facts import NOTHING, Told, take_request, tell, text_of, told_of
-from .fingerprint import Asked
+from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
+from .fingerprint import Asked, create_over
 from .gathered import Gathered
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
-from .notes import read_opening, unbundle
+from .multiplex import Multiplex
+from .notes import read_opening, unbundle, undecoded
 from .reply import Reply, headers_of
 from .request_memo import RequestMemo
 from .transcript import Transcript
-
-UNPARSED = "it is stored as it came, since it could not be parsed"
-"""In `Facts.problem` of an exchange that nobody looked at, since it broke the parser."""
+from .turns import Setting
+from .upgraded import Upgraded
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)
@@ -35,14 +37,16 @@ OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPS
 class Assembly:
     """One open exchange. `parse` False: its bytes are kept and not looked at (it broke the parser before); it is stored as `unparsed`.
 
-    `memo`: shared by the exchanges of a recorder.
+    `memo`: shared by the exchanges of a recorder. `turns` False: a WebSocket is one exchange, whatever its mode, as it was in older versions.
     """
 
-    def __init__(self, writer: str, number: int, *, parse: bool = True, memo: RequestMemo | None = None) -> None:
+    def __init__(self, writer: str, number: int, *, parse: bool = True, memo: RequestMemo | None = None, turns: bool = True) -> None:
         self._memo = memo or RequestMemo()
         self.writer = writer
         self.number = number
-        self._parse = parse
+        self.seq_of: Callable[[int], int | None] = _no_seq
+        """Gives the place of a turn in the session."""
+        self._parse, self._turns = parse, turns
         self._opening = b"{}"
         self._meta: dict[str, Any] = {}
         self._head = b""  # of the request
@@ -51,7 +55,7 @@ class Assembly:
         self._heads: list[bytes] = []  # of the answer
         self._status: int | None = None
         self._reply: Reply | None = None
-        self._transcript: Transcript | None = None
+        self._upgraded: Upgraded | None = None
         self._gathered = Gathered()
         self._asked: Edges | None = None  # of the request, once parts of it have left
         self._request_end: dict[str, Any] = {}
@@ -60,6 +64,7 @@ class Assembly:
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
         self._fingerprint: Fingerprint | None = None  # of a request that is at hand as a whole
         self._told: Told | None = None  # by the request's body, if all of it has come
+        self._digest: bytes | None = None  # of the handshake's fingerprint
 
     # Frames.
 
@@ -70,11 +75,11 @@ class Assembly:
             if self._reply is not None:
                 self._reply.feed(at, payload)
         elif kind == UPSTREAM_DATA:
-            if self._transcript is not None:
-                self._transcript.upstream(at, payload)
+            if self._upgraded is not None:
+                self._upgraded.channels.upstream(at, payload)
         elif kind == CLIENT_FRAME:
-            if self._transcript is not None:
-                self._transcript.client(at, payload)
+            if self._upgraded is not None:
+                self._upgraded.channels.client(at, payload)
         elif kind == REQUEST_DATA:
             self._request_data(at, payload)
         elif kind == OPEN:
@@ -123,11 +128,83 @@ class Assembly:
         status = int(code) if code.isdigit() else None
         if status == 101:
             self._status = status
-            extensions = headers_of(raw).get(b"sec-websocket-extensions", b"")
-            self._transcript = Transcript(extensions, self._gathered, self._shape, parse=self._parse)
+            extensions = self._answered.get(b"sec-websocket-extensions", b"")
+            multiplex = self._new_multiplex(extensions) if self._sorts else None
+            self._upgraded = Upgraded(extensions, self._gathered, self._shape, parse=self._parse, multiplex=multiplex)
         elif status is None or status >= 200:
             self._status = status
             self._reply = Reply(raw, self._gathered, self._shape, parse=self._parse)
+
+    @property
+    def _transcript(self) -> Transcript | None:
+        return self._upgraded.transcript if self._upgraded is not None else None
+
+    @property
+    def _answered(self) -> Mapping[bytes, bytes]:
+        return self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
+
+    @property
+    def _sorts(self) -> bool:
+        """Whether it has turns: not if it was stored as an exchange in part."""
+        return self._turns and self._parse and self._shape.kind == "responses" and self._asked is None
+
+    def _new_multiplex(self, extensions: bytes) -> Multiplex:
+        asked = self._memo.headers(self._head)
+        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create_over(self._shake), self._memo, extensions)
+        return Multiplex(setting, lambda turn: self.seq_of(turn))
+
+    @property
+    def _shake(self) -> Asked:
+        return Asked(self._method, self._path, self._memo.headers(self._head), self._meta.get("upstream", ""))
+
+    # Connections.
+
+    @property
+    def multiplex(self) -> Multiplex | None:
+        """The turns, of a WebSocket in Responses mode."""
+        return self._upgraded.multiplex if self._upgraded is not None else None
+
+    @property
+    def is_exchange(self) -> bool:
+        """Whether it is one itself."""
+        return self._upgraded is None or self._upgraded.is_exchange
+
+    @property
+    def undecided(self) -> bool:
+        """Whether its kind hangs on upstream's answer to the handshake: nothing is to be stored of it so far."""
+        return self._meta.get("transport") == "ws" and self._status is None and not self._gathered.request_bytes
+
+    def end_turns(self, *, aborted: bool) -> None:
+        """The connection ended, or (`aborted`) its writer did."""
+        if self._upgraded is not None:
+            outcome = self._outcome(final=True, aborted=aborted) or "aborted"
+            self._upgraded.end_turns(self._last_at, outcome, self._troubles(), redacted=self._redacted)
+
+    def give_up_turns(self) -> None:
+        """It cannot be parsed on: from here, the connection is an exchange that is kept as it comes."""
+        self._parse = False
+        if self._upgraded is not None:
+            self._upgraded.give_up(self._last_at)
+
+    def connection(self, *, final: bool = False, aborted: bool = False, give: bool = False) -> RecordedConnection | None:
+        """What is known of it as a WebSocket connection; None if it is none. `give`: with what is new of its log, which is forgotten here."""
+        if self._meta.get("transport") != "ws" and self._upgraded is None:
+            return None
+        asked = self._memo.headers(self._head)
+        if self._digest is None:
+            self._digest = self._memo.read(self._shake, b"", self._meta.get("session", ""))[1].digest
+        one = self._base(asked, self._outcome(final=final, aborted=aborted), final=final)
+        one.facts.problem = "; ".join(self._troubles()) or None
+        connection = connection_of(one, (self._head, b"".join(self._heads)), self._answered, self._digest)
+        if self._upgraded is not None:
+            self._upgraded.tell(connection, give=give)
+        return connection
+
+    def _troubles(self) -> list[str]:
+        """What went wrong with the connection itself."""
+        end = self._end or {}
+        told = (self._upgraded and self._upgraded.channels.problem, end.get("problem"), "parts of it could not be journalled" if end.get("lost") else None)
+        return [text for text in told if text]
 
     # Handing over.
 
@@ -159,6 +236,13 @@ class Assembly:
         for given in (gathered.request, gathered.response, gathered.rows, gathered.frames, gathered.chunks):
             given.clear()
         return Spill(recorded, [piece for piece in pieces if piece], rows, frames, chunks, final)
+
+    def parts(self) -> tuple[list[Spill], RecordedConnection | None, dict[str, Any]]:
+        """All that came since the last time, which is forgotten here, and what is needed to go on."""
+        spills = [] if self.multiplex is None else self.multiplex.spill()
+        if self.is_exchange:
+            spills.append(self.spill(final=False))
+        return spills, self.connection(give=True), self.snapshot()
 
     def _leave(self, *, final: bool) -> None:
         """The bodies are about to be given away: keep what the facts need of them. An answer that is still whole at the end is read as it is."""
@@ -192,13 +276,23 @@ class Assembly:
     # What is known of it.
 
     def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
-        meta, end, gathered = self._meta, self._end or {}, self._gathered
-        asked = self._memo.headers(self._head)
-        answered = self._reply.headers if self._reply else headers_of(self._heads[-1]) if self._heads else {}
+        asked, outcome = self._memo.headers(self._head), self._outcome(final=final, aborted=aborted)
+        recorded = self._base(asked, outcome, final=final)
+        recorded.facts = self._facts(asked, outcome, final=final)
+        return recorded
+
+    def _outcome(self, *, final: bool, aborted: bool) -> Outcome | None:
+        if not final:
+            return None
+        outcome: Outcome = (self._end or {}).get("outcome", "aborted")
+        if outcome in ("aborted", "client_closed") and self._upgraded is not None and self._upgraded.channels.closed:
+            return "complete"  # all was said, whoever left first or died then
+        return outcome
+
+    def _base(self, asked: Mapping[bytes, bytes], outcome: Outcome | None, *, final: bool = False) -> Recorded:
+        """All but what was parsed of it."""
+        meta, gathered, answered = self._meta, self._gathered, self._answered
         retry = asked.get(b"x-stainless-retry-count", b"")
-        outcome = end.get("outcome", "aborted" if aborted or final else None)
-        if outcome in ("aborted", "client_closed") and self._transcript is not None and self._transcript.closed:
-            outcome = "complete"  # all was said, whoever left first or died then
         return Recorded(
             writer=self.writer,
             number=self.number,
@@ -209,20 +303,20 @@ class Assembly:
             path=self._path,
             started_at_ns=meta.get("started_at", 0),
             status=self._status,
-            outcome=outcome if final else None,
+            outcome=outcome,
             first_event_ns=gathered.first_ns,
             duration_ns=self._last_at if final else None,
             request_bytes=self._request_end.get("bytes", gathered.request_bytes),
             response_bytes=gathered.response_bytes,
             event_count=gathered.count,
             redacted=self._redacted,
-            request_id=_text(answered, b"x-request-id") or _text(answered, b"request-id"),
+            request_id=header_text(answered, b"x-request-id") or header_text(answered, b"request-id"),
             attempt=int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None,
             key_id=meta.get("key_id"),
-            organization=_text(answered, b"openai-organization") or _text(asked, b"openai-organization"),
-            project=_text(answered, b"openai-project") or _text(asked, b"openai-project"),
+            organization=header_text(answered, b"openai-organization") or header_text(asked, b"openai-organization"),
+            project=header_text(answered, b"openai-project") or header_text(asked, b"openai-project"),
             upstream=meta.get("upstream", ""),
-            facts=self._facts(asked, outcome, final=final),
+            connection_number=self.number if meta.get("transport") == "ws" and self._status != 101 else None,
         )
 
     def _items(self) -> list[ItemRow]:
@@ -233,7 +327,7 @@ class Assembly:
 
     @property
     def _transport(self) -> Transport:
-        if self._transcript is not None:
+        if self._status == 101:
             return "ws"
         return "sse" if self._reply is not None and self._reply.is_stream else "http"
 
@@ -245,7 +339,7 @@ class Assembly:
     def _facts(self, asked: Mapping[bytes, bytes], outcome: str | None, *, final: bool) -> Facts:
         facts = Facts(kind=self._shape.kind, parse="partial")
         whole = outcome == "complete"
-        problems = [_undecoded(self._request_end)] if self._request_end.get("problem") else []
+        problems = [undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append(UNPARSED)
         else:
@@ -312,16 +406,18 @@ class Assembly:
             "last_at": self._last_at,
             "pieces": {**self._pieces},
             "reply": self._reply.state() if self._reply else None,
-            "transcript": self._transcript.state() if self._transcript else None,
+            **(self._upgraded.state() if self._upgraded else {"transcript": None}),
             "told": self._told.state() if self._told else None,
+            "turns": self._turns,
         }
 
     @classmethod
-    def restore(cls, state: dict[str, Any], *, parse: bool = True) -> Self:
+    def restore(cls, state: dict[str, Any], *, parse: bool = True, memo: RequestMemo | None = None) -> Self:
         """The assembly that gave this snapshot."""
         writer, number = state["identity"]
-        assembly = cls(writer, number, parse=parse)
+        assembly = cls(writer, number, parse=parse or state.get("multiplex") is not None, memo=memo)
         assembly._open(b64decode(state["open"]))
+        assembly._turns = state.get("turns", state["transcript"] is None)  # older versions had none
         for head in state["heads"]:
             assembly._response_head(b64decode(head))
         assembly._gathered.restore(state["gathered"])
@@ -333,23 +429,18 @@ class Assembly:
         assembly._told = Told.restore(state["told"]) if state.get("told") else None
         if assembly._reply is not None and state["reply"] is not None:
             assembly._reply.restore(state["reply"])
-        if assembly._transcript is not None and state["transcript"] is not None:
-            assembly._transcript.restore(state["transcript"])
+        if assembly._upgraded is not None:
+            assembly._upgraded.restore(state)
+        if not parse:
+            assembly.give_up_turns()
         return assembly
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return text_of(value.decode("latin-1")) if value else None
+def _no_seq(turn: int) -> None:
+    """The store gives it."""
 
 
 def _has_body(asked: Mapping[bytes, bytes], *, gathered: int) -> bool:
     """Whether more of a request's body was to come than has been gathered."""
     length = asked.get(b"content-length", b"")
     return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)
-
-
-def _undecoded(request_end: dict[str, Any]) -> str:
-    """What stands for a request body that could not be decoded."""
-    digest = request_end.get("xxh3")
-    return f"{request_end['problem']} ({request_end.get('bytes')} bytes{f', xxh3 {digest}' if digest else ''})"

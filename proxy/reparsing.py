@@ -12,15 +12,23 @@ from typing import Any
 from pydantic_core import to_json
 
 from playhead.storage.derived import Stored
-from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded
+from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded, Spill
 
 from .answers import ERRORS
+from .channels import MAX_MESSAGE, START
+from .edges import leading
+from .facts import UNPARSED
 from .frames import MessagePiece, Opcode, pack
+from .lanes import Begun
+from .models.doors import client_event_door, event_door
+from .models.kind import Shape
+from .models.wire import Wire
 from .notes import end
 from .pieces import Cutter
-from .recording import UNPARSED, Assembly
+from .recording import Assembly
 from .reply import headers_of
 from .request_memo import RequestMemo
+from .turns import Said, Setting, Turn
 
 _PART = 4 << 20  # bytes of a big exchange that are held at once
 _PIECE = 1 << 20  # bytes of a message that are fed at once
@@ -32,15 +40,19 @@ _TOLD_ONCE = re.compile(
     r"|a frame |a frame's |a control frame |a message begins |a compressed message |compressed messages |a long compressed message "
 )
 
+_SOCKET = Shape("responses", "socket")
 _Fed = tuple[int, int, bytes]
 
 
 def reparsed(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
     """The exchange as this version records it, without its raw; of a big one several parts, each with what is new in it but all facts known so far."""
+    if stored.turn:
+        yield from _turn(stored, memo)
+        return
     websocket = stored.row.transport == "ws"
     # Of a WebSocket that could not be parsed the framing was kept, too.
     parse = not (websocket and UNPARSED in (stored.problem or ""))
-    assembly = Assembly("", 0, parse=parse, memo=memo)
+    assembly = Assembly("", 0, parse=parse, memo=memo, turns=False)
     kept: list[EventRow] = []
     held = 0
     for kind, at, payload in _messages(stored, kept) if websocket else _http(stored):
@@ -163,6 +175,51 @@ def _frame(piece: MessagePiece) -> bytes:
     length = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2, "big") if size < 1 << 16 else b"\x7f" + size.to_bytes(8, "big")
     opcode = piece.opcode if piece.first else Opcode.CONTINUATION
     return bytes((opcode | 0x80 * piece.last,)) + length + piece.payload
+
+
+# Turns.
+
+
+def _turn(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
+    """One of a WebSocket in Responses mode: all its messages are its own."""
+    row = stored.row
+    turn = Turn(_setting(stored, memo), Begun(1, row.stream_id, row.previous_response_id if row.steer else None, row.steer), None)
+    doors = (client_event_door(_SOCKET), event_door(_SOCKET))
+    bodies = (Cutter(stored.request), Cutter(stored.response))
+    held = 0
+    for event in stored.events:
+        body, start = bodies[event.direction], b""
+        for piece in _pieces(event.bytes, body):
+            start += piece if len(start) < START or event.bytes <= MAX_MESSAGE else b""
+            turn.more(event.direction, piece)
+        if event.bytes > MAX_MESSAGE:
+            start = start[:START]
+        model: Wire = doors[event.direction]((leading(start) or start) if event.bytes > MAX_MESSAGE else start)
+        turn.tell(Said(event.direction, event.offset_ns, event.flags, start, event.bytes, model), whole=event.type is not None)
+        held += event.bytes
+        if stored.big and held > _PART and (spill := turn.spill()) is not None:
+            yield _part(spill.recorded, spill.events, [])
+            held = 0
+    ended = turn.end(row.outcome or "aborted")
+    recorded, events = (ended.recorded, ended.events) if isinstance(ended, Spill) else (ended, ended.events)
+    _carry(recorded.facts, stored.problem)
+    yield _part(recorded, events, [])
+
+
+def _pieces(size: int, body: Cutter) -> Iterator[bytes]:
+    while size and (piece := body.take(min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
+
+
+def _setting(stored: Stored, memo: RequestMemo) -> Setting:
+    """What its connection gives to each turn."""
+    assembly = Assembly("", 0, memo=memo)
+    for fed in (_opening(stored), *((Kind.RESPONSE_HEAD, 0, head) for head in _heads(stored))):
+        assembly.feed(*fed)
+    if assembly.multiplex is None:
+        raise ValueError("a turn belongs to a WebSocket in Responses mode")
+    return assembly.multiplex.setting
 
 
 # What both have.

@@ -105,7 +105,8 @@ class RequestMemo:
         pieces = list(islice(stored.body, 2))
         if len(pieces) > 1:
             return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
-        return self.read(asked_of(stored), b"".join(pieces))[1]
+        made = self.read(asked_of(stored), b"".join(pieces))[1]
+        return made._replace(asks="ws") if stored.turn else made
 
     def _tell(self, shape: Shape, body: bytes, content_type: bytes) -> Told:
         return tell(shape, body, content_type) if self._tells else NOTHING_TOLD

@@ -221,7 +221,7 @@ class ResponseFold(Fold["Response"]):
         if not self._begun and kind not in _ASIDE:
             self._begin(kind, number)
         if not isinstance(number, int) or isinstance(number, bool):
-            if not self._unnumbered:
+            if not self._unnumbered and kind != "error":  # that of a request which is refused has none
                 self._unnumbered = True
                 self._notes.add(f"{short(kind)} has no sequence number")
             return False

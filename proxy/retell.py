@@ -64,7 +64,7 @@ def messages_of(recording: Recording) -> Messages:
     if heard.events is not None:
         refusal = _refusal_in(heard.events)
         messages = [(event.at, _message(event, refusal=event is refusal)) for event in heard.events]
-        return Messages(messages, "end" if heard.ended else _unfinished(recording.outcome))
+        return Messages(messages, "end" if _is_whole(heard, recording.outcome) else _unfinished(recording.outcome))
     if heard.head is None:
         return Messages((), _unfinished(recording.outcome))
     response = json_object(heard.body)
@@ -88,6 +88,11 @@ def _refusal_in(events: Sequence[Event]) -> Event | None:
     """The error that answers the request instead of a response, if that is what came."""
     telling = [event for event in events[:20] if event.type.startswith("response.") or event.type == "error"]
     return telling[0] if telling and telling[0].type == "error" and not any(event.type.startswith("response.") for event in telling) else None
+
+
+def _is_whole(heard: Told, outcome: Outcome) -> bool:
+    """Whether a stream ended as it should."""
+    return heard.ended or (heard.goes_on and outcome == "complete")
 
 
 def _unfinished(outcome: Outcome) -> Ending:
@@ -122,7 +127,7 @@ def retell(recording: Recording, *, streams: bool, exchange: int) -> tuple[Raw, 
     if recording.asks != "ws":
         return _noted(recording.raw, note), recording.outcome
     blocks = [(event.at, _block(event.type, _flat(event, number))) for number, event in enumerate(events)]
-    return _streamed(recording, heard, blocks, "complete" if heard.ended else _unended(recording.outcome), note)
+    return _streamed(recording, heard, blocks, "complete" if _is_whole(heard, recording.outcome) else _unended(recording.outcome), note)
 
 
 def _of_body(recording: Recording, heard: Told, note: tuple[bytes, bytes]) -> tuple[Raw, Outcome]:
@@ -188,7 +193,7 @@ def _as_json(recording: Recording, heard: Told, note: tuple[bytes, bytes]) -> tu
         fold.add(parsed)
     result = fold.result()
     body = b"" if result is None else dumped(result.to_wire())
-    ended = fold.ended and result is not None
+    ended = result is not None and _is_whole(heard, recording.outcome)
     outcome = "complete" if ended else _unended(recording.outcome)
     if outcome == "client_closed":
         return _raw(recording, b"", b"", [], []), outcome  # who asks for JSON sees nothing before it is whole

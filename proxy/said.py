@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from .models.wire import Unparsed, Wire, field
 from .typed import MAX_BODY, Message, answer_of, conversation_of
 
 _STEER = b'"response.steer'
+_CREATE = b'"response.create'
+_TERMINALS = ("response.completed", "response.incomplete", "response.failed")
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -37,27 +40,61 @@ class Said(NamedTuple):
 def said_by_http(shape: Shape, status: int | None, request: Iterable[bytes], answer: Iterable[bytes]) -> Said:
     """`request`, `answer`: the bodies, decoded, piece by piece."""
     asked, unread = _object(request)
-    model = answer_of(shape, status, answer)
     lost = ("request",) if unread else ()
+    pieces = iter(answer)
+    first = [*islice(pieces, 2)]
+    if len(first) == 1 and (told := _told_at_the_end(first[0])) is not None:
+        return Said(asked, told, unread=lost)
+    model = answer_of(shape, status, chain(first, pieces))
     if isinstance(model, Unparsed):
         return Said(asked, unread=(*lost, "answer"))
     return Said(asked, _wire(model), unread=lost)
 
 
+def _told_at_the_end(stream: bytes) -> Mapping[str, Any] | None:
+    """The Response that the last event of a stream of them tells wholly, as it mostly does; the others need not be read then."""
+    if stream[:6] != b"event:" and stream[:5] != b"data:":
+        return None
+    event = _object([stream[stream.rfind(b"\ndata: ") + 7 :]])[0]
+    response = event.get("response")
+    whole = event.get("type") in _TERMINALS and isinstance(response, dict) and isinstance(response.get("output"), list) and response["output"]
+    return response if whole else None
+
+
 def said_on_socket(shape: Shape, messages: Iterable[Message]) -> Said:
     """Of a turn, or of a whole socket the last request and the last response."""
-    steers: list[Steer] = []
-    asked, told = conversation_of(shape, _watched(messages, steers))
+    watched = _Watched()
+    asked, told = conversation_of(shape, watched.all(messages))
     created = asked if field(asked, "type") != "response.steer" else None  # a successor has no create of its own
-    return Said(_wire(created), _wire(told), tuple(steers))
+    if watched.responses < 2 and watched.create is not None:
+        # What stands for it after a refusal, sent by playhead, is not what the client asked.
+        return Said(watched.create, _wire(told), tuple(watched.steers))
+    return Said(_wire(created), _wire(told), tuple(watched.steers))
 
 
-def _watched(messages: Iterable[Message], steers: list[Steer]) -> Iterator[Message]:
-    """The messages; what they tell of steers is taken in."""
-    for message in messages:
-        if _STEER in message.payload:
-            _take_steer(steers, _object([message.payload])[0])
-        yield message
+class _Watched:
+    """Messages that pass. `create`: the first; `responses`: how many have begun."""
+
+    def __init__(self) -> None:
+        self.steers: list[Steer] = []
+        self.create: Mapping[str, Any] | None = None
+        self.responses = 0
+
+    def all(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """They, one by one."""
+        for message in messages:
+            if _STEER in message.payload:
+                _take_steer(self.steers, _object([message.payload])[0])
+            if _CREATE in message.payload:
+                self._begin(message)
+            yield message
+
+    def _begin(self, message: Message) -> None:
+        event = _object([message.payload])[0] if self.create is None or not message.client else {}
+        if message.client:
+            self.create = event if self.create is None and event.get("type") == "response.create" else self.create
+        else:
+            self.responses += event.get("type") == "response.created"
 
 
 def _take_steer(steers: list[Steer], event: Mapping[str, Any]) -> None:

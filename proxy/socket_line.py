@@ -19,7 +19,7 @@ from playhead.config.errors import PlayheadError
 
 from .clients import ClientRequest
 from .frames import Message, Opcode
-from .lane_names import on_lane
+from .members import with_member, without_member
 from .service import Service
 from .socket_end import SocketEnd
 from .speech import Speech
@@ -277,7 +277,7 @@ class SocketLine:
         messages = item.speech.messages(item.start, stop)
         make = self._end.message
         if item.renamed:
-            return b"".join([make(opcode, on_lane(payload, item.name) if opcode == Opcode.TEXT else payload) for opcode, payload in messages])
+            return b"".join([make(opcode, _on_lane(payload, item.name) if opcode == Opcode.TEXT else payload) for opcode, payload in messages])
         return b"".join([make(opcode, payload) for opcode, payload in messages])
 
     async def _read(self, speech: Speech) -> None:
@@ -312,3 +312,8 @@ class SocketLine:
         if transport is not None and data:
             transport.write(data)
             self._service.counters.response_bytes += len(data)
+
+
+def _on_lane(text: bytes, name: str | None) -> bytes:
+    """An event as it is on that lane; None: the default lane, whose events name none."""
+    return without_member(text, "stream_id") if name is None else with_member(text, "stream_id", name)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 
 from playhead.config.errors import RefusedError
+from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import Batch, Facts, Recorded, Spill
 from playhead.storage.store import Store
 
 log = logging.getLogger(__name__)
+
+_PROBLEM = "what was parsed of it could not be stored"
 
 
 def store_batch(store: Store, batch: Batch) -> None:
@@ -21,11 +25,24 @@ def store_batch(store: Store, batch: Batch) -> None:
         store.write(batch)
     except RefusedError:
         log.exception("a batch could not be stored; its exchanges are stored one by one")
+        for connection in batch.connections:  # turns look for theirs
+            _store_connection(store, connection)
         for recorded in batch.finished:
             _store_one(store, recorded, Batch(finished=[recorded]))
         for spill in batch.spills:
             _store_one(store, spill.recorded, Batch(spills=[spill]))
-        store.write(replace(batch, finished=[], spills=[]))
+        store.write(replace(batch, finished=[], spills=[], connections=[]))
+
+
+def _store_connection(store: Store, connection: RecordedConnection) -> None:
+    try:
+        store.write(Batch(connections=[connection]))
+    except RefusedError:
+        log.exception("what was told of a connection could not be stored (writer %s, number %d)", connection.writer, connection.number)
+        connection.lanes, connection.subprotocol, connection.extensions, connection.problem = [], None, None, _PROBLEM
+        connection.client_reason = connection.upstream_reason = None
+        with contextlib.suppress(RefusedError):  # its turns are worth more than it
+            store.write(Batch(connections=[connection]))
 
 
 def _store_one(store: Store, recorded: Recorded, alone: Batch) -> None:
@@ -39,8 +56,8 @@ def _store_one(store: Store, recorded: Recorded, alone: Batch) -> None:
 
 def _strip(recorded: Recorded, spills: list[Spill]) -> None:
     """Leave what is raw."""
-    problem = "what was parsed of it could not be stored"
-    recorded.facts = Facts(kind=recorded.facts.kind, parse="unparsed", problem=problem)
+    recorded.facts = Facts(kind=recorded.facts.kind, parse="unparsed", problem=_PROBLEM)
+    recorded.stream_id = recorded.steer = None
     recorded.items, recorded.fingerprint = [], None
     rows = [recorded.events, *(spill.events for spill in spills)]
     for events in rows:

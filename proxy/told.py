@@ -64,6 +64,12 @@ class Told:
         """Whether the stream says that its response is over."""
         return self.events is not None and any(event.type in ENDS for event in self.events)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it tells of a response that goes on in the background, whoever listens."""
+        told = [event.value["response"] for event in self.events or () if "response" in event.value]
+        return not self.ended and bool(told) and isinstance(told[-1], dict) and told[-1].get("background") is True
+
 
 def told(recording: Recording) -> Told:
     """Read it. Never raises for what it holds."""

@@ -34,8 +34,9 @@ def turn_numbers(connection: int) -> tuple[int, int]:
 class LogEntry(NamedTuple):
     """One message of a connection in Responses mode, control frames included, in the order of both directions and all lanes.
 
-    `direction`: as `Direction`. `opcode`: of the message. `at`: ns since the connection's start. `turn`: the turn that has its bytes; 0: the connection
-    itself. `bytes`: of its payload. `hidden`: one end never saw it (playhead spoke with upstream on its own).
+    `direction`: as `Direction`. `opcode`: of the message; 0: bytes that are no whole message, since the connection was cut or upstream broke the protocol.
+    `at`: ns since the connection's start, of its last byte. `turn`: the turn that has its bytes; 0: the connection itself. `bytes`: of its payload.
+    `hidden`: one end never saw it (playhead spoke with upstream on its own).
     """
 
     direction: int

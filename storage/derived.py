@@ -14,7 +14,7 @@ class Stored:
     """A recorded exchange as the store has it. The iterators are drawn once; of a big exchange they read from the store as they are drawn.
 
     `problem`: as in exchanges. `started_at_ns`: to the microsecond. `heads`: both heads and the trailers. `request_size`: of the stored body.
-    `frames`: of the answer. `events`: for a WebSocket, whose messages have no other borders.
+    `frames`: of the answer. `events`: for a WebSocket, whose messages have no other borders. `turn`: which of its connection it is; 0: it is none.
     """
 
     row: ExchangeRecord
@@ -26,6 +26,7 @@ class Stored:
     response: Iterator[bytes]
     frames: Iterator[Frame]
     events: Iterator[EventRow]
+    turn: int = 0
 
 
 class Derived(NamedTuple):

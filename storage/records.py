@@ -264,12 +264,14 @@ class Batch:
 
 
 class StoredRequest(NamedTuple):
-    """A recorded request whose fingerprint is wanted. `body`: piece by piece, drawn once. `problem`: as in exchanges."""
+    """A recorded request whose fingerprint is wanted. `body`: piece by piece, drawn once. `problem`: as in exchanges. `turn`: it is a create over a
+    WebSocket: `head` is that of the handshake, `body` the create's message."""
 
     head: bytes
     upstream: str
     problem: str | None
     body: Iterator[bytes]
+    turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

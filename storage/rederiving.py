@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, delete, exists, func, literal, or_, select, update
 
+from .connected import turn_of
 from .deletion import free_items
 from .derived import Derived, Stored, gathered
 from .engine import Database
@@ -91,12 +92,12 @@ class Rederivation:
         columns = [exchanges.c[name] for name in ExchangeRecord.model_fields]
         big = exists(select(literal(1)).where(pieces.c.exchange == id_)).label("big")
         with self._database.reading() as connection:
-            row = connection.execute(select(*columns, exchanges.c.problem, big).where(exchanges.c.id == id_)).first()
+            row = connection.execute(select(*columns, exchanges.c.problem, exchanges.c.number, big).where(exchanges.c.id == id_)).first()
             if row is None:
                 return None
             raw = self._reader.row(connection, id_)
         known = row._asdict()
-        problem, pieced = known.pop("problem"), bool(known.pop("big"))
+        problem, number, pieced = known.pop("problem"), known.pop("number"), bool(known.pop("big"))
         record = ExchangeRecord.model_construct(**known)
         return Stored(
             row=record,
@@ -108,6 +109,7 @@ class Rederivation:
             response=self._body(id_, raw.response, "response", pieced),
             frames=self._frames(id_, raw, pieced),
             events=list_event_rows(self._database, id_) if record.transport == "ws" else iter(()),
+            turn=turn_of(number),
         )
 
     def _body(self, id_: int, start: bytes, part: str, pieced: bool) -> Iterator[bytes]:

@@ -14,8 +14,8 @@ from playhead.config.errors import StoreError
 from .connected import turn_of
 from .engine import Database
 from .items import LISTS, ItemMemory, WrittenItems, read_items
-from .queries import BodyReader, behind, no_exchange, read_part, read_pieces, require, require_session
-from .records import ANSWERED_EARLY, DEFAULT_RULES, Fingerprint, Frame, Raw, StoredRequest
+from .queries import BodyReader, behind, list_event_rows, no_exchange, read_part, read_pieces, require, require_session
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Direction, Fingerprint, Frame, Raw, StoredRequest
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
 from .rows import Inserter, unpack_times
 from .tables import exchanges, fingerprints, pieces, takes
@@ -138,11 +138,22 @@ class _Missing:
 def stored_request(database: Database, reader: BodyReader, id_: int) -> StoredRequest:
     """What the fingerprint of a recorded exchange is made of. Raises StoreError, and so does drawing the body."""
     with database.reading() as connection:
-        row = connection.execute(select(exchanges.c.upstream, exchanges.c.problem).where(exchanges.c.id == id_)).first()
+        row = connection.execute(select(exchanges.c.upstream, exchanges.c.problem, exchanges.c.number).where(exchanges.c.id == id_)).first()
         if row is None:
             raise no_exchange(database, id_)
         raw = reader.row(connection, id_)
-    return StoredRequest(raw.request_head, row.upstream, row.problem, _request(database, id_, raw))
+    body, turn = _request(database, id_, raw), row.number < 0
+    return StoredRequest(raw.request_head, row.upstream, row.problem, _create(database, id_, body) if turn else body, turn)
+
+
+def _create(database: Database, id_: int, body: Iterator[bytes]) -> Iterator[bytes]:
+    """The first message of a turn; what the client said after it stands behind it."""
+    left = next((row.bytes for row in list_event_rows(database, id_) if row.direction == Direction.CLIENT), 0)
+    for piece in body:
+        yield piece[:left]
+        left -= min(left, len(piece))
+        if not left:
+            return
 
 
 def _request(database: Database, id_: int, raw: Raw) -> Iterator[bytes]:

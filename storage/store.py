@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, finding, queries, replays
+from . import chains, connection_reads, deletion, divergences, queries, replays
+from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
@@ -97,9 +98,9 @@ class Store:
         """
         self._writer.write(batch)
 
-    def next_seq(self, session: str) -> int:
+    def next_seq(self, session: str, own: int | None = None) -> int:
         """The place for the next exchange of a session, given once: 1, 2, ... Raises StoreError."""
-        return self._writer.next_seq(session)
+        return self._writer.next_seq(session, own)
 
     def seq_taken(self, session: str, seq: int) -> None:
         """This place belongs to an exchange already: `next_seq` will not give it."""
@@ -199,14 +200,6 @@ class Store:
         """The response body in order, some MiB at a time. Raises StoreError as `raw`."""
         return queries.read_part(self._database, id_, "response")
 
-    def find_responses(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange that made each of these responses, as far as they are stored: the newest of the session, else of another one."""
-        return finding.find_responses(self._database, ids, session)
-
-    def find_output_items(self, ids: Iterable[str], session: str) -> dict[str, int]:
-        """The exchange whose output had each of these items, as `find_responses`."""
-        return finding.find_output_items(self._database, ids, session)
-
     def responding(self, response_id: str) -> list[ExchangeRecord]:
         """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""
         return chains.responding(self._database, response_id)
@@ -222,6 +215,10 @@ class Store:
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
         return queries.store_stats(self._database)
+
+    def completeness(self) -> Completeness:
+        """What is known to be missing in it. Reads every event row."""
+        return completeness(self._database)
 
     def verify(self, compute: Compute | None = None) -> Iterator[Problem]:
         """What is wrong with the store: bodies are decoded and hashed again, references followed. Never raises for damage.

@@ -104,14 +104,15 @@ class Writer:
                 raise
             transaction.remember()
 
-    def next_seq(self, session: str) -> int:
-        """The place of the next exchange in its session, given once."""
+    def next_seq(self, session: str, own: int | None = None) -> int:
+        """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""
         with self._lock:
             seqs = self._memory.seqs
             if session not in seqs:
                 with self._database.reading() as connection:
                     seqs[session] = first_free_seq(connection, session)
-            seqs[session] += 1
+            if own is None or own != seqs[session] - 1:
+                seqs[session] += 1
             return seqs[session] - 1
 
     def seq_taken(self, session: str, seq: int) -> None:
@@ -154,10 +155,9 @@ class _Transaction:
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
         self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
         self._look_up(recorded, batch.connections)
-        for connection in batch.connections:
-            identity = (self._writers[connection.writer], connection.number)
-            if identity not in self._deleted:
-                self._connections.put(identity, connection)
+        given = [((self._writers[one.writer], one.number), one) for one in batch.connections]
+        if given:
+            self._connections.put([one for one in given if one[0] not in self._deleted])
         self._finish(batch.finished)
         for spill in batch.spills:
             self._spill(spill)

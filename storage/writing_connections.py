@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
@@ -42,29 +44,34 @@ class Connections:
             for row in self._connection.execute(_STANDING, {"writer": writer, "numbers": numbers}):
                 self._standing[writer, row.number] = _Standing(row.id, row.take, row.raw_bytes or 0)
 
-    def put(self, identity: _Identity, r: RecordedConnection) -> None:
-        """Insert it, or bring it up to date."""
-        standing = self._standing.get(identity)
-        if standing is None:
-            id_ = next(new_ids(self._connection, "connections", 1))
-            standing = self._standing[identity] = _Standing(id_, self._places.take(r), 0)
-            self._insert(connections, [*_row(standing, identity, r)])
-        else:
-            id_, *values = _row(standing, identity, r)
-            self._connection.exec_driver_sql(update_sql(self._connection, connections), (*values, id_))
-        self._put_heads(standing, r)
-        for row in _gift(standing.id, r):
-            self._insert(connection_pieces, [*row], ignore=True)
-
-    def _put_heads(self, standing: _Standing, r: RecordedConnection) -> None:
-        """They may be given again, and the response's later than the request's."""
-        heads = pack_heads(*r.heads) if any(r.heads) else b""
-        if len(heads) > standing.heads:
-            own = connection_pieces.c.connection == standing.id, connection_pieces.c.part == "heads"
-            if standing.heads:
-                self._connection.execute(delete(connection_pieces).where(*own))
-            self._insert(connection_pieces, [*piece_row(standing.id, "heads", 0, heads)])
-            standing.heads = len(heads)
+    def put(self, given: Sequence[tuple[_Identity, RecordedConnection]]) -> None:
+        """Insert them, or bring them up to date: of one that is given more than once the last says how it is."""
+        inserted: list[Any] = []
+        updated: list[Row] = []
+        heads: dict[int, Row] = {}
+        gifts: list[Any] = []
+        fresh = {identity for identity, _ in given if identity not in self._standing}
+        ids = new_ids(self._connection, "connections", len(fresh)) if fresh else iter(())
+        for identity, r in given:
+            standing = self._standing.get(identity)
+            if standing is None:
+                standing = self._standing[identity] = _Standing(next(ids), self._places.take(r), 0)
+                inserted += _row(standing, identity, r)
+            else:
+                id_, *values = _row(standing, identity, r)
+                updated.append((*values, id_))
+            if any(r.heads) and len(packed := pack_heads(*r.heads)) > standing.heads:
+                heads[standing.id] = piece_row(standing.id, "heads", 0, packed)
+                standing.heads = len(packed)
+            gifts += chain.from_iterable(_gift(standing.id, r))
+        self._insert(connections, inserted)
+        if updated:
+            self._connection.exec_driver_sql(update_sql(self._connection, connections), updated)
+        if heads:  # the response's may come later than the request's
+            known = connection_pieces.c
+            self._connection.execute(delete(connection_pieces).where(known.connection.in_([*heads]), known.part == "heads"))
+            self._insert(connection_pieces, [*chain.from_iterable(heads.values())])
+        self._insert(connection_pieces, gifts, ignore=True)
 
     def of(self, writer: int, r: Recorded, take: int) -> int | None:
         """The connection of an exchange. If it is all of one of which nothing is known, that is inserted; of a turn there is none then."""

@@ -42,7 +42,7 @@ class Kept:
         """The next exchange, whose response is `resp_N`; its number."""
         id_ = len(self.rows) + 1
         asked, more = dict(request or {}), dict(said or {})
-        answer = {"id": f"resp_{id_}", "output": list(output), **more.pop("answer", {})}
+        answer = {"id": changes.get("response_id") or f"resp_{id_}", "output": list(output), **more.pop("answer", {})}
         named = asked.get("conversation")
         links = {"previous_response_id": asked.get("previous_response_id"), "conversation": named["id"] if isinstance(named, dict) else named}
         self.rows[id_] = row(id_, **({"response_id": answer["id"], **links} | changes))

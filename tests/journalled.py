@@ -49,7 +49,7 @@ def sse(pieces: Sequence[bytes], *, path: str = "/v1/responses", end: Any = COMP
 
 
 def fold(frames: Frames, *, parse: bool = True, aborted: bool = False) -> Recorded:
-    assembly = Assembly("w1", 7, parse=parse)
+    assembly = Assembly("w1", 7, parse=parse, turns=False)
     for kind, at, payload in frames:
         assembly.feed(kind, at, payload)
     return assembly.finish(aborted=aborted)
@@ -57,7 +57,7 @@ def fold(frames: Frames, *, parse: bool = True, aborted: bool = False) -> Record
 
 def fold_in_parts(frames: Frames, cuts: Iterable[int], *, aborted: bool = False) -> tuple[Recorded, list[Spill]]:
     """The same, spilled, written down as JSON and restored before each of these frames; joined again as a store would join it."""
-    assembly, spills, wanted = Assembly("w1", 7), [], set(cuts)
+    assembly, spills, wanted = Assembly("w1", 7, turns=False), [], set(cuts)
     for place, (kind, at, payload) in enumerate(frames):
         if place in wanted:
             spills.append(assembly.spill(final=False))

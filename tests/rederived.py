@@ -11,7 +11,20 @@ from playhead.proxy.reparsing import reparsed
 from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.store import Store
 
-DERIVED = ("kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "user", "usage", "parse", "problems", "parser")
+DERIVED = (
+    "kind",
+    "model",
+    "response_id",
+    "previous_response_id",
+    "response_status",
+    "service_tier",
+    "user",
+    "usage",
+    "conversation",
+    "parse",
+    "problems",
+    "parser",
+)
 _BLANK = {"kind": "'other'", "parse": "'unparsed'"}
 LISTS = ("exchanges", "events", "items", "fingerprints", "bodies", "pieces")
 

@@ -30,14 +30,15 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),
-        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "finding", "checks", "verify_connections"]),
+        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         "proxy.upstream_socket",
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "recalling", "replaying", "misses", "settled"]),
-        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking"]),
-        *(f"proxy.{name}" for name in ["socket_line", "socket_opening", "socket_transcript", "socket_turns"]),
+        *(f"proxy.{name}" for name in ["tails", "rereading"]),
+        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings"]),
+        *(f"proxy.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )

@@ -131,8 +131,8 @@ async def test_a_websocket_goes_to_upstream_into_the_take(tmp_path: Path) -> Non
         replaying(tmp_path, upstream, on_miss="record") as replay,
         WebSocketClient.open(replay.port, b"/v1/responses") as socket,
     ):
-        await socket.send(b"hello")
-        assert (await socket.receive()).payload == b"hello"
+        await socket.send(b'{"type":"response.create"}')
+        assert (await socket.receive()).payload == b'{"type":"response.create"}'
     assert [(one.take, one.transport) for one in stored(tmp_path)] == [(1, "http"), (1, "ws")]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.errors import StoreError
 from playhead.storage.connected import LogEntry
-from playhead.storage.records import Batch, Fingerprint, ItemRow, Piece, Raw, Spill
+from playhead.storage.records import Batch, Fingerprint, Piece, Spill
 from playhead.storage.store import Store
 from stores import connected, event, logged, recorded, turned
 
@@ -214,30 +214,6 @@ def test_text_of_a_connection_cannot_stop_recording(store: Store, text: str) -> 
     assert row.lanes == [row.client_reason] == [row.subprotocol]
 
 
-def test_responses_are_found_by_their_ids(store: Store) -> None:
-    store.write(Batch([recorded(1), recorded(2, session="other"), recorded(1, writer="w2", session="other"), turned(9, 1)], connections=[connected(9)]))
-    ids = {(row.session, row.response_id): row.id for name in ("default", "other") for row in store.exchanges(name)}
-
-    assert store.find_responses(["resp_1", "resp_2", "resp_9_1", "resp_nowhere"], "default") == {
-        "resp_1": ids["default", "resp_1"],
-        "resp_2": ids["other", "resp_2"],
-        "resp_9_1": ids["default", "resp_9_1"],
-    }
-
-
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/responses/resp_1"), ("POST", "/v1/responses/resp_1/cancel")])
-def test_an_exchange_that_only_tells_of_a_response_has_not_made_it(store: Store, method: str, path: str) -> None:
-    store.write(Batch([recorded(1), dataclasses.replace(recorded(2), method=method, path=path, facts=recorded(1).facts, raw=Raw())]))
-
-    assert store.find_responses(["resp_1"], "default") == {"resp_1": next(store.exchanges("default")).id}
-
-
-def test_many_responses_are_found_at_once(store: Store) -> None:
-    store.write(Batch([recorded(number) for number in range(1200)]))
-
-    assert len(store.find_responses([f"resp_{number}" for number in range(2000)], "default")) == 1200
-
-
 def test_an_event_of_a_lane_keeps_it(store: Store) -> None:
     turn = turned(1, 1, stream_id="a", events=[event(0, stream_id="a", flags=1)], event_count=1)
     store.write(Batch([turn], connections=[connected(1)]))
@@ -324,14 +300,6 @@ def test_what_belongs_to_no_turn_counts_as_stored(store: Store) -> None:
     store.write(Batch(connections=[connected(1, heads=(b"", b""), log=[LogEntry(0, 1, 0, 0, 1000)], client_data=bytes(1000))]))
 
     assert 1000 < store.stats().raw_bytes - before < 1100
-
-
-def test_items_are_found_in_outputs_only(store: Store) -> None:
-    rows = [ItemRow("input", 0, "message", "item_1", None, None, None), ItemRow("output", 0, "function_call", "item_2", "call", "f", None)]
-    store.write(Batch([recorded(1, items=rows), recorded(2, session="other", items=[rows[1], rows[1]._replace(position=1, id="item_3")])]))
-    (own,), (other,) = store.exchanges("default"), store.exchanges("other")
-
-    assert store.find_output_items(["item_1", "item_2", "item_3"], "default") == {"item_2": own.id, "item_3": other.id}
 
 
 def test_a_turn_in_pieces_is_completed(store: Store) -> None:

@@ -134,6 +134,15 @@ def test_what_cannot_be_read_is_told(kept: Kept) -> None:
     assert [lack.text for lack in seen(kept, 2).missing] == ["its answer was recorded and cannot be read", "its request was recorded and cannot be read"][::-1]
 
 
+def test_of_a_socket_that_was_recorded_as_one_exchange_only_the_last_response_is_known(kept: Kept) -> None:
+    kept.turn({"input": "last"}, [spoken("the last")], said={"answer": {"id": "resp_last"}}, response_id="resp_first")
+    kept.add({"input": "two", "previous_response_id": "resp_first"})
+    context = seen(kept, 2)
+
+    assert words(context.items) == ["2 input two"]
+    assert lacks(context) == [("unread", None, 1)] * 2
+
+
 def test_a_chain_that_bites_its_tail_ends(kept: Kept) -> None:
     kept.add({"input": "one", "previous_response_id": "resp_2"})
     kept.add({"input": "two", "previous_response_id": "resp_1"}, started_at=kept.rows[1].started_at)

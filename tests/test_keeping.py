@@ -11,6 +11,7 @@ import pytest
 from command_line import Playhead, Told, in_a_process, on, recorded, write, write_some
 from playhead.config.settings import Settings
 from playhead.proxy.cli import run
+from playhead.storage.records import Facts
 from playhead.storage.store import Store
 
 
@@ -29,6 +30,15 @@ def test_stats_count_what_there_is(playhead: Playhead) -> None:
 
     assert (row["sessions"], row["exchanges"], row["events"]) == (2, 6, 4)
     assert "exchanges       6\n" in playhead("stats").out
+
+
+def test_stats_say_what_is_missing(playhead: Playhead, data: Path) -> None:
+    assert playhead("stats").out.endswith("\nNothing is known to be missing.\n")
+
+    write(data, recorded(7, facts=Facts(kind="responses", previous_response_id="resp_x", response_status="completed")))
+
+    assert playhead("stats").out.endswith("\nMISSING, as far as what there is tells\nmissing_responses  1\n")
+    assert playhead("stats", "--json").rows[0]["completeness"]["missing_responses"] == 1
 
 
 def test_the_schema_is_documented_without_a_store(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,9 +72,25 @@ def test_events_of_a_lane_where_nothing_goes_on_are_of_the_connection() -> None:
 
 
 def test_a_late_event_of_a_response_that_has_ended_is_of_the_connection() -> None:
-    told = Told(create(), *whole("r"), create(), response("completed", "r"), response("created", "r"), delta(response_id="r"), *whole("s"))
+    told = Told(create(), *whole("r"), create(), response("completed", "r"), delta(response_id="r"), *whole("s"))
 
-    assert told.turns == [1, 1, 1, 1, 2, 0, 0, 0, 2, 2, 2]
+    assert told.turns == [1, 1, 1, 1, 2, 0, 0, 2, 2, 2]
+
+
+def test_a_response_that_has_the_id_of_one_that_has_ended_begins_what_awaits_its_response() -> None:
+    told = Told(create(), *whole("r"), create(), *whole("r"))
+
+    assert told.turns == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_responses_of_two_lanes_may_have_the_same_id() -> None:
+    told = Told(create("a"), create("b"), *whole("r", "a")[:2], *whole("r", "b")[:2], *whole("r", "a")[2:], *whole("r", "b")[2:])
+
+    assert told.turns == [1, 2, 1, 1, 2, 2, 1, 2]
+
+
+def test_a_response_that_is_named_without_its_lane_is_known_all_the_same() -> None:
+    assert Told(create("a"), *whole("r", "a")[:2], response("completed", "r")).turns == [1, 1, 1, 1]
 
 
 def test_a_response_that_nothing_explains_has_a_turn_since_it_costs_money() -> None:

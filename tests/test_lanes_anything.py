@@ -44,10 +44,10 @@ SERVERS = st.one_of(
 
 
 def in_order(assigned: Iterable[Assigned], directions: list[str]) -> bool:
-    """Whether every turn got its messages in their order; the connection itself those of each direction."""
+    """Whether every turn got its messages of each direction in their order."""
     newest: dict[Any, int] = {}
     for token, turn in assigned:
-        key = (turn, directions[token]) if turn == 0 else turn
+        key = (turn, directions[token])
         if newest.get(key, -1) > token:
             return False
         newest[key] = token

@@ -20,9 +20,10 @@ from playhead.storage.records import Batch, Recorded, Spill
 from playhead.storage.store import Store
 from rederived import derive, everything, forget
 from running import Running
+from sockets import client, frame, socket, upstream
 from test_corpus import drive, playing
 from test_recording_corpus import CORPUS, WAYS, exchanges, journalled
-from test_transcript import CREATE, CREATED, DONE, SERVER, TURN, client, frame, socket, upstream
+from test_transcript import CREATE, CREATED, DONE, SERVER, TURN
 
 STREAM = [
     b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","status":"in_progress"}}\n\n',
@@ -45,7 +46,7 @@ def stored(path: Path, *recorded: Recorded, spills: Iterable[Spill] = ()) -> Pat
 
 def spilled(frames: Frames, cuts: Iterable[int]) -> list[Spill]:
     """The same exchange, given in parts: one before each of these frames, and the last."""
-    assembly, spills, wanted = Assembly("w1", 7), [], set(cuts)
+    assembly, spills, wanted = Assembly("w1", 7, turns=False), [], set(cuts)
     for place, fed in enumerate(frames):
         if place in wanted:
             spills.append(assembly.spill(final=False))

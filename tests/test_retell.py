@@ -302,6 +302,15 @@ def test_one_that_waits_in_the_background_is_told_so_far() -> None:
     assert messages_of(queued).ending == "end"
 
 
+def test_a_stream_that_left_its_response_to_the_background_is_whole() -> None:
+    waiting = WHOLE | {"status": "queued", "background": True, "output": []}
+    recording = as_sse(unfold(waiting))
+
+    assert (json_of(recording).json, json_of(recording).end) == (waiting, End)
+    assert messages_of(recording).ending == sse_of(as_ws(unfold(waiting))).end.__name__.lower() == "end"
+    assert messages_of(recording._replace(outcome="upstream_closed")).ending == "cut"
+
+
 def test_an_event_that_is_no_json_goes_along() -> None:
     assert [text for _, text in messages_of(recorded("sse", SSE_HEAD, b"data: oops\n\n")).texts] == [b"oops"]
     assert json_of(recorded("sse", SSE_HEAD, b"data: oops\n\n", *map(block, STREAM))).json == WHOLE

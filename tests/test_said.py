@@ -42,6 +42,16 @@ def test_a_stream_says_what_its_events_tell() -> None:
     assert said_by_http(CREATE, 200, [b"{}"], [body[:40], body[40:]]).answer == RESPONSE
 
 
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"", b": bye\n\n"])
+@pytest.mark.parametrize("output", [[MESSAGE], []])
+def test_a_stream_whose_last_event_tells_less_is_read_as_a_whole(end: bytes, output: list[Any]) -> None:
+    done = {"type": "response.output_item.done", "sequence_number": 0, "output_index": 0, "item": MESSAGE}
+    last = {"type": "response.completed", "sequence_number": 1, "response": {**RESPONSE, "output": output}}
+    body = b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), text(event)) for event in (done, last))  # type: ignore[attr-defined]
+
+    assert said_by_http(CREATE, 200, [], [body + end]).answer["output"] == [MESSAGE]
+
+
 def test_a_stream_that_was_cut_says_what_had_come() -> None:
     begun = {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "status": "in_progress", "output": []}}
     done = {"type": "response.output_item.done", "sequence_number": 1, "output_index": 0, "item": MESSAGE}
@@ -70,6 +80,27 @@ def test_a_turn_says_its_create_and_its_response() -> None:
     )
 
     assert said == Said(create, RESPONSE)
+
+
+def test_what_playhead_sent_in_place_of_a_refused_create_is_not_what_the_client_asked() -> None:
+    first, second = {"type": "response.create", "previous_response_id": "resp_0"}, {"type": "response.create", "input": "all"}
+    refused = server("error", status=400, error={"code": "previous_response_not_found"})
+    messages = [Message(True, text(first)), refused, Message(True, text(second)), server("response.created", response={"id": "resp_1"})]
+
+    assert said_on_socket(CREATE, messages).request == first
+
+
+def test_a_request_that_speaks_of_steers_is_a_request() -> None:
+    create = {"type": "response.create", "input": 'what is "response.steer"?'}
+
+    assert said_on_socket(CREATE, [Message(True, text(create))]) == Said(create)
+
+
+def test_a_socket_of_several_responses_says_its_last_request() -> None:
+    turns = [({"type": "response.create", "input": number}, server("response.created", response={"id": f"resp_{number}"})) for number in range(2)]
+    said = said_on_socket(CREATE, [message for create, created in turns for message in (Message(True, text(create)), created)])
+
+    assert (said.request["input"], said.answer["id"]) == (1, "resp_1")
 
 
 STEER = client(type="response.steer", previous_response_id="resp_1", input="stop")

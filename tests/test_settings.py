@@ -144,6 +144,7 @@ WRONG: dict[str, list[object]] = {
     "pace": ["slow", "10", "0x", "x", "-1x", "1e3x", "", 10],
     "retry_after": ["-1", "25h", "never", True],
     "exhausted": ["first", 5],
+    "websockets": ["maybe", True],
     "log_level": ["loud", 5],
 }
 

@@ -85,8 +85,8 @@ def test_a_long_text_is_folded_and_drives_no_terminal(playhead: Playhead) -> Non
 
 
 def test_what_was_never_recorded_is_said(playhead: Playhead) -> None:
-    assert "MISSING\n  exchange 3: item msg_9: this item is named by its id, and was never recorded\n" in playhead("show", "3", "--context").out
-    assert "MISSING\n  exchange 4: response resp_x: this response was never recorded" in playhead("show", "4", "--context").out
+    assert "MISSING\n  exchange 3: item msg_9: this item is named by its id, and is not in the store\n" in playhead("show", "3", "--context").out
+    assert "MISSING\n  exchange 4: response resp_x: this response is not in the store, nor what" in playhead("show", "4", "--context").out
 
 
 def test_the_answer_comes_last_and_is_no_part_of_what_the_model_saw(playhead: Playhead) -> None:
@@ -105,7 +105,7 @@ def test_programs_get_a_line_for_each_item_and_for_what_is_missing(playhead: Pla
         (2, "input", 0, "function_call_output"),
     ]
     assert rows[1]["item"] == CALL
-    assert rows[-1] == {"missing": "item", "id": "msg_9", "exchange": 3, "text": "this item is named by its id, and was never recorded"}
+    assert rows[-1] == {"missing": "item", "id": "msg_9", "exchange": 3, "text": "this item is named by its id, and is not in the store"}
 
 
 def test_what_asks_no_model_has_no_context(playhead: Playhead) -> None:

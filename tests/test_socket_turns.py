@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes import Received, Wire, answer, fetch
-from replays import ask, divergences, recording, replaying
+from fakes import FakeUpstream, Received, Wire, answer, fetch
+from replays import ask, code, divergences, numbered, recording, replaying
 from spoken import Socket, create, event, ids, steer, stored, told
 from websocket_fakes import CLOSE, PING, PONG, HandshakeError, Message, WebSocketClient
 
@@ -269,3 +269,16 @@ async def test_what_was_recorded_over_http_is_told_over_a_websocket(tmp_path: Pa
         await client.send(create("one", "a"))
 
         assert ids(await told(client, 3)) == ["created a", "in_progress a", "completed a"]
+
+
+@pytest.mark.parametrize("mode", ["record", "replay", "forward"])
+async def test_where_websockets_are_off_a_handshake_is_answered_426_and_http_goes_on(tmp_path: Path, mode: str) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with FakeUpstream({"*": numbered()}) as upstream, replaying(tmp_path, upstream, mode=mode, websockets="off") as proxy:
+        with pytest.raises(HandshakeError) as refused:
+            async with WebSocketClient.open(proxy.port, TARGET):
+                pass
+        assert (refused.value.answer.status, code(refused.value.answer)) == (426, "websockets_off")
+        assert refused.value.answer.get(b"upgrade") == b"HTTP/1.1"
+        assert (await fetch(proxy.port, ask(b"x"))).body == b"0"

@@ -8,6 +8,7 @@ import pytest
 
 from playhead.config.errors import RefusedError
 from playhead.proxy.storing import store_batch
+from playhead.storage.connected import RecordedConnection, turn_number
 from playhead.storage.records import Batch, ItemRow, Position, Spill
 from playhead.storage.store import Store
 from stores import recorded
@@ -40,3 +41,10 @@ def test_a_part_of_an_open_exchange_is_stored_all_the_same(store: Store) -> None
     store_batch(store, Batch(spills=[spill]))
 
     assert [row.parse for row in store.exchanges("default")] == ["unparsed"]
+
+
+def test_a_connection_that_is_refused_does_not_hold_up_its_turns(store: Store) -> None:
+    connection = RecordedConnection("w1", 7, "default", "run1", "/v1/responses", "", 0, status=101, turns=10**30)
+    store_batch(store, Batch(finished=[recorded(turn_number(7, 1), connection_number=7, transport="ws")], connections=[connection]))
+
+    assert [row.transport for row in store.exchanges("default")] == ["ws"]

@@ -1,54 +1,26 @@
-"""Forwarded WebSockets: messages of both directions with their times, types and lanes; controls, cuts and violations."""
+"""Forwarded WebSockets that are one exchange: messages of both directions with their times, types and lanes; controls, cuts and violations."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
-from journalled import COMPLETE, Frames, fold, fold_in_parts, head, http, opening
-from playhead.proxy import transcript
-from playhead.proxy.frames import MessagePiece, pack
+from journalled import Frames, fold, fold_in_parts, http, opening
+from playhead.proxy import channels
 from playhead.storage.journal import Kind
 from playhead.storage.records import Recorded
+from sockets import client, frame, socket, upstream
 
 CREATE = b'{"type":"response.create","model":"m","stream_id":"a","input":"hi","prompt_cache_key":"key"}'
 CREATED = b'{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","status":"in_progress"},"stream_id":"a"}'
 DELTA = '{"type":"response.output_text.delta","sequence_number":1,"delta":"é","stream_id":"a"}'.encode()
 DONE = b'{"type":"response.completed","sequence_number":2,"response":{"id":"resp_1","status":"completed","usage":{"input_tokens":1}},"stream_id":"a"}'
 SERVER = [CREATED, DELTA, DONE]
-
-
-def frame(payload: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True, extension: PerMessageDeflate | None = None) -> bytes:
-    return Frame(opcode, payload, fin=fin).serialize(mask=False, extensions=[extension] if extension else [])
-
-
-def said(payload: bytes, opcode: int = 1, *, first: bool = True, last: bool = True) -> bytes:
-    return pack(MessagePiece(opcode, first, last, payload))
-
-
-def socket(*steps: tuple[int, bytes], path: str = "/v1/responses", extensions: str = "", end: Any = COMPLETE, headers: dict[str, str] | None = None) -> Frames:
-    """A connection: CLIENT_FRAMEs and UPSTREAM_DATA, a millisecond apart."""
-    agreed = {"Upgrade": "websocket", **({"Sec-WebSocket-Extensions": extensions} if extensions else {}), **(headers or {})}
-    asked = {"Host": "x", "Connection": "Upgrade", "Upgrade": "websocket"}
-    frames: Frames = [opening("GET", path, asked, transport="ws"), (Kind.RESPONSE_HEAD, 500, head("HTTP/1.1 101 Switching Protocols", agreed))]
-    frames += [(kind, (at + 1) * 1_000_000, payload) for at, (kind, payload) in enumerate(steps)]
-    return [*frames, (Kind.END, 99_000_000, json.dumps(end).encode())] if end else frames
-
-
-def client(payload: bytes, **options: Any) -> tuple[int, bytes]:
-    return Kind.CLIENT_FRAME, said(payload, **options)
-
-
-def upstream(*frames: bytes) -> tuple[int, bytes]:
-    return Kind.UPSTREAM_DATA, b"".join(frames)
-
-
 TURN = socket(client(CREATE), *(upstream(frame(message)) for message in SERVER), upstream(frame(b"\x03\xe8bye", Opcode.CLOSE)), client(b"\x03\xe8", opcode=8))
 
 
@@ -163,7 +135,7 @@ def test_bytes_that_are_no_frames_are_kept_behind_the_good_ones() -> None:
 
 
 def test_of_a_very_long_message_only_type_and_size_are_known() -> None:
-    half = transcript.MAX_MESSAGE // 2 + 1
+    half = channels.MAX_MESSAGE // 2 + 1
     recorded = fold(socket(client(b'{"type":"x","a":"' + bytes(half), last=False), client(bytes(half), first=False)))
 
     assert [(event.type, event.bytes) for event in recorded.events] == [("x", 17 + 2 * half)]

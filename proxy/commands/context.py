@@ -52,7 +52,7 @@ def _print(context: Context, store: Store, id_: int) -> None:
     count = len({one.exchange for one in context.items})
     about = f"{len(context.items):,} item{'s'[: len(context.items) != 1]} of {count:,} exchange{'s'[: count != 1]}"
     made = "" if context.exchange == id_ else f", which made the response of exchange {id_}"
-    console.print(f"CONTEXT of exchange {context.exchange}{made} ({row.model or 'no model'}): {about}", style="bold")
+    _line(console, "", f"CONTEXT of exchange {context.exchange}{made} ({row.model or 'no model'}): {about}", "bold")
     names: dict[str, str] = {}
     _print_items(console, context.items, names)
     if context.missing:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @json_flag
 @setting_flags(*RECORDINGS)
 def stats(schema: bool, as_json: bool, **flags: Any) -> None:
-    """Say what the store holds and how big it is."""
+    """Say what the store holds, how big it is, and what is known to be missing in it: responses, conversations and items that are named by their ids and
+    were never recorded, gaps in sequence numbers, responses without an end, messages without a turn."""
     from ..listing import amount, print_facts, print_json, terminal
 
     if schema:
@@ -31,15 +32,18 @@ def stats(schema: bool, as_json: bool, **flags: Any) -> None:
         click.echo(describe(), nl=False)
         return
     with recordings(loaded(flags).settings) as store:
-        found = store.stats()
+        found, missing = store.stats(), store.completeness()
     if as_json:
-        print_json([found])
+        print_json([{**found.model_dump(mode="json"), "completeness": missing.model_dump()}])
         return
     plain = found.model_dump(mode="json", exclude_none=True)
     words = {name: amount(value) if name.endswith("_bytes") else _plain(value) for name, value in plain.items()}
     if found.raw_bytes > found.store_bytes > 0:
         words["store_bytes"] += f" ({found.raw_bytes / found.store_bytes:.1f} times smaller than raw)"
-    print_facts(terminal(), words.items())
+    console = terminal()
+    print_facts(console, words.items())
+    console.print("\nMISSING, as far as what there is tells" if any(missing.model_dump().values()) else "\nNothing is known to be missing.", style="bold")
+    print_facts(console, [(name, f"{number:,}") for name, number in missing.model_dump().items() if number])
 
 
 def _plain(value: object) -> str:
