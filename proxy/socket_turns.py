@@ -168,7 +168,7 @@ class TurnsTalk:
         name = value["stream_id"]
         if isinstance(name, str) and _LANE_NAME.fullmatch(name):
             return self._lane(name)
-        return ClientLane(None, Follower(None, self._connection), fair=False)
+        return ClientLane(None, Follower("", self._connection), fair=False)
 
     def _lane(self, name: str | None) -> ClientLane:
         lane = self._lanes.get(name)
