@@ -170,8 +170,7 @@ class Interleaving:
         self._cursor = 0
         self._groups: dict[int, _Group] = {}  # those that have come and are not over
         self._over: set[int] = set()
-        self._came: dict[int, int] = {}  # steers, by their place in the log: when
-        self._own_came, self._said = 0, now  # messages of the client that belong to no turn: how many, and when the last one came
+        self._came: dict[int, int] = {}  # messages of the client that are no creates, by their place in the log: when
         self._time, self._at = now, 0  # the connection's own clock
         self._patience = 0  # what stands before it in the log is not waited for
         self._blocked = (-1, 0, 0)  # where, since when, and for how long it is waited
@@ -197,20 +196,10 @@ class Interleaving:
             if group.entries and (late := now - self._due(group, group.entries[0])) > 0:
                 group.time += late
 
-    def steered(self, place: int, now: int) -> None:
-        """Another message of the client has come that belongs to a turn: the one at that place of the log."""
+    def said(self, place: int, now: int) -> None:
+        """Another message of the client than a create has come: the one at that place of the log."""
         if place >= self._cursor:
             self._came[place] = now
-
-    def said(self, now: int) -> None:
-        """A message of the client has come that belongs to no turn."""
-        self._own_came += 1
-        self._said = now
-
-    @property
-    def said_so_far(self) -> int:
-        """How many messages of the client have come that belong to no turn."""
-        return self._own_came
 
     def has_come(self, root: int) -> bool:
         """Whether the create of a group has come."""
@@ -323,10 +312,10 @@ class Interleaving:
         if flags & HIDDEN or flags & _OPCODE in (Opcode.PING, Opcode.PONG) or not (turn or self._own):
             return True
         if not turn:
-            here = flags & _OPCODE != Opcode.CLOSE and log.ranks[place] < self._own_came
-            if here:
-                self._time, self._at = max(self._time, self._said), log.ats[place]
-            return here or self._given_up(place, now)
+            said = self._came.pop(place, None)
+            if said is not None:
+                self._time, self._at = max(self._time, said), log.ats[place]
+            return said is not None or self._given_up(place, now)
         root = log.root(turn)
         group = self._groups.get(root)
         if place == log.asked(root):

@@ -55,6 +55,8 @@ class Spans:
         """Messages of the client in each turn."""
         self.closes: list[tuple[int, int]] = []
         """When, and by whom."""
+        self.hidden: set[tuple[int, int]] = set()
+        """Messages of turns that one end never saw: turn and time."""
 
     @classmethod
     def of(cls, log: Iterable[LogEntry]) -> Spans:
@@ -64,7 +66,10 @@ class Spans:
             if entry.turn:
                 spans.first.setdefault(entry.turn, entry.at)
                 spans.last[entry.turn] = entry.at
-                spans.asked[entry.turn] = spans.asked.get(entry.turn, 0) + (entry.direction == Direction.CLIENT)
+                if entry.hidden:
+                    spans.hidden.add((entry.turn, entry.at))
+                else:
+                    spans.asked[entry.turn] = spans.asked.get(entry.turn, 0) + (entry.direction == Direction.CLIENT)
             elif entry.opcode == _CLOSE:
                 spans.closes.append((entry.at, entry.direction))
         return spans
@@ -76,15 +81,29 @@ def lanes_of(connection: ConnectionRecord, turns: Mapping[int, ExchangeRecord]) 
     return [*dict.fromkeys([*connection.lanes, *used])]
 
 
-def marks_of(connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], noted: Sequence[Noted]) -> list[Mark]:
-    """Everything that is told of a connection in Responses mode, in order."""
+def marks_of(
+    connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], noted: Sequence[Noted], elsewhere: Mapping[str, int] | None = None
+) -> list[Mark]:
+    """Everything that is told of a connection in Responses mode, in order. `elsewhere`: the exchanges that made responses which turns go on from."""
+    made = {**(elsewhere or {}), **_made(turns)}
     lanes = {name: place for place, name in enumerate(lanes_of(connection, turns))}
-    marks = [*_turn_marks(connection, spans, turns, lanes), *_noted_marks(turns, lanes, noted), *_closing_marks(connection, spans)]
+    marks = [*_turn_marks(connection, spans, turns, lanes, made), *_noted_marks(turns, lanes, noted), *_closing_marks(connection, spans)]
     return sorted(marks, key=lambda mark: (mark.at, _ORDER[mark.what], mark.turn))
 
 
-def _turn_marks(connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], lanes: Mapping[str | None, int]) -> Iterator[Mark]:
-    made = {row.response_id: row.id for turn, row in sorted(turns.items()) if row.response_id is not None}
+def _made(turns: Mapping[int, ExchangeRecord]) -> dict[str, int]:
+    return {row.response_id: row.id for _, row in sorted(turns.items()) if row.response_id is not None}
+
+
+def parents_elsewhere(turns: Mapping[int, ExchangeRecord]) -> list[str]:
+    """The responses that turns go on from and that were not made on their connection."""
+    named = {row.previous_response_id for row in turns.values() if row.previous_response_id is not None}
+    return sorted(named - _made(turns).keys())
+
+
+def _turn_marks(
+    connection: ConnectionRecord, spans: Spans, turns: Mapping[int, ExchangeRecord], lanes: Mapping[str | None, int], made: Mapping[str, int]
+) -> Iterator[Mark]:
     for turn, row in turns.items():
         if not turn:
             continue

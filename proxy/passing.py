@@ -47,6 +47,8 @@ class Passing:
         if found is None:
             return None
         response = text[found.end() :]
+        if b'"stream_id"' in response:  # what may pass is of the default lane
+            return None
         if response == self._response and found[1] != b"created":
             return int(found[2])
         self._response = response if len(response) < _MAX_BEGUN else b""

@@ -9,6 +9,7 @@ from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
 
 from .decoding import BodyDecoder
+from .linked import has_ended
 from .models.kind import shape_of
 from .pieces import Cutter
 from .reply import headers_of
@@ -52,7 +53,7 @@ class Recalled:
         shape = shape_of(row.method, row.path)
         request, response, heads = self._bodies(row)
         if row.transport == "ws":
-            return said_on_socket(shape, self._messages(row.id, request, response))
+            return said_on_socket(shape, self._messages(row, request, response))
         final = heads.rstrip(b"\r\n").rpartition(b"\r\n\r\n")[2]
         return said_by_http(shape, row.status, request, _decoded(response, headers_of(final).get(b"content-encoding", b"")))
 
@@ -62,11 +63,12 @@ class Recalled:
             return [raw.request], [raw.response], raw.response_heads
         return self._store.request_chunks(row.id), self._store.response_chunks(row.id), self._store.heads(row.id).response_heads
 
-    def _messages(self, id_: int, request: Iterable[bytes], response: Iterable[bytes]) -> Iterator[Message]:
+    def _messages(self, row: ExchangeRecord, request: Iterable[bytes], response: Iterable[bytes]) -> Iterator[Message]:
         bodies = (Cutter(request), Cutter(response))
-        for event in self._store.event_rows(id_):
+        ended = has_ended(row)  # then the items are told as wholes, too
+        for event in self._store.event_rows(row.id):
             payload = bodies[event.direction].take(event.bytes)
-            if event.type is not None and event.flags in _DATA:
+            if event.type is not None and event.flags in _DATA and not (ended and event.type.endswith(".delta")):
                 yield Message(not event.direction, payload)
 
 

@@ -46,13 +46,14 @@ _HOLDS = Finale(None, False)
 @dataclass(eq=False, slots=True)
 class RecordedSocket:
     """One connection. `own`: what upstream said that belongs to no turn, in order. `said`: where other messages of the client stand than creates, by what
-    they say."""
+    they say. `ended`: nothing is added to it any more."""
 
     log: Log
     turns: Mapping[int, RecordedTurn]
     own: Sequence[bytes] = ()
     said: Mapping[bytes, Sequence[int]] = field(default_factory=dict)
     finale: Finale = _HOLDS
+    ended: bool = True
     solos: OrderedDict[int, RecordedSocket] = field(default_factory=OrderedDict)
 
     def solo(self, root: int) -> RecordedSocket:
@@ -129,7 +130,8 @@ class RecordedSockets:
         known = self._known.get(connection)
         if known is None:
             known = await self._loop.run_in_executor(None, _read, self._store, connection)
-            self.keep(connection, known)
+            if known.ended:
+                self.keep(connection, known)
         return known
 
     def keep(self, connection: int, socket: RecordedSocket) -> None:
@@ -149,19 +151,25 @@ def _read(store: Store, connection: int) -> RecordedSocket:
     entries = list(store.connection_log(connection))
     asked = {entry.turn for entry in entries if entry.direction == Direction.CLIENT and not entry.hidden}
     log = Log(entries, roots_of(turns, asked))
-    own, close = [], None
+    own: list[bytes] = []
+    close: bytes | None = None
+    said: dict[bytes, list[int]] = {}
+    places = iter(log.requests.get(0, ()))
     for entry, payload in store.connection_messages(connection):
         if entry.direction == Direction.UPSTREAM:
             own.append(payload)
             if entry.opcode == Opcode.CLOSE and close is None:
                 close = payload
+        elif entry.opcode < Opcode.CLOSE:
+            said.setdefault(meaning(payload), []).append(next(places))
     told = {turn: RecordedTurn(one.id, one.stream_id, one.response_id, one.outcome, one.response_bytes) for turn, one in turns.items() if turn}
     finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
-    return RecordedSocket(log, told, own, _said(store, log, told), finale)
+    _add_said(said, store, log, told)
+    return RecordedSocket(log, told, own, said, finale, record.outcome is not None)
 
 
-def _said(store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> dict[bytes, list[int]]:
-    said: dict[bytes, list[int]] = {}
+def _add_said(said: dict[bytes, list[int]], store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> None:
+    """What the client said in turns beside their creates."""
     for turn, places in log.requests.items():
         create = log.asked(turn) if log.root(turn) == turn else None
         others = [place for place in places if place != create]
@@ -173,4 +181,3 @@ def _said(store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> dict[byt
             if place != create and not log.flags[place] & HIDDEN:
                 said.setdefault(meaning(text[at : at + size]), []).append(place)
             at += size
-    return said

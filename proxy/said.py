@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from .typed import MAX_BODY, Message, answer_of, conversation_of
 
 _STEER = b'"response.steer'
 _CREATE = b'"response.create'
+_TERMINALS = ("response.completed", "response.incomplete", "response.failed")
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -38,11 +40,25 @@ class Said(NamedTuple):
 def said_by_http(shape: Shape, status: int | None, request: Iterable[bytes], answer: Iterable[bytes]) -> Said:
     """`request`, `answer`: the bodies, decoded, piece by piece."""
     asked, unread = _object(request)
-    model = answer_of(shape, status, answer)
     lost = ("request",) if unread else ()
+    pieces = iter(answer)
+    first = [*islice(pieces, 2)]
+    if len(first) == 1 and (told := _told_at_the_end(first[0])) is not None:
+        return Said(asked, told, unread=lost)
+    model = answer_of(shape, status, chain(first, pieces))
     if isinstance(model, Unparsed):
         return Said(asked, unread=(*lost, "answer"))
     return Said(asked, _wire(model), unread=lost)
+
+
+def _told_at_the_end(stream: bytes) -> Mapping[str, Any] | None:
+    """The Response that the last event of a stream of them tells wholly, as it mostly does; the others need not be read then."""
+    if stream[:6] != b"event:" and stream[:5] != b"data:":
+        return None
+    event = _object([stream[stream.rfind(b"\ndata: ") + 7 :]])[0]
+    response = event.get("response")
+    whole = event.get("type") in _TERMINALS and isinstance(response, dict) and isinstance(response.get("output"), list) and response["output"]
+    return response if whole else None
 
 
 def said_on_socket(shape: Shape, messages: Iterable[Message]) -> Said:

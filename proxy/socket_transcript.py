@@ -55,7 +55,7 @@ class TranscriptTalk:
             return self._unexpected(message)
         now = time.monotonic_ns()
         for number in came:
-            self._inter.steered(self._recorded.expected[number][0], now)
+            self._inter.said(self._recorded.expected[number][0], now)
         self._advance()
         return None
 

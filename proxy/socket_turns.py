@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Iterator
@@ -26,15 +27,18 @@ from .speech import Speech
 log = logging.getLogger("playhead")
 
 _OPCODE = 0x0F
+_LANE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, and errors that wait for their turn."""
+    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, and errors that wait for their turn. `fair`: it has a name that
+    may be given; what is said on another one comes as it was recorded."""
 
     name: str | None
     follower: Follower
     queue: deque[_Asked | Message] = field(default_factory=deque)
+    fair: bool = True
 
 
 @dataclass(eq=False, slots=True)
@@ -107,8 +111,7 @@ class TurnsTalk:
     # Creates.
 
     def _create(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
-        name = value.get("stream_id")
-        lane = self._lane(name if isinstance(name, str) else None)
+        lane = self._lane_of(value)
         spoke = self._asking.spoke(payload)
         if self._asking.player.opened(self._playback.session) is self._playback:
             return self._find(lane, spoke)
@@ -135,11 +138,18 @@ class TurnsTalk:
         socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
         if socket is None:
             return self._read_and_begin(lane, recorded.connection, found.place)
-        self._begin(lane, self._go(recorded.connection, socket), found.place)
-        return None
+        return self._begin_in(lane, recorded.connection, socket, found.place)
 
     async def _read_and_begin(self, lane: _Lane, connection: int, place: int) -> None:
-        self._begin(lane, self._go(connection, await self._asking.sockets.connection(connection)), place)
+        socket = await self._asking.sockets.connection(connection)
+        if (waiting := self._begin_in(lane, connection, socket, place)) is not None:
+            await waiting
+
+    def _begin_in(self, lane: _Lane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
+        if socket.log.asked(self._playback.index.turn(place)) is None:
+            return self._retell(lane, place)  # the log of a connection that still goes on, or was cut off by a crash, may lack its last turns
+        self._begin(lane, self._go(connection, socket), place)
+        return None
 
     async def _retell(self, lane: _Lane, place: int) -> None:
         """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
@@ -163,6 +173,15 @@ class TurnsTalk:
             lane.queue.append(message)
         else:
             self._line.put(message)
+
+    def _lane_of(self, value: dict[str, Any]) -> _Lane:
+        """The lane that a create names; one of its own if that is no name, which is refused whatever else goes on."""
+        if "stream_id" not in value:
+            return self._lane(None)
+        name = value["stream_id"]
+        if isinstance(name, str) and _LANE_NAME.fullmatch(name):
+            return self._lane(name)
+        return _Lane(None, Follower(None, self._connection), fair=False)
 
     def _lane(self, name: str | None) -> _Lane:
         lane = self._lanes.get(name)
@@ -246,7 +265,7 @@ class TurnsTalk:
         if speech is None:
             speech = going.speeches[out.turn] = self._speech(going, out.turn)
         turn = socket.turns.get(out.turn)
-        self._line.put(Portion(speech, out.start, out.stop, turn is not None and turn.lane != lane.name, lane.name))
+        self._line.put(Portion(speech, out.start, out.stop, lane.fair and turn is not None and turn.lane != lane.name, lane.name))
 
     def _speech(self, going: _Going, turn: int) -> Speech:
         place = going.places.get(turn)
@@ -295,24 +314,14 @@ class TurnsTalk:
         for going in (*self._goings.values(), *self._solos):
             for place in going.socket.said.get(said, ()):
                 log = going.socket.log
-                if place not in going.used and (going.inter.has_come(log.root(log.turns[place]))):
+                root = log.root(log.turns[place])
+                if place not in going.used and (going.inter.has_come(root) if root else going.primary):
                     going.used.add(place)
-                    going.inter.steered(place, now)
+                    going.inter.said(place, now)
                     self._advance(going)
                     self._set_timer()
                     return None
-        primary = self._goings.get(self._connection) if self._connection is not None else None
-        if primary is not None and value.get("type") != "response.steer" and self._is_said(primary):
-            primary.inter.said(now)
-            self._advance(primary)
-            self._set_timer()
-            return None
         return self._unexpected(payload, value)
-
-    @staticmethod
-    def _is_said(going: _Going) -> bool:
-        """Whether the client has said another thing of its own in the recording, too."""
-        return going.inter.said_so_far < len(going.socket.log.requests.get(0, ()))
 
     async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""

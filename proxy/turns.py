@@ -227,7 +227,7 @@ class Turn:
             "events": [],
             "items": [],
             "seq": self._seq,
-            "stream_id": text_of(self._begun.lane),
+            "stream_id": self._begun.lane and text_of(self._begun.lane),
             "steer": text_of(self._begun.steer),
         }
         return Recorded(**{**self._setting.common, **own})

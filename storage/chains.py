@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from .engine import Database
 from .queries import ROW_COLUMNS, exchange_record
@@ -18,12 +19,19 @@ _ENDED = ("completed", "failed", "incomplete", "cancelled")
 _OUTPUT = 1
 
 
+def _responding() -> Select[Any]:
+    e = exchanges.c
+    found = select(*ROW_COLUMNS).where(e.response_id == bindparam("response_id"), or_(e.transport == "ws", e.method == "POST", e.response_status.in_(_ENDED)))
+    return found.order_by(e.id).limit(_MOST)
+
+
+_RESPONDING = _responding()  # made once: a chain asks it for every link
+
+
 def responding(database: Database, response_id: str) -> list[ExchangeRecord]:
     """The exchanges whose answer was this response, by id: those that made it, and of the others those that had all of it."""
-    e = exchanges.c
-    wanted = select(*ROW_COLUMNS).where(e.response_id == response_id, or_(e.transport == "ws", e.method == "POST", e.response_status.in_(_ENDED)))
     with database.reading() as connection:
-        return [exchange_record(row) for row in connection.execute(wanted.order_by(e.id).limit(_MOST))]
+        return [exchange_record(row) for row in connection.execute(_RESPONDING, {"response_id": response_id})]
 
 
 def conversing(database: Database, conversation: str) -> Iterator[ExchangeRecord]:

@@ -72,6 +72,8 @@ async def _talk(client: RandomClient, socket: WebSocketClient) -> tuple[int | No
                     await socket.send(text.encode())
     except (asyncio.IncompleteReadError, ConnectionError):
         return "cut"
+    except (LookupError, TypeError) as error:  # it was told what cannot be
+        return f"confused: {error!r}"
     if client.leaves.code is not None:
         with contextlib.suppress(ConnectionError):
             await socket.send_close(client.leaves.code, client.leaves.reason)

@@ -182,7 +182,7 @@ def test_a_steer_is_waited_for() -> None:
     inter.come(1, 0)
     assert plays(inter.advance(0)) == [(1, 0)]
 
-    inter.steered(2, 5)
+    inter.said(2, 5)
     out = inter.advance(5)
     assert plays(out) == [(1, 1), (2, 0)]
     assert out[-2:] == [Over(1), ENDING]
@@ -224,7 +224,7 @@ def test_an_answer_to_what_belongs_to_no_turn_waits_for_that() -> None:
     inter = begun(log_of((CLIENT, 0), (UPSTREAM, 0)))
     assert plays(inter.advance(0)) == []
 
-    inter.said(0)
+    inter.said(0, 0)
     assert plays(inter.advance(0)) == [(0, 0)]
 
 

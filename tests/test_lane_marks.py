@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chained import START, row
-from playhead.proxy.lane_marks import Mark, Noted, Spans, close_text, lanes_of, marks_of, runs_of
+from playhead.proxy.lane_marks import Mark, Noted, Spans, close_text, lanes_of, marks_of, parents_elsewhere, runs_of
 from playhead.storage.connected import ConnectionRecord, LogEntry
 
 MS = 1_000_000
@@ -38,6 +38,12 @@ def test_a_turn_lasts_from_its_first_message_to_its_last() -> None:
     assert told(marks) == [(5, "begin", 0, 11, "gpt-5"), (9, "end", 0, 11, "completed")]
 
 
+def test_what_one_end_never_saw_is_no_message_of_the_client() -> None:
+    spans = Spans.of([LogEntry(0, 1, 1, 1, 5), LogEntry(1, 1, 2, 1, 5, hidden=True), LogEntry(0, 1, 3, 1, 5, hidden=True), LogEntry(1, 1, 4, 1, 5)])
+
+    assert (spans.asked, spans.hidden, spans.last) == ({1: 1}, {(1, 2), (1, 3)}, {1: 4})
+
+
 def test_without_a_log_its_own_times_count() -> None:
     marks = marks_of(connection(), Spans(), {1: turn(1, duration_ms=7.0)}, [])
 
@@ -56,9 +62,13 @@ def test_turns_say_what_they_go_on_from() -> None:
         4: turn(4, previous_response_id="resp_2", steer="steer_1"),
         5: turn(5, steer="steer_2"),
     }
-    begun = [mark.text for mark in marks_of(connection(), Spans(), turns, []) if mark.what == "begin"]
 
-    assert begun == ["", "after 11", "after resp_elsewhere, m", "by a steer after 12", "by a steer"]
+    def begun(elsewhere: dict[str, int]) -> list[str]:
+        return [mark.text for mark in marks_of(connection(), Spans(), turns, [], elsewhere) if mark.what == "begin"]
+
+    assert begun({}) == ["", "after 11", "after resp_elsewhere, m", "by a steer after 12", "by a steer"]
+    assert parents_elsewhere(turns) == ["resp_elsewhere"]
+    assert begun({"resp_elsewhere": 7})[2] == "after 7, m"
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,7 @@ def test_what_passes_has_a_model_of_the_same_number_and_no_problem(changes: dict
 
 def test_the_event_that_begins_a_response_never_passes() -> None:
     assert number(begun("created"), begun("in_progress"), begun("created"), begun("in_progress")) == [None, 0, None, 0]
+
+
+def test_the_begin_of_a_response_on_a_lane_never_passes() -> None:
+    assert number(begun("created", stream_id="a"), begun("in_progress", stream_id="a")) == [None, None]

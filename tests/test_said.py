@@ -42,6 +42,16 @@ def test_a_stream_says_what_its_events_tell() -> None:
     assert said_by_http(CREATE, 200, [b"{}"], [body[:40], body[40:]]).answer == RESPONSE
 
 
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"", b": bye\n\n"])
+@pytest.mark.parametrize("output", [[MESSAGE], []])
+def test_a_stream_whose_last_event_tells_less_is_read_as_a_whole(end: bytes, output: list[Any]) -> None:
+    done = {"type": "response.output_item.done", "sequence_number": 0, "output_index": 0, "item": MESSAGE}
+    last = {"type": "response.completed", "sequence_number": 1, "response": {**RESPONSE, "output": output}}
+    body = b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), text(event)) for event in (done, last))  # type: ignore[attr-defined]
+
+    assert said_by_http(CREATE, 200, [], [body + end]).answer["output"] == [MESSAGE]
+
+
 def test_a_stream_that_was_cut_says_what_had_come() -> None:
     begun = {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "status": "in_progress", "output": []}}
     done = {"type": "response.output_item.done", "sequence_number": 1, "output_index": 0, "item": MESSAGE}

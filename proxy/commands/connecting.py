@@ -83,7 +83,8 @@ class _Told:
     @classmethod
     def of(cls, store: Store, id_: int) -> _Told:
         """Raises StoreError if there is none."""
-        from ..lane_marks import Spans, lanes_of, marks_of, runs_of
+        from ..lane_marks import Spans, lanes_of, marks_of, parents_elsewhere, runs_of
+        from ..linked import Near, making
 
         row, turns = store.connection(id_), store.turns(id_)
         whole = turns.get(0)
@@ -92,7 +93,10 @@ class _Told:
             return cls(row, [], [], runs_of(events) if whole.transport == "ws" else [], whole)
         spans = Spans.of(store.connection_log(id_))
         noted = [*_notable(store, row, spans, turns), *_strays(store, id_)]
-        return cls(row, lanes_of(row, turns), marks_of(row, spans, turns, noted), [], None)
+        near = Near(row.session, row.take)
+        parents = {id_: making(store.responding(id_), near) for id_ in parents_elsewhere(turns)}
+        elsewhere = {id_: parent.id for id_, parent in parents.items() if parent is not None}
+        return cls(row, lanes_of(row, turns), marks_of(row, spans, turns, noted, elsewhere), [], None)
 
     def as_json(self) -> Iterator[dict[str, Any]]:
         """A line for each thing that happened, or for each run of messages."""
@@ -123,7 +127,7 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
             continue
         began = spans.first.get(turn, round((exchange.started_at - row.started_at).total_seconds() * 1e9))
         for event in store.event_rows(exchange.id):
-            if event.type in NOTABLE:
+            if event.type in NOTABLE and (turn, began + event.offset_ns) not in spans.hidden:
                 yield Noted(began + event.offset_ns, turn, event.direction, event.type)
 
 
