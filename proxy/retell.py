@@ -67,10 +67,9 @@ def messages_of(recording: Recording) -> Messages:
         return Messages(messages, "end" if _is_whole(heard, recording.outcome) else _unfinished(recording.outcome))
     if heard.head is None:
         return Messages((), _unfinished(recording.outcome))
-    response = json_object(heard.body)
-    if heard.head.status < 400 and response is not None and not _is_error(response):
-        return Messages([(heard.at, dumped(event)) for event in unfold(response)], "end")
-    if recording.outcome != "complete" and response is None:
+    if (events := _unfolded(heard)) is not None:
+        return Messages([(heard.at, text) for _, text in events], "end")
+    if recording.outcome != "complete" and json_object(heard.body) is None:
         return Messages((), _unfinished(recording.outcome))
     headers = heard.head.first
     return Messages([(heard.at, dumped(message_of(heard.head.status, headers, heard.body)))], "end")
@@ -79,6 +78,8 @@ def messages_of(recording: Recording) -> Messages:
 def _message(event: Event, *, refusal: bool) -> bytes:
     """An event of a stream as a message."""
     value = event.value
+    if not value:
+        return event.text.decode("utf-8", "replace").encode()  # whatever it is, a message of text is UTF-8
     if event.type == "error" and (not isinstance(value.get("error"), dict) or (refusal and "status" not in value)):
         return dumped(as_message(value, refusal=refusal))
     return without_member(event.text, "stream_id")
@@ -97,6 +98,17 @@ def _is_whole(heard: Told, outcome: Outcome) -> bool:
 
 def _unfinished(outcome: Outcome) -> Ending:
     return "hold" if outcome == "client_closed" else "cut"
+
+
+def _unfolded(heard: Told) -> list[tuple[str, bytes]] | None:
+    """Types and texts of the events that tell a Response; None if the answer is none."""
+    response = json_object(heard.body) if heard.head is not None and heard.head.status < 400 else None
+    if response is None or _is_error(response):
+        return None
+    try:
+        return [(event["type"], dumped(event)) for event in unfold(response)]
+    except RecursionError:  # it could be read, and is an event's depth too deep to be written
+        return None
 
 
 def _is_error(answer: Json) -> bool:
@@ -133,10 +145,8 @@ def retell(recording: Recording, *, streams: bool, exchange: int) -> tuple[Raw, 
 def _of_body(recording: Recording, heard: Told, note: tuple[bytes, bytes]) -> tuple[Raw, Outcome]:
     """A stream made of what was no stream."""
     assert heard.head is not None  # `retell` has looked
-    response = json_object(heard.body) if heard.head.status < 400 else None
-    if response is not None and not _is_error(response):
-        texts = [(event["type"], dumped(event)) for event in unfold(response)]
-        return _streamed(recording, heard, [(heard.at, _block(type_, text)) for type_, text in texts], "complete", note)
+    if (events := _unfolded(heard)) is not None:
+        return _streamed(recording, heard, [(heard.at, _block(type_, text)) for type_, text in events], "complete", note)
     if heard.head.status < 400 and recording.outcome != "complete":
         return _streamed(recording, heard, [], recording.outcome, note)
     return _noted(recording.raw, note), recording.outcome

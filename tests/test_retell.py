@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from playhead.proxy import sse
 from playhead.proxy.http1 import parse_head
@@ -16,7 +18,7 @@ from playhead.proxy.retell import Messages, messages_of, retell
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Source, Step, script
 from playhead.proxy.told import Recording
 from playhead.proxy.unfold import unfold
-from playhead.storage.records import Outcome
+from playhead.storage.records import Asks, Outcome
 from retold import JSON_HEAD, SSE_HEAD, STEP, as_json, as_sse, as_ws, block, recorded
 from streams import COMPLETED_STREAM as STREAM
 from streams import lifecycle, numbered
@@ -314,3 +316,30 @@ def test_a_stream_that_left_its_response_to_the_background_is_whole() -> None:
 def test_an_event_that_is_no_json_goes_along() -> None:
     assert [text for _, text in messages_of(recorded("sse", SSE_HEAD, b"data: oops\n\n")).texts] == [b"oops"]
     assert json_of(recorded("sse", SSE_HEAD, b"data: oops\n\n", *map(block, STREAM))).json == WHOLE
+
+
+def test_text_that_is_none_is_made_one_for_a_socket() -> None:
+    assert [text for _, text in messages_of(recorded("sse", SSE_HEAD, b"data: \xff\n\n")).texts] == ["\ufffd".encode()]
+
+
+@given(st.binary(max_size=60) | responses.map(lambda made: json.dumps(made).encode()), st.sampled_from(["http", "sse", "ws"]), st.booleans())
+def test_nothing_that_was_recorded_is_too_odd_to_be_told(body: bytes, asks: Asks, streams: bool) -> None:
+    head = {"http": JSON_HEAD, "sse": SSE_HEAD, "ws": as_ws([]).raw.response_heads}[asks]
+    recording = recorded(asks, head, body[:7], body[7:], outcome="upstream_closed")
+
+    assert Answer(recording, streams=streams).steps
+    assert messages_of(recording).ending in ("end", "cut")
+
+
+def test_nothing_is_nested_too_deeply_to_be_told() -> None:
+    limit = sys.getrecursionlimit()
+    for depth in range(limit - 200, limit):
+        recording = as_json(b'{"id":"resp_1","x":' + b"[" * depth + b"]" * depth + b"}")
+        assert sse_of(recording).end is End
+        assert messages_of(recording).ending == "end"
+
+
+def test_a_stream_that_nobody_had_asked_for_stays_what_it_was() -> None:
+    answer = sse_of(recorded("http", SSE_HEAD, *map(block, STREAM)))
+
+    assert (answer.body, answer.get(b"playhead-replayed")) == (b"".join(map(block, STREAM)), b"12; transport=http")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -71,3 +72,9 @@ def test_a_body_is_no_stream() -> None:
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/9 x\r\n\r\n"])
 def test_there_may_be_no_head(head: bytes) -> None:
     assert told(recorded("http", head)).head is None
+
+
+def test_what_no_frame_tells_of_came_at_the_end() -> None:
+    recording = as_sse(STREAM)
+
+    assert texts(recording._replace(raw=replace(recording.raw, frames=()))) == [(recording.ended_ns, event) for event in STREAM]
