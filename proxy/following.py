@@ -15,7 +15,8 @@ _LOOKED_AT = 1000  # recordings among which one on a better lane is looked for
 
 @dataclass(eq=False, slots=True)
 class Follower:
-    """A lane of a client. `name`: its own; `connection`: the recorded one that its connection goes by; `lane`: the recorded lane that it follows."""
+    """A lane of a client. `name`: its own, empty if it is none that upstream takes; `connection`: the recorded one that its connection goes by; `lane`:
+    the recorded lane that it follows."""
 
     name: str | None
     connection: int | None
@@ -60,7 +61,7 @@ class Followers:
             del self.by_lane[follower.lane]
 
     def _follow(self, follower: Follower, lane: Lane | None) -> None:
-        if lane is None or lane == follower.lane:
+        if lane is None or lane == follower.lane or "" in (lane.name, follower.name):
             return
         self.leave(follower)
         follower.lane = lane
@@ -85,6 +86,6 @@ class Followers:
         """How little a recorded lane suits one that follows none: its namesake on the same connection is best, one that somebody else follows worst."""
         if lane is None:
             return 2
-        if self.by_lane.get(lane, follower) is not follower:
+        if self.by_lane.get(lane, follower) is not follower or (lane.name == "") != (follower.name == ""):
             return 3
         return 2 if lane.connection != follower.connection else int(lane.name != follower.name)

@@ -24,7 +24,7 @@ CLIENT, HIDDEN = 0x10, 0x20
 """In the flags of an entry, beside its opcode."""
 
 _OPCODE = 0x0F
-_GRACE = 200_000_000  # ns for what may come in another order than it was recorded in
+_GRACE = 1_000_000_000  # ns for what may come in another order than it was recorded in: short, and a machine under load changes a replay
 _MOST_GRACE = 3_000_000_000
 _CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)
 
@@ -174,6 +174,7 @@ class Interleaving:
         self._time, self._at = now, 0  # the connection's own clock
         self._patience = 0  # what stands before it in the log is not waited for
         self._blocked = (-1, 0, 0)  # where, since when, and for how long it is waited
+        self._heard = now  # when the client said something last
         self._roots = [root for root in log.groups if root and log.asked(root) is not None]
         self._checked = 0
         self._ended = False
@@ -182,6 +183,7 @@ class Interleaving:
 
     def come(self, root: int, now: int, *, held: bool = False) -> None:
         """The create of a group has come. `held`: what belongs to it waits for `release`."""
+        self._heard = now
         asked = self.log.asked(root)
         assert asked is not None
         entries = self.log.groups[root]
@@ -198,6 +200,7 @@ class Interleaving:
 
     def said(self, place: int, now: int) -> None:
         """Another message of the client than a create has come: the one at that place of the log."""
+        self._heard = now
         if place >= self._cursor:
             self._came[place] = now
 
@@ -345,7 +348,8 @@ class Interleaving:
         if self._blocked[0] != place:
             self._blocked = (place, now, self._grace(place, first))
         _, since, grace = self._blocked
-        deadline = max(since, min(self._due(group, group.entries[group.sent]) for group in waiting)) + grace
+        begin = max(since, min(self._due(group, group.entries[group.sent]) for group in waiting))
+        deadline = min(max(begin, self._heard) + grace, begin + _MOST_GRACE)
         if now < deadline:
             self._wait(deadline)
             return False
@@ -353,7 +357,7 @@ class Interleaving:
         return True
 
     def _grace(self, place: int, first: int) -> int:
-        """How long the client may take for what it had sent before the message `first`: by the time it took then."""
+        """How long the client may be silent before it says what it had sent before the message `first`: by the time it took then."""
         log = self.log
         last = next((one for one in range(first - 1, place, -1) if log.flags[one] & CLIENT), place)
         gap = log.ats[last] - (log.ats[place - 1] if place else 0)

@@ -55,6 +55,8 @@ class Spans:
         """Messages of the client in each turn."""
         self.closes: list[tuple[int, int]] = []
         """When, and by whom."""
+        self.hidden: set[tuple[int, int]] = set()
+        """Messages of turns that one end never saw: turn and time."""
 
     @classmethod
     def of(cls, log: Iterable[LogEntry]) -> Spans:
@@ -64,7 +66,10 @@ class Spans:
             if entry.turn:
                 spans.first.setdefault(entry.turn, entry.at)
                 spans.last[entry.turn] = entry.at
-                spans.asked[entry.turn] = spans.asked.get(entry.turn, 0) + (entry.direction == Direction.CLIENT)
+                if entry.hidden:
+                    spans.hidden.add((entry.turn, entry.at))
+                else:
+                    spans.asked[entry.turn] = spans.asked.get(entry.turn, 0) + (entry.direction == Direction.CLIENT)
             elif entry.opcode == _CLOSE:
                 spans.closes.append((entry.at, entry.direction))
         return spans

@@ -181,7 +181,7 @@ class TurnsTalk:
         name = value["stream_id"]
         if isinstance(name, str) and _LANE_NAME.fullmatch(name):
             return self._lane(name)
-        return _Lane(None, Follower(None, self._connection), fair=False)
+        return _Lane(None, Follower("", self._connection), fair=False)
 
     def _lane(self, name: str | None) -> _Lane:
         lane = self._lanes.get(name)

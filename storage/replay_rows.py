@@ -14,7 +14,8 @@ class ReplayRow(NamedTuple):
     """What a replay needs to know of every recorded exchange of a take.
 
     `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
-    `turn`: which turn of its WebSocket `connection` it is, on the lane `stream_id`; 0: none.
+    `turn`: which turn of its WebSocket `connection` it is, on the lane `stream_id`; 0: none. An empty name: it was
+    refused for its lane's name.
     """
 
     exchange: int

@@ -24,6 +24,7 @@ Compute = Callable[[StoredRequest], Fingerprint]
 """Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
 
 _PAGE = 2000  # rows of the index read at once
+_NO_LANE = "invalid_stream_id"
 _MOST = 1 << 62
 _PARAMETERS = 500  # of one statement
 _CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
@@ -77,13 +78,14 @@ def _replay_rows(database: Database, scope: _Scope, rules: str, compute: Compute
     for rows in _pages(database, scope, rules):
         # A turn without a fingerprint began without a request: none will match it.
         made = missing.made([row.exchange for row in rows if row.digest is None and row.number >= 0]) if missing is not None else {}
-        for exchange, take, seq, digest, asks, outcome, big, size, number, connection, stream_id in rows:
+        for exchange, take, seq, digest, asks, outcome, big, size, number, connection, stream_id, error in rows:
             if digest is None:
                 if exchange not in made:
                     continue
                 digest, asks = made[exchange].digest, made[exchange].asks
             known = (exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
-            yield ReplayRow(*known) if number >= 0 else ReplayRow(*known, turn_of(number), connection, stream_id)
+            lane = "" if error == _NO_LANE else stream_id
+            yield ReplayRow(*known) if number >= 0 else ReplayRow(*known, turn_of(number), connection, lane)
 
 
 def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[Any]]:
@@ -91,7 +93,7 @@ def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[A
     joined = exchanges.outerjoin(fingerprints, and_(f.exchange == e.id, f.rules == rules))
     big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
     size = (e.request_bytes + e.response_bytes).label("size")
-    columns = (e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size, e.number, e.connection, e.stream_id)
+    columns = (e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size, e.number, e.connection, e.stream_id, e.error_code)
     statement = select(*columns).select_from(joined).where(*scope.conditions())
     order = [e.id] if scope.after else [e.seq, e.id]
     begin: ColumnElement[bool] = true()

@@ -146,12 +146,24 @@ def test_a_create_that_does_not_come_keeps_others_back_for_a_while_only() -> Non
     inter.come(1, 0)
 
     assert plays(inter.advance(0)) == [(1, 0)]
-    assert inter.wake == 201_500_000
-    assert plays(inter.advance(200 * MS)) == []
-    assert plays(inter.advance(202 * MS)) == [(1, 1)]
+    assert inter.wake == 1_001_500_000
+    assert plays(inter.advance(1_001 * MS)) == []
+    assert plays(inter.advance(1_002 * MS)) == [(1, 1)]
 
-    inter.come(2, 900 * MS)
-    assert plays(inter.advance(900 * MS)) == [(2, 0)]
+    inter.come(2, 9_000 * MS)
+    assert plays(inter.advance(9_000 * MS)) == [(2, 0)]
+
+
+def test_a_client_that_says_other_things_may_take_longer_but_not_for_ever() -> None:
+    log = log_of((CLIENT, 1), (UPSTREAM, 1), (CLIENT, 2), (CLIENT, 0), (CLIENT, 0), (CLIENT, 0), (UPSTREAM, 1), (UPSTREAM, 2))
+    inter = begun(log)
+    inter.come(1, 0)
+    inter.advance(0)
+    for place, now in ((3, 900), (4, 1_800), (5, 2_700)):
+        inter.said(place, now * MS)
+        assert plays(inter.advance(now * MS)) == []
+
+    assert inter.wake == 3_000 * MS
 
 
 def test_a_long_pause_of_the_recording_is_not_waited_for_in_full() -> None:

@@ -38,6 +38,12 @@ def test_a_turn_lasts_from_its_first_message_to_its_last() -> None:
     assert told(marks) == [(5, "begin", 0, 11, "gpt-5"), (9, "end", 0, 11, "completed")]
 
 
+def test_what_one_end_never_saw_is_no_message_of_the_client() -> None:
+    spans = Spans.of([LogEntry(0, 1, 1, 1, 5), LogEntry(1, 1, 2, 1, 5, hidden=True), LogEntry(0, 1, 3, 1, 5, hidden=True), LogEntry(1, 1, 4, 1, 5)])
+
+    assert (spans.asked, spans.hidden, spans.last) == ({1: 1}, {(1, 2), (1, 3)}, {1: 4})
+
+
 def test_without_a_log_its_own_times_count() -> None:
     marks = marks_of(connection(), Spans(), {1: turn(1, duration_ms=7.0)}, [])
 

@@ -127,7 +127,7 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
             continue
         began = spans.first.get(turn, round((exchange.started_at - row.started_at).total_seconds() * 1e9))
         for event in store.event_rows(exchange.id):
-            if event.type in NOTABLE:
+            if event.type in NOTABLE and (turn, began + event.offset_ns) not in spans.hidden:
                 yield Noted(began + event.offset_ns, turn, event.direction, event.type)
 
 
