@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from .following import Follower
 from .frames import Message, Opcode
 from .interleaving import HIDDEN, Interleaving, Over, Play
+from .lane_turns import lane_of
 from .misses import Expected
 from .player import Missing, Playback
 from .recorded_sockets import RecordedSocket, meaning
@@ -181,7 +182,7 @@ class TurnsTalk:
         name = value["stream_id"]
         if isinstance(name, str) and _LANE_NAME.fullmatch(name):
             return self._lane(name)
-        return _Lane(None, Follower("", self._connection), fair=False)
+        return _Lane(None, Follower(lane_of(value), self._connection), fair=False)
 
     def _lane(self, name: str | None) -> _Lane:
         lane = self._lanes.get(name)
