@@ -28,7 +28,7 @@ from .ready import Ready, Spoken, Usual
 from .script import Break, End, Step
 from .service import Service
 from .socket_line import SocketLine
-from .socket_opening import Openings, Refused
+from .socket_opening import Openings, Passed, Refused, Unrecorded
 from .tape import Tape
 from .websocket import SocketExchange
 
@@ -48,23 +48,19 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
-        self.openings = Openings(service, player, self.misses, self.memory)
+        self.openings = Openings(service, reception, player, self.misses, self.memory)
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Passed | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
-        if inbound.address.on_miss == "fail":
-            opened = await self.openings.open(request, inbound)
-            return ReplayExchange(self, request, inbound, Begun(b"", opened)) if isinstance(opened, Refused) else opened
-        if inbound.address.keyless:
-            return NO_KEY
-        try:
-            playback = await self.player.open(inbound.address.session, begin=inbound.address.on_miss == "record")
-        except SessionMissing as missing:
-            return Refusal("session_not_found", str(missing))
+        opened = NO_KEY if inbound.address.keyless and inbound.address.on_miss != "fail" else await self.openings.open(request, inbound)
+        if isinstance(opened, Refused):
+            return ReplayExchange(self, request, inbound, Begun(b"", opened))
+        if not isinstance(opened, Unrecorded):
+            return opened
         self.service.counters.live += 1
-        return SocketExchange(self.service, request, self.reception.live(inbound, playback.run))
+        return SocketExchange(self.service, request, self.reception.live(inbound, opened.run))
 
 
 class ReplayExchange(HttpExchange):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from playhead.config.errors import StoreError
 from playhead.storage.records import Fingerprint
 
+from .addressing import NO_KEY, Refusal
 from .fingerprint import Asked, create_over
 from .inbound import Inbound
 from .incoming import Memory
@@ -18,6 +20,8 @@ from .recorded_sockets import RecordedSocket, RecordedSockets, alone
 from .redaction import RequestScanner
 from .retell import messages_of
 from .service import Service
+
+log = logging.getLogger("playhead")
 
 _REMEMBERED = 1 << 13  # as on recording: a shorter text is looked through faster than compared with others
 
@@ -74,6 +78,11 @@ class Spoke:
         return RequestScanner(secrets, self._asker.memory.redaction if len(self._payload) >= _REMEMBERED else None).whole(self._payload)
 
     @property
+    def payload(self) -> bytes:
+        """As the client sent it."""
+        return self._payload
+
+    @property
     def bytes(self) -> int:
         """Of the message."""
         return len(self._payload)
@@ -96,6 +105,17 @@ class Asking:
     def served(self) -> None:
         """Something was answered from a recording."""
         self._service.counters.replayed += 1
+
+    def live(self, playback: Playback, missing: Missing) -> Refusal | None:
+        """A create goes to upstream; the reason if it must not."""
+        address = self._asker.inbound.address
+        if address.keyless:
+            return NO_KEY
+        log.info("session %s: a turn over a WebSocket goes to upstream: %s", playback.session, missing.code)
+        self._service.counters.live += 1
+        if address.on_miss == "record" and self.player.reopens:
+            playback.live[missing.print.digest] += 1
+        return None
 
     def at_hand(self, playback: Playback, place: int) -> bytes | None:
         """What upstream said in a turn, if it need not be waited for."""

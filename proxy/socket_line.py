@@ -57,6 +57,10 @@ Item = Portion | Message | Close
 class Talk(Protocol):
     """Who decides what is said."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether more is to come without a word of the client."""
+
     def begin(self, line: SocketLine) -> None:
         """The connection is open."""
 
@@ -95,7 +99,12 @@ class SocketLine:
     @property
     def waits(self) -> bool:
         """Whether nothing is to be done for its client."""
-        return not self._queue and self._working is None and self._timer is None
+        return not self._queue and self._working is None and self._timer is None and not self._talk.busy
+
+    @property
+    def busy(self) -> asyncio.Task[None] | None:
+        """What it waits for before it writes on."""
+        return self._pumping
 
     @property
     def silent_since(self) -> int:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from playhead.config.errors import StoreError
+from playhead.config.errors import StoreError, UpstreamError
 from playhead.storage.records import Fingerprint
 
 from .addressing import Refusal
 from .clients import ClientRequest
-from .http1 import ProtocolError
-from .inbound import Inbound
+from .context import as_input, expanded
+from .http1 import ProtocolError, end_to_end, response_head
+from .inbound import Inbound, Reception
 from .incoming import Incoming, Memory
+from .linked import Near
 from .misses import Misses
 from .models.kind import shape_of
 from .player import Missing, Playback, Player, SessionMissing
+from .recalling import Recalled
 from .recorded_sockets import RecordedSockets
 from .recorded_transcripts import read_transcript
 from .service import Service
 from .socket_asking import Asker, Asking
 from .socket_line import SocketLine, Talk
+from .socket_live import Listens, LiveSocket
 from .socket_transcript import TranscriptTalk
 from .socket_turns import TurnsTalk
 from .upgrading import upgrade
+from .upstream_socket import Refused as UpstreamRefused
+
+MakeLive = Callable[[Listens], LiveSocket]
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class Refused(NamedTuple):
@@ -32,21 +41,43 @@ class Refused(NamedTuple):
     place: int
 
 
+class Passed:
+    """Upstream refused the handshake, and so the client hears it."""
+
+    def __init__(self, service: Service, request: ClientRequest, refused: UpstreamRefused) -> None:
+        self._service, self._request, self._refused = service, request, refused
+
+    async def run(self) -> bool:
+        """Answer; the connection does not outlive it."""
+        head, body = self._refused.head, self._refused.body
+        headers = [*end_to_end(head, _FRAMING), (b"Content-Length", b"%d" % len(body))]
+        if self._request.transport is not None:
+            self._request.transport.write(response_head(head, headers, keep_alive=False, old=False) + body)
+        return False
+
+
+class Unrecorded(NamedTuple):
+    """The handshake has no recording, and may go to upstream: all of the connection does, recorded into the take of that run."""
+
+    run: str | None
+
+
 class Openings:
     """Opens the WebSockets of a server."""
 
-    def __init__(self, service: Service, player: Player, misses: Misses, memory: Memory) -> None:
+    def __init__(self, service: Service, reception: Reception, player: Player, misses: Misses, memory: Memory) -> None:
         self._service = service
+        self._reception = reception
         self._player = player
         self._misses = misses
         self._memory = memory
         self._sockets = RecordedSockets(player.store)
 
-    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Refusal:
+    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Passed | Unrecorded | Refusal:
         """What serves a WebSocket of a client. Raises StoreError."""
         player, session = self._player, inbound.address.session
         try:
-            playback = player.opened(session) or await player.open(session, begin=False)
+            playback = player.opened(session) or await player.open(session, begin=inbound.address.on_miss == "record")
         except SessionMissing as missing:
             self._service.counters.missed["session_not_found"] += 1
             self._misses.without_recordings(inbound, "session_not_found", str(missing))
@@ -56,7 +87,7 @@ class Openings:
         prints = list(incoming.fingerprints())
         digests = [one.digest for one in prints]
         asking = Asking(self._service, player, self._sockets, self._misses, Asker.of(inbound, self._service.settings.upstream, self._memory))
-        opening = _Opening(self._service, request, asking, playback)
+        opening = _Opening(self._service, request, asking, playback, self._live(inbound, playback))
         found = playback.handshakes.next(digests, again=player.again)
         if found is not None and found.exchange is not None:
             place = playback.index.find(found.exchange)
@@ -65,10 +96,27 @@ class Openings:
             return await opening.turns(found.connection, found.connection)
         if (place := self._as_exchange(playback, prints)) is not None:
             return await opening.exchange(playback.index.exchange(place), place)
-        if shape_of(inbound.method, incoming.asked.target).kind == "responses" and len(playback.index):
-            last = playback.handshakes.last(digests)
+        responses = shape_of(inbound.method, incoming.asked.target).kind == "responses"
+        last = playback.handshakes.last(digests)
+        if responses and (len(playback.index) if opening.live is None else last is not None):
             return await opening.turns(None, last.connection if last is not None and last.exchange is None else None)
-        return await self._missed(playback, incoming, prints)
+        if opening.live is None:
+            return await self._missed(playback, incoming, prints)
+        return await opening.anew() if responses else Unrecorded(playback.run)
+
+    def _live(self, inbound: Inbound, playback: Playback) -> MakeLive | None:
+        """Makes what asks upstream, if that may be."""
+        if inbound.address.on_miss == "fail":
+            return None
+        player, store = self._player, self._player.store
+
+        async def expand(request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+            if player.reopens:
+                await player.open(playback.session, begin=True)  # what has been said in this run is in the store then
+            found = await self._service.loop.run_in_executor(None, expanded, Recalled(store), request, Near(playback.session))
+            return as_input(found.items) if found.whole else None
+
+        return lambda client: LiveSocket(self._service, self._reception.live(inbound, playback.run), expand, client)
 
     def _as_exchange(self, playback: Playback, prints: list[Fingerprint]) -> int | None:
         """A socket that is one exchange, and whose handshake is known by nothing else."""
@@ -86,6 +134,7 @@ class _Opening(NamedTuple):
     request: ClientRequest
     asking: Asking
     playback: Playback
+    live: MakeLive | None
 
     async def exchange(self, exchange: int, place: int | None) -> SocketLine | Refused:
         """One that is an exchange: a refusal, or a transcript."""
@@ -104,7 +153,18 @@ class _Opening(NamedTuple):
         sockets = self.asking.sockets
         head = await sockets.head(head_of) if head_of is not None else b""
         socket = await sockets.connection(connection) if connection is not None else None
-        return self._line(head, TurnsTalk(self.asking, self.playback, connection, socket))
+        return self._line(head, TurnsTalk(self.asking, self.playback, connection, socket, self.live))
+
+    async def anew(self) -> SocketLine | Passed | Refusal:
+        """One whose handshake upstream is asked for."""
+        talk = TurnsTalk(self.asking, self.playback, None, None, self.live)
+        assert talk.live is not None
+        try:
+            return self._line(await talk.live.open(), talk)
+        except UpstreamError as error:
+            return Refusal(error.code, f"{error}.")
+        except UpstreamRefused as refused:
+            return Passed(self.service, self.request, refused)
 
     def _line(self, head: bytes, talk: Talk) -> SocketLine:
         try:

@@ -38,6 +38,11 @@ class TranscriptTalk:
         sizes = [log.sizes[place] for place in places]
         self._speech = Speech(sizes, bytes([log.flags[place] & _OPCODE for place in places]), pieces=recorded.pieces(asking.player.store))
 
+    @property
+    def busy(self) -> bool:
+        """Never: what is due in time is waited for by the line."""
+        return False
+
     def begin(self, line: SocketLine) -> None:
         """The connection is open."""
         now = time.monotonic_ns()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from pydantic_core import from_json
-
+from .answers import ERRORS
 from .following import Follower
 from .frames import Message, Opcode
 from .interleaving import HIDDEN, Interleaving, Over, Play
@@ -22,61 +20,45 @@ from .player import Missing, Playback
 from .recorded_sockets import RecordedSocket, meaning
 from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
+from .socket_goings import OPCODE, Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
 from .socket_line import Close, Portion, SocketLine
+from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
 
 log = logging.getLogger("playhead")
 
-_OPCODE = 0x0F
 _LANE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 
 
-@dataclass(eq=False, slots=True)
-class _Lane:
-    """A lane of the client. `queue`: what is asked for on it, one after the other: groups, and errors that wait for their turn. `fair`: it has a name that
-    may be given; what is said on another one comes as it was recorded."""
-
-    name: str | None
-    follower: Follower
-    queue: deque[_Asked | Message] = field(default_factory=deque)
-    fair: bool = True
-
-
-@dataclass(eq=False, slots=True)
-class _Going:
-    """A recorded connection as it goes on here. `lanes`: which lane of the client a group is on. `used`: places of the client's other messages that came."""
-
-    socket: RecordedSocket
-    inter: Interleaving
-    lanes: dict[int, _Lane] = field(default_factory=dict)
-    speeches: dict[int, Speech] = field(default_factory=dict)
-    places: dict[int, int] = field(default_factory=dict)  # in the index, by turn
-    used: set[int] = field(default_factory=set)
-    primary: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class _Asked:
-    """A group that was asked for. `held`: it is not the first on its lane, and nothing but that keeps it back."""
-
-    going: _Going
-    root: int
-    held: bool
-
-
 class TurnsTalk:
-    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it."""
+    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it.
 
-    def __init__(self, asking: Asking, playback: Playback, connection: int | None, socket: RecordedSocket | None = None) -> None:
+    `live`: turns without a recording go to upstream by this; None: they are misses.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        playback: Playback,
+        connection: int | None,
+        socket: RecordedSocket | None = None,
+        live: Callable[[Listens], LiveSocket] | None = None,
+    ) -> None:
         self._asking = asking
         self._socket = socket
         self._playback = playback
         self._connection = connection
-        self._goings: dict[int, _Going] = {}
-        self._solos: list[_Going] = []
-        self._lanes: dict[str | None, _Lane] = {}
+        self._goings: dict[int, Going] = {}
+        self._solos: list[Going] = []
+        self._lanes: dict[str | None, ClientLane] = {}
+        self.live = live(self) if live is not None else None
 
     # What the line tells.
+
+    @property
+    def busy(self) -> bool:
+        """Whether upstream owes something."""
+        return self.live is not None and self.live.busy
 
     def begin(self, line: SocketLine) -> None:
         """The connection is open: what upstream said unasked leaves."""
@@ -87,7 +69,7 @@ class TurnsTalk:
 
     def message(self, message: Message) -> Awaitable[None] | None:
         """A create begins a turn, anything else is found by what it says."""
-        value = _object(message.payload)
+        value = object_in(message.payload)
         if value.get("type") == "response.create":
             return self._create(message.payload, value)
         return self._other(message.payload, value)
@@ -108,6 +90,8 @@ class TurnsTalk:
         """Nobody follows anything here any more."""
         for lane in self._lanes.values():
             self._playback.followers.leave(lane.follower)
+        if self.live is not None:
+            self.live.end()
 
     # Creates.
 
@@ -118,18 +102,22 @@ class TurnsTalk:
             return self._find(lane, spoke)
         return self._find_anew(lane, spoke)
 
-    async def _find_anew(self, lane: _Lane, spoke: Spoke) -> None:
+    async def _find_anew(self, lane: ClientLane, spoke: Spoke) -> None:
         """The session may have grown."""
         self._playback = await self._asking.player.open(self._playback.session, begin=True)
         if (waiting := self._find(lane, spoke)) is not None:
             await waiting
 
-    def _find(self, lane: _Lane, spoke: Spoke) -> Awaitable[None] | None:
+    def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
         playback = self._playback
         found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, again=self._asking.player.again)
         if found.place is None:
             code = "no_match" if found.group is None else "exhausted"
-            return self._missed(lane, spoke, Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group))
+            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
+            if self.live is None:
+                return self._missed(lane, spoke, missing)
+            self._go_live(lane, spoke, missing)
+            return None
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
@@ -141,58 +129,57 @@ class TurnsTalk:
             return self._read_and_begin(lane, recorded.connection, found.place)
         return self._begin_in(lane, recorded.connection, socket, found.place)
 
-    async def _read_and_begin(self, lane: _Lane, connection: int, place: int) -> None:
+    async def _read_and_begin(self, lane: ClientLane, connection: int, place: int) -> None:
         socket = await self._asking.sockets.connection(connection)
         if (waiting := self._begin_in(lane, connection, socket, place)) is not None:
             await waiting
 
-    def _begin_in(self, lane: _Lane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
+    def _begin_in(self, lane: ClientLane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
         if socket.log.asked(self._playback.index.turn(place)) is None:
             return self._retell(lane, place)  # the log of a connection that still goes on, or was cut off by a crash, may lack its last turns
         self._begin(lane, self._go(connection, socket), place)
         return None
 
-    async def _retell(self, lane: _Lane, place: int) -> None:
+    async def _retell(self, lane: ClientLane, place: int) -> None:
         """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
         socket, payload = await self._asking.retold(self._playback, place)
         going = self._solo(socket)
-        going.speeches[1] = _speech(socket, 1, payload)
+        going.speeches[1] = speech_of(socket, 1, payload)
         self._come(lane, going, 1)
 
-    async def _missed(self, lane: _Lane, spoke: Spoke, missing: Missing) -> None:
+    async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
         """There is no recording of this turn."""
         told = await self._asking.tell(self._playback, spoke, missing)
         self._refuse(lane, missing.code, told)
 
-    def _refuse(self, lane: _Lane, code: str, told: str) -> None:
-        error = {"type": "playhead_error", "code": code, "message": told, "param": None}
-        event: dict[str, Any] = {"type": "error", "status": 404, "error": error}
-        if lane.name is not None:
-            event["stream_id"] = lane.name
-        message = Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+    def _refuse(self, lane: ClientLane, code: str, told: str) -> None:
+        self._say(lane, error_event(lane.name, 404, {"code": code, "message": told}))
+
+    def _say(self, lane: ClientLane, message: Message) -> None:
+        """When its lane is free."""
         if lane.queue:
             lane.queue.append(message)
         else:
             self._line.put(message)
 
-    def _lane_of(self, value: dict[str, Any]) -> _Lane:
+    def _lane_of(self, value: dict[str, Any]) -> ClientLane:
         """The lane that a create names; one of its own if that is no name, which is refused whatever else goes on."""
         if "stream_id" not in value:
             return self._lane(None)
         name = value["stream_id"]
         if isinstance(name, str) and _LANE_NAME.fullmatch(name):
             return self._lane(name)
-        return _Lane(None, Follower(lane_of(value), self._connection), fair=False)
+        return ClientLane(None, Follower(lane_of(value), self._connection), fair=False)
 
-    def _lane(self, name: str | None) -> _Lane:
+    def _lane(self, name: str | None) -> ClientLane:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = _Lane(name, Follower(name, self._connection))
+            lane = self._lanes[name] = ClientLane(name, Follower(name, self._connection))
         return lane
 
     # Turns.
 
-    def _go(self, connection: int, socket: RecordedSocket) -> _Going:
+    def _go(self, connection: int, socket: RecordedSocket) -> Going:
         going = self._goings.get(connection)
         if going is None:
             primary = self._connection is None or self._connection == connection
@@ -209,16 +196,16 @@ class TurnsTalk:
                 own=primary,
                 elsewhere=lambda root: (place := places.get(root)) is not None and index.served(place) and not self._goings[connection].inter.has_come(root),
             )
-            going = self._goings[connection] = _Going(socket, inter, places=places, primary=primary)
+            going = self._goings[connection] = Going(socket, inter, places=places, primary=primary)
         return going
 
-    def _solo(self, socket: RecordedSocket) -> _Going:
+    def _solo(self, socket: RecordedSocket) -> Going:
         inter = Interleaving(socket.log, speed=self._asking.player.speed, now=time.monotonic_ns(), own=False)
-        going = _Going(socket, inter)
+        going = Going(socket, inter)
         self._solos.append(going)
         return going
 
-    def _begin(self, lane: _Lane, going: _Going, place: int) -> None:
+    def _begin(self, lane: ClientLane, going: Going, place: int) -> None:
         root = self._playback.index.turn(place)
         if going.inter.has_come(root):  # it is served once more
             places = going.places
@@ -226,22 +213,22 @@ class TurnsTalk:
             going.places = places
         self._come(lane, going, root)
 
-    def _come(self, lane: _Lane, going: _Going, root: int) -> None:
+    def _come(self, lane: ClientLane, going: Going, root: int) -> None:
         last = lane.queue[-1] if lane.queue else None
-        held = last is not None and not (isinstance(last, _Asked) and not last.held and self._in_line(last, going, root))
-        lane.queue.append(_Asked(going, root, held))
+        held = last is not None and not (isinstance(last, Asked) and not last.held and self._in_line(last, going, root))
+        lane.queue.append(Asked(going, root, held))
         going.lanes[root] = lane
         going.inter.come(root, time.monotonic_ns(), held=held)
         self._advance(going)
         self._set_timer()
 
     @staticmethod
-    def _in_line(last: _Asked, going: _Going, root: int) -> bool:
+    def _in_line(last: Asked, going: Going, root: int) -> bool:
         """Whether the recorded order alone puts this group behind that one."""
         turns = going.socket.turns
         return last.going is going and last.root < root and turns[last.root].lane == turns[root].lane
 
-    def _advance(self, going: _Going) -> None:
+    def _advance(self, going: Going) -> None:
         """Say what leaves now, and what that makes way for."""
         waiting = [going]
         while waiting:
@@ -254,10 +241,10 @@ class TurnsTalk:
                 else:
                     self._finale(one)
 
-    def _play(self, going: _Going, out: Play) -> None:
+    def _play(self, going: Going, out: Play) -> None:
         socket = going.socket
         if not out.turn:
-            opcode = socket.log.flags[socket.log.answers[0][out.start]] & _OPCODE
+            opcode = socket.log.flags[socket.log.answers[0][out.start]] & OPCODE
             payload = socket.own[out.start]
             self._line.put(Close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload))
             return
@@ -268,37 +255,94 @@ class TurnsTalk:
         turn = socket.turns.get(out.turn)
         self._line.put(Portion(speech, out.start, out.stop, lane.fair and turn is not None and turn.lane != lane.name, lane.name))
 
-    def _speech(self, going: _Going, turn: int) -> Speech:
+    def _speech(self, going: Going, turn: int) -> Speech:
         place = going.places.get(turn)
         payload = self._asking.at_hand(self._playback, place) if place is not None else None
         if payload is not None:
-            return _speech(going.socket, turn, payload)
-        sizes, opcodes = _messages(going.socket, turn)
+            return speech_of(going.socket, turn, payload)
+        sizes, opcodes = messages_of(going.socket, turn)
         return Speech(sizes, opcodes, pieces=self._asking.pieces(going.socket.turns[turn].exchange))
 
-    def _over(self, going: _Going, root: int) -> Iterator[_Going]:
+    def _over(self, going: Going, root: int) -> Iterator[Going]:
         """That group is over: the next on its lane has its turn. Gives who may go on with that."""
         lane = going.lanes.pop(root)
         for turn in [turn for turn in going.speeches if going.socket.log.root(turn) == root]:
             del going.speeches[turn]
-        lane.queue = deque([one for one in lane.queue if not (isinstance(one, _Asked) and one.going is going and one.root == root)])
+        lane.queue = deque([one for one in lane.queue if not (isinstance(one, Asked) and one.going is going and one.root == root)])
         if going in self._solos:
             self._solos.remove(going)
         recorded = going.socket.turns.get(root)
         if not going.primary and recorded is not None and recorded.outcome not in (None, "complete", "client_closed"):
             self._finale(going)
+        yield from self._next(lane)
+
+    def _next(self, lane: ClientLane) -> Iterator[Going]:
+        """What is the first on its lane now has its turn. Gives who may go on with that."""
         while lane.queue:
             head = lane.queue[0]
-            if isinstance(head, _Asked):
+            if isinstance(head, Asked):
                 if head.held:
                     head.held = False
                     head.going.inter.release(head.root, time.monotonic_ns())
                     yield head.going
                 return
+            if isinstance(head, LiveTurn):
+                self._send(lane)
+                return
             self._line.put(head)
             lane.queue.popleft()
 
-    def _finale(self, going: _Going) -> None:
+    # Turns that upstream answers.
+
+    def _go_live(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
+        """There is no recording of this turn: upstream is asked."""
+        if (refusal := self._asking.live(self._playback, missing)) is not None:
+            self._say(lane, error_event(lane.name, ERRORS[refusal.code].status, {"code": refusal.code, "message": refusal.message}))
+            return
+        lane.queue.append(LiveTurn(spoke.payload))
+        if all(isinstance(one, LiveTurn) for one in lane.queue):  # upstream knows itself that they go one after the other
+            self._send(lane)
+
+    def _send(self, lane: ClientLane) -> None:
+        for one in lane.queue:
+            if not isinstance(one, LiveTurn):
+                return
+            if not one.sent and self.live is not None:
+                one.sent = True
+                self.live.create(lane.name, one.payload, object_in(one.payload))
+
+    def say(self, message: Message) -> None:
+        """Upstream says something."""
+        self._line.put(message)
+
+    def over(self, lane: str | None) -> None:
+        """The oldest live turn of a lane has ended: what comes next on it has its turn."""
+        queue = self._lane(lane).queue
+        place = next((place for place, one in enumerate(queue) if isinstance(one, LiveTurn) and one.sent), None)
+        if place is not None:
+            del queue[place]
+        for going in self._next(self._lane(lane)):
+            self._advance(going)
+
+    def drop(self, payload: bytes | None) -> None:
+        """Upstream has closed, or dropped the connection."""
+        self._line.put(Close(payload))
+
+    def flush(self) -> None:
+        """All has been said for now; upstream waits where the client is slower."""
+        self._set_timer()
+        self._line.pump()
+        if self.live is not None and (busy := self._line.busy) is not None:
+            self.live.pause()
+            busy.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        if self.live is not None:
+            self.live.resume()
+
+    # The end.
+
+    def _finale(self, going: Going) -> None:
         finale = going.socket.finale
         if finale.close is not None or finale.drops:
             self._line.put(Close(finale.close))
@@ -322,6 +366,9 @@ class TurnsTalk:
                     self._advance(going)
                     self._set_timer()
                     return None
+        if self.live is not None and self.live.made(value.get("previous_response_id")):
+            self.live.send(payload)
+            return None
         return self._unexpected(payload, value)
 
     async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
@@ -331,7 +378,7 @@ class TurnsTalk:
         named = name if isinstance(name, str) else "a message"
         self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, self._asking.spoke(payload), named, expected))
 
-    def _steered(self, value: dict[str, Any]) -> tuple[_Lane, Expected | None]:
+    def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""
         wanted = value.get("previous_response_id")
         for going in (*self._goings.values(), *self._solos):
@@ -349,24 +396,3 @@ class TurnsTalk:
                     at += log.sizes[place]
                 return lane, None
         return self._lane(None), None
-
-
-def _object(payload: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        value = from_json(payload)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _messages(socket: RecordedSocket, turn: int) -> tuple[list[int], bytes]:
-    """Sizes and opcodes of what upstream said in a turn."""
-    log = socket.log
-    places = log.answers.get(turn, ())
-    return [log.sizes[place] for place in places], bytes([log.flags[place] & _OPCODE for place in places])
-
-
-def _speech(socket: RecordedSocket, turn: int, payload: bytes) -> Speech:
-    sizes, opcodes = _messages(socket, turn)
-    return Speech(sizes, opcodes, payload=payload)

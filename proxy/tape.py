@@ -16,9 +16,11 @@ from playhead.storage.records import Kind
 
 
 class Unrecorded(Protocol):
-    """Whose bytes wait for the journal. `number`: 0 where nothing of it is recorded, so that there is nothing to wait for."""
+    """Whose bytes wait for the journal."""
 
-    number: int
+    @property
+    def number(self) -> int:
+        """0 where nothing of it is recorded, so that there is nothing to wait for."""
 
     def unrecordable(self, problem: str) -> None:
         """Strict durability: what was to be sent could not be recorded; it was not sent, and nothing more will be."""

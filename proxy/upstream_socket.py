@@ -9,7 +9,6 @@ import asyncio
 import os
 import time
 from base64 import b64encode
-from hashlib import sha1
 from typing import Protocol
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # where it is the C version, if there is one
@@ -23,10 +22,10 @@ from .http1 import Chunked, Framing, Head
 from .inbound import Inbound
 from .notes import end, opening
 from .service import Service
+from .socket_end import accept_of, frame_head
 from .upstream import Leg
 from .websocket import ClientTape
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _REFUSED = 1 << 16  # bytes of a refusal that are told
 _OWN = (b"sec-websocket-key:", b"sec-websocket-extensions:")
 INSTEAD = 0x20
@@ -47,11 +46,12 @@ class Listener(Protocol):
 
 
 class Refused(Exception):
-    """Upstream did not agree to a WebSocket: its status, and the start of its body."""
+    """Upstream did not agree to a WebSocket: its answer, with the start of its body."""
 
-    def __init__(self, status: int, body: bytes) -> None:
-        super().__init__(f"upstream answered the WebSocket handshake with status {status}")
-        self.status = status
+    def __init__(self, head: Head, body: bytes) -> None:
+        super().__init__(f"upstream answered the WebSocket handshake with status {head.status}")
+        self.status = head.status
+        self.head = head
         self.body = body
 
 
@@ -70,16 +70,17 @@ class UpstreamSocket:
         self._decoder = FrameDecoder()
         self._agreed: asyncio.Future[None] = service.loop.create_future()
         self._accept = b""
-        self._status = 0
+        self._head: Head | None = None
         self._body = bytearray()  # of a refusal
         self._close: tuple[int | None, bytes] = (None, b"")
+        self._over = False  # whether upstream's close frame has come
         self._ended = False
 
     async def open(self) -> None:
         """Shake hands. Raises UpstreamError, Refused."""
         leg = self._leg = await self.service.live.connect()
         key = b64encode(os.urandom(16))
-        self._accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+        self._accept = accept_of(key)
         if self.inbound.recorded:
             self.number = self.service.tape.open()
             self._tape = AnswerTape(self.record, lambda: self.inbound.secrets)
@@ -92,11 +93,25 @@ class UpstreamSocket:
             self.abort()
             raise
 
+    @property
+    def answer(self) -> bytes:
+        """The head with which upstream agreed, cookies and all."""
+        return self._head.raw if self._head is not None else b""
+
+    @property
+    def _agreed_upon(self) -> bool:
+        return self._head is not None and self._head.status == 101
+
     # Sending.
 
     def send(self, text: bytes, *, instead: bool = False) -> None:
         """A text message. `instead`: in place of one that was sent for the client."""
         self._write(Opcode.TEXT, text, flags=INSTEAD if instead else 0)
+
+    def keep(self, message: Message) -> None:
+        """Record a message that was not, since the client gets it after all."""
+        if self._tape is not None:
+            self._tape.data(_plain(*message), None)
 
     def close(self, code: int = 1000) -> None:
         """Say goodbye; upstream closes then. Idempotent."""
@@ -140,7 +155,7 @@ class UpstreamSocket:
 
     def head(self, head: Head, framing: Framing) -> None:
         """Upstream's answer to the handshake."""
-        self._status = head.status
+        self._head = head
         self.service.counters.statuses[head.status // 100] += 1
         if head.status != 101:
             if self._tape is not None:
@@ -157,7 +172,7 @@ class UpstreamSocket:
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Frames, or the body of a refusal."""
-        if self._status != 101:
+        if not self._agreed_upon:
             if self._tape is not None:
                 self._tape.data(data, payload)
             self._body += b"".join(payload) if payload is not None else data
@@ -180,30 +195,39 @@ class UpstreamSocket:
             if self._close[0] is None:
                 self._write(Opcode.CLOSE, payload[:2])
             self._close = said
+            self._over = True
 
     def settled(self) -> None:
         """One read is over."""
         if self._tape is not None:
             self._tape.settle()
-        if self._status == 101:
+        if self._agreed_upon:
             self._listener.settled()
+        if self._over and self._leg is not None:  # nothing can follow (RFC 6455 section 5.5.1)
+            leg, self._leg = self._leg, None
+            leg.close()
+            self._end("complete")
+            self._listener.closed(*self._close)
 
     def ended(self) -> None:
         """The answer is whole, or upstream closed its side."""
-        if self._status == 101:
-            self._leg = None
-            self._end("complete" if self._close[0] is not None else "upstream_closed")
-            self._listener.closed(*self._close)
+        if self._agreed_upon:
+            if self._leg is not None:
+                self._leg = None
+                self._end("upstream_closed")
+                self._listener.closed(None, b"")
             return
         if self._leg is not None:
             self._leg.release()
         self._leg = None
         self._end("complete")
-        if not self._agreed.done():
-            self._agreed.set_exception(Refused(self._status, bytes(self._body)))
+        if not self._agreed.done() and self._head is not None:
+            self._agreed.set_exception(Refused(self._head, bytes(self._body)))
 
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off."""
+        if self._over:
+            return
         upgraded = self._agreed.done()
         if self._leg is not None:
             self._leg.abort()
@@ -234,18 +258,13 @@ def _handshake(head: bytes, key: bytes) -> bytes:
     return b"\r\n".join((first, *kept, b"Sec-WebSocket-Key: " + key)) + b"\r\n\r\n"
 
 
-def _length(size: int, mask: int) -> bytes:
-    if size < 126:
-        return bytes((mask | size,))
-    return bytes((mask | 126,)) + size.to_bytes(2, "big") if size < 1 << 16 else bytes((mask | 127,)) + size.to_bytes(8, "big")
-
-
 def _masked(opcode: int, payload: bytes) -> bytes:
     """A frame as a client sends it."""
-    mask = os.urandom(4)
-    return bytes((0x80 | opcode,)) + _length(len(payload), 0x80) + mask + apply_mask(payload, mask)
+    head, mask = bytearray(frame_head(opcode, len(payload))), os.urandom(4)
+    head[1] |= 0x80
+    return bytes(head) + mask + apply_mask(payload, mask)
 
 
 def _plain(opcode: int, payload: bytes) -> bytes:
     """A frame as a server sends it."""
-    return bytes((0x80 | opcode,)) + _length(len(payload), 0) + payload
+    return frame_head(opcode, len(payload)) + payload

@@ -37,8 +37,8 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
         *(f"proxy.{name}" for name in ["player", "playing", "at_once", "recalling", "replaying", "misses", "settled"]),
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
-        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking"]),
-        *(f"proxy.{name}" for name in ["socket_line", "socket_opening", "socket_transcript", "socket_turns"]),
+        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings"]),
+        *(f"proxy.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )

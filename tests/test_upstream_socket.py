@@ -195,7 +195,7 @@ async def test_upstreams_close_is_told_and_answered(tmp_path: Path) -> None:
 
     async with opened(tmp_path, handler, heard) as (socket, _):
         await socket.open()
-        await until(lambda: heard.closes != [])
+        await until(lambda: bool(heard.closes and answers))
 
     assert (heard.closes, answers[0].opcode, answers[0].close[0]) == ([(4001, b"over")], CLOSE, 4001)
     assert read_journal(tmp_path / "journal")[0].outcome == "complete"

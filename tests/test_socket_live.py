@@ -1,0 +1,289 @@
+"""Replayed WebSockets that go to upstream with the turns that were not recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import FakeUpstream, Received, Wire, answer, drop, replying
+from playhead.proxy.frames import Message as Said
+from playhead.proxy.socket_live import error_event
+from playhead.storage.store import Store
+from proxied import Proxy, until
+from replays import NOWHERE, divergences, replaying
+from spoken import Socket, create, event, steer, stored, told
+from websocket_fakes import CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
+
+TARGET = b"/v1/responses"
+Json = dict[str, Any]
+Handler = Callable[[Received, Wire], Awaitable[None]]
+
+
+class Model:
+    """An upstream that answers creates over a WebSocket, each lane in its order, and knows only the responses that it made itself."""
+
+    def __init__(self) -> None:
+        self.asked: list[Json] = []
+        self.sockets: list[RawWebSocket] = []
+        self._made: set[str] = set()
+
+    async def __call__(self, request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire, (b"x-any", b"upstream's"))
+        self.sockets.append(socket)
+        while (message := await socket.receive()).opcode == TEXT:
+            asked = json.loads(message.payload)
+            self.asked.append(asked)
+            for payload in self._answer(asked):
+                await socket.send(payload)
+        if message.opcode == CLOSE:
+            await socket.send_close(message.close[0])
+
+    def _answer(self, asked: Json) -> list[bytes]:
+        lane, previous = asked.get("stream_id"), asked.get("previous_response_id")
+        if asked["type"] != "response.create":
+            return [event("response.steer.accepted", lane, steer={"id": "s", "previous_response_id": previous})]
+        if previous is not None and previous not in self._made:
+            return [event("error", lane, status=400, error={"type": "invalid_request_error", "code": "previous_response_not_found", "message": "?"})]
+        name = f"live_{len(self._made)}"
+        self._made.add(name)
+        kinds = ("created", "completed")
+        return [event(f"response.{kind}", lane, response={"id": name, "status": kind.replace("created", "in_progress"), "output": []}) for kind in kinds]
+
+
+def kinds(messages: list[bytes]) -> list[tuple[str, str]]:
+    """Type and response of each."""
+    values = [json.loads(message) for message in messages]
+    return [(value["type"], value.get("response", {}).get("id") or value["error"]["code"]) for value in values]
+
+
+@contextlib.asynccontextmanager
+async def talking(tmp_path: Path, handler: Handler, target: bytes = TARGET) -> AsyncIterator[tuple[WebSocketClient, Proxy]]:
+    """A client of a replay that asks that upstream for what is not recorded."""
+    async with (
+        FakeUpstream({"*": handler}) as upstream,
+        replaying(tmp_path, upstream, on_miss="record") as proxy,
+        WebSocketClient.open(proxy.port, target) as client,
+    ):
+        yield client, proxy
+
+
+LIVE_0 = [("response.created", "live_0"), ("response.completed", "live_0")]
+
+
+async def test_what_is_recorded_is_replayed_and_the_rest_goes_live(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    model = Model()
+
+    async with talking(tmp_path, model) as (client, proxy):
+        await client.send(create("one"))
+        assert await told(client, len(said)) == said
+        assert model.sockets == []
+        await client.send(create("two"))
+        assert kinds(await told(client, 2)) == LIVE_0
+        counters = proxy.service.counters
+        assert (counters.replayed, counters.live, counters.missed) == (1, 1, {})
+
+    assert model.asked == [json.loads(create("two"))]
+    assert divergences(tmp_path) == []
+
+
+async def test_a_turn_goes_to_upstream_as_the_client_sent_it(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with FakeUpstream({"*": Model()}) as upstream, replaying(tmp_path, upstream, on_miss="record") as proxy:
+        async with WebSocketClient.open(proxy.port, TARGET, (b"X-Any", b"1")) as client:
+            await client.send(create("two", "a", odd=[1.0, None]))
+            await told(client, 2)
+        await until(lambda: not proxy.service.exchanges)
+        written = proxy.journal[0]
+
+        assert [one.get(b"x-any") for one in upstream.requests] == [b"1"]
+    assert written.messages[0] == (0x91, create("two", "a", odd=[1.0, None]))
+
+
+async def test_a_turn_behind_a_recorded_response_goes_once_more_with_its_conversation(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one", tools=[{"type": "custom", "name": "t"}]))
+    stored(tmp_path, socket.recorded())
+    model = Model()
+
+    async with talking(tmp_path, model) as (client, proxy):
+        await client.send(create("one", tools=[{"type": "custom", "name": "t"}]))
+        await told(client, len(said))
+        await client.send(create("two", previous_response_id="resp_1_1"))
+        assert kinds(await told(client, 2)) == LIVE_0
+        await client.send(create("three", previous_response_id="live_0"))
+        assert kinds(await told(client, 2)) == [("response.created", "live_1"), ("response.completed", "live_1")]
+        written = proxy.journal[0]
+
+    assert [one.get("previous_response_id") for one in model.asked] == ["resp_1_1", None, "live_0"]
+    assert [item["content"] for item in model.asked[1]["input"]] == ["one", "two"]
+    assert [flags for flags, _ in written.messages[:3]] == [0x91, 0xB1, 0x91]
+    assert b"previous_response_not_found" not in written.upstream_data
+
+
+async def test_without_the_whole_conversation_the_client_hears_that_it_is_not_known(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with talking(tmp_path, Model()) as (client, proxy):
+        await client.send(create("two", "a", previous_response_id="nowhere"))
+        assert kinds(await told(client, 1)) == [("error", "previous_response_not_found")]
+        await client.send(create("three", "a"))
+        assert kinds(await told(client, 2)) == LIVE_0
+
+        assert b"previous_response_not_found" in proxy.journal[0].upstream_data
+
+
+async def test_turns_of_one_lane_go_one_after_the_other(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    async with talking(tmp_path, Model()) as (client, _):
+        for text in ("live", "live too", "one", "live again"):
+            await client.send(create(text))
+        got = await told(client, 6 + len(said))
+
+    ended = [value["response"]["id"] for value in map(json.loads, got) if value["type"] == "response.completed"]
+    assert (ended, got[4 : 4 + len(said)]) == (["live_0", "live_1", "resp_1_1", "live_2"], said)
+
+
+async def test_a_steer_of_a_live_response_goes_live(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    model = Model()
+    async with talking(tmp_path, model) as (client, _):
+        await client.send(create("two"))
+        await told(client, 2)
+        await client.send(steer("live_0", "more"))
+        assert json.loads((await client.receive()).payload)["type"] == "response.steer.accepted"
+
+
+async def test_an_upstream_that_is_gone_is_an_error_on_the_lane(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with replaying(tmp_path, NOWHERE, on_miss="record") as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        await client.send(create("two", "a"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["type"], got["status"], got["error"]["code"], got["stream_id"]) == ("error", 502, "upstream_unreachable", "a")
+
+
+async def test_a_refusal_of_upstream_is_an_error_on_the_lane(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', status=b"401 Unauthorized")
+    async with talking(tmp_path, replying(refusal)) as (client, _):
+        await client.send(create("two"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["status"], got["error"]["code"], got["error"]["type"]) == (401, "no_such_key", "t")
+
+
+def ending(last: Callable[[RawWebSocket, Wire], Awaitable[None]]) -> Handler:
+    """A handler that begins an answer, and ends so."""
+
+    async def handler(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        await socket.receive()
+        await socket.send(event("response.created", response={"id": "live_0"}))
+        await last(socket, wire)
+
+    return handler
+
+
+async def closing(socket: RawWebSocket, _: Wire) -> None:
+    await socket.send_close(1011, "gone")
+    await socket.receive_until_closed()
+
+
+async def dropping(_: RawWebSocket, wire: Wire) -> None:
+    drop(wire.writer)
+
+
+@pytest.mark.parametrize(("end", "expected"), [(closing, [(1011, "gone")]), (dropping, [])])
+async def test_where_upstream_ends_in_a_turn_the_client_sees_it(
+    tmp_path: Path, end: Callable[[RawWebSocket, Wire], Awaitable[None]], expected: list[tuple[int, str]]
+) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with talking(tmp_path, ending(end)) as (client, _):
+        await client.send(create("two"))
+        await client.receive()
+        got = await client.receive_until_closed()
+
+    assert [message.close for message in got if message.opcode == CLOSE] == expected
+
+
+async def test_where_upstream_ends_between_turns_the_next_one_opens_another(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    model = Model()
+    async with talking(tmp_path, model) as (client, proxy):
+        await client.send(create("two"))
+        await told(client, 2)
+        await model.sockets[0].send_close(1001)
+        await until(lambda: proxy.journal[0].outcome is not None)
+        await client.send(create("three"))
+        assert kinds(await told(client, 2)) == [("response.created", "live_1"), ("response.completed", "live_1")]
+
+    assert len(model.sockets) == 2
+
+
+async def test_a_handshake_that_was_not_recorded_is_upstreams(tmp_path: Path) -> None:
+    async with recorded_nothing(tmp_path, Model()) as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        assert b"x-any: upstream's" in client.head
+        await client.send(create("two"))
+        assert kinds(await told(client, 2)) == LIVE_0
+
+
+async def test_a_refused_handshake_is_upstreams_too(tmp_path: Path) -> None:
+    refusal = answer(b'{"error":"no"}', (b"Retry-After", b"7"), status=b"429 Too Many Requests")
+    async with recorded_nothing(tmp_path, replying(refusal)) as proxy:
+        with pytest.raises(HandshakeError) as caught:
+            async with WebSocketClient.open(proxy.port, TARGET):
+                pytest.fail("it must not open")
+
+    got = caught.value.answer
+    assert (got.status, got.get(b"retry-after"), got.body) == (429, b"7", b'{"error":"no"}')
+
+
+@contextlib.asynccontextmanager
+async def recorded_nothing(tmp_path: Path, handler: Handler) -> AsyncIterator[Proxy]:
+    Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True).close()
+    async with FakeUpstream({"*": handler}) as upstream, replaying(tmp_path, upstream, on_miss="record") as proxy:
+        yield proxy
+
+
+async def test_other_sockets_without_a_recording_go_to_upstream_whole(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+
+    async def echoing(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        await socket.send((await socket.receive()).payload)
+
+    async with talking(tmp_path, echoing, b"/v1/realtime?model=m") as (client, _):
+        await client.send(b"hello")
+        assert (await client.receive()).payload == b"hello"
+
+
+async def test_a_client_that_leaves_ends_it(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    gate = asyncio.Event()
+
+    async def waiting(_: RawWebSocket, __: Wire) -> None:
+        await gate.wait()
+
+    async with FakeUpstream({"*": ending(waiting)}) as upstream, replaying(tmp_path, upstream, on_miss="record") as proxy:
+        async with WebSocketClient.open(proxy.port, TARGET) as client:
+            await client.send(create("two"))
+            await client.receive()
+        await until(lambda: not proxy.service.exchanges)
+        gate.set()
+        await until(lambda: upstream.open_connections == 0)
+
+
+def test_an_error_names_its_lane() -> None:
+    assert error_event("a", 404, {"code": "no_match", "message": "m"}) == Said(
+        TEXT, b'{"type": "error", "status": 404, "error": {"type": "playhead_error", "param": null, "code": "no_match", "message": "m"}, "stream_id": "a"}'
+    )
