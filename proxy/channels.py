@@ -17,6 +17,8 @@ MAX_MESSAGE = 16 << 20
 START = 4096
 """What is known of the text of a longer message in the end."""
 
+_CONTROL = int(Opcode.CLOSE)  # and above; a plain number, since an enum's member costs more to compare
+
 
 class _Channel:
     """One direction. Control frames that interrupt a message wait for its end, so that each message is one piece of a body."""
@@ -66,26 +68,27 @@ class Channels(ABC):
         """A CLIENT_FRAME of the journal."""
         self._piece(self._asking, at, unpack(payload), [])
 
-    def upstream(self, at: int, data: bytes) -> int:
-        """Raw bytes from upstream after the 101. How many bytes of payload they held."""
-        channel, whole = self._told, list[tuple[int, bytes]]()
-        pieces = self._decoder.feed(data)
+    def upstream(self, at: int, data: bytes) -> None:
+        """Raw bytes from upstream after the 101."""
+        self._sort(at, self._decoder.feed(data))
+
+    def _sort(self, at: int, pieces: list[MessagePiece]) -> int:
+        """What upstream's decoder gave. How many bytes there are behind that which are no frames."""
+        channel, whole = self._told, list[MessagePiece]()
         for piece in pieces:
-            opcode, first, last, payload = piece
-            if first and last and opcode < Opcode.CLOSE and not channel.opcode:
-                whole.append((opcode, payload))
+            if piece[1] and piece[2] and piece[0] < _CONTROL and not channel.opcode:
+                whole.append(piece)
             else:
                 self._piece(channel, at, piece, whole)
         self._give(at, whole)
-        size = sum([len(piece.payload) for piece in pieces])
         if self._decoder.problem is not None and self._decoder.rest:
-            size += self._break(channel, at, self._decoder.rest)
-        return size
+            return self._break(channel, at, self._decoder.rest)
+        return 0
 
-    def _piece(self, channel: _Channel, at: int, piece: MessagePiece, whole: list[tuple[int, bytes]]) -> None:
+    def _piece(self, channel: _Channel, at: int, piece: MessagePiece, whole: list[MessagePiece]) -> None:
         """`whole`: messages of upstream from before, which are to be given first, and together."""
         opcode, first, last, payload = piece
-        if opcode >= Opcode.CLOSE:
+        if opcode >= _CONTROL:
             if channel.opcode:
                 channel.waiting.append((at, opcode, payload))
             else:
@@ -99,7 +102,7 @@ class Channels(ABC):
             if last:
                 self._end(channel, at, whole)
 
-    def _go_on_with(self, channel: _Channel, at: int, payload: bytes, whole: list[tuple[int, bytes]]) -> None:
+    def _go_on_with(self, channel: _Channel, at: int, payload: bytes, whole: list[MessagePiece]) -> None:
         channel.size += len(payload)
         if channel.long:
             self.traffic.take(channel.direction, 0, len(payload))
@@ -113,7 +116,7 @@ class Channels(ABC):
             self.traffic.take(channel.direction, 0, len(start))
             self._begin_long(channel.direction, at, channel.opcode, start)
 
-    def _end(self, channel: _Channel, at: int, whole: list[tuple[int, bytes]]) -> None:
+    def _end(self, channel: _Channel, at: int, whole: list[MessagePiece]) -> None:
         opcode, held, size, long = channel.end()
         if long:
             self._give(at, whole)
@@ -122,7 +125,7 @@ class Channels(ABC):
         elif channel.direction == Direction.CLIENT:
             self._said_one(at, opcode, held)
         else:
-            whole.append((opcode, held))
+            whole.append(MessagePiece(opcode, True, True, held))
         if channel.waiting:
             self._give(at, whole)
             self._release(channel)
@@ -131,10 +134,11 @@ class Channels(ABC):
         self.traffic.take(Direction.CLIENT, 1, len(data))
         self._said(at, opcode, data)
 
-    def _give(self, at: int, whole: list[tuple[int, bytes]]) -> None:
+    def _give(self, at: int, whole: list[MessagePiece]) -> None:
         if whole:
-            self.traffic.take(Direction.UPSTREAM, len(whole), sum([len(data) for _, data in whole]))
-            self._answered(at, whole[:])
+            texts = [piece[3] for piece in whole]
+            self.traffic.take(Direction.UPSTREAM, len(texts), sum(map(len, texts)))
+            self._answered(at, [piece[0] for piece in whole], texts)
             whole.clear()
 
     def _controlled(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
@@ -214,8 +218,8 @@ class Channels(ABC):
         """A message of the client."""
 
     @abstractmethod
-    def _answered(self, at: int, messages: list[tuple[int, bytes]]) -> None:
-        """Messages of upstream that came at once: opcode and payload."""
+    def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
+        """Messages of upstream that came at once: opcode and payload of each."""
 
     @abstractmethod
     def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:

@@ -75,36 +75,43 @@ class Multiplex(Channels):
     def _said(self, at: int, opcode: int, data: bytes) -> None:
         self._message(Said(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data)))
 
-    def _answered(self, at: int, messages: list[tuple[int, bytes]]) -> None:
-        texts = [data for _, data in messages]
+    def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
         numbers = self._passing.numbers(texts)
         start = 0
         if None in numbers:
             models = iter(self._door.many([text for text, number in zip(texts, numbers, strict=True) if number is None]))
             for place, number in enumerate(numbers):
                 if number is None:
-                    self._pass(at, messages[start:place], numbers[start:place])
-                    self._message(Said(Direction.UPSTREAM, at, *messages[place], len(texts[place]), next(models)))
+                    if start < place:
+                        self._pass(at, opcodes[start:place], texts[start:place], numbers[start:place])
+                    data = texts[place]
+                    self._message(Said(1, at, opcodes[place], data, len(data), next(models)))
                     start = place + 1
-        self._pass(at, messages[start:], numbers[start:])
+        if start < len(texts):
+            self._pass(at, opcodes[start:], texts[start:], numbers[start:])
 
-    def _pass(self, at: int, messages: Sequence[tuple[int, bytes]], numbers: Sequence[int | None]) -> None:
+    def _pass(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
         """Events of the default lane that need no model, if it is plain whose they are."""
-        for place, (opcode, data) in enumerate(messages):
+        for place, data in enumerate(texts):
             turn = self._open.get(self._lanes.running(None))
             if turn is not None:
-                messages, told = messages[place:], [number for number in numbers[place:] if number is not None]
-                turn.passed(at, messages, told)
-                opcodes, texts = zip(*messages, strict=True)
+                opcodes, texts = opcodes[place:], texts[place:]
+                turn.passed(at, opcodes, texts, numbers[place:])
                 self._log += map(_as_entry, zip(repeat(1), opcodes, repeat(at), repeat(turn.number), map(len, texts), repeat(False), strict=False))
                 return
-            self._message(Said(Direction.UPSTREAM, at, opcode, data, len(data), self._door(data)))
+            self._message(Said(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)))
 
     def _message(self, said: Said) -> None:
-        self._token += 1
-        self._waiting[self._token] = _Waiting(said, self._next)
+        self._token = token = self._token + 1
+        steps = self._steps(said)
+        if len(steps) == 1 and isinstance(step := steps[0], Assigned) and step.token == token and (turn := self._open.get(step.turn)) is not None:
+            # As it is nearly always.
+            self._log.append(LogEntry(said.direction, said.opcode, said.at, step.turn, said.size))
+            turn.take(said)
+            return
+        self._waiting[token] = _Waiting(said, self._next)
         self._log.append(LogEntry(said.direction, said.opcode, said.at, 0, said.size))
-        for step in self._steps(said):
+        for step in steps:
             self._take(step)
 
     def _steps(self, said: Said) -> list[Step]:

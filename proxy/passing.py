@@ -34,7 +34,7 @@ class Passing:
         found = [*map(_DELTA, texts)]
         if None not in found and all(map(bytes.isascii, texts)):
             return [int(delta[1]) for delta in found if delta is not None]
-        return [self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
+        return [int(delta[1]) if delta is not None and text.isascii() else self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
 
     def _number(self, delta: re.Match[bytes] | None, text: bytes, skip: int) -> int | None:
         if delta is None:

@@ -55,17 +55,17 @@ class Transcript(Channels):
             gathered.request.append(unpack(payload).payload)
             self.traffic.take(Direction.CLIENT, 0, size)
 
-    def upstream(self, at: int, data: bytes) -> int:
+    def upstream(self, at: int, data: bytes) -> None:
         """Raw bytes from upstream after the 101."""
         gathered, size = self._gathered, len(data)
         if self._parse:
-            size = super().upstream(at, data)
+            pieces = self._decoder.feed(data)
+            size = sum([len(piece.payload) for piece in pieces]) + self._sort(at, pieces)
         else:
             gathered.response.append(data)
             self.traffic.take(Direction.UPSTREAM, 0, size)
         gathered.response_bytes += size
         gathered.frames.append(Frame(Direction.UPSTREAM, at, size))
-        return size
 
     # Messages.
 
@@ -83,15 +83,15 @@ class Transcript(Channels):
             self._inputs += item_rows("input", enumerate(given, self._sent))
             self._sent += len(given)
 
-    def _answered(self, at: int, messages: list[tuple[int, bytes]]) -> None:
-        gathered, new, texts = self._gathered, tuple.__new__, [data for _, data in messages]
+    def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
+        gathered, new = self._gathered, tuple.__new__
         gathered.response += texts
         if gathered.first_ns is None:
             gathered.first_ns = at
         numbers = self._passing.numbers(texts)
         models = iter(self._door.many([text for text, number in zip(texts, numbers, strict=True) if number is None]))
         heard: list[Wire | int] = []
-        for (opcode, data), number in zip(messages, numbers, strict=True):
+        for opcode, data, number in zip(opcodes, texts, numbers, strict=True):
             if number is None:
                 model = next(models)
                 heard.append(model)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import repeat
 from typing import Any, Literal, NamedTuple
@@ -19,12 +19,15 @@ from .gathered import Gathered
 from .hearing import hearing_for
 from .lanes import Begun
 from .models.kind import Shape
-from .models.wire import Unparsed, Wire, field
+from .models.wire import Unparsed, Wire
+from .models.wire import field as member
 from .request_memo import RequestMemo
 from .sse import type_of as type_name
 
 _CREATE = Shape("responses", "create")
 _TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
+_MOST_HEARD = 128
+_NO_RAW = Raw()
 _as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
 _as_frame = partial(tuple.__new__, Frame)
 
@@ -39,6 +42,11 @@ class Setting:
     asked: Asked
     memo: RequestMemo
     extensions: bytes
+    common: Mapping[str, Any] = field(init=False)
+    """What is the same in the exchanges of all turns."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "common", {one.name: getattr(self.connection, one.name) for one in fields(Recorded)})
 
 
 class Said(NamedTuple):
@@ -55,7 +63,7 @@ class Said(NamedTuple):
 class Turn:
     """An open one. `begun`: how it began; `seq`: its place in the session."""
 
-    __slots__ = ("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_hearing", "_last", "_pieces", "_seq", "_setting", "_status", "_told")
+    __slots__ = ("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_heard", "_hearing", "_last", "_pieces", "_seq", "_setting", "_status", "_told")
 
     def __init__(self, setting: Setting, begun: Begun, seq: int | None) -> None:
         self._setting, self._begun, self._seq = setting, begun, seq
@@ -63,6 +71,7 @@ class Turn:
         self._last = 0
         self._gathered = Gathered()
         self._hearing = hearing_for(_CREATE)
+        self._heard: list[Wire | int] = []  # what it is still to be told
         self._told: Told = NOTHING
         self._asked = False  # whether its create has come
         self._fingerprint: Fingerprint | None = None  # until it is given away
@@ -104,22 +113,22 @@ class Turn:
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
         gathered = self._gathered
         gathered.frames.append(Frame(direction, offset, size))
-        gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(field(model, "stream_id")), size, opcode))
+        gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
         gathered.count += 1
 
-    def passed(self, at: int, messages: Sequence[tuple[int, bytes]], numbers: Sequence[int]) -> None:
+    def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py)."""
         gathered, offset = self._gathered, self._offset(at)
-        opcodes, texts = zip(*messages, strict=True)
         sizes = [*map(len, texts)]
         if gathered.first_ns is None:
             gathered.first_ns = offset
-        self._hearing.hear(numbers)
+        self._heard += numbers  # type: ignore[arg-type]  # none of them is None
+        if len(self._heard) > _MOST_HEARD:
+            self._hear()
         gathered.response += texts
         gathered.response_bytes += sum(sizes)
-        types = [type_name(text[_TYPE_AT : text.find(b'"', _TYPE_AT)]) for text in texts]
         places = range(gathered.count, gathered.count + len(texts))
-        gathered.rows += map(_as_row, zip(places, repeat(offset), repeat(1), types, numbers, repeat(None), sizes, opcodes, strict=False))
+        gathered.rows += map(_as_row, zip(places, repeat(offset), repeat(1), _types(texts), numbers, repeat(None), sizes, opcodes, strict=False))
         gathered.frames += map(_as_frame, zip(repeat(1), repeat(offset), sizes, strict=False))
         gathered.count += len(texts)
 
@@ -134,10 +143,14 @@ class Turn:
             self._gathered.first_ns = offset
         if isinstance(model, Unparsed):
             return
-        self._hearing.hear([model])
+        self._heard.append(model)
         if kind == "error":
-            status = field(model, "status")
+            status = member(model, "status")
             self._status = status if status.__class__ is int and 100 <= status < 1000 else self._status
+
+    def _hear(self) -> None:
+        self._hearing.hear(self._heard)
+        self._heard = []
 
     def _read(self, body: bytes | None, model: Wire) -> None:
         """What the create says, and its fingerprint: that of the same request over HTTP. `body`: None if it is too long to be at hand."""
@@ -197,31 +210,32 @@ class Turn:
 
     def _recorded(self, outcome: Outcome | None, facts: Facts, redacted: Literal["response"] | None) -> Recorded:
         connection, gathered, at = self._setting.connection, self._gathered, self._at or 0
-        return replace(
-            connection,
-            number=turn_number(connection.number, self.number),
-            connection_number=connection.number,
-            started_at_ns=connection.started_at_ns + at,
-            status=self._status,
-            outcome=outcome,
-            first_event_ns=gathered.first_ns,
-            duration_ns=None if outcome is None else self._last - at,
-            request_bytes=gathered.request_bytes,
-            response_bytes=gathered.response_bytes,
-            event_count=gathered.count,
-            redacted=redacted,
-            facts=facts,
-            raw=Raw(),
-            events=[],
-            items=[],
-            seq=self._seq,
-            stream_id=self._begun.lane and text_of(self._begun.lane),
-            steer=text_of(self._begun.steer),
-        )
+        own: dict[str, Any] = {
+            "number": turn_number(connection.number, self.number),
+            "connection_number": connection.number,
+            "started_at_ns": connection.started_at_ns + at,
+            "status": self._status,
+            "outcome": outcome,
+            "first_event_ns": gathered.first_ns,
+            "duration_ns": None if outcome is None else self._last - at,
+            "request_bytes": gathered.request_bytes,
+            "response_bytes": gathered.response_bytes,
+            "event_count": gathered.count,
+            "redacted": redacted,
+            "facts": facts,
+            "raw": _NO_RAW,
+            "events": [],
+            "items": [],
+            "seq": self._seq,
+            "stream_id": self._begun.lane and text_of(self._begun.lane),
+            "steer": text_of(self._begun.steer),
+        }
+        return Recorded(**{**self._setting.common, **own})
 
     def _facts(self, problems: Sequence[str]) -> Facts:
         facts = Facts(kind="responses", parse="partial")
         take_request(facts, self._told, self._setting.connection.path)
+        self._hear()
         notes = self._hearing.tell(facts)
         facts.previous_response_id = facts.previous_response_id or text_of(self._begun.parent)
         facts.parse = "parsed" if self._hearing.ended and not problems else "partial"
@@ -232,6 +246,7 @@ class Turn:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON. Call it right after `spill`: what was not given away is not in it."""
+        self._hear()
         return {
             "begun": list(self._begun),
             "seq": self._seq,
@@ -264,3 +279,15 @@ def said_state(said: Said) -> list[Any]:
 def data_of(state: list[Any]) -> bytes:
     """The payload of a message that was written down by `said_state`."""
     return b64decode(state[3])
+
+
+def _types(texts: list[bytes]) -> list[str | None]:
+    """Of events that may pass: mostly it is the same as that of the one before."""
+    found: list[str | None] = []
+    start, name = b"\0", None
+    for text in texts:
+        if not text.startswith(start):
+            end = text.find(b'"', _TYPE_AT)
+            start, name = text[: end + 1], type_name(text[_TYPE_AT:end])
+        found.append(name)
+    return found

@@ -34,13 +34,13 @@ def event(kind: str, number: int, lane: str | None = None, **fields: Any) -> byt
     return json.dumps({"type": f"response.{kind}", "sequence_number": number, **fields, **named}, separators=(",", ":")).encode()
 
 
-def answer(id_: str, lane: str | None = None, deltas: int = 2) -> list[bytes]:
-    """The events of a whole response."""
+def answer(id_: str, lane: str | None = None, deltas: int = 2, **fields: Any) -> list[bytes]:
+    """The events of a whole response. `fields`: what it says beside."""
     said = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "x", "logprobs": []}
     usage, output = {"input_tokens": 1, "output_tokens": 2}, [{"type": "message", "id": "msg_1"}]
-    ended = {"id": id_, "status": "completed", "model": "m-1", "usage": usage, "output": output}
+    ended = {"id": id_, "status": "completed", "model": "m-1", "usage": usage, "output": output, **fields}
     return [
-        event("created", 0, lane, response={"id": id_, "status": "in_progress"}),
+        event("created", 0, lane, response={"id": id_, "status": "in_progress", **fields}),
         *(event("output_text.delta", 1 + at, lane, **said) for at in range(deltas)),
         event(
             "completed",
@@ -299,7 +299,12 @@ def busy() -> Frames:
     steps = [*sent(create("a"), create()), *told(a[0], plain[0]), client(create("b")[:9], last=False), client(b"", opcode=9)]
     steps += [client(create("b")[9:], first=False), *told(b[0], a[1]), *sent(steer), upstream(frame(plain[1]) + frame(plain[2]) + frame(accepted))]
     steps += [*sent(create("b", input="x" * 300)), upstream(frame(b[1][:11], fin=False), frame(b"p", Opcode.PING)), upstream(frame(b[1][11:], Opcode.CONT))]
-    steps += [*told(error), upstream(frame(b[2]) + frame(b[3])), *told(plain[3], b"garbage", *answer("resp_2"), a[2], a[3]), *sent(create("a"))]
+    steps += [
+        *told(error),
+        upstream(frame(b[2]) + frame(b[3])),
+        *told(plain[3], b"garbage", *answer("resp_2", previous_response_id="resp_1"), a[2], a[3]),
+        *sent(create("a")),
+    ]
     return socket(*steps, *told(answer("resp_3", "a")[0]), upstream(frame(answer("resp_3", "a")[1])[:30]), end={"outcome": "upstream_closed"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,43 @@ def test_from_where_the_parser_breaks_a_connection_is_kept_as_it_came(store: Sto
     assert (store.raw(rest.id).request, store.raw(rest.id).response) == (b"more", frame(b"break"))
     assert len({row.connection for row in rows(store)}) == 1
     assert list(store.verify()) == []
+
+
+# Memory.
+
+
+def held(assembly: Assembly) -> int:
+    """What an open connection takes, roughly: all that its state has."""
+    return len(json.dumps(assembly.snapshot()))
+
+
+def test_a_connection_of_many_turns_takes_no_more_than_one_of_few() -> None:
+    assembly, sizes = Assembly("w1", 7), []
+    for fed in socket(end=None):
+        assembly.feed(*fed)
+    assert assembly.multiplex is not None
+    for at in range(3000):
+        for kind, data in (*sent(create("abc"[at % 3])), *told(*answer(f"resp_{at}", "abc"[at % 3], deltas=0))):
+            assembly.feed(kind, at, data)
+        assembly.multiplex.ready.clear()
+        if not at % 1000:
+            assembly.parts()
+            sizes.append(held(assembly))
+
+    assert sizes[-1] < sizes[1] + 1000
+
+
+def test_a_turn_of_many_events_takes_no_more_than_one_of_few() -> None:
+    assembly, sizes = Assembly("w1", 7), []
+    begun, delta = answer("resp_1", deltas=1)[:2]
+    for fed in socket(*sent(create()), *told(begun), end=None):
+        assembly.feed(*fed)
+    for at in range(1, 40_001):
+        assembly.feed(Kind.UPSTREAM_DATA, at, frame(delta.replace(b'"sequence_number":1', b'"sequence_number":%d' % at)))
+        if not at % 10_000:
+            spills, connection, _ = assembly.parts()
+            assert connection is not None
+            assert sum(len(spill.events) for spill in spills) == len(connection.log) == 10_000 + 2 * (at == 10_000)
+            sizes.append(held(assembly))
+
+    assert sizes[-1] < sizes[0] + 100

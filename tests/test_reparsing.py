@@ -22,6 +22,7 @@ from rederived import derive, everything, forget
 from running import Running
 from sockets import client, frame, socket, upstream
 from test_corpus import drive, playing
+from test_multiplex import busy
 from test_recording_corpus import CORPUS, WAYS, exchanges, journalled
 from test_transcript import CREATE, CREATED, DONE, SERVER, TURN
 
@@ -180,3 +181,67 @@ def test_a_new_parser_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert [row.model for row in store.exchanges("default")] == ["M"] * 5
     after = everything(path)
     assert {name for name, rows in after.items() if rows != before[name]} == {"exchanges"}
+
+
+# Turns.
+
+
+def kept(path: Path, *, cuts: Iterable[int] = ()) -> Path:
+    """A busy connection, as a recorder stores it, in parts before these frames."""
+    assembly, wanted = Assembly("w1", 7), set(cuts)
+    batch = Batch()
+
+    def take(made: Iterable[Recorded | Spill]) -> None:
+        for one in made:
+            if isinstance(one, Spill):
+                batch.spills.append(one)
+            else:
+                batch.finished.append(one)
+
+    for place, fed in enumerate(busy()):
+        if place in wanted:
+            take(assembly.parts()[0])
+        assembly.feed(*fed)
+        if assembly.multiplex is not None:
+            take(assembly.multiplex.ready)
+            assembly.multiplex.ready.clear()
+    assembly.end_turns(aborted=False)
+    assert assembly.multiplex is not None
+    take(assembly.multiplex.ready)
+    connection = assembly.connection(final=True, give=True)
+    assert connection is not None
+    batch.connections.append(connection)
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        store.write(batch)
+    return path
+
+
+def test_turns_come_out_the_same(tmp_path: Path) -> None:
+    unchanged(kept(tmp_path / "store.db"))
+
+
+def test_turns_that_were_stored_in_part_come_out_the_same(tmp_path: Path) -> None:
+    unchanged(kept(tmp_path / "store.db", cuts=range(3, len(busy()))))
+
+
+def test_big_turns_are_parsed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playhead.proxy.reparsing._PART", 100)
+    unchanged(kept(tmp_path / "store.db", cuts=range(3, len(busy()))))
+
+
+def test_a_turn_that_had_to_be_stored_as_it_came_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    assembly = Assembly("w1", 7)
+    for fed in busy()[:-8]:
+        assembly.feed(*fed)
+    assert assembly.multiplex is not None
+    assembly.multiplex.ready.clear()
+    assembly.give_up_turns()
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        store.write(Batch([made for made in assembly.multiplex.ready if isinstance(made, Recorded)]))
+        before = [row.parse for row in store.exchanges("default")]
+        assert before
+        assert set(before) == {"unparsed"}
+    derive(path, mark=True)
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        assert "unparsed" not in [row.parse for row in store.exchanges("default")]

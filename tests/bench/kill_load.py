@@ -23,10 +23,14 @@ def blocks(kind: str, name: str) -> list[bytes]:
         return [json.dumps({"id": name, "object": "response", "output": chance.randbytes(chance.randrange(2000)).hex()}).encode()]
     if kind == "big":
         return [json.dumps({"id": name, "output": chance.randbytes(150_000).hex()}).encode()]
-    events = [{"type": "response.delta", "id": name, "sequence_number": n, "delta": chance.randbytes(60).hex()} for n in range(chance.randrange(5, 40))]
-    texts = [*map(json.dumps, events)]
+    deltas = range(1, chance.randrange(5, 40))
     if kind.startswith("ws"):
-        return [text.encode() for text in texts]
+        said = [{"type": "response.output_text.delta", "sequence_number": n, "delta": chance.randbytes(60).hex()} for n in deltas]
+        begun = {"type": "response.created", "sequence_number": 0, "response": {"id": name}}
+        ended = {"type": "response.completed", "sequence_number": len(deltas) + 1, "response": {"id": name}}
+        return [json.dumps(event).encode() for event in (begun, *said, ended)]
+    events = [{"type": "response.delta", "id": name, "sequence_number": n, "delta": chance.randbytes(60).hex()} for n in deltas]
+    texts = [*map(json.dumps, events)]
     return [f"event: response.delta\ndata: {text}\n\n".encode() for text in texts]
 
 
@@ -34,7 +38,8 @@ def question(kind: str, name: str) -> bytes:
     """The body of the request: a third of them begin with a long history that they have in common."""
     chance = random.Random(name)
     text = "x" * chance.randrange(3000) if chance.randrange(3) else HISTORY[: chance.randrange(10_000, 80_000)] + name
-    return json.dumps({"model": "m", "kind": kind, "stream": kind.startswith("sse"), "input": text, "id": name}).encode()
+    of_a_socket = {"type": "response.create"} if kind.startswith("ws") else {"stream": kind.startswith("sse")}
+    return json.dumps({**of_a_socket, "model": "m", "kind": kind, "input": text, "id": name}).encode()
 
 
 def drop(request: web.Request) -> None:
@@ -84,26 +89,24 @@ class Upstream:
         return response
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        """Answers each message with the next one of its own; at the end it closes, or drops the line."""
-        name, kind = request.headers["x-request-id"], request.headers["x-kind"]
-        sock = web.WebSocketResponse(compress=False)
-        sock.headers["x-request-id"] = name
+        """Answers one create after the other until the client leaves, or drops the line in the midst."""
+        sock = web.WebSocketResponse(compress=False, max_msg_size=1 << 24)
         await sock.prepare(request)
-        pieces = blocks(kind, name)
-        for number, piece in enumerate(pieces):
-            if (await sock.receive()).type is not aiohttp.WSMsgType.TEXT:
-                return sock
-            if kind == "ws-cut" and number == len(pieces) // 2:
-                drop(request)
-                return sock
-            await sock.send_str(piece.decode())
-        await sock.close()
+        async for message in sock:
+            asked = json.loads(message.data)
+            pieces = blocks(asked["kind"], asked["id"])
+            for number, piece in enumerate(pieces):
+                if asked["kind"] == "ws-cut" and number == len(pieces) // 2:
+                    drop(request)
+                    return sock
+                await sock.send_str(piece.decode())
+                await asyncio.sleep(0.003)
         return sock
 
 
 @dataclass(slots=True)
 class Seen:
-    """What one client got. `answered`: the head came. `whole`: so did the end, as one that says that all is there."""
+    """What one client got, of a WebSocket in one turn. `answered`: the head came. `whole`: so did the end, as one that says that all is there."""
 
     kind: str
     name: str
@@ -154,13 +157,17 @@ class Load:
                     return
             seen.whole = True
 
-    async def _socket(self, session: aiohttp.ClientSession, url: str, seen: Seen) -> None:
-        async with session.ws_connect(url, headers={"x-request-id": seen.name, "x-kind": seen.kind}, autoping=False) as sock:
-            seen.answered = True
-            while True:
-                await sock.send_str(json.dumps({"type": "response.create", "id": seen.name}))
-                message = await sock.receive()
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    break
-                seen.body += message.data.encode()
-            seen.whole = message.type is aiohttp.WSMsgType.CLOSE or sock.close_code == 1000
+    async def _socket(self, session: aiohttp.ClientSession, url: str, first: Seen) -> None:
+        """Some turns; the last may be one that upstream cuts."""
+        turns = [first] if first.kind == "ws-cut" else [first, *(Seen("ws", f"{first.name}-{number}") for number in range(2))]
+        async with session.ws_connect(url, autoping=False) as sock:
+            for seen in turns:
+                self.seen[seen.name] = seen
+                await sock.send_str(question(seen.kind, seen.name).decode())
+                for _ in blocks(seen.kind, seen.name):
+                    message = await sock.receive()
+                    if message.type is not aiohttp.WSMsgType.TEXT:
+                        return
+                    seen.answered = True
+                    seen.body += message.data.encode()
+                seen.whole = True

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playhead.storage.records import ExchangeRecord, Raw
+from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script it has to find its own package
@@ -204,23 +204,15 @@ async def listed(data: Path) -> list[ExchangeRecord]:
     return rows
 
 
-def stored_answer(kind: str, raw: Raw, store: Store, id_: int) -> bytes:
-    """The body as recorded; of a WebSocket the messages, without control frames."""
-    if not kind.startswith("ws"):
-        return raw.response
-    answer, at = b"", 0
-    for event in store.event_rows(id_):
-        if event.direction == 1:
-            if event.flags <= 2:
-                answer += raw.response[at : at + event.bytes]
-            at += event.bytes
-    return answer
+def name_of(row: ExchangeRecord) -> str | None:
+    """What its client called it; a turn is known by its response."""
+    return row.response_id if row.transport == "ws" else row.request_id
 
 
 def compare(seen: Seen, row: ExchangeRecord, store: Store) -> Iterator[str]:
     """What is wrong with one stored exchange."""
     raw = store.raw(row.id)
-    answer, whole = stored_answer(seen.kind, raw, store, row.id), b"".join(blocks(seen.kind, seen.name))
+    answer, whole = raw.response, b"".join(blocks(seen.kind, seen.name))
     if not whole.startswith(answer):
         yield "the stored answer is not what upstream sent"
     held = not seen.whole and seen.body.startswith(answer) and any(secret.startswith(seen.body[len(answer) :]) for secret in HELD)
@@ -230,21 +222,21 @@ def compare(seen: Seen, row: ExchangeRecord, store: Store) -> Iterator[str]:
         yield "it is open for ever"
     if row.outcome == "complete" and (seen.kind.endswith("-cut") or (answer != whole)):
         yield "it is marked complete and is not"
-    if seen.whole and row.outcome not in (("complete", "client_closed", "upstream_closed") if seen.kind == "ws" else ("complete",)):
+    if seen.whole and row.outcome != "complete":
         yield f"the client got it whole, the store says {row.outcome}"
-    if row.outcome == "complete" and not seen.kind.startswith("ws") and raw.request != question(seen.kind, seen.name):
+    if row.outcome == "complete" and raw.request != question(seen.kind, seen.name):
         yield "the stored request is not what the client sent"
 
 
 def check(load: Load, rows: list[ExchangeRecord], store: Store) -> Iterator[str]:
     """All that is wrong with the recordings."""
-    times = Counter(row.request_id for row in rows if row.request_id)
-    by_name = {row.request_id: row for row in rows}
+    times = Counter(name for row in rows if (name := name_of(row)))
+    by_name = {name_of(row): row for row in rows}
     for seen in load.seen.values():
         label = f"{seen.name} ({seen.kind})"
         if seen.whole and seen.kind.endswith("-cut"):
             yield f"{label}: upstream cut it, its client saw a clean end"
-        if seen.whole and not seen.kind.startswith("ws") and seen.body != b"".join(blocks(seen.kind, seen.name)):
+        if seen.whole and seen.body != b"".join(blocks(seen.kind, seen.name)):
             yield f"{label}: its client got something else than upstream sent"
         if seen.answered and not times[seen.name]:
             yield f"{label}: missing, though its client got {'all' if seen.whole else 'part'} of it"
@@ -252,8 +244,8 @@ def check(load: Load, rows: list[ExchangeRecord], store: Store) -> Iterator[str]
             yield f"{label}: stored {times[seen.name]} times"
         if row := by_name.get(seen.name):
             yield from (f"{label}, exchange {row.id}: {text}" for text in compare(seen, row, store))
-    yield from (f"exchange {row.id} is of nobody: {row.request_id}" for row in rows if row.request_id and row.request_id not in load.seen)
-    yield from (f"exchange {row.id} is complete and has no answer" for row in rows if row.request_id is None and row.outcome == "complete")
+    yield from (f"exchange {row.id} is of nobody: {name}" for row in rows if (name := name_of(row)) and name not in load.seen)
+    yield from (f"exchange {row.id} is complete and has no answer" for row in rows if name_of(row) is None and row.outcome == "complete")
 
 
 async def examine(data: Path, load: Load) -> tuple[list[str], list[ExchangeRecord]]:

@@ -2,8 +2,8 @@
 
     python tests/bench/overhead.py --bench ../shared/bench --rounds 5 --scenarios json,json-200k,sse-burst,ws-burst
 
-The CPU counts until the processes have nothing left to do. After each round the store must hold as many exchanges as were sent (a WebSocket
-connection is one); what is missing is printed, and the exit status is 1.
+The CPU counts until the processes have nothing left to do. After each round the store must hold as many exchanges as were sent (a turn of a WebSocket is
+one); what is missing is printed, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def measure(args: argparse.Namespace, work: Path) -> int:
                     after = settled(process.pid)
                     for role, seconds in after.items():
                         spent[role if name == "playhead" else "bare"] = (seconds - before.get(role, 0.0)) / made * 1e6
-                    sent += (made if not scenario.startswith("ws") else 8) if name == "playhead" else 0
+                    sent += made if name == "playhead" else 0
                 rounds.append(spent)
             row(scenario, rounds)
             missing = sent - stored(data)
