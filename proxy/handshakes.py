@@ -21,14 +21,14 @@ class Handshakes:
         for one in handshakes:
             self._recorded.setdefault(one.digest, []).append(one)
 
-    def next(self, digests: Sequence[bytes], *, again: bool = False) -> Handshake | None:
-        """The recorded one that is due for a handshake with one of these fingerprints, which is followed with this. `again`: or else the last one."""
+    def next(self, digests: Sequence[bytes]) -> Handshake | None:
+        """The recorded one that is due for a handshake with one of these fingerprints, which is followed with this."""
         for digest in digests:
             recorded = self._recorded.get(digest, ())
             if (taken := self._taken[digest]) < len(recorded):
                 self._taken[digest] += 1
                 return recorded[taken]
-        return self.last(digests) if again else None
+        return None
 
     def last(self, digests: Sequence[bytes]) -> Handshake | None:
         """The last one that was recorded of these fingerprints."""

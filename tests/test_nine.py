@@ -58,10 +58,10 @@ async def ends(port: int, session: str, asks: str, client: str) -> Mapping[str, 
     return await CLIENTS[asks][client](f"http://127.0.0.1:{port}/@{session}/v1", SCENARIOS)
 
 
-@pytest.mark.parametrize("asks", ["http", "sse"])
+@pytest.mark.parametrize("asks", ["http", "sse", "ws"])
 async def test_a_client_ends_with_the_same_whatever_was_recorded(asks: str, tmp_path: Path) -> None:
     async with upstream(SCENARIOS) as url, recording(tmp_path, url) as proxy:
-        recorded = {transport: await ends(proxy.port, transport, transport, "raw") for transport in ("http", "sse")}
+        recorded = {transport: await ends(proxy.port, transport, transport, "raw") for transport in ("http", "sse", "ws")}
     async with replaying(tmp_path, exhausted="last") as replay:
         replayed = {(transport, client): await ends(replay.port, transport, asks, client) for client in CLIENTS[asks] for transport in recorded}
 
