@@ -27,7 +27,7 @@ def name_in(source: Any, key: str) -> str | None:
     return value if isinstance(value, str) and len(value) <= MAX_NAME else None
 
 
-def lane_of(event: Wire | dict[str, Any]) -> Lane:
+def lane_of(event: Wire) -> Lane:
     """The lane that an event says it is of; for what cannot be a lane, a name in brackets."""
     value = field(event, "stream_id")
     if isinstance(value, str):

@@ -14,7 +14,6 @@ from .answers import ERRORS
 from .following import Follower
 from .frames import Message, Opcode
 from .interleaving import HIDDEN, Interleaving, Over, Play
-from .lane_turns import lane_of
 from .misses import Expected
 from .player import Missing, Playback
 from .recorded_sockets import RecordedSocket, meaning
@@ -169,7 +168,7 @@ class TurnsTalk:
         name = value["stream_id"]
         if isinstance(name, str) and _LANE_NAME.fullmatch(name):
             return self._lane(name)
-        return ClientLane(None, Follower(lane_of(value), self._connection), fair=False)
+        return ClientLane(None, Follower("", self._connection), fair=False)
 
     def _lane(self, name: str | None) -> ClientLane:
         lane = self._lanes.get(name)
