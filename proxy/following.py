@@ -69,8 +69,8 @@ class Followers:
 
     def _next(self, index: ReplayIndex, group: int, follower: Follower) -> int | None:
         if follower.lane is not None:
-            waiting = (place for place in index.on_lane(follower.lane) if not index.served(place) and index.alike(group, place))
-            if (found := next(waiting, None)) is not None:
+            waiting = islice(index.waiting_on(follower.lane), _LOOKED_AT)
+            if (found := next((place for place in waiting if index.alike(group, place)), None)) is not None:
                 return found
         best: int | None = None
         least = 4
