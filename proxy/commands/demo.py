@@ -221,7 +221,8 @@ class Demo:
         where = shlex.join(arguments({name: self._flags.get(name) for name in ("data", "store", "config")}))
         streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
         socket = next((f"connection {row.connection}" for row in rows if row.connection is not None), f"connections {name}")
-        for command in (f"exchanges {name}", f"events {streamed}", f"show {streamed}", socket, f"exchanges {name} --json", f"replay --session {name}", "verify"):
+        looking = (f"exchanges {name}", f"events {streamed}", f"show {streamed}", socket, f"exchanges {name} --json")
+        for command in (*looking, f"replay --session {name}", "verify"):
             print(f"  playhead {command} {where}".rstrip())
         return 0
 
