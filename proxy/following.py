@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -68,9 +68,9 @@ class Followers:
         self.by_lane.setdefault(lane, follower)
 
     def _next(self, index: ReplayIndex, group: int, follower: Follower) -> int | None:
-        if follower.lane is not None:
-            waiting = (place for place in index.on_lane(follower.lane) if not index.served(place) and index.alike(group, place))
-            if (found := next(waiting, None)) is not None:
+        for lane in self._likely(index, follower):
+            waiting = islice(index.waiting_on(lane), _LOOKED_AT)
+            if (found := next((place for place in waiting if index.alike(group, place)), None)) is not None:
                 return found
         best: int | None = None
         least = 4
@@ -81,6 +81,15 @@ class Followers:
                 if not strange:
                     break
         return best
+
+    def _likely(self, index: ReplayIndex, follower: Follower) -> Iterator[Lane]:
+        """The lane that is followed, or else its namesake on the same connection."""
+        if follower.lane is not None:
+            yield follower.lane
+        elif follower.connection is not None:
+            namesake = Lane(follower.connection, follower.name)
+            if self.by_lane.get(namesake, follower) is follower:
+                yield namesake
 
     def _strange(self, lane: Lane | None, follower: Follower) -> int:
         """How little a recorded lane suits one that follows none: its namesake on the same connection is best, one that somebody else follows worst."""

@@ -11,11 +11,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from playhead.storage.connected import LogEntry
-from playhead.storage.records import Direction
+from playhead.storage.connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, LogEntry
 
 from .frames import Opcode
 from .script import AT_ONCE
@@ -26,7 +27,12 @@ CLIENT, HIDDEN = 0x10, 0x20
 _OPCODE = 0x0F
 _GRACE = 1_000_000_000  # ns for what may come in another order than it was recorded in: short, and a machine under load changes a replay
 _MOST_GRACE = 3_000_000_000
-_CONTROL = (Opcode.CLOSE, Opcode.PING, Opcode.PONG)
+_CONTROL = 0x08  # in an opcode
+_KINDS = bytes([flags & (CLIENT | HIDDEN) | (flags & _CONTROL if flags & CLIENT else 0) for flags in range(256)])
+_FLAGS = bytes(  # as they are kept to those here; without an opcode it is no whole message
+    [kept >> FLAG_OPCODE & _OPCODE | CLIENT * (not kept & 1) | HIDDEN * bool(kept & FLAG_HIDDEN or not kept >> FLAG_OPCODE & _OPCODE) for kept in range(256)]
+)
+_AT, _TURN, _SIZE = itemgetter(2), itemgetter(3), itemgetter(4)  # of an entry
 
 
 class Log:
@@ -39,28 +45,36 @@ class Log:
 
     __slots__ = ("answers", "ats", "flags", "groups", "ranks", "requests", "roots", "runs", "sizes", "turns")
 
-    def __init__(self, entries: Iterable[LogEntry], roots: Mapping[int, int] = MappingProxyType({})) -> None:
+    def __init__(self, columns: Iterable[LogColumns]) -> None:
         self.ats, self.turns, self.sizes = array("q"), array("i"), array("q")
-        self.flags = bytearray()
+        flags: list[bytes] = []
+        for part in columns:
+            flags.append(part.flags.translate(_FLAGS))
+            self.ats.extend(part.times)
+            self.turns.extend(part.turns)
+            self.sizes.extend(part.sizes)
+        self.flags = b"".join(flags)
         self.ranks = array("I")  # which message of its turn and direction it is
+        self.runs = array("I")  # where the messages end that follow it in the same turn, way and visibility without a break
         self.answers: dict[int, array[int]] = {}
         self.requests: dict[int, array[int]] = {}
         self.groups: dict[int, array[int]] = {}
-        self.roots = roots
-        for place, (direction, opcode, at, turn, size, hidden) in enumerate(entries):
-            client = direction == Direction.CLIENT
-            self.ats.append(at)
-            self.turns.append(turn)
-            self.sizes.append(size)
-            self.flags.append(opcode & _OPCODE | CLIENT * client | HIDDEN * (hidden or not opcode))  # without an opcode: it is no whole message
-            if client and opcode in _CONTROL:
-                self.ranks.append(0)
-                continue
-            known = (self.requests if client else self.answers).setdefault(turn, array("I"))
-            self.ranks.append(len(known))
-            known.append(place)
-        self._gather()
-        self.runs = self._runs()
+        self.roots: Mapping[int, int] = {}
+        place = 0
+        for (turn, kind), same in groupby(zip(self.turns, self.flags.translate(_KINDS), strict=True)):
+            count = sum(1 for _ in same)
+            self._add(turn, kind, place, count)
+            place += count
+        self.join({})
+
+    @classmethod
+    def of(cls, entries: Iterable[LogEntry], roots: Mapping[int, int] = MappingProxyType({})) -> Log:
+        """Of single entries."""
+        known = [*entries]
+        flags = bytes([way | opcode << FLAG_OPCODE | FLAG_HIDDEN * hidden for way, opcode, _, _, _, hidden in known])
+        made = cls([LogColumns(flags, [*map(_TURN, known)], [*map(_SIZE, known)], [*map(_AT, known)])])
+        made.join(roots)
+        return made
 
     def __len__(self) -> int:
         return len(self.ats)
@@ -79,22 +93,26 @@ class Log:
         known = self.requests.get(root)
         return known[0] if known else None
 
-    def _gather(self) -> None:
+    def _add(self, turn: int, kind: int, place: int, count: int) -> None:
+        """So many messages of one kind from that place on."""
+        self.runs.extend([place + count] * count)
+        if kind & CLIENT and kind & _CONTROL:
+            self.ranks.extend([0] * count)
+            return
+        known = (self.requests if kind & CLIENT else self.answers).setdefault(turn, array("I"))
+        self.ranks.extend(range(len(known), len(known) + count))
+        known.extend(range(place, place + count))
+
+    def join(self, roots: Mapping[int, int]) -> None:
+        """Put the turns that began without a create to those from which they follow."""
+        self.roots = roots
+        self.groups.clear()
         for turn, places in self.answers.items():
             root = self.root(turn)
             known = self.groups.get(root)
             self.groups[root] = places if known is None else array("I", sorted((*known, *places)))
         for turn in self.requests:
             self.groups.setdefault(self.root(turn), array("I"))
-
-    def _runs(self) -> array[int]:
-        """Of each message, where the messages end that follow it in the same turn, way and visibility without a break."""
-        runs = array("I", bytes(4 * len(self.ats)))
-        for place in range(len(self.ats) - 1, -1, -1):
-            after = place + 1
-            alike = after < len(runs) and self.turns[after] == self.turns[place] and not (self.flags[after] ^ self.flags[place]) & (CLIENT | HIDDEN)
-            runs[place] = runs[after] if alike else after
-        return runs
 
 
 class Play(NamedTuple):

@@ -98,8 +98,8 @@ class Misses:
 
     async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> str:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
-        method, path = incoming.asked.method, incoming.asked.target.partition("?")[0]
-        known = Miss(code="no_match", session=playback.session, take=playback.take, method=method, path=path, asks="ws", message=name)
+        path = incoming.asked.target.partition("?")[0]
+        known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name)
         request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
         return await asyncio.get_running_loop().run_in_executor(None, self._tell_message, known, request, expected)
 

@@ -10,27 +10,29 @@ from typing import NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from playhead.storage.connected import LogEntry
-from playhead.storage.records import Direction, ExchangeRecord
+from playhead.storage.connected import ConnectionRecord, LogEntry
+from playhead.storage.records import Direction
+from playhead.storage.replay_rows import TurnRow
 from playhead.storage.store import Store
 
 from .canonical import dump, parse
 from .frames import Opcode
 from .interleaving import CLIENT, HIDDEN, Log
 from .retell import Messages
+from .socket_end import close_payload
 
 _KEPT = 32 << 20  # bytes of logs that are kept for the next client
 _SOLOS = 64
+_NO_CODE = 1005  # how a close frame without a code is kept
 
 
 class RecordedTurn(NamedTuple):
-    """One turn. `lane`: as recorded. `outcome`: of its exchange. `bytes`: of all of upstream's messages."""
+    """One turn. `lane`: as recorded. `outcome`: of its exchange."""
 
     exchange: int
     lane: str | None
     response_id: str | None
     outcome: str | None
-    bytes: int
 
 
 class Finale(NamedTuple):
@@ -74,7 +76,7 @@ class RecordedSocket:
             direction = Direction.CLIENT if flags & CLIENT else Direction.UPSTREAM
             entries.append(LogEntry(direction, flags & 0x0F, log.ats[place], log.turns[place], log.sizes[place], bool(flags & HIDDEN)))
         said = {text: tuple([moved[place] for place in places if place in moved]) for text, places in self.said.items()}
-        return RecordedSocket(Log(entries, log.roots), self.turns, said={text: places for text, places in said.items() if places}, finale=self.finale)
+        return RecordedSocket(Log.of(entries, log.roots), self.turns, said={text: places for text, places in said.items() if places}, finale=self.finale)
 
 
 def alone(exchange: int, messages: Messages) -> RecordedSocket:
@@ -82,9 +84,8 @@ def alone(exchange: int, messages: Messages) -> RecordedSocket:
     entries = [LogEntry(Direction.CLIENT, Opcode.TEXT, 0, 1, 0)]
     entries += [LogEntry(Direction.UPSTREAM, Opcode.TEXT, at, 1, len(text)) for at, text in messages.texts]
     cut = messages.ending == "cut"
-    size = sum(len(text) for _, text in messages.texts)
-    turn = RecordedTurn(exchange, None, None, "upstream_closed" if cut else "complete", size)
-    return RecordedSocket(Log(entries), {1: turn}, finale=Finale(None, cut))
+    turn = RecordedTurn(exchange, None, None, "upstream_closed" if cut else "complete")
+    return RecordedSocket(Log.of(entries), {1: turn}, finale=Finale(None, cut))
 
 
 def meaning(text: bytes) -> bytes:
@@ -95,13 +96,14 @@ def meaning(text: bytes) -> bytes:
         return xxh3_128_digest(b"text\n" + text)
 
 
-def roots_of(turns: Mapping[int, ExchangeRecord], asked: Iterable[int]) -> dict[int, int]:
+def roots_of(turns: Iterable[TurnRow], asked: Iterable[int]) -> dict[int, int]:
     """Of each turn that no create began, the one from which it follows. `asked`: turns that have messages of the client."""
     with_messages = frozenset(asked)
     roots: dict[int, int] = {}
     by_response: dict[str, int] = {}
     by_lane: dict[str | None, int] = {}
-    for turn, record in sorted(turns.items()):
+    for record in turns:
+        turn = record.turn
         if record.steer is not None or turn not in with_messages:
             parent = by_response.get(record.previous_response_id or "") or by_lane.get(record.stream_id)
             if parent is not None:
@@ -147,25 +149,33 @@ class RecordedSockets:
 
 
 def _read(store: Store, connection: int) -> RecordedSocket:
-    record, turns = store.connection(connection), store.turns(connection)
-    entries = list(store.connection_log(connection))
-    asked = {entry.turn for entry in entries if entry.direction == Direction.CLIENT and not entry.hidden}
-    log = Log(entries, roots_of(turns, asked))
-    own: list[bytes] = []
-    close: bytes | None = None
-    said: dict[bytes, list[int]] = {}
-    places = iter(log.requests.get(0, ()))
-    for entry, payload in store.connection_messages(connection):
-        if entry.direction == Direction.UPSTREAM:
-            own.append(payload)
-            if entry.opcode == Opcode.CLOSE and close is None:
-                close = payload
-        elif entry.opcode < Opcode.CLOSE:
-            said.setdefault(meaning(payload), []).append(next(places))
-    told = {turn: RecordedTurn(one.id, one.stream_id, one.response_id, one.outcome, one.response_bytes) for turn, one in turns.items() if turn}
+    record, turns = store.connection(connection), store.turn_rows(connection)
+    log = Log(store.connection_columns(connection))
+    log.join(roots_of(turns, [turn for turn, places in log.requests.items() if not all(log.flags[place] & HIDDEN for place in places)]))
+    own, said = _asides(store, connection, record, log)
+    close = next((own[log.ranks[place]] for place in log.answers.get(0, ()) if log.flags[place] & 0x0F == Opcode.CLOSE), None)
+    told = {one.turn: RecordedTurn(one.id, one.stream_id, one.response_id, one.outcome) for one in turns}
     finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
     _add_said(said, store, log, told)
     return RecordedSocket(log, told, own, said, finale, record.outcome is not None)
+
+
+def _asides(store: Store, connection: int, record: ConnectionRecord, log: Log) -> tuple[list[bytes], dict[bytes, list[int]]]:
+    """What belongs to no turn: what upstream said, and where the client's messages stand by what they say. Closes are all that most connections have."""
+    theirs, ours = [log.flags[place] & 0x0F for place in log.answers.get(0, ())], log.requests.get(0, ())
+    if not ours and all(opcode in (Opcode.CLOSE, Opcode.PONG) for opcode in theirs):
+        code = None if record.upstream_close in (None, _NO_CODE) else record.upstream_close
+        close = close_payload(code, (record.upstream_reason or "").encode())
+        return [close if opcode == Opcode.CLOSE else b"" for opcode in theirs], {}
+    own: list[bytes] = []
+    said: dict[bytes, list[int]] = {}
+    places = iter(ours)
+    for entry, payload in store.connection_messages(connection):
+        if entry.direction == Direction.UPSTREAM:
+            own.append(payload)
+        elif entry.opcode < Opcode.CLOSE and (place := next(places)) is not None and not entry.hidden:
+            said.setdefault(meaning(payload), []).append(place)
+    return own, said
 
 
 def _add_said(said: dict[bytes, list[int]], store: Store, log: Log, turns: Mapping[int, RecordedTurn]) -> None:

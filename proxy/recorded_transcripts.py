@@ -84,9 +84,9 @@ def read_transcript(store: Store, exchange: int) -> RecordedTranscript:
                 own.append(payload)
                 close = payload if close is None and row.flags == Opcode.CLOSE else close
         entries.append(LogEntry(row.direction, row.flags, row.offset_ns, 0 if control else 1, row.bytes, not whole))
-    turn = RecordedTurn(exchange, None, record.response_id, record.outcome, record.response_bytes)
+    turn = RecordedTurn(exchange, None, record.response_id, record.outcome)
     finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
-    return RecordedTranscript(exchange, RecordedSocket(Log(entries), {1: turn}, own, finale=finale), expected, heads.response_heads, rows)
+    return RecordedTranscript(exchange, RecordedSocket(Log.of(entries), {1: turn}, own, finale=finale), expected, heads.response_heads, rows)
 
 
 def _payloads(store: Store, exchange: int) -> Iterator[tuple[EventRow, bytes]]:

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple, get_args
 
@@ -44,6 +45,7 @@ class _Turns:
         self.known: list[Lane] = []
         self.numbers: dict[Lane, int] = {}
         self.of_lane: list[array[int]] = []  # their places
+        self.firsts: list[int] = []  # which of them is the first that has not been served
         self.of_connection: dict[int, list[int]] = {}  # its lanes
 
     def add(self, place: int, turn: int, lane: Lane) -> None:
@@ -52,6 +54,7 @@ class _Turns:
             number = self.numbers[lane] = len(self.known)
             self.known.append(lane)
             self.of_lane.append(array("I"))
+            self.firsts.append(0)
             self.of_connection.setdefault(lane.connection, []).append(number)
         self.places.append(place)
         self.turns.append(turn)
@@ -249,10 +252,16 @@ class ReplayIndex:
         at = self._turns.at(place)
         return 0 if at is None else self._turns.turns[at]
 
-    def on_lane(self, lane: Lane) -> Sequence[int]:
-        """The places of the turns of a recorded lane, in order."""
+    def waiting_on(self, lane: Lane) -> Iterator[int]:
+        """The places of the turns of a recorded lane that have not been served, in order."""
         number = self._turns.numbers.get(lane)
-        return self._turns.of_lane[number] if number is not None else ()
+        if number is None:
+            return
+        places, first = self._turns.of_lane[number], self._turns.firsts[number]
+        while first < len(places) and self._served[places[first]]:
+            first += 1
+        self._turns.firsts[number] = first
+        yield from (place for place in islice(places, first, None) if not self._served[place])
 
     def on_connection(self, connection: int) -> dict[int, int]:
         """The places of the turns of a recorded connection, by turn."""

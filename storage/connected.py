@@ -6,6 +6,7 @@ began; each is stored as an exchange of its own, with its bytes. The connection 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -45,6 +46,19 @@ class LogEntry(NamedTuple):
     turn: int
     bytes: int
     hidden: bool = False
+
+
+class LogColumns(NamedTuple):
+    """A part of a log by column. `flags`: the direction, the opcode shifted by `FLAG_OPCODE`, and `FLAG_HIDDEN`, in a byte for each message."""
+
+    flags: bytes
+    turns: Sequence[int]
+    sizes: Sequence[int]
+    times: Sequence[int]
+
+
+FLAG_OPCODE = 1
+FLAG_HIDDEN = 1 << 5
 
 
 @dataclass(slots=True)

@@ -13,13 +13,12 @@ from operator import itemgetter
 from playhead.config.errors import StoreError
 
 from .columns import DAMAGE, planes, read_planes, read_varints, varints
-from .connected import LogEntry
+from .connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, LogEntry
 
-_OPCODE = 1  # how far the opcode is shifted in that byte; the direction stands below it, whether it is hidden above
-_HIDDEN = 5
-_KNOWN = bytes(range(1 << _HIDDEN + 1))
+_HIDDEN = FLAG_HIDDEN.bit_length() - 1
+_KNOWN = bytes(range(2 * FLAG_HIDDEN))
 _DIRECTIONS = bytes([flags & 1 for flags in range(256)])
-_OPCODES = bytes([flags >> _OPCODE & 15 for flags in range(256)])
+_OPCODES = bytes([flags >> FLAG_OPCODE & 15 for flags in range(256)])
 _MASK = (1 << 64) - 1
 _COLUMNS = tuple([itemgetter(place) for place in range(len(LogEntry._fields))])  # `zip(*entries)` takes five times as long where they are many
 
@@ -32,7 +31,7 @@ def pack_log(entries: Sequence[LogEntry]) -> bytes:
         return varints((0,))
     directions, opcodes, times, turns, sizes, hidden = [[*map(pick, entries)] for pick in _COLUMNS]
     # As numbers of that many bytes: no byte runs over into the next.
-    flags = _number(directions) | _number(opcodes) << _OPCODE | _number(hidden) << _HIDDEN
+    flags = _number(directions) | _number(opcodes) << FLAG_OPCODE | _number(hidden) << _HIDDEN
     steps = [(b - a) & _MASK for a, b in zip([0, *times], times, strict=False)]
     return b"".join((varints((len(entries),)), flags.to_bytes(len(entries), "little"), planes(turns), planes(sizes), planes(steps)))
 
@@ -43,32 +42,38 @@ def _number(column: Sequence[int]) -> int:
 
 def unpack_log(data: bytes) -> list[LogEntry]:
     """Raises StoreError if it is damaged."""
+    flags, turns, sizes, times = unpack_columns(data)
+    columns = (flags.translate(_DIRECTIONS), flags.translate(_OPCODES), times, turns, sizes, [flag >> _HIDDEN == 1 for flag in flags])
+    return [*map(_entry, zip(*columns, strict=True))]
+
+
+def unpack_columns(data: bytes) -> LogColumns:
+    """The same as it is kept. Raises StoreError if it is damaged."""
     try:
         (count,), start = read_varints(data, 0, 1)
         if not count:
             end = start
-            entries = []
+            columns = LogColumns(b"", (), (), ())
         else:
             flags, position = data[start : start + count], start + count
             turns, position = read_planes(data, position, count)
             sizes, position = read_planes(data, position, count)
             steps, end = read_planes(data, position, count)
-            entries = _entries(flags, turns, sizes, steps)
+            columns = LogColumns(flags, turns, sizes, _times(flags, steps))
         if end != len(data):
             raise ValueError("it has bytes too many")
     except DAMAGE as error:
         raise StoreError(f"the log of a connection cannot be read: {error}") from None
-    return entries
+    return columns
 
 
-def _entries(flags: bytes, turns: Sequence[int], sizes: Sequence[int], steps: Sequence[int]) -> list[LogEntry]:
+def _times(flags: bytes, steps: Sequence[int]) -> Sequence[int]:
     if flags.translate(None, _KNOWN):
         raise ValueError("it has messages of no kind")
     times: Sequence[int] = tuple(accumulate(steps))
     if times[-1] > _MASK:  # some go back
         times = [time & _MASK for time in times]
-    columns = (flags.translate(_DIRECTIONS), flags.translate(_OPCODES), times, turns, sizes, [flag >> _HIDDEN == 1 for flag in flags])
-    return [*map(_entry, zip(*columns, strict=True))]
+    return times
 
 
 def pack_heads(request: bytes, response: bytes) -> bytes:

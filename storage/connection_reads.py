@@ -9,8 +9,8 @@ from sqlalchemy import Row, Select, and_, func, or_, select
 
 from playhead.config.errors import StoreError
 
-from .connected import ConnectionRecord, Handshake, LogEntry, turn_numbers, turn_of
-from .connection_log import unpack_heads, unpack_log
+from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry, turn_numbers, turn_of
+from .connection_log import unpack_columns, unpack_heads, unpack_log
 from .engine import Database
 from .queries import ROW_COLUMNS, exchange_record, require_session
 from .records import DEFAULT_RULES, ExchangeRecord
@@ -82,6 +82,12 @@ def read_log(database: Database, id_: int) -> Iterator[LogEntry]:
     """See `Store.connection_log`; some at a time. Raises StoreError at once if there is no such connection."""
     _row(database, id_, select(connections.c.id))
     return (entry for data in _pieces(database, id_, "log") for entry in unpack_log(data))
+
+
+def read_columns(database: Database, id_: int) -> Iterator[LogColumns]:
+    """See `Store.connection_columns`."""
+    _row(database, id_, select(connections.c.id))
+    return map(unpack_columns, _pieces(database, id_, "log"))
 
 
 def read_messages(database: Database, id_: int) -> Iterator[tuple[LogEntry, bytes]]:

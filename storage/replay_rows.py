@@ -62,3 +62,15 @@ class Streamed:
     frames: Iterator[Frame]
     chunks: Iterator[int]
     response: Iterator[bytes]
+
+
+class TurnRow(NamedTuple):
+    """What a replay needs to know of a turn of a connection. The names are those of exchanges."""
+
+    turn: int
+    id: int
+    stream_id: str | None
+    response_id: str | None
+    previous_response_id: str | None
+    steer: str | None
+    outcome: Outcome | None

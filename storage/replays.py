@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, s
 
 from playhead.config.errors import StoreError
 
-from .connected import turn_of
+from .connected import turn_numbers, turn_of
 from .engine import Database
 from .items import LISTS, ItemMemory, WrittenItems, read_items
 from .queries import BodyReader, behind, list_event_rows, no_exchange, read_part, read_pieces, require, require_session
 from .records import ANSWERED_EARLY, DEFAULT_RULES, Direction, Fingerprint, Frame, Raw, StoredRequest
-from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .rows import Inserter, unpack_times
-from .tables import exchanges, fingerprints, pieces, takes
+from .tables import connections, exchanges, fingerprints, pieces, takes
 
 Compute = Callable[[StoredRequest], Fingerprint]
 """Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
@@ -218,6 +218,18 @@ class Playback:
                 if not 0 <= id_ < 1 << 63:
                     raise no_exchange(self._database, id_)
             return self._reader.rows(connection, ids, most, times=times)
+
+
+def turn_rows(database: Database, connection: int) -> list[TurnRow]:
+    """See `Store.turn_rows`."""
+    c, e = connections.c, exchanges.c
+    with database.reading() as reading:
+        known = reading.execute(select(c.writer, c.number).where(c.id == connection)).first()
+        if known is None or known.number is None:
+            return []
+        columns = (e.number, e.id, e.stream_id, e.response_id, e.previous_response_id, e.steer, e.outcome)
+        wanted = select(*columns).where(e.writer == known.writer, e.number.between(*turn_numbers(known.number))).order_by(e.number.desc())
+        return [TurnRow(turn_of(number), *told) for number, *told in reading.execute(wanted)]
 
 
 def ended_up_to(database: Database, session: str, after: int) -> int:

@@ -18,12 +18,12 @@ from playhead.config.errors import StoreError
 
 from . import chains, connection_reads, deletion, divergences, queries, replays
 from .completeness import Completeness, completeness
-from .connected import ConnectionRecord, Handshake, LogEntry
+from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
 from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
 from .rederiving import Rederivation
-from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback
 from .tables import meta
 from .verify import Problem, find_problems
@@ -245,6 +245,10 @@ class Store:
         """All its messages in order, control frames included; none if it is one exchange. Raises StoreError as `connection_heads`."""
         return list(connection_reads.read_log(self._database, id_))
 
+    def connection_columns(self, id_: int) -> Iterator[LogColumns]:
+        """The same by column, some at a time: half the work. Raises StoreError as `connection_heads`; so does drawing from it."""
+        return connection_reads.read_columns(self._database, id_)
+
     def connection_messages(self, id_: int) -> Iterator[tuple[LogEntry, bytes]]:
         """The messages that belong to no turn, with their payloads, in order. Raises StoreError as `connection_heads`; so does drawing from it."""
         return connection_reads.read_messages(self._database, id_)
@@ -289,6 +293,10 @@ class Store:
     def requests(self, ids: Sequence[int]) -> list[RequestRow]:
         """The requests of these exchanges, as far as they are known without their bytes; in no order, and without those that are gone."""
         return replays.requests(self._database, ids)
+
+    def turn_rows(self, connection: int) -> list[TurnRow]:
+        """The stored turns of a connection, in order; none if there is no such connection."""
+        return replays.turn_rows(self._database, connection)
 
     def durations(self, ids: Sequence[int]) -> dict[int, int]:
         """How long these exchanges took, in ns; 0 if it is not known."""

@@ -56,21 +56,22 @@ async def converse(port: int, seed: int, session: str) -> Spoken:
 
 
 async def _talk(client: RandomClient, socket: WebSocketClient) -> tuple[int | None, str] | str:
+    reader = socket.reader
+    reader.set_exception = lambda exc: reader.feed_eof()  # type: ignore[method-assign]  # a reset: what had come before it is read all the same
     try:
-        for text in client.begin():
-            await socket.send(text.encode())
+        await _send(socket, client.begin())
         while client.leaves is None:
             message = await asyncio.wait_for(socket.receive(), PATIENCE)
             if message.opcode == CLOSE:
-                await socket.frame(CLOSE, message.payload)
+                with contextlib.suppress(ConnectionError):
+                    await socket.frame(CLOSE, message.payload)
                 await asyncio.wait_for(socket.receive_until_closed(), PATIENCE)
                 return message.close
             if message.opcode == PING:
                 await socket.frame(PONG, message.payload)
             elif message.opcode in (TEXT, BINARY):
-                for text in client.hear(message.payload.decode()):
-                    await socket.send(text.encode())
-    except (asyncio.IncompleteReadError, ConnectionError):
+                await _send(socket, client.hear(message.payload.decode()))
+    except asyncio.IncompleteReadError:
         return "cut"
     except (LookupError, TypeError) as error:  # it was told what cannot be
         return f"confused: {error!r}"
@@ -79,6 +80,13 @@ async def _talk(client: RandomClient, socket: WebSocketClient) -> tuple[int | No
             await socket.send_close(client.leaves.code, client.leaves.reason)
             await asyncio.wait_for(socket.receive_until_closed(), PATIENCE)
     return "left"
+
+
+async def _send(socket: WebSocketClient, texts: Iterable[str]) -> None:
+    with contextlib.suppress(ConnectionError):  # it ends; what came before that is still to be read
+        for text in texts:
+            if not socket.writer.is_closing():
+                await socket.send(text.encode())
 
 
 async def converse_all(port: int, seeds: Iterable[int], *, at_once: int = 8, named: bool = True) -> dict[int, Spoken]:

@@ -49,13 +49,14 @@ def test_the_demo_replays_what_its_agent_received(tmp_path: Path) -> None:
     done = in_a_process("demo", "--data", str(tmp_path / "d"))
 
     assert done.status == 0, done.err
-    assert "All 4 answers are the same, byte for byte" in done.out
+    assert "All 6 answers are the same, byte for byte" in done.out
     assert f"playhead replay --session demo --data={tmp_path / 'd'}" in done.out
     with Store.open(f"sqlite:///{tmp_path}/d/store.db") as store:
         found = list(store.exchanges("demo"))
         assert list(store.divergences("demo")) == []
-    assert [(row.transport, row.status) for row in found] == [("http", 200), ("sse", 200), ("http", 500), ("http", 200)]
-    assert [row.attempt for row in found] == [found[0].attempt] * 3 + [(found[0].attempt or 0) + 1]
+    assert [(row.transport, row.status) for row in found] == [("http", 200), ("sse", 200), ("http", 500), ("http", 200), ("ws", 101), ("ws", 101)]
+    assert [row.attempt for row in found] == [found[0].attempt] * 3 + [(found[0].attempt or 0) + 1, None, None]
+    assert [row.stream_id for row in found[4:]] == ["paris", "rome"]
 
 
 def test_the_demo_sums_up_the_tokens_of_its_answers(tmp_path: Path) -> None:
@@ -63,10 +64,10 @@ def test_the_demo_sums_up_the_tokens_of_its_answers(tmp_path: Path) -> None:
 
     table = [line.split() for line in done.out.splitlines() if line.endswith(("the same", "REPLAYED")) or "in all" in line]
     totals = [int(cells[-3]) for cells in table[1:-1] if "server_error" not in cells]
-    assert (table[-1][:2], int(table[-1][-1]), len(totals)) == (["in", "all"], sum(totals), 3)
+    assert (table[-1][:2], int(table[-1][-1]), len(totals)) == (["in", "all"], sum(totals), 5)
 
 
-@pytest.mark.parametrize("exchange", [1, 2, 4])
+@pytest.mark.parametrize("exchange", [2, 4, 5])
 def test_one_changed_byte_in_the_store_fails_the_demo(exchange: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     status = Tampered(tmp_path / "d", one_byte(exchange)).run()
 

@@ -22,7 +22,7 @@ CLIENT, UPSTREAM = 0, 1
 def log_of(*said: tuple[int, int], step: int = MS, roots: dict[int, int] | None = None) -> Log:
     """Direction and turn of each message, a ms apart."""
     entries = [LogEntry(direction, Opcode.TEXT, number * step, turn, 10) for number, (direction, turn) in enumerate(said)]
-    return Log(entries, roots or {})
+    return Log.of(entries, roots or {})
 
 
 def plays(out: Sequence[Out]) -> list[tuple[int, int]]:
@@ -242,14 +242,14 @@ def test_an_answer_to_what_belongs_to_no_turn_waits_for_that() -> None:
 
 @pytest.mark.parametrize("opcode", [Opcode.PONG, 0])
 def test_pongs_and_what_is_no_message_are_not_said_again(opcode: int) -> None:
-    inter = begun(Log([LogEntry(UPSTREAM, opcode, 0, 0, 3), LogEntry(UPSTREAM, Opcode.PING, 0, 0, 3)]))
+    inter = begun(Log.of([LogEntry(UPSTREAM, opcode, 0, 0, 3), LogEntry(UPSTREAM, Opcode.PING, 0, 0, 3)]))
 
     assert plays(inter.advance(0)) == [(0, 1)]
 
 
 def test_a_close_waits_for_all_that_the_client_may_still_ask_for() -> None:
     entries = [LogEntry(CLIENT, Opcode.TEXT, 0, 1, 1), LogEntry(UPSTREAM, Opcode.TEXT, 1, 1, 1), LogEntry(UPSTREAM, Opcode.CLOSE, 2, 0, 2)]
-    inter = begun(Log(entries))
+    inter = begun(Log.of(entries))
 
     assert inter.advance(0) == []
     inter.come(1, 0)
@@ -263,7 +263,7 @@ def test_hidden_messages_are_left_out() -> None:
         LogEntry(CLIENT, 1, 2, 1, 1, hidden=True),
         LogEntry(UPSTREAM, 1, 3, 1, 1),
     ]
-    inter = begun(Log(entries))
+    inter = begun(Log.of(entries))
     inter.come(1, 0)
 
     assert inter.advance(0) == [Play(1, 1, 2), Over(1), ENDING]

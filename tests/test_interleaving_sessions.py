@@ -11,7 +11,7 @@ from playhead.proxy.interleaving import Interleaving, Log, Play
 from playhead.proxy.recorded_sockets import roots_of
 from playhead.proxy.script import AT_ONCE
 from playhead.storage.connected import LogEntry
-from playhead.storage.records import ExchangeRecord
+from playhead.storage.replay_rows import TurnRow
 from random_client import RandomClient
 from random_sessions import Heard, Session, play
 
@@ -22,13 +22,10 @@ def log_of(heard: Heard) -> Log:
     for place, (direction, text) in enumerate(heard.messages):
         if direction == "<" and (turn := heard.turns[place]) and '"response.created"' in text:
             responses.setdefault(turn, json.loads(text)["response"]["id"])
-    turns = {
-        turn: ExchangeRecord.model_construct(steer=begun.steer, stream_id=begun.lane, response_id=responses.get(turn), previous_response_id=begun.parent)
-        for turn, begun in heard.begun.items()
-    }
+    turns = [TurnRow(turn, turn, begun.lane, responses.get(turn), begun.parent, begun.steer, "complete") for turn, begun in sorted(heard.begun.items())]
     asked = {heard.turns[place] for place in heard.places(">")}
     entries = [LogEntry(direction == "<", 1, place, heard.turns[place], len(text)) for place, (direction, text) in enumerate(heard.messages)]
-    return Log(entries, roots_of(turns, asked))
+    return Log.of(entries, roots_of(turns, asked))
 
 
 def heard_again(session: Session, seed: int) -> list[str]:

@@ -4,73 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from itertools import count
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from aiohttp import web
 from openai import AsyncOpenAI, OpenAI
 from websockets.asyncio.client import connect
 
 from fakes import Received, Wire
-from playhead.proxy.simulated_socket import SimulatedSocket
 from playhead.proxy.simulator import simulated_upstream
-from random_client import RandomClient
 from replays import divergences, recording, replaying
 from spoken import create
-from websocket_fakes import CLOSE, Message, RawWebSocket, WebSocketClient, accept
-
-SEEDS = range(24)
-
-
-async def converse(port: int, seed: int) -> list[object]:
-    """What a random client hears on a session of its own, and how that ends."""
-    client, heard = RandomClient(seed), list[object]()
-    async with WebSocketClient.open(port, b"/@s%d/v1/responses" % seed) as socket:
-        for text in client.begin():
-            await socket.send(text.encode())
-        while client.leaves is None:
-            try:
-                message = await socket.receive()
-            except (asyncio.IncompleteReadError, ConnectionError):
-                return [*heard, "cut"]
-            heard.append(message)
-            if message.opcode == CLOSE:
-                return heard
-            for text in client.hear(message.payload.decode()):
-                await socket.send(text.encode())
-        if client.leaves.code is not None:
-            await socket.send_close(client.leaves.code, client.leaves.reason)
-            heard += [message.close for message in await socket.receive_until_closed() if message.opcode == CLOSE]
-    return heard
-
-
-async def conversations(port: int) -> dict[int, list[object]]:
-    """All of them, some at once."""
-    some = asyncio.Semaphore(6)
-
-    async def one(seed: int) -> list[object]:
-        async with some:
-            return await converse(port, seed)
-
-    return dict(zip(SEEDS, await asyncio.gather(*map(one, SEEDS)), strict=True))
-
-
-async def test_random_sessions_are_heard_again_as_they_were(tmp_path: Path) -> None:
-    numbers = count()
-
-    def next_socket(_: web.Request, stored: dict[str, int]) -> SimulatedSocket:
-        number = next(numbers)
-        return SimulatedSocket(str(number), Random(number).randrange, stored)
-
-    async with simulated_upstream(0, next_socket) as url, recording(tmp_path, url) as proxy:
-        first = await conversations(proxy.port)
-    async with replaying(tmp_path) as proxy:
-        again = await conversations(proxy.port)
-
-    assert [seed for seed in SEEDS if first[seed] != again[seed]] == []
+from websocket_fakes import Message, RawWebSocket, WebSocketClient, accept
 
 
 async def turns(port: int, texts: list[str], **options: Any) -> list[str]:

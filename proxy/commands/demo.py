@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any
 
 import aiohttp
@@ -38,6 +38,7 @@ TOOL: Mapping[str, Any] = {
         "additionalProperties": False,
     },
 }
+LANES: Mapping[str, str] = {"paris": "What do I wear in Paris?", "rome": "And in Rome?"}
 _BETWEEN_NEIGHBOURS = frozenset((b"connection", b"keep-alive"))
 _PLACES: Mapping[str, Any] = {"listen": "127.0.0.1:0", "console": "127.0.0.1:0", "workers": 1}
 # Whatever the settings of this place say: the newest take, as it was, and nothing else.
@@ -46,7 +47,10 @@ _REPLAY: Mapping[str, Any] = {"on_miss": "fail", "take": "newest", "pace": "inst
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer as the agent received it. `headers`: all but those that are between neighbours, in their order."""
+    """One answer as the agent received it. `headers`: all but those that are between neighbours, in their order.
+
+    `body`: of a turn over a WebSocket its messages, a line for each, behind the place that it had among all that came.
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -54,11 +58,11 @@ class Answer:
 
     def response(self) -> dict[str, Any]:
         """The Response in it: the body, or what the last event of a stream holds."""
-        if not self.body.startswith(b"event:"):
+        if self.body.startswith(b"{"):
             whole: dict[str, Any] = json.loads(self.body)
             return whole
-        last = self.body.rstrip().rpartition(b"\n\n")[2]
-        final: dict[str, Any] = json.loads(last.partition(b"data: ")[2])["response"]
+        last = self.body.rstrip().rpartition(b"\n")[2]
+        final: dict[str, Any] = json.loads(last[last.index(b"{") :])["response"]
         return final
 
 
@@ -87,7 +91,10 @@ class Agent:
         self._aloud = aloud
 
     async def work(self) -> None:
-        """Ask, call a tool, go on with its result, ask again and meet an error. Raises what an answer that it cannot use makes it raise."""
+        """Ask, call a tool, go on with its result, ask again and meet an error; then ask two things at once over a WebSocket.
+
+        Raises what an answer that it cannot use makes it raise.
+        """
         asked = [{"role": "user", "content": QUESTION}]
         self._tell("asks, offers a tool", QUESTION)
         first = (await self._create({"input": asked, "tools": [TOOL]})).response()
@@ -100,6 +107,9 @@ class Agent:
         failed = await self._create(question)
         self._tell("asks once more", f"{failed.status} {json.loads(failed.body)['error']['message']}")
         self._tell("tries again", text_of(await self._create(question, attempt=1)))
+        lanes = (await self._at_once(LANES)).values()
+        events = sum(answer.body.count(b"\n") for answer in lanes)
+        self._tell("asks on two lanes", f"{events} events of {len(lanes)} answers, mixed, over one WebSocket")
 
     async def _create(self, body: Mapping[str, Any], attempt: int = 0) -> Answer:
         headers = {"Authorization": f"Bearer {self._key}", "x-stainless-retry-count": str(attempt)}
@@ -108,6 +118,21 @@ class Agent:
             answer = Answer(response.status, kept, await response.read())
         self.received.append(answer)
         return answer
+
+    async def _at_once(self, questions: Mapping[str, str]) -> Mapping[str, Answer]:
+        """Ask each question on a lane of its own, all over one WebSocket."""
+        said: dict[str, list[bytes]] = {lane: [] for lane in questions}
+        async with self._client.ws_connect(self._url, headers={"Authorization": f"Bearer {self._key}"}) as socket:
+            for lane, question in questions.items():
+                await socket.send_json({"type": "response.create", "stream_id": lane, "model": MODEL, "input": question})
+            for place in count():
+                event = json.loads(text := await socket.receive_str())
+                said[event["stream_id"]].append(b"%d %b\n" % (place, text.encode()))
+                if all(b'"response.completed"' in b"".join(lines[-1:]) for lines in said.values()):
+                    break
+        answers = {lane: Answer(101, (), b"".join(lines)) for lane, lines in said.items()}
+        self.received += answers.values()
+        return answers
 
     def _tell(self, what: str, text: str) -> None:
         if self._aloud:
@@ -191,11 +216,12 @@ class Demo:
         if wrong:
             say(f"{wrong} of {len(recorded)} answers differ from what was recorded; `playhead verify` and `playhead exchanges {name}` tell more")
             return 1
-        print(f"All {len(found)} answers are the same, byte for byte: the stream, the error and the retry, too.")
+        print(f"All {len(found)} answers are the same, byte for byte: the stream, the error, the retry and both lanes, too.")
         print(f"They are take {rows[-1].take} of session {name}. Try on it:\n")
         where = shlex.join(arguments({name: self._flags.get(name) for name in ("data", "store", "config")}))
         streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
-        for command in (f"exchanges {name}", f"events {streamed}", f"show {streamed}", f"exchanges {name} --json", f"replay --session {name}", "verify"):
+        socket = next((f"connection {row.connection}" for row in rows if row.connection is not None), f"connections {name}")
+        for command in (f"exchanges {name}", f"events {streamed}", f"show {streamed}", socket, f"exchanges {name} --json", f"replay --session {name}", "verify"):
             print(f"  playhead {command} {where}".rstrip())
         return 0
 

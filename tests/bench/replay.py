@@ -1,6 +1,6 @@
 """CPU of a replay per request, as a ratio to canned answers from aiohttp (../shared/bench/targets/aiohttp_replay.py), in interleaved rounds.
 
-    python tests/bench/replay.py --bench ../shared/bench --rounds 5 --scenarios json,sse-burst
+    python tests/bench/replay.py --bench ../shared/bench --rounds 5 --scenarios json,sse-burst,ws-burst
 
 Two replays are measured: `last` serves the last of a few recordings again and again (`--exhausted last`); `order` serves as many recordings as there are
 requests, each once, as a test run does.
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, required=True, help="the folder with load.py, upstream.py and targets/")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--scenarios", default="json,sse-burst")
+    parser.add_argument("--scenarios", default="json,sse-burst,ws-burst")
     args = parser.parse_args()
     args.bench = args.bench.resolve()
     for scenario in args.scenarios.split(","):
