@@ -26,6 +26,9 @@ MAX_FED = 1 << 20
 MAX_INFLATED = 64 << 20
 """Most bytes that one `feed` may inflate to."""
 
+INSTEAD = 0x20
+"""In the flags of a CLIENT_FRAME: playhead sent this message in place of what the client had sent."""
+
 _WINDOW = 1 << 15
 _FIRST, _LAST = 0x10, 0x80
 _SYNC = b"\x00\x00\xff\xff"  # what RFC 7692 section 7.2.1 has the sender take off

@@ -137,7 +137,7 @@ def take_fold(facts: Facts, fold: Fold[Any]) -> None:
 
 
 class _Lanes(Hearing):
-    """The responses on one WebSocket. Of them all the last that ended counts."""
+    """The responses on a WebSocket that is one exchange, as older stores (schema 0003) have those in Responses mode. The last that ended counts."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -106,6 +106,11 @@ class Lanes:
         """The turn that plain events (growth of an item) on that lane belong to. 0: that is not sure; they are to be given to `server`."""
         return self._plain.get(lane, 0)
 
+    def awaited(self, lane: Lane) -> int:
+        """The turn that is the first in the queue of a lane; 0: there is none."""
+        head = self._open.head(lane)
+        return head.number if head is not None else 0
+
     def close(self) -> list[Step]:
         """Nothing more will come."""
         self._decide_all()

@@ -17,6 +17,8 @@ from playhead.storage.records import Direction, Outcome, Recorded, Spill
 from .channels import Channels
 from .edges import leading
 from .facts import text_of
+from .frames import INSTEAD
+from .lane_turns import lane_of
 from .lanes import Assigned, Begun, Lanes, Step
 from .models.doors import client_event_door, event_door
 from .models.kind import Shape
@@ -47,7 +49,7 @@ class Multiplex(Channels):
     """One connection. `setting`: what its turns have in common. `seq_of`: the place in the session that a turn has, given when it begins."""
 
     __slots__ = (
-        *("_begun", "_door", "_given", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_token"),
+        *("_begun", "_door", "_given", "_instead", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_token"),
         *("_unassigned", "_waiting", "ready", "setting"),
     )
 
@@ -61,6 +63,7 @@ class Multiplex(Channels):
         self._lanes = Lanes()
         self._open: dict[int, Turn] = {}
         self._begun = 0  # turns
+        self._instead = False  # whether what comes from the client is playhead's own
         self._token = 0  # the last one given to a message
         self._waiting: dict[int, _Waiting] = {}  # by token
         self._long: dict[int, _Long] = {}  # by direction
@@ -72,8 +75,26 @@ class Multiplex(Channels):
 
     # Messages.
 
+    def client(self, at: int, payload: bytes) -> None:
+        """A CLIENT_FRAME of the journal."""
+        self._instead = bool(payload and payload[0] & INSTEAD)
+        super().client(at, payload)
+
     def _said(self, at: int, opcode: int, data: bytes) -> None:
-        self._message(Said(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data)))
+        said = Said(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data))
+        if self._instead:
+            self._say_instead(said)
+        else:
+            self._message(said)
+
+    def _say_instead(self, said: Said) -> None:
+        """What playhead sent in place of the create that waits for its response, which its client never saw."""
+        turn = self._open.get(self._lanes.awaited(lane_of(said.model)))
+        self._log.append(LogEntry(said.direction, said.opcode, said.at, turn.number if turn is not None else 0, said.size, True))
+        if turn is not None:
+            turn.take(said)
+        else:
+            self._own[said.direction].append((self._next - 1, said.data))
 
     def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
         numbers = self._passing.numbers(texts)

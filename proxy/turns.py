@@ -9,6 +9,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
+from playhead.config import rules
 from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Facts, Fingerprint, Frame, Outcome, Piece, Raw, Recorded, Spill
 
@@ -46,7 +47,9 @@ class Setting:
     """What is the same in the exchanges of all turns."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "common", {one.name: getattr(self.connection, one.name) for one in fields(Recorded)})
+        common = {one.name: getattr(self.connection, one.name) for one in fields(Recorded)}
+        common["redacted"] = "response" if rules.placeholder(b"cookie") in self.heads.response_heads else None
+        object.__setattr__(self, "common", common)
 
 
 class Said(NamedTuple):
@@ -221,7 +224,7 @@ class Turn:
             "request_bytes": gathered.request_bytes,
             "response_bytes": gathered.response_bytes,
             "event_count": gathered.count,
-            "redacted": redacted,
+            "redacted": redacted or self._setting.common["redacted"],
             "facts": facts,
             "raw": _NO_RAW,
             "events": [],

@@ -17,7 +17,7 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .answer_tape import AnswerTape
-from .frames import FrameDecoder, Message, Opcode
+from .frames import INSTEAD, FrameDecoder, Message, Opcode
 from .http1 import Chunked, Framing, Head
 from .inbound import Inbound
 from .notes import end, opening
@@ -28,8 +28,6 @@ from .websocket import ClientTape
 
 _REFUSED = 1 << 16  # bytes of a refusal that are told
 _OWN = (b"sec-websocket-key:", b"sec-websocket-extensions:")
-INSTEAD = 0x20
-"""In the flags of a CLIENT_FRAME: playhead sent this message in place of what the client had sent."""
 
 
 class Listener(Protocol):

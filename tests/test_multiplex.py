@@ -14,6 +14,7 @@ from websockets.frames import Opcode
 
 from journalled import Frames, join
 from playhead.proxy.fingerprint import Asked, fingerprint
+from playhead.proxy.frames import INSTEAD
 from playhead.proxy.recording import Assembly
 from playhead.storage.connected import LogEntry, RecordedConnection, turn_number, turn_of
 from playhead.storage.journal import Kind
@@ -390,3 +391,21 @@ def test_turns_whose_responses_have_the_same_id_are_told_apart() -> None:
 
     assert [(turn.outcome, turn.facts.response_id, turn.event_count) for turn in made[0]] == [("complete", "same", 5)] * 3
     assert made[1].unassigned == 0
+
+
+def test_what_playhead_sent_in_place_of_a_create_is_of_its_turn_and_hidden() -> None:
+    asked, instead = create(previous_response_id="resp_0"), create(input=["all", "of", "it"])
+    hidden = (Kind.CLIENT_FRAME, bytes((0x91 | INSTEAD,)) + instead)
+    (turn, _), connection = made = fold(socket(*sent(asked, create("a")), hidden, *told(*answer("resp_1"))))
+
+    assert (turn.raw.request, turn.facts.previous_response_id, turn.facts.response_id) == (asked + instead, "resp_0", "resp_1")
+    assert [(entry.turn, entry.hidden) for entry in connection.log[:4]] == [(1, False), (2, False), (1, True), (1, False)]
+    assert len(messages(made)) == 7
+
+
+def test_a_turn_says_that_a_cookie_was_taken_out_of_its_handshake() -> None:
+    steps = (*sent(create()), *told(*answer("resp_1")))
+    (turn,), _ = fold(socket(*steps, headers={"Set-Cookie": "__cf_bm=<redacted:cookie>; path=/"}))
+    (plain,), _ = fold(socket(*steps))
+
+    assert (turn.redacted, plain.redacted) == ("response", None)

@@ -14,12 +14,12 @@ from fakes import FakeUpstream, Received, Wire, answer, drop, replying
 from playhead.config.errors import UpstreamError
 from playhead.config.settings import Settings
 from playhead.proxy.addressing import Addressing
-from playhead.proxy.frames import Message
+from playhead.proxy.frames import INSTEAD, Message
 from playhead.proxy.hosting import upstream_of
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
-from playhead.proxy.upstream_socket import INSTEAD, Refused, UpstreamSocket
+from playhead.proxy.upstream_socket import Refused, UpstreamSocket
 from playhead.storage.journal import JournalWriter
 from proxied import KEY, read_journal, until
 from websocket_fakes import CLOSE, PING, PONG, TEXT, RawWebSocket, accept, echo_messages, encode, handshake
