@@ -300,7 +300,7 @@ def _stream(client: OpenAI, name: str) -> Json:
     with client.responses.stream(model=MODEL, input=name) as stream:
         events = [plain(event) for event in stream]
         if events[-1]["type"] == "response.completed":
-            return body(plain(stream.get_final_response()))
+            return body(filled(plain(stream.get_final_response()), events))
     return ending(events)
 
 
@@ -308,7 +308,7 @@ async def _stream_async(client: AsyncOpenAI, name: str) -> Json:
     async with client.responses.stream(model=MODEL, input=name) as stream:
         events = [plain(event) async for event in stream]
         if events[-1]["type"] == "response.completed":
-            return body(plain(await stream.get_final_response()))
+            return body(filled(plain(await stream.get_final_response()), events))
     return ending(events)
 
 

@@ -65,7 +65,8 @@ async def run(arguments: argparse.Namespace) -> int:
             for transport in recorded:
                 for way, name, client in clients:
                     found = await client(f"http://127.0.0.1:{replay.port}/@{transport}/v1", known)
-                    wrong = [id_ for id_ in known if found[id_] != expected[way, name][id_]]
+                    # A client that fails in front of the upstream itself may do better where its stream is another one.
+                    wrong = [id_ for id_ in known if found[id_] != expected[way, name][id_] and "odd" not in expected[way, name][id_]]
                     different[transport, way, name] = len(wrong)
                     print(f"recorded {transport:4} replayed {way:4} {name:26} {len(known)} responses, {len(wrong)} different", flush=True)
                     for id_ in wrong[: arguments.shown]:
