@@ -353,7 +353,16 @@ class TurnsTalk:
     # Other messages of the client.
 
     def _other(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
-        said = meaning(payload)
+        spoke = self._asking.spoke(payload)
+        if any(self._known(meaning(text)) for text in spoke.readings()):
+            return None
+        if self.live is not None and self.live.made(value.get("previous_response_id")):
+            self.live.send(payload)
+            return None
+        return self._unexpected(spoke, value)
+
+    def _known(self, said: bytes) -> bool:
+        """Whether a message that means this was recorded, and had not come: it has now."""
         now = time.monotonic_ns()
         for going in (*self._goings.values(), *self._solos):
             for place in going.socket.said.get(said, ()):
@@ -364,18 +373,13 @@ class TurnsTalk:
                     going.inter.said(place, now)
                     self._advance(going)
                     self._set_timer()
-                    return None
-        if self.live is not None and self.live.made(value.get("previous_response_id")):
-            self.live.send(payload)
-            return None
-        return self._unexpected(payload, value)
+                    return True
+        return False
 
-    async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
+    async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""
         lane, expected = self._steered(value)
-        name = value.get("type")
-        named = name if isinstance(name, str) else "a message"
-        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, self._asking.spoke(payload), named, expected))
+        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, spoke, expected))
 
     def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""
