@@ -92,6 +92,11 @@ class LiveSocket:
         """Whether upstream made that response over this socket."""
         return self._turns.made(response_id)
 
+    def may_be_lost(self, request: Mapping[str, Any]) -> bool:
+        """Whether upstream need not know what a create goes on from."""
+        previous = request.get("previous_response_id")
+        return previous is not None and not self.made(previous)
+
     # To upstream.
 
     async def open(self) -> bytes:

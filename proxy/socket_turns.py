@@ -304,11 +304,14 @@ class TurnsTalk:
 
     def _send(self, lane: ClientLane) -> None:
         for one in lane.queue:
-            if not isinstance(one, LiveTurn):
+            if not isinstance(one, LiveTurn) or self.live is None:
                 return
-            if not one.sent and self.live is not None:
-                one.sent = True
-                self.live.create(lane.name, one.payload, object_in(one.payload))
+            if not one.sent:
+                one.sent, request = True, object_in(one.payload)
+                one.alone = self.live.may_be_lost(request)
+                self.live.create(lane.name, one.payload, request)
+            if one.alone:
+                return
 
     def say(self, message: Message) -> None:
         """Upstream says something."""

@@ -129,6 +129,21 @@ async def test_a_turn_behind_a_recorded_response_goes_once_more_with_its_convers
     assert b"previous_response_not_found" not in written.upstream_data
 
 
+async def test_nothing_overtakes_a_turn_that_goes_once_more(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    model = Model()
+
+    async with talking(tmp_path, model) as (client, _):
+        for asked in (create("one"), create("two", previous_response_id="resp_1_1"), create("three")):
+            await client.send(asked)
+        await told(client, len(said) + 4)
+
+    contents = [one["input"] if isinstance(one["input"], str) else one["input"][-1]["content"] for one in model.asked]
+    assert contents == ["two", "two", "three"]
+
+
 async def test_without_the_whole_conversation_the_client_hears_that_it_is_not_known(tmp_path: Path) -> None:
     stored(tmp_path, Socket().recorded())
     async with talking(tmp_path, Model()) as (client, proxy):
