@@ -70,7 +70,11 @@ class Channels(ABC):
 
     def upstream(self, at: int, data: bytes) -> None:
         """Raw bytes from upstream after the 101."""
-        self._sort(at, self._decoder.feed(data))
+        texts, end = self._decoder.texts(data) if not self._told.opcode else ([], 0)
+        if texts:
+            self._give_texts(at, [int(Opcode.TEXT)] * len(texts), texts)
+        if end < len(data):
+            self._sort(at, self._decoder.feed(data[end:]))
 
     def _sort(self, at: int, pieces: list[MessagePiece]) -> int:
         """What upstream's decoder gave. How many bytes there are behind that which are no frames."""
@@ -136,10 +140,12 @@ class Channels(ABC):
 
     def _give(self, at: int, whole: list[MessagePiece]) -> None:
         if whole:
-            texts = [piece[3] for piece in whole]
-            self.traffic.take(Direction.UPSTREAM, len(texts), sum(map(len, texts)))
-            self._answered(at, [piece[0] for piece in whole], texts)
+            self._give_texts(at, [piece[0] for piece in whole], [piece[3] for piece in whole])
             whole.clear()
+
+    def _give_texts(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
+        self.traffic.take(Direction.UPSTREAM, len(texts), sum(map(len, texts)))
+        self._answered(at, opcodes, texts)
 
     def _controlled(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
         self.traffic.control(direction, opcode, payload)

@@ -31,6 +31,7 @@ INSTEAD = 0x20
 
 _WINDOW = 1 << 15
 _FIRST, _LAST = 0x10, 0x80
+_WHOLE_TEXT = 0x81  # the first byte of a frame
 _SYNC = b"\x00\x00\xff\xff"  # what RFC 7692 section 7.2.1 has the sender take off
 
 
@@ -257,6 +258,28 @@ class FrameDecoder:
     def held(self) -> bytes:
         """A frame's header, or a control frame, of which the end is missing."""
         return self._held
+
+    def texts(self, data: bytes) -> tuple[list[bytes], int]:
+        """The text messages at the start of these bytes that are whole, of one frame and not compressed, as nearly all are, and where they end.
+
+        What stands behind them is for `feed`, and so are bytes that go on with something: of them nothing is taken here.
+        """
+        found: list[bytes] = []
+        if self._held or self._left or self._opcode or self._masked or self.problem is not None:
+            return found, 0
+        at, size = 0, len(data)
+        while at + 4 <= size and data[at] == _WHOLE_TEXT:
+            length, start = data[at + 1], at + 2
+            if length > 125:
+                if length != 126:
+                    break
+                start, length = at + 4, data[at + 2] << 8 | data[at + 3]
+            end = start + length
+            if end > size:
+                break
+            found.append(data[start:end])
+            at = end
+        return found, at
 
     def _plain(self, data: bytes, at: int, size: int, pieces: list[MessagePiece]) -> int:
         """Take the whole unmasked messages of one frame that come next, as nearly all do; they need no state. Returns where they end."""

@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import DivergenceCode, Fingerprint, Outcome
+from playhead.storage.records import DivergenceCode, Fingerprint, Frame, Outcome
 from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
@@ -297,6 +297,8 @@ class Player:
             raw = self.store.raw(exchange)
         else:
             raise StoreError(f"it has more than {_RETOLD >> 20} MiB")
+        if index.asks(place) == "ws" and not raw.frames:  # a turn
+            raw = replace(raw, frames=tuple([Frame(row.direction, row.offset_ns, row.bytes) for row in self.store.event_rows(exchange)]))
         return Recording(index.asks(place), raw, index.outcome(place), ended)
 
     def read_now(self, playback: Playback, place: int) -> _Kept | None:

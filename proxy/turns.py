@@ -1,4 +1,7 @@
-"""One turn of a WebSocket in Responses mode: the messages of a response, or of what was asked for and refused, as an exchange of its own. Pure."""
+"""One turn of a WebSocket in Responses mode: the messages of a response, or of what was asked for and refused, as an exchange of its own. Pure.
+
+A turn has no frames: each of its messages is an event, whose row says when it came and how long it is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from playhead.config import rules
 from playhead.storage.connected import turn_number
-from playhead.storage.records import EventRow, Facts, Fingerprint, Frame, Outcome, Piece, Raw, Recorded, Spill
+from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
 from .facts import NOTHING, UNPARSED, Told, number_of, take_request, text_of, told_of, type_of
 from .fingerprint import Asked
@@ -30,7 +33,6 @@ _TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
 _MOST_HEARD = 128
 _NO_RAW = Raw()
 _as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
-_as_frame = partial(tuple.__new__, Frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,6 @@ class Turn:
             self._read(data if size == len(data) else None, model)
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
         gathered = self._gathered
-        gathered.frames.append(Frame(direction, offset, size))
         gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
         gathered.count += 1
 
@@ -132,7 +133,6 @@ class Turn:
         gathered.response_bytes += sum(sizes)
         places = range(gathered.count, gathered.count + len(texts))
         gathered.rows += map(_as_row, zip(places, repeat(offset), repeat(1), _types(texts), numbers, repeat(None), sizes, opcodes, strict=False))
-        gathered.frames += map(_as_frame, zip(repeat(1), repeat(offset), sizes, strict=False))
         gathered.count += len(texts)
 
     def _offset(self, at: int) -> int:
@@ -180,13 +180,13 @@ class Turn:
         if any(self._pieces.values()):
             return self._spill(recorded, final=True)
         gathered, heads = self._gathered, self._setting.heads
-        recorded.raw = Raw(heads.request_head, b"".join(gathered.request), heads.response_heads, b"".join(gathered.response), frames=tuple(gathered.frames))
+        recorded.raw = Raw(heads.request_head, b"".join(gathered.request), heads.response_heads, b"".join(gathered.response))
         recorded.events = gathered.rows
         return recorded
 
     def spill(self) -> Spill | None:
         """What came since the last time; it is forgotten here. None: nothing."""
-        if not self._gathered.frames and not self._gathered.request and not self._gathered.response:
+        if not self._gathered.rows and not self._gathered.request and not self._gathered.response:
             return None
         recorded = self._recorded(None, self._facts(()), None)
         recorded.fingerprint, self._fingerprint = self._fingerprint, None
@@ -197,10 +197,10 @@ class Turn:
         gathered = self._gathered
         recorded.raw = self._setting.heads
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
-        rows, frames = gathered.rows[:], tuple(gathered.frames)
-        for given in (gathered.request, gathered.response, gathered.rows, gathered.frames):
+        rows = gathered.rows[:]
+        for given in (gathered.request, gathered.response, gathered.rows):
             given.clear()
-        return Spill(recorded, [piece for piece in pieces if piece], rows, frames, (), final)
+        return Spill(recorded, [piece for piece in pieces if piece], rows, (), (), final)
 
     def _piece(self, part: Literal["request", "response"], data: list[bytes]) -> Piece | None:
         whole = b"".join(data)
@@ -292,5 +292,7 @@ def _types(texts: list[bytes]) -> list[str | None]:
         if not text.startswith(start):
             end = text.find(b'"', _TYPE_AT)
             start, name = text[: end + 1], type_name(text[_TYPE_AT:end])
+            if not found and all(map(bytes.startswith, texts, repeat(start))):
+                return [name] * len(texts)
         found.append(name)
     return found

@@ -118,6 +118,19 @@ def test_any_messages_at_any_splits(messages: list[Message], masked: bool, defla
     assert joined(pieces) == messages
 
 
+@given(texts, st.booleans(), st.sampled_from([None, KEEP]), st.sampled_from([0, 60]), st.lists(st.integers(0, 3000)))
+def test_texts_and_what_is_fed_behind_them_are_all(messages: list[Message], masked: bool, deflate: Deflate | None, fragment: int, cuts: list[int]) -> None:
+    data = wire(messages, masked=masked, deflate=deflate, fragment=fragment)
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    decoder, found = FrameDecoder(deflate, masked=masked), list[MessagePiece]()
+    for start, end in itertools.pairwise(places):
+        texts, taken = decoder.texts(data[start:end])
+        found += [MessagePiece(1, True, True, text) for text in texts]
+        found += decoder.feed(data[start + taken : end])
+
+    assert joined(found) == messages
+
+
 @given(st.binary(max_size=300), st.booleans(), st.sampled_from([None, KEEP]))
 def test_garbage_never_raises(data: bytes, masked: bool, deflate: Deflate | None) -> None:
     decoder = FrameDecoder(deflate, masked=masked)
