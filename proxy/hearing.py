@@ -14,7 +14,7 @@ from .fold import Fold, ResponseFold, fold_for
 from .folding import text_in
 from .models.kind import Shape
 from .models.wire import PROBLEMS, Problem, Wire, field
-from .session_usage import SessionUsage
+from .socket_usage import SocketUsage
 
 MAX_PROBLEMS = 50
 """Of the events of an exchange; more are let go."""
@@ -210,7 +210,7 @@ class _Others(Hearing):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._told = Facts(kind)
-        self._used = SessionUsage() if kind == "realtime" else None
+        self._usage = SocketUsage()
         self._ended = False
 
     def _hear(self, events: Sequence[Wire | int]) -> None:
@@ -220,8 +220,7 @@ class _Others(Hearing):
 
     def _hear_one(self, kind: str | None, event: Wire) -> None:
         told, inner = self._told, field(event, "response")
-        if self._used is not None:
-            self._used.hear(kind, event)
+        self._usage.hear(kind, event)
         if kind == "error":
             told.error_code = error_code(event) or "error"
             self._ended = True
@@ -240,15 +239,13 @@ class _Others(Hearing):
 
     def _tell(self, facts: Facts) -> list[str]:
         take_told(facts, self._told)
-        if self._used is not None:
-            facts.usage = self._used.total() or facts.usage
+        facts.usage = self._usage.total or facts.usage
         return []
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"told": asdict(self._told), "ended": self._ended, "used": self._used and self._used.state()}
+        return super().state() | {"told": asdict(self._told), "ended": self._ended, "usage": self._usage.total}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self._told, self._ended = Facts(**state["told"]), state["ended"]
-        if self._used is not None and state.get("used") is not None:  # older versions kept the last usage only
-            self._used.restore(state["used"])
+        self._usage = SocketUsage(state.get("usage"))
