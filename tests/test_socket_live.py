@@ -189,12 +189,22 @@ async def test_an_upstream_that_is_gone_is_an_error_on_the_lane(tmp_path: Path) 
 
 async def test_a_refusal_of_upstream_is_an_error_on_the_lane(tmp_path: Path) -> None:
     stored(tmp_path, Socket().recorded())
-    refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', status=b"401 Unauthorized")
+    refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', (b"Retry-After", b"7"), status=b"401 Unauthorized")
     async with talking(tmp_path, replying(refusal)) as (client, _):
         await client.send(create("two"))
         got = json.loads((await client.receive()).payload)
 
     assert (got["status"], got["error"]["code"], got["error"]["type"]) == (401, "no_such_key", "t")
+    assert got["error"]["headers"] == {"retry-after": "7"}
+
+
+async def test_of_a_refusal_that_says_nothing_the_status_is_told(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with talking(tmp_path, replying(answer(b"", status=b"503 Service Unavailable"))) as (client, _):
+        await client.send(create("two", "a"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["status"], got["stream_id"], got["error"]["message"]) == (503, "a", "upstream answered the WebSocket handshake with status 503.")
 
 
 def ending(last: Callable[[RawWebSocket, Wire], Awaitable[None]]) -> Handler:
