@@ -129,6 +129,26 @@ async def test_a_turn_behind_a_recorded_response_goes_once_more_with_its_convers
     assert b"previous_response_not_found" not in written.upstream_data
 
 
+async def test_a_turn_that_went_once_more_is_replayed_for_what_the_client_had_sent(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    asked = create("one"), create("two", previous_response_id="resp_1_1"), create("three", previous_response_id="live_0")
+
+    async def heard(client: WebSocketClient) -> list[bytes]:
+        got: list[bytes] = []
+        for one, answers in zip(asked, (len(said), 2, 2), strict=True):
+            await client.send(one)
+            got += await told(client, answers)
+        return got
+
+    async with talking(tmp_path, Model()) as (client, _):
+        first = await heard(client)
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        assert await heard(client) == first
+    assert divergences(tmp_path) == []
+
+
 async def test_nothing_overtakes_a_turn_that_goes_once_more(tmp_path: Path) -> None:
     socket = Socket()
     said = socket.answers(socket.create("one"))
