@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from playhead.config.errors import PlayheadError, UpstreamError
 
+from .answers import ERRORS
 from .error_shapes import message_of
 from .frames import Message, Opcode
 from .inbound import Inbound
@@ -23,7 +24,7 @@ from .models.doors import client_event_door, event_door
 from .models.kind import Shape
 from .service import Service
 from .traffic import NO_CODE
-from .upstream_socket import Refused, UpstreamSocket
+from .upstream_socket import RECORDING, Refused, Unrecordable, UpstreamSocket
 
 log = logging.getLogger("playhead")
 
@@ -101,7 +102,7 @@ class LiveSocket:
     # To upstream.
 
     async def open(self) -> bytes:
-        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, Refused."""
+        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, Refused, Unrecordable."""
         socket = UpstreamSocket(self._service, self._inbound, self)
         await socket.open()
         self._socket = socket
@@ -135,7 +136,9 @@ class LiveSocket:
             told = message_of(refused.status, refused.head.first, refused.text)
             status, said = told["status"], told["error"] | ({} if told["error"]["message"] else {"message": f"{refused}."})
         except UpstreamError as error:
-            status, said = 504 if error.code == "upstream_timeout" else 502, {"code": error.code, "message": f"{error}."}
+            status, said = ERRORS[error.code].status, {"code": error.code, "message": f"{error}."}
+        except Unrecordable as error:
+            status, said = ERRORS[RECORDING].status, {"code": RECORDING, "message": str(error)}
         waiting, self._waiting = self._waiting, []
         for turn in waiting:
             if self._socket is not None:

@@ -28,6 +28,7 @@ from .socket_live import Listens, LiveSocket
 from .socket_transcript import TranscriptTalk
 from .socket_turns import TurnsTalk
 from .upgrading import upgrade
+from .upstream_socket import RECORDING, Unrecordable
 from .upstream_socket import Refused as UpstreamRefused
 
 MakeLive = Callable[[Listens], LiveSocket]
@@ -166,6 +167,8 @@ class _Opening(NamedTuple):
             return self._line(await talk.live.open(), talk)
         except UpstreamError as error:
             return Refusal(error.code, f"{error}.")
+        except Unrecordable as error:
+            return Refusal(RECORDING, str(error))
         except UpstreamRefused as refused:
             return Passed(self.service, self.request, refused)
 

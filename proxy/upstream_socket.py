@@ -28,6 +28,9 @@ from .traffic import NO_CODE
 from .upstream import Leg
 from .websocket import ClientTape
 
+RECORDING = "recording_unavailable"
+"""The code of what is told of an `Unrecordable`."""
+
 _REFUSED = 1 << 20  # bytes of a refusal that are held
 _OWN = (b"sec-websocket-key:", b"sec-websocket-extensions:")
 
@@ -62,6 +65,13 @@ class Refused(Exception):
         return b"".join([*decoder.feed(self.body), *decoder.finish()])
 
 
+class Unrecordable(Exception):
+    """Strict durability: what cannot be recorded is not begun."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"It was not sent because it could not be recorded: {problem}.")
+
+
 class UpstreamSocket:
     """One connection; `inbound`: the client's handshake, as it is to be recorded. After `open`, messages go to the listener until `closed`."""
 
@@ -84,14 +94,12 @@ class UpstreamSocket:
         self._ended = False
 
     async def open(self) -> None:
-        """Shake hands. Raises UpstreamError, Refused."""
+        """Shake hands. Raises UpstreamError, Refused; Unrecordable: strict durability forbids it."""
         leg = self._leg = await self.service.live.connect()
         key = b64encode(os.urandom(16))
         self._accept = accept_of(key)
         if self.inbound.recorded:
-            self.number = self.service.tape.open()
-            self._tape = AnswerTape(self.record, lambda: self.inbound.secrets)
-            self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
+            self._begin_record()
         leg.begin(self, "GET")
         leg.write(_handshake(self.inbound.head, key))
         try:
@@ -99,6 +107,17 @@ class UpstreamSocket:
         except BaseException:
             self.abort()
             raise
+
+    def _begin_record(self) -> None:
+        tape = self.service.tape
+        self.number = tape.open()
+        self.record(Kind.OPEN, opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head))
+        if tape.strict and (problem := tape.flush_now()):
+            tape.forget(self.number)
+            self.number = 0
+            self.abort()
+            raise Unrecordable(problem)
+        self._tape = AnswerTape(self.record, lambda: self.inbound.secrets)
 
     @property
     def answer(self) -> bytes:

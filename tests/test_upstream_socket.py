@@ -19,7 +19,7 @@ from playhead.proxy.hosting import upstream_of
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.proxy.service import Service
 from playhead.proxy.tape import Tape
-from playhead.proxy.upstream_socket import Refused, UpstreamSocket
+from playhead.proxy.upstream_socket import Refused, Unrecordable, UpstreamSocket
 from playhead.storage.journal import JournalWriter
 from proxied import KEY, read_journal, until
 from websocket_fakes import CLOSE, PING, PONG, TEXT, RawWebSocket, accept, echo_messages, encode, handshake
@@ -58,12 +58,14 @@ def read(upstream: FakeUpstream) -> Inbound:
 
 
 @contextlib.asynccontextmanager
-async def opened(tmp_path: Path, handler: Callable[[Received, Wire], Awaitable[None]], heard: Heard) -> AsyncIterator[tuple[UpstreamSocket, FakeUpstream]]:
+async def opened(
+    tmp_path: Path, handler: Callable[[Received, Wire], Awaitable[None]], heard: Heard, *, limit: int = 1 << 30, strict: bool = False
+) -> AsyncIterator[tuple[UpstreamSocket, FakeUpstream]]:
     """A socket to an upstream with that handler, not open yet."""
     async with FakeUpstream({"*": handler}) as upstream:
         settings = Settings(upstream=upstream.url, data=tmp_path, mode="record")
         (tmp_path / "journal").mkdir()
-        tape = Tape(JournalWriter(tmp_path / "journal", "w", limit=1 << 30, durable=False), strict=False)
+        tape = Tape(JournalWriter(tmp_path / "journal", "w", limit=limit, durable=strict), strict=strict)
         service = Service(settings, upstream_of(settings), tape)
         socket = UpstreamSocket(service, read(upstream), heard)
         yield socket, upstream
@@ -112,6 +114,14 @@ async def test_what_passes_is_in_the_journal(tmp_path: Path) -> None:
     assert written.messages == [(0x91, b'{"type":"response.create"}')]
     assert written.upstream_data == encode(TEXT, b'{"type":"response.create"}')
     assert (written.answer[:12], written.outcome, SECRET in written.head) == (b"HTTP/1.1 101", "client_closed", False)
+
+
+async def test_with_strict_durability_nothing_is_asked_that_cannot_be_recorded(tmp_path: Path) -> None:
+    async with opened(tmp_path, echo_messages, Heard(), limit=1, strict=True) as (socket, upstream):
+        with pytest.raises(Unrecordable):
+            await socket.open()
+
+        assert (upstream.requests, socket.number) == ([], 0)
 
 
 async def test_what_is_not_passed_on_is_not_recorded(tmp_path: Path) -> None:
