@@ -116,7 +116,7 @@ class TurnsTalk:
             if self.live is None:
                 return self._missed(lane, spoke, missing)
             self._go_live(lane, spoke, missing)
-            return None
+            return self.live.room()
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
@@ -367,7 +367,7 @@ class TurnsTalk:
                     return None
         if self.live is not None and self.live.made(value.get("previous_response_id")):
             self.live.send(payload)
-            return None
+            return self.live.room()
         return self._unexpected(payload, value)
 
     async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
