@@ -14,6 +14,7 @@ from .fold import Fold, ResponseFold, fold_for
 from .folding import text_in
 from .models.kind import Shape
 from .models.wire import PROBLEMS, Problem, Wire, field
+from .socket_usage import SocketUsage
 
 MAX_PROBLEMS = 50
 """Of the events of an exchange; more are let go."""
@@ -209,6 +210,7 @@ class _Others(Hearing):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._told = Facts(kind)
+        self._usage = SocketUsage()
         self._ended = False
 
     def _hear(self, events: Sequence[Wire | int]) -> None:
@@ -218,6 +220,7 @@ class _Others(Hearing):
 
     def _hear_one(self, kind: str | None, event: Wire) -> None:
         told, inner = self._told, field(event, "response")
+        self._usage.hear(kind, event)
         if kind == "error":
             told.error_code = error_code(event) or "error"
             self._ended = True
@@ -236,11 +239,13 @@ class _Others(Hearing):
 
     def _tell(self, facts: Facts) -> list[str]:
         take_told(facts, self._told)
+        facts.usage = self._usage.total or facts.usage
         return []
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"told": asdict(self._told), "ended": self._ended}
+        return super().state() | {"told": asdict(self._told), "ended": self._ended, "usage": self._usage.total}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self._told, self._ended = Facts(**state["told"]), state["ended"]
+        self._usage = SocketUsage(state.get("usage"))

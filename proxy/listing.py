@@ -226,11 +226,11 @@ CONNECTIONS = Layout(
         Column("ID", lambda row: str(row.id), right=True),
         Column("AT (UTC)", lambda row: f"{row.started_at:%H:%M:%S}"),
         Column("PATH", lambda row: row.path, least=10),
-        Column("RESULT", lambda row: _how_connected(row), least=10),
+        Column("RESULT", lambda row: _how_connected(row), least=6),
         Column("LANES", lambda row: str(len(row.lanes) or ""), right=True),
         Column("EXCHANGES", lambda row: _grouped(row.exchanges), right=True),
         Column("MESSAGES", lambda row: "" if row.client_messages is None else f"{row.client_messages:,} + {_grouped(row.upstream_messages)}", right=True),
-        Column("CLOSED BY", lambda row: _closed_by(row), least=10),
+        Column("CLOSED BY", lambda row: _closed_by(row), least=11),
         Column("TIME", lambda row: span(row.duration_ms), right=True),
     ),
     lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
@@ -245,7 +245,9 @@ def _how_connected(row: ConnectionRecord) -> str:
 
 
 def _closed_by(row: ConnectionRecord) -> str:
-    """Who sent close frames, with their codes."""
+    """Who sent close frames, with their codes: mostly both with the same."""
+    if row.client_close is not None and (row.client_close, row.client_reason) == (row.upstream_close, row.upstream_reason):
+        return f"both {close_text(row.client_close, row.client_reason)}"
     closes = (("client", row.client_close, row.client_reason), ("upstream", row.upstream_close, row.upstream_reason))
     return ", ".join(f"{who} {close_text(code, reason)}" for who, code, reason in closes if code is not None)
 

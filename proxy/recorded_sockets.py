@@ -20,10 +20,10 @@ from .frames import Opcode
 from .interleaving import CLIENT, HIDDEN, Log
 from .retell import Messages
 from .socket_end import close_payload
+from .traffic import NO_CODE
 
 _KEPT = 32 << 20  # bytes of logs that are kept for the next client
 _SOLOS = 64
-_NO_CODE = 1005  # how a close frame without a code is kept
 
 
 class RecordedTurn(NamedTuple):
@@ -164,7 +164,7 @@ def _asides(store: Store, connection: int, record: ConnectionRecord, log: Log) -
     """What belongs to no turn: what upstream said, and where the client's messages stand by what they say. Closes are all that most connections have."""
     theirs, ours = [log.flags[place] & 0x0F for place in log.answers.get(0, ())], log.requests.get(0, ())
     if not ours and all(opcode in (Opcode.CLOSE, Opcode.PONG) for opcode in theirs):
-        code = None if record.upstream_close in (None, _NO_CODE) else record.upstream_close
+        code = None if record.upstream_close in (None, NO_CODE) else record.upstream_close
         close = close_payload(code, (record.upstream_reason or "").encode())
         return [close if opcode == Opcode.CLOSE else b"" for opcode in theirs], {}
     own: list[bytes] = []

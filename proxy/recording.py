@@ -197,6 +197,7 @@ class Assembly:
         one.facts.problem = "; ".join(self._troubles()) or None
         connection = connection_of(one, (self._head, b"".join(self._heads)), self._answered, self._digest)
         if self._upgraded is not None:
+            connection.redacted = self.multiplex is not None and self._redacted is not None
             self._upgraded.tell(connection, give=give)
         return connection
 

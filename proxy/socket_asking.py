@@ -20,9 +20,11 @@ from .recorded_sockets import RecordedSocket, RecordedSockets, alone
 from .redaction import RequestScanner
 from .retell import messages_of
 from .service import Service
+from .socket_goings import object_in
 
 log = logging.getLogger("playhead")
 
+_LONGEST_NAME = 100
 _REMEMBERED = 1 << 13  # as on recording: a shorter text is looked through faster than compared with others
 
 
@@ -60,6 +62,15 @@ class Spoke:
             if whole != text or asker.plain != asker.asked:
                 yield asker.memory.requests.read(asker.asked, whole)[1]._replace(asks="ws")
 
+    def readings(self) -> Iterator[bytes]:
+        """What it may be called in a recording: as it came, or with what is secret in it replaced."""
+        yield self._payload
+        known = {self._payload}
+        for secrets in ((), self._asker.inbound.secrets):
+            if (text := self._scanned(secrets)) not in known:
+                known.add(text)
+                yield text
+
     @property
     def asked(self) -> Asked:
         """What is known of it but its text, all secrets replaced."""
@@ -76,6 +87,12 @@ class Spoke:
 
     def _scanned(self, secrets: tuple[bytes, ...] | list[bytes]) -> bytes:
         return RequestScanner(secrets, self._asker.memory.redaction if len(self._payload) >= _REMEMBERED else None).whole(self._payload)
+
+    @property
+    def name(self) -> str:
+        """The type that it gives itself; like all that is told of it, without secrets."""
+        name = object_in(self.text()).get("type")
+        return name[:_LONGEST_NAME] if isinstance(name, str) else "a message"
 
     @property
     def payload(self) -> bytes:
@@ -144,7 +161,7 @@ class Asking:
         self._service.counters.missed[missing.code] += 1
         return await self._misses.tell(playback, spoke, missing)
 
-    async def tell_message(self, playback: Playback, spoke: Spoke, name: str, expected: Expected | None) -> str:
-        """The same of another message. `name`: what it is; `expected`: what was recorded where it came."""
+    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> str:
+        """The same of another message. `expected`: what was recorded where it came."""
         self._service.counters.missed["no_match"] += 1
-        return await self._misses.tell_message(playback, spoke, name, expected)
+        return await self._misses.tell_message(playback, spoke, spoke.name, expected)

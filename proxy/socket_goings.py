@@ -53,10 +53,12 @@ class Asked:
 
 @dataclass(eq=False, slots=True)
 class LiveTurn:
-    """A turn that upstream answers. `sent`: it went there; before that it waits for what is asked before it on its lane."""
+    """A turn that upstream answers. `sent`: it went there; before that it waits for what is asked before it on its lane. `alone`: it may have to go there
+    once more, which nothing that is asked behind it must overtake."""
 
     payload: bytes
     sent: bool = False
+    alone: bool = False
 
 
 def object_in(payload: bytes) -> dict[str, Any]:

@@ -15,18 +15,19 @@ from typing import Any, NamedTuple, Protocol
 
 from playhead.config.errors import PlayheadError, UpstreamError
 
+from .error_shapes import message_of
 from .frames import Message, Opcode
 from .inbound import Inbound
 from .live_turns import LiveTurns
 from .models.doors import client_event_door, event_door
 from .models.kind import Shape
 from .service import Service
+from .traffic import NO_CODE
 from .upstream_socket import Refused, UpstreamSocket
 
 log = logging.getLogger("playhead")
 
 _SHAPE = Shape("responses")
-_NO_CODE = 1005  # RFC 6455 section 7.4.1: no close frame says it
 _GOODBYE_SECONDS = 1.0  # for upstream's close frame
 _AHEAD = 1 << 20  # bytes of turns that wait for the socket before the client does
 
@@ -94,6 +95,11 @@ class LiveSocket:
         """Whether upstream made that response over this socket."""
         return self._turns.made(response_id)
 
+    def may_be_lost(self, request: Mapping[str, Any]) -> bool:
+        """Whether upstream need not know what a create goes on from."""
+        previous = request.get("previous_response_id")
+        return previous is not None and not self.made(previous)
+
     # To upstream.
 
     async def open(self) -> bytes:
@@ -128,7 +134,8 @@ class LiveSocket:
         try:
             await self.open()
         except Refused as refused:
-            status, said = refused.status, error_in(refused.body) or {"code": None, "message": f"{refused}."}
+            told = message_of(refused.status, refused.head.first, refused.text)
+            status, said = told["status"], told["error"] | ({} if told["error"]["message"] else {"message": f"{refused}."})
         except UpstreamError as error:
             status, said = 504 if error.code == "upstream_timeout" else 502, {"code": error.code, "message": f"{error}."}
         waiting, self._waiting = self._waiting, []
@@ -231,7 +238,7 @@ class LiveSocket:
         self._socket, self._turns = None, LiveTurns()
         self._open.clear()
         if owed and not self._ended:
-            payload = None if code is None else b"" if code == _NO_CODE else code.to_bytes(2, "big") + reason
+            payload = None if code is None else b"" if code == NO_CODE else code.to_bytes(2, "big") + reason
             self._service.tape.then(self, self._deliver, [partial(self._client.drop, payload)])
 
 
@@ -241,12 +248,3 @@ def error_event(lane: str | None, status: int, said: Mapping[str, Any]) -> Messa
     if lane is not None:
         event["stream_id"] = lane
     return Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def error_in(body: bytes) -> dict[str, Any] | None:
-    """What an answer of an API says of its error."""
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return error if isinstance(error, dict) else None

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable
-from typing import Any
-
-from pydantic_core import from_json
 
 from .expecting import Expecting, may_be_missing
 from .frames import Message, Opcode
@@ -15,11 +12,10 @@ from .interleaving import Interleaving, Play
 from .misses import Expected
 from .player import Playback
 from .recorded_transcripts import RecordedTranscript, sense, text_at
-from .socket_asking import Asking
+from .socket_asking import Asking, Spoke
+from .socket_goings import OPCODE, object_in
 from .socket_line import Close, Portion, SocketLine
 from .speech import Speech
-
-_OPCODE = 0x0F
 
 
 class TranscriptTalk:
@@ -36,7 +32,7 @@ class TranscriptTalk:
         log = recorded.socket.log
         places = log.answers.get(1, ())
         sizes = [log.sizes[place] for place in places]
-        self._speech = Speech(sizes, bytes([log.flags[place] & _OPCODE for place in places]), pieces=recorded.pieces(asking.player.store))
+        self._speech = Speech(sizes, bytes([log.flags[place] & OPCODE for place in places]), pieces=recorded.pieces(asking.player.store))
 
     @property
     def busy(self) -> bool:
@@ -55,9 +51,10 @@ class TranscriptTalk:
 
     def message(self, message: Message) -> Awaitable[None] | None:
         """It is one that the client had sent, or the connection goes on without it."""
-        came = self._expecting.come(sense(message.opcode, message.payload))
+        spoke = self._asking.spoke(message.payload)
+        came = next((came for text in spoke.readings() if (came := self._expecting.come(sense(message.opcode, text))) is not None), None)
         if came is None:
-            return self._unexpected(message)
+            return self._unexpected(spoke)
         now = time.monotonic_ns()
         for number in came:
             self._inter.said(self._recorded.expected[number][0], now)
@@ -82,24 +79,17 @@ class TranscriptTalk:
             if isinstance(out, Play) and out.turn:
                 self._line.put(Portion(self._speech, out.start, out.stop))
             elif isinstance(out, Play):
-                opcode = socket.log.flags[socket.log.answers[0][out.start]] & _OPCODE
+                opcode = socket.log.flags[socket.log.answers[0][out.start]] & OPCODE
                 payload = socket.own[out.start]
                 self._line.put(Close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload))
             elif out is not None and not isinstance(out, tuple) and socket.finale.drops:
                 self._line.put(Close(None))
         self._line.wake_at(self._inter.wake)
 
-    async def _unexpected(self, message: Message) -> None:
-        spoke = self._asking.spoke(message.payload)
-        try:
-            value: Any = from_json(message.payload)
-        except ValueError:
-            value = None
-        value = value if isinstance(value, dict) else {}
-        name, own_id = value.get("type"), value.get("event_id")
-        told = await self._asking.tell_message(self._playback, spoke, name if isinstance(name, str) else "a message", self._expected())
+    async def _unexpected(self, spoke: Spoke) -> None:
+        told = await self._asking.tell_message(self._playback, spoke, self._expected())
         self._errors += 1
-        error = {"type": "playhead_error", "code": "no_match", "message": told, "param": None, "event_id": own_id}
+        error = {"type": "playhead_error", "code": "no_match", "message": told, "param": None, "event_id": object_in(spoke.payload).get("event_id")}
         event = {"type": "error", "event_id": f"event_playhead_{self._errors}", "error": error}
         self._line.put(Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")))
 

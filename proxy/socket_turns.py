@@ -304,11 +304,14 @@ class TurnsTalk:
 
     def _send(self, lane: ClientLane) -> None:
         for one in lane.queue:
-            if not isinstance(one, LiveTurn):
+            if not isinstance(one, LiveTurn) or self.live is None:
                 return
-            if not one.sent and self.live is not None:
-                one.sent = True
-                self.live.create(lane.name, one.payload, object_in(one.payload))
+            if not one.sent:
+                one.sent, request = True, object_in(one.payload)
+                one.alone = self.live.may_be_lost(request)
+                self.live.create(lane.name, one.payload, request)
+            if one.alone:
+                return
 
     def say(self, message: Message) -> None:
         """Upstream says something."""
@@ -353,7 +356,16 @@ class TurnsTalk:
     # Other messages of the client.
 
     def _other(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
-        said = meaning(payload)
+        spoke = self._asking.spoke(payload)
+        if any(self._known(meaning(text)) for text in spoke.readings()):
+            return None
+        if self.live is not None and self.live.made(value.get("previous_response_id")):
+            self.live.send(payload)
+            return self.live.room()
+        return self._unexpected(spoke, value)
+
+    def _known(self, said: bytes) -> bool:
+        """Whether a message that means this was recorded, and had not come: it has now."""
         now = time.monotonic_ns()
         for going in (*self._goings.values(), *self._solos):
             for place in going.socket.said.get(said, ()):
@@ -364,18 +376,13 @@ class TurnsTalk:
                     going.inter.said(place, now)
                     self._advance(going)
                     self._set_timer()
-                    return None
-        if self.live is not None and self.live.made(value.get("previous_response_id")):
-            self.live.send(payload)
-            return self.live.room()
-        return self._unexpected(payload, value)
+                    return True
+        return False
 
-    async def _unexpected(self, payload: bytes, value: dict[str, Any]) -> None:
+    async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""
         lane, expected = self._steered(value)
-        name = value.get("type")
-        named = name if isinstance(name, str) else "a message"
-        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, self._asking.spoke(payload), named, expected))
+        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, spoke, expected))
 
     def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""

@@ -18,12 +18,14 @@ from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
 from .answer_tape import AnswerTape
+from .decoding import BodyDecoder
 from .frames import INSTEAD, FrameDecoder, Message, Opcode
 from .http1 import Chunked, Framing, Head
 from .inbound import Inbound
 from .notes import end, opening
 from .service import Service
 from .socket_end import accept_of, frame_head
+from .traffic import NO_CODE
 from .upstream import Leg
 from .websocket import ClientTape
 
@@ -52,6 +54,12 @@ class Refused(Exception):
         self.status = head.status
         self.head = head
         self.body = body
+
+    @property
+    def text(self) -> bytes:
+        """The body without its codings, as far as it can be decoded."""
+        decoder = BodyDecoder(self.head.get(b"content-encoding") or b"")
+        return b"".join([*decoder.feed(self.body), *decoder.finish()])
 
 
 class UpstreamSocket:
@@ -194,7 +202,7 @@ class UpstreamSocket:
         if opcode == Opcode.PING:
             self._write(Opcode.PONG, payload)
         elif opcode == Opcode.CLOSE:
-            said = (int.from_bytes(payload[:2], "big"), payload[2:]) if len(payload) > 1 else (1005, b"")
+            said = (int.from_bytes(payload[:2], "big"), payload[2:]) if len(payload) > 1 else (NO_CODE, b"")
             if self._close[0] is None:
                 self._write(Opcode.CLOSE, payload[:2])
             self._close = said

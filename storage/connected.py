@@ -68,7 +68,7 @@ class RecordedConnection:
     Counts and closes are those known so far; `outcome` is None while it goes on. `digest`: of the handshake's fingerprint. `heads`: request head and
     response heads. `log`, `client_data`, `upstream_data`: what is new since they were given last: entries, and the payloads of messages of each direction
     that belong to no turn, end to end; empty for a connection that is one exchange. `part`: number of this gift of new things, 0, 1, ...; the same gift
-    given twice counts once.
+    given twice counts once. `redacted`: secrets were replaced in what upstream said, which is known when it is over: so they may have been in any turn.
     """
 
     writer: str
@@ -104,6 +104,7 @@ class RecordedConnection:
     log: list[LogEntry] = field(default_factory=list)
     client_data: bytes = b""
     upstream_data: bytes = b""
+    redacted: bool = False
 
 
 class ConnectionRecord(BaseModel):

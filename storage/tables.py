@@ -193,7 +193,7 @@ exchanges = Table(
     Column("project", Text),
     Column("user", Text),
     Column("upstream", Text, nullable=False, comment="Base URL it was forwarded to."),
-    Column("usage", JSON(none_as_null=True), comment="Usage object of the answer."),
+    Column("usage", JSON(none_as_null=True), comment="Usage object of the answer; of a Realtime or Live connection the sum of all it tells."),
     Column("cost", BigInteger, comment="In 10^-12 USD; null: see cost_note."),
     Column("cost_note", Text, comment="Why cost is null, assumed, or counted elsewhere."),
     Column("conversation", Text, comment="Id of the conversation that the request names."),

@@ -155,12 +155,14 @@ class _Transaction:
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
         self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
         self._look_up(recorded, batch.connections)
-        given = [((self._writers[one.writer], one.number), one) for one in batch.connections]
+        named = [((self._writers[one.writer], one.number), one) for one in batch.connections]
+        given = [one for one in named if one[0] not in self._deleted]
         if given:
-            self._connections.put([one for one in given if one[0] not in self._deleted])
+            self._connections.put(given)
         self._finish(batch.finished)
         for spill in batch.spills:
             self._spill(spill)
+        self._connections.tell_turns(given)
         for position in batch.positions:
             self._move(position)
         for writer in batch.gone:

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
-from .connected import RecordedConnection
+from .connected import RecordedConnection, turn_numbers
 from .connection_log import pack_heads, pack_log
 from .places import Places, new_ids
 from .records import Recorded
 from .rows import Row, clean, milliseconds, piece_row, start_text, update_sql
-from .tables import connection_pieces, connections
+from .tables import connection_pieces, connections, exchanges
 
 _Identity = tuple[int, int]  # id of the writer, number
 
@@ -83,6 +83,14 @@ class Connections:
             standing = self._standing[identity] = _Standing(next(new_ids(self._connection, "connections", 1)), take, 0)
             self._insert(connections, [*_row(standing, identity, _only(r))])
         return standing.id
+
+    def tell_turns(self, given: Sequence[tuple[_Identity, RecordedConnection]]) -> None:
+        """Say to the turns that are there what was known only at the end of their connection."""
+        e = exchanges.c
+        for (writer, number), r in given:
+            if r.redacted:
+                theirs = and_(e.writer == writer, e.number.between(*turn_numbers(number)), e.redacted.is_(None))
+                self._connection.execute(update(exchanges).where(theirs).values(redacted="response"))
 
     def end(self, id_: int, r: Recorded) -> None:
         """An exchange of it has ended: with that it has, too, if it is that exchange."""

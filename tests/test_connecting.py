@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from command_line import Playhead, on, recorded, write
-from playhead.storage.connected import LogEntry
+from playhead.proxy.listing import CONNECTIONS, print_table
+from playhead.storage.connected import ConnectionRecord, LogEntry
 from playhead.storage.records import EventRow, Facts, Recorded
 from stores import connected, event, logged, turned
 
@@ -174,3 +178,25 @@ def test_a_connection_of_many_turns_is_shortened_unless_all_of_it_is_asked_for(p
 @pytest.mark.parametrize(("arguments", "status"), [(["connection", "99"], 3), (["connection", "x"], 2), (["connections", "nope"], 3)])
 def test_what_is_not_there_is_an_error(playhead: Playhead, arguments: list[str], status: int) -> None:
     assert playhead(*arguments).status == status
+
+
+def test_in_a_narrow_terminal_the_numbers_and_the_codes_are_still_told() -> None:
+    counted = {"exchanges": 12, "client_messages": 12, "upstream_messages": 345, "client_close": 1000, "upstream_close": 4001, "duration_ms": 61_000.0}
+    begun = {"id": 12, "take": 1, "started_at": datetime(2026, 11, 26, tzinfo=UTC), "path": "/v1/responses", "status": 101, "outcome": "complete"}
+    values: dict[str, Any] = {**dict.fromkeys(ConnectionRecord.model_fields), **begun, **counted, "lanes": ["a", "b"]}
+    row = ConnectionRecord.model_construct(**values)
+    file = StringIO()
+    print_table(Console(width=80, file=file), CONNECTIONS, [row])
+
+    titles, _, told = file.getvalue().splitlines()
+    assert titles.split() == ["ID", "AT", "(UTC)", "PATH", "RESULT", "LANES", "EXCHANGES", "MESSAGES", "CLOSED", "BY", "TIME"]
+    assert " 12 + 345  client 100" in told
+    assert max(map(len, (titles, told))) <= 80
+
+
+@pytest.mark.parametrize(("upstream", "told"), [((1000, None), "both 1000"), ((1001, None), "client 1000, upstream 1001"), ((None, None), "client 1000")])
+def test_who_closed_is_told_shortly(upstream: tuple[int | None, str | None], told: str) -> None:
+    row = ConnectionRecord.model_construct(client_close=1000, client_reason=None, upstream_close=upstream[0], upstream_reason=upstream[1])
+    [closed_by] = [column.text for column in CONNECTIONS.columns if column.title == "CLOSED BY"]
+
+    assert closed_by(row) == told

@@ -93,6 +93,13 @@ def test_turns_given_again_are_stored_once(store: Store) -> None:
     assert len(connection_ids(store)) == 1
 
 
+def test_that_secrets_were_replaced_is_said_of_all_turns_once_it_is_known(store: Store) -> None:
+    store.write(Batch([turned(1, 1), turned(2, 1)], connections=[connected(1), connected(2)]))
+    store.write(Batch([turned(1, 2)], connections=[connected(1, outcome="complete", redacted=True, log=[*logged(1), *logged(2)])]))
+
+    assert [[row.redacted for row in store.turns(id_).values()] for id_ in connection_ids(store)] == [["response", "response"], [None]]
+
+
 def test_a_turn_keeps_its_conversation_and_its_steer(store: Store) -> None:
     turn = turned(1, 1, steer="steer_1")
     turn.facts.conversation = "conv_\0"

@@ -89,6 +89,19 @@ def test_turns_are_stored_while_the_connection_lives(store: Store, journal_dir: 
     journal.close()
 
 
+def test_that_secrets_were_replaced_is_said_of_turns_that_were_stored_before(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir)
+    frames = socket(*sent(create()), *told(*answer("resp_1")), end={"outcome": "complete", "redacted": True})
+    write(journal, 1, frames[:-1])
+    with recording(store, journal_dir) as recorder:
+        recorder.step()
+        assert [row.redacted for row in rows(store)] == [None]
+        write(journal, 1, frames[-1:])
+        recorder.step()
+        assert [row.redacted for row in rows(store)] == ["response"]
+    journal.close()
+
+
 def test_a_session_over_one_socket_counts_its_turns_from_one(store: Store, journal_dir: Path) -> None:
     journal = writer(journal_dir)
     write(journal, 1, socket(*(step for at in range(3) for step in (*sent(create()), *told(*answer(f"resp_{at}")))), end=None))

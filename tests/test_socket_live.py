@@ -15,7 +15,7 @@ from fakes import FakeUpstream, Received, Wire, answer, drop, replying
 from playhead.proxy.frames import Message as Said
 from playhead.proxy.socket_live import error_event
 from playhead.storage.store import Store
-from proxied import Proxy, until
+from proxied import Proxy, unheard, until
 from replays import NOWHERE, divergences, replaying
 from spoken import Socket, create, event, steer, stored, told
 from websocket_fakes import CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
@@ -129,6 +129,21 @@ async def test_a_turn_behind_a_recorded_response_goes_once_more_with_its_convers
     assert b"previous_response_not_found" not in written.upstream_data
 
 
+async def test_nothing_overtakes_a_turn_that_goes_once_more(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    model = Model()
+
+    async with talking(tmp_path, model) as (client, _):
+        for asked in (create("one"), create("two", previous_response_id="resp_1_1"), create("three")):
+            await client.send(asked)
+        await told(client, len(said) + 4)
+
+    contents = [one["input"] if isinstance(one["input"], str) else one["input"][-1]["content"] for one in model.asked]
+    assert contents == ["two", "two", "three"]
+
+
 async def test_without_the_whole_conversation_the_client_hears_that_it_is_not_known(tmp_path: Path) -> None:
     stored(tmp_path, Socket().recorded())
     async with talking(tmp_path, Model()) as (client, proxy):
@@ -174,12 +189,22 @@ async def test_an_upstream_that_is_gone_is_an_error_on_the_lane(tmp_path: Path) 
 
 async def test_a_refusal_of_upstream_is_an_error_on_the_lane(tmp_path: Path) -> None:
     stored(tmp_path, Socket().recorded())
-    refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', status=b"401 Unauthorized")
+    refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', (b"Retry-After", b"7"), status=b"401 Unauthorized")
     async with talking(tmp_path, replying(refusal)) as (client, _):
         await client.send(create("two"))
         got = json.loads((await client.receive()).payload)
 
     assert (got["status"], got["error"]["code"], got["error"]["type"]) == (401, "no_such_key", "t")
+    assert got["error"]["headers"] == {"retry-after": "7"}
+
+
+async def test_of_a_refusal_that_says_nothing_the_status_is_told(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with talking(tmp_path, replying(answer(b"", status=b"503 Service Unavailable"))) as (client, _):
+        await client.send(create("two", "a"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["status"], got["stream_id"], got["error"]["message"]) == (503, "a", "upstream answered the WebSocket handshake with status 503.")
 
 
 def ending(last: Callable[[RawWebSocket, Wire], Awaitable[None]]) -> Handler:
@@ -297,7 +322,7 @@ async def test_a_client_that_asks_faster_than_upstream_takes_is_not_heard_until_
 
     async with talking(tmp_path, slow) as (client, proxy):
         asking = asyncio.ensure_future(ask(client))
-        await until(lambda: any(not line._request.transport.is_reading() for line in list(proxy.service.exchanges)))
+        await until(lambda: unheard(proxy))
         assert proxy.service.counters.live < 12
         gate.set()
         assert kinds(await told(client, 24))[-1] == ("response.completed", "live_11")

@@ -172,3 +172,41 @@ async def test_in_recorded_times_it_takes_as_long_as_it_did(tmp_path: Path) -> N
         await socket.receive()
 
         assert loop.time() - before > 0.14
+
+
+def secret(key: str) -> bytes:
+    """A message with a key in it."""
+    return say("session.update", session={"tools": [{"type": "mcp", "server_label": "x", "authorization": key}]})
+
+
+@pytest.mark.parametrize("key", ["sk-proj-0123456789abcdefghijklmnop", "sk-proj-9876543210zyxwvutsrqponmlk"])
+async def test_a_message_with_a_key_in_it_is_known_again_whatever_the_key(tmp_path: Path, key: str) -> None:
+    async def upstream(socket: RawWebSocket) -> None:
+        await socket.receive()
+        await socket.send(say("session.updated"))
+        await socket.receive()
+
+    async def client(socket: RawWebSocket) -> None:
+        await socket.send(secret("sk-proj-0123456789abcdefghijklmnop"))
+        await socket.receive()
+        await socket.send_close()
+
+    await record(tmp_path, upstream, client)
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, TARGET) as socket:
+        await socket.send(secret(key))
+        assert (await socket.receive()).payload == say("session.updated")
+
+
+async def test_nothing_secret_is_told_of_a_message_that_was_not_expected(tmp_path: Path) -> None:
+    key = "sk-proj-0123456789abcdefghijklmnop"
+    await record(tmp_path, talk, converse)
+
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, TARGET, (b"Authorization", f"Bearer {key}".encode())) as socket:
+        await socket.receive()
+        await socket.send(say(key, also=key))
+        error = json.loads((await socket.receive()).payload)
+
+    [kept] = divergences(tmp_path)
+    assert error["error"]["code"] == "no_match"
+    assert key not in error["error"]["message"]
+    assert key not in kept.message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, fetch
-from proxied import until
+from proxied import unheard, until
 from replays import ask, code, divergences, numbered, recording, replaying
 from spoken import Socket, create, event, ids, steer, stored, told
 from websocket_fakes import CLOSE, PING, PONG, HandshakeError, Message, WebSocketClient
@@ -294,7 +294,7 @@ async def test_a_client_that_asks_faster_than_it_reads_is_not_heard_until_it_doe
 
     async with replaying(tmp_path, exhausted="last") as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
         asking = asyncio.ensure_future(asked(client, count))
-        await until(lambda: any(not line._request.transport.is_reading() for line in list(proxy.service.exchanges)))
+        await until(lambda: unheard(proxy))
         assert await told(client, count) == count * said
         await asking
 
