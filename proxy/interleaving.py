@@ -21,16 +21,15 @@ from playhead.storage.connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, Log
 from .frames import Opcode
 from .script import AT_ONCE
 
-CLIENT, HIDDEN = 0x10, 0x20
-"""In the flags of an entry, beside its opcode."""
+OPCODE, CLIENT, HIDDEN = 0x0F, 0x10, 0x20
+"""In the flags of an entry: what of them is its opcode, and what stands beside it."""
 
-_OPCODE = 0x0F
 _GRACE = 1_000_000_000  # ns for what may come in another order than it was recorded in: short, and a machine under load changes a replay
 _MOST_GRACE = 3_000_000_000
 _CONTROL = 0x08  # in an opcode
 _KINDS = bytes([flags & (CLIENT | HIDDEN) | (flags & _CONTROL if flags & CLIENT else 0) for flags in range(256)])
 _FLAGS = bytes(  # as they are kept to those here; without an opcode it is no whole message
-    [kept >> FLAG_OPCODE & _OPCODE | CLIENT * (not kept & 1) | HIDDEN * bool(kept & FLAG_HIDDEN or not kept >> FLAG_OPCODE & _OPCODE) for kept in range(256)]
+    [kept >> FLAG_OPCODE & OPCODE | CLIENT * (not kept & 1) | HIDDEN * bool(kept & FLAG_HIDDEN or not kept >> FLAG_OPCODE & OPCODE) for kept in range(256)]
 )
 _AT, _TURN, _SIZE = itemgetter(2), itemgetter(3), itemgetter(4)  # of an entry
 
@@ -268,7 +267,7 @@ class Interleaving:
 
     def _say(self, place: int, flags: int, now: int, out: list[Out]) -> bool:
         """A message of upstream that belongs to no turn. Pongs answered pings of that client, not of this one."""
-        opcode, log = flags & _OPCODE, self.log
+        opcode, log = flags & OPCODE, self.log
         if self._own and not flags & HIDDEN and opcode != Opcode.PONG:
             if opcode == Opcode.CLOSE and not self._all_over():
                 return False
@@ -330,7 +329,7 @@ class Interleaving:
     def _expects_not(self, place: int, turn: int, flags: int, now: int) -> bool:
         """Whether a message of the client need not be waited for: it is here, or will not come, or not in time."""
         log = self.log
-        if flags & HIDDEN or flags & _OPCODE in (Opcode.PING, Opcode.PONG) or not (turn or self._own):
+        if flags & HIDDEN or flags & OPCODE in (Opcode.PING, Opcode.PONG) or not (turn or self._own):
             return True
         if not turn:
             said = self._came.pop(place, None)

@@ -95,10 +95,13 @@ def _made(turns: Mapping[int, ExchangeRecord]) -> dict[str, int]:
     return {row.response_id: row.id for _, row in sorted(turns.items()) if row.response_id is not None}
 
 
-def parents_elsewhere(turns: Mapping[int, ExchangeRecord]) -> list[str]:
-    """The responses that turns go on from and that were not made on their connection."""
-    named = {row.previous_response_id for row in turns.values() if row.previous_response_id is not None}
-    return sorted(named - _made(turns).keys())
+def parents_elsewhere(turns: Mapping[int, ExchangeRecord]) -> dict[str, ExchangeRecord]:
+    """The responses that turns go on from and that were not made on their connection, each with the first turn that does."""
+    made, named = _made(turns), dict[str, ExchangeRecord]()
+    for _, row in sorted(turns.items()):
+        if row.previous_response_id is not None and row.previous_response_id not in made:
+            named.setdefault(row.previous_response_id, row)
+    return named
 
 
 def _turn_marks(

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
-from playhead.storage.records import ExchangeRecord
+from playhead.storage.records import ENDED, ExchangeRecord
 
 from .models.kind import shape_of
 from .said import Said
-
-ENDED = frozenset(("completed", "failed", "incomplete", "cancelled"))
-"""What a Response says of itself when nothing more will be added to it."""
 
 Part = Literal["instructions", "input", "output", "steer", "items"]
 """Where an item stands: `steer`: in the input of a steer that the exchange's client sent; `items`: it was put into a conversation by itself."""

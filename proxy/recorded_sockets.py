@@ -17,7 +17,7 @@ from playhead.storage.store import Store
 
 from .canonical import dump, parse
 from .frames import Opcode
-from .interleaving import CLIENT, HIDDEN, Log
+from .interleaving import CLIENT, HIDDEN, OPCODE, Log
 from .retell import Messages
 from .socket_end import close_payload
 from .traffic import NO_CODE
@@ -74,7 +74,7 @@ class RecordedSocket:
             flags = log.flags[place]
             moved[place] = len(entries)
             direction = Direction.CLIENT if flags & CLIENT else Direction.UPSTREAM
-            entries.append(LogEntry(direction, flags & 0x0F, log.ats[place], log.turns[place], log.sizes[place], bool(flags & HIDDEN)))
+            entries.append(LogEntry(direction, flags & OPCODE, log.ats[place], log.turns[place], log.sizes[place], bool(flags & HIDDEN)))
         said = {text: tuple([moved[place] for place in places if place in moved]) for text, places in self.said.items()}
         return RecordedSocket(Log.of(entries, log.roots), self.turns, said={text: places for text, places in said.items() if places}, finale=self.finale)
 
@@ -153,7 +153,7 @@ def _read(store: Store, connection: int) -> RecordedSocket:
     log = Log(store.connection_columns(connection))
     log.join(roots_of(turns, [turn for turn, places in log.requests.items() if not all(log.flags[place] & HIDDEN for place in places)]))
     own, said = _asides(store, connection, record, log)
-    close = next((own[log.ranks[place]] for place in log.answers.get(0, ()) if log.flags[place] & 0x0F == Opcode.CLOSE), None)
+    close = next((own[log.ranks[place]] for place in log.answers.get(0, ()) if log.flags[place] & OPCODE == Opcode.CLOSE), None)
     told = {one.turn: RecordedTurn(one.id, one.stream_id, one.response_id, one.outcome) for one in turns}
     finale = Finale(close, close is None and record.outcome not in (None, "client_closed", "complete"))
     _add_said(said, store, log, told)
@@ -162,7 +162,7 @@ def _read(store: Store, connection: int) -> RecordedSocket:
 
 def _asides(store: Store, connection: int, record: ConnectionRecord, log: Log) -> tuple[list[bytes], dict[bytes, list[int]]]:
     """What belongs to no turn: what upstream said, and where the client's messages stand by what they say. Closes are all that most connections have."""
-    theirs, ours = [log.flags[place] & 0x0F for place in log.answers.get(0, ())], log.requests.get(0, ())
+    theirs, ours = [log.flags[place] & OPCODE for place in log.answers.get(0, ())], log.requests.get(0, ())
     if not ours and all(opcode in (Opcode.CLOSE, Opcode.PONG) for opcode in theirs):
         code = None if record.upstream_close in (None, NO_CODE) else record.upstream_close
         close = close_payload(code, (record.upstream_reason or "").encode())

@@ -10,12 +10,9 @@ from pydantic_core import from_json
 
 from .following import Follower
 from .frames import Message
-from .interleaving import Interleaving
+from .interleaving import OPCODE, Interleaving
 from .recorded_sockets import RecordedSocket
 from .speech import Speech
-
-OPCODE = 0x0F
-"""Of the flags of a log's entry."""
 
 
 @dataclass(eq=False, slots=True)

@@ -50,7 +50,8 @@ class Passed:
     async def run(self) -> bool:
         """Answer; the connection does not outlive it."""
         head, body = self._refused.head, self._refused.body
-        headers = [*end_to_end(head, _FRAMING), (b"Content-Length", b"%d" % len(body))]
+        length = len(body) + (not self._refused.whole)  # of a body that is cut the client sees that something is missing
+        headers = [*end_to_end(head, _FRAMING), (b"Content-Length", b"%d" % length)]
         if self._request.transport is not None:
             self._request.transport.write(response_head(head, headers, keep_alive=False, old=False) + body)
         return False

@@ -8,12 +8,12 @@ from collections.abc import Awaitable
 
 from .expecting import Expecting, may_be_missing
 from .frames import Message, Opcode
-from .interleaving import Interleaving, Play
+from .interleaving import OPCODE, Interleaving, Play
 from .misses import Expected
 from .player import Playback
 from .recorded_transcripts import RecordedTranscript, sense, text_at
 from .socket_asking import Asking, Spoke
-from .socket_goings import OPCODE, object_in
+from .socket_goings import object_in
 from .socket_line import Close, Portion, SocketLine
 from .speech import Speech
 

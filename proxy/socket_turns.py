@@ -13,13 +13,13 @@ from typing import Any
 from .answers import ERRORS
 from .following import Follower
 from .frames import Message, Opcode
-from .interleaving import HIDDEN, Interleaving, Over, Play
+from .interleaving import HIDDEN, OPCODE, Interleaving, Over, Play
 from .misses import Expected
 from .player import Missing, Playback
 from .recorded_sockets import RecordedSocket, meaning
 from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
-from .socket_goings import OPCODE, Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
+from .socket_goings import Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
 from .socket_line import Close, Portion, SocketLine
 from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech

@@ -95,19 +95,3 @@ class Speech:
         for one in range(start, stop):
             at = one - self._first
             yield self._opcodes[one], self._payload[self._starts[at] : self._starts[at + 1]]
-
-
-def without_controls(pieces: Iterator[bytes], rows: Iterable[tuple[int, bool]]) -> Iterator[bytes]:
-    """Of messages that stand end to end (of each its size, and whether it is a control frame) those that are none, some MiB at a time."""
-    reader = Reader(pieces)
-    size = 0
-    for length, control in rows:
-        if not control:
-            size += length
-        if size and (control or size >= _WINDOW):
-            yield reader.take(size)
-            size = 0
-        if control:
-            reader.skip(length)
-    if size:
-        yield reader.take(size)

@@ -29,7 +29,7 @@ from .traffic import NO_CODE
 from .upstream import Leg
 from .websocket import ClientTape
 
-_REFUSED = 1 << 16  # bytes of a refusal that are told
+_REFUSED = 1 << 20  # bytes of a refusal that are held
 _OWN = (b"sec-websocket-key:", b"sec-websocket-extensions:")
 
 
@@ -47,13 +47,14 @@ class Listener(Protocol):
 
 
 class Refused(Exception):
-    """Upstream did not agree to a WebSocket: its answer, with the start of its body."""
+    """Upstream did not agree to a WebSocket: its answer. `whole`: `body` is all of its body, and not only the start of it."""
 
-    def __init__(self, head: Head, body: bytes) -> None:
+    def __init__(self, head: Head, body: bytes, *, whole: bool = True) -> None:
         super().__init__(f"upstream answered the WebSocket handshake with status {head.status}")
         self.status = head.status
         self.head = head
         self.body = body
+        self.whole = whole
 
     @property
     def text(self) -> bytes:
@@ -78,7 +79,7 @@ class UpstreamSocket:
         self._agreed: asyncio.Future[None] = service.loop.create_future()
         self._accept = b""
         self._head: Head | None = None
-        self._body = bytearray()  # of a refusal
+        self._body = bytearray()  # of a refusal, and one byte more than is held if there is more
         self._close: tuple[int | None, bytes] = (None, b"")
         self._over = False  # whether upstream's close frame has come
         self._ended = False
@@ -187,7 +188,7 @@ class UpstreamSocket:
             if self._tape is not None:
                 self._tape.data(data, payload)
             self._body += b"".join(payload) if payload is not None else data
-            del self._body[_REFUSED:]
+            del self._body[_REFUSED + 1 :]
             return
         for message in self._decoder.messages(data):
             self._message(message)
@@ -233,7 +234,7 @@ class UpstreamSocket:
         self._leg = None
         self._end("complete")
         if not self._agreed.done() and self._head is not None:
-            self._agreed.set_exception(Refused(self._head, bytes(self._body)))
+            self._agreed.set_exception(Refused(self._head, bytes(self._body[:_REFUSED]), whole=len(self._body) <= _REFUSED))
 
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off."""

@@ -9,19 +9,18 @@ from sqlalchemy import Select, bindparam, func, or_, select
 
 from .engine import Database
 from .queries import ROW_COLUMNS, exchange_record
-from .records import ExchangeRecord
+from .records import ENDED, ExchangeRecord
 from .tables import exchanges, item_rows
 
 _MOST = 200  # exchanges of one response
 _AT_ONCE = 500  # ids in one statement
 _PAGE = 500
-_ENDED = ("completed", "failed", "incomplete", "cancelled")
 _OUTPUT = 1
 
 
 def _responding() -> Select[Any]:
     e = exchanges.c
-    found = select(*ROW_COLUMNS).where(e.response_id == bindparam("response_id"), or_(e.transport == "ws", e.method == "POST", e.response_status.in_(_ENDED)))
+    found = select(*ROW_COLUMNS).where(e.response_id == bindparam("response_id"), or_(e.transport == "ws", e.method == "POST", e.response_status.in_(ENDED)))
     return found.order_by(e.id).limit(_MOST)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, String, and_, distinct, func, not_, or_, select, union
 
 from .engine import Database
-from .records import Record
+from .records import ENDED, Record
 from .tables import connections, event_rows, exchanges, item_rows, item_words
 
-ENDED = ("completed", "failed", "incomplete", "cancelled")
 _UPSTREAM = 1
 
 

@@ -15,6 +15,9 @@ from playhead.config.errors import StoreError
 from .columns import DAMAGE, planes, read_planes, read_varints, varints
 from .connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, LogEntry
 
+PARTS = ("client", "upstream")
+"""What the pieces with payloads of each direction are called, by direction."""
+
 _HIDDEN = FLAG_HIDDEN.bit_length() - 1
 _KNOWN = bytes(range(2 * FLAG_HIDDEN))
 _DIRECTIONS = bytes([flags & 1 for flags in range(256)])

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, and_, func, or_, select
 from playhead.config.errors import StoreError
 
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry, turn_numbers, turn_of
-from .connection_log import unpack_columns, unpack_heads, unpack_log
+from .connection_log import PARTS, unpack_columns, unpack_heads, unpack_log
 from .engine import Database
 from .queries import ROW_COLUMNS, exchange_record, require_session
 from .records import DEFAULT_RULES, ExchangeRecord
@@ -18,7 +18,6 @@ from .rows import piece_data
 from .tables import IS_TURN, IS_WHOLE, connection_pieces, connections, exchanges, fingerprints
 
 _AT_ONCE = 200
-_PARTS = ("client", "upstream")  # by direction
 
 
 def _exchange_count() -> Any:
@@ -96,7 +95,7 @@ def read_messages(database: Database, id_: int) -> Iterator[tuple[LogEntry, byte
 
 
 def _messages(database: Database, id_: int, log: Iterator[LogEntry]) -> Iterator[tuple[LogEntry, bytes]]:
-    payloads = [_Payloads(_pieces(database, id_, part)) for part in _PARTS]
+    payloads = [_Payloads(_pieces(database, id_, part)) for part in PARTS]
     for entry in log:
         if not entry.turn:
             data = payloads[entry.direction].take(entry.bytes)

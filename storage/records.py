@@ -27,6 +27,9 @@ DEFAULT_RULES = "f1"
 PARSER = 2
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
 
+ENDED = ("completed", "failed", "incomplete", "cancelled")
+"""What a Response says of itself when nothing more will be added to it."""
+
 ANSWERED_EARLY = "it was answered before its request was whole"
 """In `Facts.problem` of an exchange: of its request only a part is known."""
 

@@ -11,11 +11,9 @@ from playhead.config.errors import StoreError
 
 from .checks import Found, each, ids_of, readable, sound_pieces, there
 from .connected import LogEntry, turn_numbers, turn_of
-from .connection_log import unpack_log
+from .connection_log import PARTS, unpack_log
 from .engine import Database
 from .tables import IS_TURN, IS_WHOLE, connection_pieces, connections, event_rows, exchanges, sessions, takes, writers
-
-_PARTS = ("client", "upstream")  # by direction
 
 
 def connection_problems(database: Database) -> Iterator[Found]:
@@ -40,12 +38,12 @@ def _check(connection: Connection, id_: int) -> None:
     """Raises StoreError for the first thing that is wrong."""
     row = connection.execute(select(connections).where(connections.c.id == id_)).one()
     own, log = [0, 0], list[LogEntry]()
-    for part, data in sound_pieces(connection, connection_pieces, id_, _PARTS):
+    for part, data in sound_pieces(connection, connection_pieces, id_, PARTS):
         if part == "log":
             log += unpack_log(data)
-        elif part in _PARTS:
-            own[_PARTS.index(part)] += len(data)
-    for direction, part in enumerate(_PARTS):
+        elif part in PARTS:
+            own[PARTS.index(part)] += len(data)
+    for direction, part in enumerate(PARTS):
         if own[direction] != sum(entry.bytes for entry in log if entry.direction == direction and not entry.turn):
             raise StoreError(f"its log does not fit its messages of the {part} that belong to no turn")
     if row.outcome is not None and row.number is not None:  # what is still open may have stored a turn before its log

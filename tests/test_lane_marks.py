@@ -67,7 +67,7 @@ def test_turns_say_what_they_go_on_from() -> None:
         return [mark.text for mark in marks_of(connection(), Spans(), turns, [], elsewhere) if mark.what == "begin"]
 
     assert begun({}) == ["", "after 11", "after resp_elsewhere, m", "by a steer after 12", "by a steer"]
-    assert parents_elsewhere(turns) == ["resp_elsewhere"]
+    assert parents_elsewhere(turns) == {"resp_elsewhere": turns[3]}
     assert begun({"resp_elsewhere": 7})[2] == "after 7, m"
 
 

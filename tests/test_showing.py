@@ -12,7 +12,8 @@ from command_line import BLOCKS, HEAD, JSON_HEAD, Playhead, on, recorded, write,
 from playhead.proxy.cli import run
 from playhead.proxy.commands.decoded import content_encoding
 from playhead.proxy.commands.showing import as_text
-from playhead.storage.records import Piece, Raw, Spill
+from playhead.storage.records import EventRow, Piece, Raw, Spill
+from stores import connected, turned
 
 
 @pytest.fixture
@@ -39,6 +40,19 @@ def test_show_undoes_the_content_encoding(playhead: Playhead) -> None:
 
 def test_show_tells_a_websocket_as_a_conversation(playhead: Playhead) -> None:
     assert playhead("show", "5").out.endswith("MESSAGES\n> 0.0 ms  session.update\n{}\n< 0.0 ms  session.created\nhello\n")
+
+
+def test_show_says_which_create_was_not_the_client_s(playhead: Playhead, data: Path) -> None:
+    said = [(0, "response.create"), (0, "response.create"), (1, "response.created")]
+    one = turned(9, 1, session="live")
+    rows = [EventRow(seq, seq, direction, kind, None, None, 1, 1) for seq, (direction, kind) in enumerate(said)]
+    one = replace(one, event_count=3, events=rows, raw=replace(one.raw, request=b"ab", response=b"c"))
+    write(data, one, connections=[connected(9, session="live")])
+    [id_] = [str(row["id"]) for row in playhead("exchanges", "live", "--json").rows]
+
+    assert playhead("show", id_).out.endswith(
+        "> 0.0 ms  response.create\na\n> 0.0 ms  response.create, which playhead sent in place of the one before\nb\n< 0.0 ms  response.created\nc\n"
+    )
 
 
 def test_show_has_the_row_as_json(playhead: Playhead) -> None:

@@ -273,6 +273,17 @@ async def test_a_refused_handshake_is_upstreams_too(tmp_path: Path) -> None:
     assert (got.status, got.get(b"retry-after"), got.body) == (429, b"7", b'{"error":"no"}')
 
 
+@pytest.mark.parametrize(("size", "whole"), [(300_000, True), (2_000_000, False)])
+async def test_a_refusal_that_is_too_long_to_be_held_is_seen_to_be_cut(tmp_path: Path, size: int, whole: bool) -> None:
+    async with recorded_nothing(tmp_path, replying(answer(b"x" * size, status=b"403 Forbidden"))) as proxy:
+        with pytest.raises(HandshakeError) as caught:
+            async with WebSocketClient.open(proxy.port, TARGET):
+                pytest.fail("it must not open")
+
+    got = caught.value.answer
+    assert (got.status, got.complete, len(got.body) == size) == (403, whole, whole)
+
+
 @contextlib.asynccontextmanager
 async def recorded_nothing(tmp_path: Path, handler: Handler) -> AsyncIterator[Proxy]:
     Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True).close()

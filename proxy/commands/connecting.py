@@ -93,8 +93,7 @@ class _Told:
             return cls(row, [], [], runs_of(events) if whole.transport == "ws" else [], whole)
         spans = Spans.of(store.connection_log(id_))
         noted = [*_notable(store, row, spans, turns), *_strays(store, id_)]
-        near = Near(row.session, row.take)
-        parents = {id_: making(store.responding(id_), near) for id_ in parents_elsewhere(turns)}
+        parents = {id_: making(store.responding(id_), Near.of(turn)) for id_, turn in parents_elsewhere(turns).items()}
         elsewhere = {id_: parent.id for id_, parent in parents.items() if parent is not None}
         return cls(row, lanes_of(row, turns), marks_of(row, spans, turns, noted, elsewhere), [], None)
 

@@ -133,7 +133,7 @@ def _messages(console: Console, store: Store, id_: int) -> None:
 
     console.print("\nMESSAGES", style="bold")
     bodies = {"client": Cutter(store.request_chunks(id_)), "upstream": Cutter(store.response_chunks(id_))}
-    shown = 0
+    shown = creates = 0
     for event in store.events(id_):
         if shown > _SHOWN:
             console.print(f"... and more: playhead events {id_}, playhead show {id_} --raw response", style="yellow")
@@ -141,5 +141,14 @@ def _messages(console: Console, store: Store, id_: int) -> None:
         payload = bodies[event.direction].take(event.bytes)
         shown += len(payload)
         arrow = ">" if event.direction == "client" else "<"
-        console.print(f"{arrow} {span(event.offset_ms)}  {event.type or ''}", style="cyan" if arrow == ">" else "green")
+        creates += event.direction == "client" and event.type == "response.create"
+        instead = ", which playhead sent in place of the one before" if creates == 2 and _is_turn(store, id_) else ""
+        creates = 1 if instead else creates
+        console.print(f"{arrow} {span(event.offset_ms)}  {event.type or ''}{instead}", style="cyan" if arrow == ">" else "green")
         print_text(console, as_text(payload))
+
+
+def _is_turn(store: Store, id_: int) -> bool:
+    """Whether it is one of several exchanges of a WebSocket, of which each has one create of its client at most."""
+    connection = store.exchange(id_).connection
+    return connection is not None and any(turn and one.id == id_ for turn, one in store.turns(connection).items())
