@@ -169,7 +169,7 @@ exchanges = Table(
     Column("transport", Text, nullable=False, comment="http, sse or ws."),
     Column("method", Text, nullable=False),
     Column("path", Text, nullable=False, comment="Path and query as forwarded, secrets replaced."),
-    Column("status", Integer, comment="Status of the answer; null: none came. 101 for a WebSocket."),
+    Column("status", Integer, comment="Status of the answer; null: none came. 101 for a WebSocket; of a turn that was refused what its error says."),
     Column("outcome", Text, comment="complete, client_closed, upstream_closed, timeout, unreachable, aborted; null: it still goes on."),
     Column("started_at", UtcTime, nullable=False, comment="UTC."),
     Column("first_event_ms", Double, comment="From the start to the first event, message or body byte of the answer."),
