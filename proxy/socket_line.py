@@ -30,6 +30,7 @@ log = logging.getLogger("playhead")
 _BUFFERED = 1 << 18  # bytes on their way to a client before the rest waits
 _PONGED = 1 << 20  # above which it gets no pongs
 _INBOX = 4 << 20  # bytes of messages that wait to be looked at before the client does
+_QUEUED = 1 << 10  # that are to be said before it does, too
 _CLOSE_SECONDS = 5.0  # for the client's close frame
 
 
@@ -172,6 +173,7 @@ class SocketLine:
             self._take(message)
         self._answer_control()
         self.pump()
+        self._hold_back()
 
     def feed_eof(self) -> None:
         """The connection is lost: who serves it is told otherwise."""
@@ -186,8 +188,17 @@ class SocketLine:
             return
         self._inbox.append(message)
         self._inbox_bytes += len(message.payload)
-        if self._inbox_bytes > _INBOX and self._request.transport is not None:
-            self._request.transport.pause_reading()
+
+    def _hold_back(self) -> None:
+        """A client that asks faster than it can be served, or reads, is not heard for a while."""
+        transport = self._request.transport
+        full = self._inbox_bytes > _INBOX or len(self._queue) > _QUEUED
+        if transport is None or transport.is_closing() or full != transport.is_reading():
+            return
+        if full:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     async def _work(self, waiting: Awaitable[None]) -> None:
         try:
@@ -198,10 +209,8 @@ class SocketLine:
                 if (more := self._talk.message(message)) is not None:
                     await more
             self._working = None
-            transport = self._request.transport
-            if transport is not None and not transport.is_closing() and not transport.is_reading():
-                transport.resume_reading()
             self.pump()
+            self._hold_back()
         except PlayheadError as error:
             log.error("a WebSocket could not be served any further: %s", error)
             self._finish("aborted")
@@ -296,6 +305,7 @@ class SocketLine:
             return
         self._pumping = None
         self.pump()
+        self._hold_back()
 
     def _say_goodbye(self, item: Close, out: list[bytes]) -> None:
         """The recorded end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +30,7 @@ log = logging.getLogger("playhead")
 
 _SHAPE = Shape("responses")
 _GOODBYE_SECONDS = 1.0  # for upstream's close frame
+_AHEAD = 1 << 20  # bytes of turns that wait for the socket before the client does
 
 Expand = Callable[[Mapping[str, Any]], Coroutine[Any, Any, "list[dict[str, Any]] | None"]]
 """The `input` that a create has without its `previous_response_id`; None if the recordings do not have all of it. Raises StoreError."""
@@ -69,6 +70,7 @@ class LiveSocket:
         self._turns = LiveTurns()
         self._open: dict[int, _Turn] = {}
         self._waiting: list[_Turn] = []  # for the socket
+        self._connecting: asyncio.Task[None] | None = None  # that they wait for
         self._out: list[Callable[[], None]] = []
         self._door, self._sent_door = event_door(_SHAPE), client_event_door(_SHAPE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +118,7 @@ class LiveSocket:
             return
         self._waiting.append(turn)
         if len(self._waiting) == 1:
-            self._begin(self._connect())
+            self._connecting = self._begin(self._connect())
 
     def _send(self, socket: UpstreamSocket, turn: _Turn) -> None:
         self._open[self._turns.sent(self._sent_door(turn.text))] = turn
@@ -148,10 +150,19 @@ class LiveSocket:
                 self._client.over(turn.lane)
         self._client.flush()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def room(self) -> Awaitable[None] | None:
+        """To be awaited before the client says more: upstream takes less than it is sent, or has not agreed to the socket yet."""
+        if self._socket is not None:
+            return self._socket.room()
+        if self._connecting is None or self._connecting.done() or sum([len(turn.text) for turn in self._waiting]) < _AHEAD:
+            return None
+        return asyncio.shield(self._connecting)
 
     def pause(self) -> None:
         """The client is slower."""

@@ -116,7 +116,7 @@ class TurnsTalk:
             if self.live is None:
                 return self._missed(lane, spoke, missing)
             self._go_live(lane, spoke, missing)
-            return None
+            return self.live.room()
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
@@ -361,7 +361,7 @@ class TurnsTalk:
             return None
         if self.live is not None and self.live.made(value.get("previous_response_id")):
             self.live.send(payload)
-            return None
+            return self.live.room()
         return self._unexpected(spoke, value)
 
     def _known(self, said: bytes) -> bool:

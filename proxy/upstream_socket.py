@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from base64 import b64encode
+from collections.abc import Awaitable
 from typing import Protocol
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # where it is the C version, if there is one
@@ -133,6 +134,10 @@ class UpstreamSocket:
     def send(self, text: bytes, *, instead: bool = False) -> None:
         """A text message. `instead`: in place of one that was sent for the client."""
         self._write(Opcode.TEXT, text, flags=INSTEAD if instead else 0)
+
+    def room(self) -> Awaitable[None] | None:
+        """To be awaited before more is sent: upstream takes less than it gets."""
+        return self._leg.drain() if self._leg is not None and self._leg.stalled else None
 
     def keep(self, message: Message) -> None:
         """Record a message that was not, since the client gets it after all."""

@@ -20,6 +20,7 @@ from playhead.proxy.forwarder import Forwarder
 from playhead.proxy.hosting import replaying, upstream_of
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
+from playhead.proxy.socket_line import SocketLine
 from playhead.proxy.tape import Tape
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 
@@ -135,6 +136,12 @@ class Proxy:
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
         await until(lambda: not self.service.exchanges)
+
+
+def unheard(proxy: Proxy) -> bool:
+    """Whether there is a WebSocket whose client is not read from at the moment."""
+    requests = [one._request for one in list(proxy.service.exchanges) if isinstance(one, SocketLine)]
+    return any(request.transport is not None and not request.transport.is_reading() for request in requests)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ from fakes import FakeUpstream, Received, Wire, answer, drop, replying
 from playhead.proxy.frames import Message as Said
 from playhead.proxy.socket_live import error_event
 from playhead.storage.store import Store
-from proxied import Proxy, until
+from proxied import Proxy, unheard, until
 from replays import NOWHERE, divergences, replaying
 from spoken import Socket, create, event, steer, stored, told
 from websocket_fakes import CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
@@ -337,6 +337,27 @@ async def test_a_client_that_leaves_ends_it(tmp_path: Path) -> None:
         await until(lambda: not proxy.service.exchanges)
         gate.set()
         await until(lambda: upstream.open_connections == 0)
+
+
+async def test_a_client_that_asks_faster_than_upstream_takes_is_not_heard_until_it_does(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    gate, model = asyncio.Event(), Model()
+
+    async def slow(request: Received, wire: Wire) -> None:
+        await gate.wait()
+        await model(request, wire)
+
+    async def ask(client: WebSocketClient) -> None:
+        for number in range(12):
+            await client.send(create(f"{number}" + 1_000_000 * "x"))
+
+    async with talking(tmp_path, slow) as (client, proxy):
+        asking = asyncio.ensure_future(ask(client))
+        await until(lambda: unheard(proxy))
+        assert proxy.service.counters.live < 12
+        gate.set()
+        assert kinds(await told(client, 24))[-1] == ("response.completed", "live_11")
+        await asking
 
 
 def test_an_error_names_its_lane() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, fetch
+from proxied import unheard, until
 from replays import ask, code, divergences, numbered, recording, replaying
 from spoken import Socket, create, event, ids, steer, stored, told
 from websocket_fakes import CLOSE, PING, PONG, HandshakeError, Message, WebSocketClient
@@ -282,3 +284,22 @@ async def test_where_websockets_are_off_a_handshake_is_answered_426_and_http_goe
         assert (refused.value.answer.status, code(refused.value.answer)) == (426, "websockets_off")
         assert refused.value.answer.get(b"upgrade") == b"HTTP/1.1"
         assert (await fetch(proxy.port, ask(b"x"))).body == b"0"
+
+
+async def test_a_client_that_asks_faster_than_it_reads_is_not_heard_until_it_does(tmp_path: Path) -> None:
+    socket, count = Socket(), 1600
+    one = socket.create("one")
+    said = [socket.says(one, event("response.completed", delta=30_000 * "x"))]
+    stored(tmp_path, socket.recorded())
+
+    async with replaying(tmp_path, exhausted="last") as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        asking = asyncio.ensure_future(asked(client, count))
+        await until(lambda: unheard(proxy))
+        assert await told(client, count) == count * said
+        await asking
+
+
+async def asked(client: WebSocketClient, count: int) -> None:
+    """So many creates."""
+    for _ in range(count):
+        await client.send(create("one"))
