@@ -339,6 +339,8 @@ class SegmentReader:
         if size > _WINDOW:
             start = self.offset - self.offset % mmap.ALLOCATIONGRANULARITY
             length = min(os.fstat(self._fd).st_size, self.offset + size) - start
+            if length <= self.offset - start:
+                return memoryview(b"")  # nothing can be mapped behind the end
             return memoryview(mmap.mmap(self._fd, length, prot=mmap.PROT_READ, offset=start))[self.offset - start :]
         if len(self._memory) < size:
             self._memory = bytearray(size)

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_a_frame_bigger_than_what_is_read_at_once_is_read_whole(directory: Path,
     journal.close()
 
     assert got(directory) == written
+
+
+def test_reading_much_ends_where_the_file_does_even_on_the_border_of_a_page(directory: Path) -> None:
+    journal, size = writer(directory), 1 << 20
+    put(journal, (5, 1, 0, bytes(size - START - HEADER)))
+    with closing(SegmentReader(directory, "w", 1)) as reader:
+        assert [len(frame.payload) for frame in reader.read()] == [size - START - HEADER]
+        assert (reader.offset, segment_path(directory, "w", 1).stat().st_size) == (size, size)
+        assert reader.read() == []
 
 
 def test_a_frame_bigger_than_a_segment_has_one_of_its_own(directory: Path) -> None:
