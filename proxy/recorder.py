@@ -199,7 +199,7 @@ class Recorder:
 
     def _frame(self, tail: Tail, frame: JournalFrame) -> None:
         kind, number, at, payload, end, fresh = frame
-        self._suspects.mark(tail.writer, number)
+        self._suspects.mark(tail.writer, number, tail.place)
         one = tail.open.get(number)
         if one is None:
             one = self._begin(tail, frame)
@@ -316,7 +316,7 @@ class Recorder:
     # Storing.
 
     def _finish(self, tail: Tail, one: Open, *, aborted: bool) -> None:
-        self._suspects.mark(tail.writer, one.assembly.number)
+        self._suspects.mark(tail.writer, one.assembly.number, tail.place)
         try:
             self._add(one, aborted=aborted)
         except Exception:
@@ -357,7 +357,7 @@ class Recorder:
 
     def _spill(self, tail: Tail, one: Open) -> None:
         """Store what an exchange holds so far, and forget it."""
-        self._suspects.mark(tail.writer, one.assembly.number)
+        self._suspects.mark(tail.writer, one.assembly.number, tail.place)
         try:
             spills, connection, state = one.assembly.parts()
         except Exception:

@@ -1,4 +1,7 @@
-"""Which exchange the recorder was working on when it died: one that kills it twice is stored without being parsed."""
+"""Which exchange the recorder was working on when it died: one that kills it twice is stored without being parsed.
+
+Twice at the same frame, that is: a connection of many turns is at hand most of the time, and must not be blamed for whatever else ends the recorder.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ import os
 import struct
 from pathlib import Path
 
-_MARK = struct.Struct("<QH200s")  # number + 1 (0: none), length of the writer's name, its name
-_NUMBER = struct.Struct("<Q")
-_KILLS = 2
+_MARK = struct.Struct("<QQQH200s")  # number + 1 (0: none), segment and offset of the frame, length of the writer's name, its name
+_NUMBER = struct.Struct("<QQQ")
+_NONE = (0, 0)
+_KILLS = 2  # at one frame
+_MOST_KILLS = 8  # at any
 
 
 class Suspects:
@@ -29,10 +34,11 @@ class Suspects:
             os.close(fd)
         self._writer: str | None = None
         self._number: int | None = None
+        self._place = _NONE
         self._counts = self._load()
-        number, length, name = _MARK.unpack(self._mark[:])
+        number, segment, offset, length, name = _MARK.unpack(self._mark[: _MARK.size])
         if number:
-            key = f"{name[:length].decode(errors='replace')}:{number - 1}"
+            key = f"{name[:length].decode(errors='replace')}:{number - 1}@{segment}.{offset}"
             self._counts[key] = self._counts.get(key, 0) + 1
             self._save()
         self.clear()
@@ -50,25 +56,29 @@ class Suspects:
             hidden.write_text(json.dumps(self._counts))
             os.replace(hidden, self._counts_path)
 
-    def mark(self, writer: str, number: int) -> None:
-        """The exchange is at hand."""
-        if number == self._number and writer == self._writer:
+    def mark(self, writer: str, number: int, place: tuple[int, int] = _NONE) -> None:
+        """The exchange is at hand, with the frame at that place of the journal: segment and offset."""
+        if number == self._number and place == self._place and writer == self._writer:
             return
         if writer != self._writer:
             name = writer.encode()[:200]
-            _MARK.pack_into(self._mark, 0, 0, len(name), name)
+            _MARK.pack_into(self._mark, 0, 0, 0, 0, len(name), name)
             self._writer = writer
-        _NUMBER.pack_into(self._mark, 0, number + 1)
-        self._number = number
+        _NUMBER.pack_into(self._mark, 0, number + 1, *place)
+        self._number, self._place = number, place
 
     def clear(self) -> None:
         """None is."""
         self._number = None
-        _NUMBER.pack_into(self._mark, 0, 0)
+        _NUMBER.pack_into(self._mark, 0, 0, *_NONE)
 
     def convicted(self, writer: str, number: int) -> bool:
-        """Whether the exchange was at hand at two deaths."""
-        return bool(self._counts) and self._counts.get(f"{writer}:{number}", 0) >= _KILLS
+        """Whether the exchange was at hand at two deaths at one frame, or at many."""
+        if not self._counts:
+            return False
+        known = f"{writer}:{number}"  # older versions did not say at which frame
+        deaths = [count for key, count in self._counts.items() if key == known or key.startswith(known + "@")]
+        return max(deaths, default=0) >= _KILLS or sum(deaths) >= _MOST_KILLS
 
     def close(self) -> None:
         """Give up the file."""

@@ -11,10 +11,10 @@ import pytest
 from playhead.proxy.suspects import Suspects
 
 
-def died(directory: Path, writer: str = "w", number: int = 7) -> None:
-    """A recorder dies with this exchange at hand."""
+def died(directory: Path, writer: str = "w", number: int = 7, place: tuple[int, int] = (1, 100)) -> None:
+    """A recorder dies with this exchange at hand, at that frame."""
     suspects = Suspects(directory)
-    suspects.mark(writer, number)
+    suspects.mark(writer, number, place)
     suspects.close()
 
 
@@ -39,6 +39,26 @@ def test_one_death_proves_nothing(tmp_path: Path) -> None:
 def test_two_deaths_convict(tmp_path: Path) -> None:
     died(tmp_path)
     died(tmp_path)
+
+    assert convicted(tmp_path)
+
+
+def test_two_deaths_at_two_frames_prove_nothing(tmp_path: Path) -> None:
+    died(tmp_path)
+    died(tmp_path, place=(1, 200))
+
+    assert not convicted(tmp_path)
+
+
+def test_many_deaths_convict_wherever_they_were(tmp_path: Path) -> None:
+    for segment in range(8):
+        died(tmp_path, place=(segment, 100))
+
+    assert convicted(tmp_path)
+
+
+def test_what_an_older_version_convicted_stays_so(tmp_path: Path) -> None:
+    (tmp_path / "suspects.json").write_text('{"w:7": 2}')
 
     assert convicted(tmp_path)
 
