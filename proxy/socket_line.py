@@ -31,6 +31,7 @@ _BUFFERED = 1 << 18  # bytes on their way to a client before the rest waits
 _PONGED = 1 << 20  # above which it gets no pongs
 _INBOX = 4 << 20  # bytes of messages that wait to be looked at before the client does
 _QUEUED = 1 << 10  # that are to be said before it does, too
+_HELD = 16 << 20  # and bytes of those
 _CLOSE_SECONDS = 5.0  # for the client's close frame
 
 
@@ -43,6 +44,7 @@ class Portion:
     stop: int
     renamed: bool = False
     name: str | None = None
+    held: int = 0  # bytes of them that were in memory when it was put
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class SocketLine:
         self._talk = talk
         self._end = SocketEnd(upgrade.incoming, upgrade.outgoing)
         self._queue: deque[Item] = deque()
+        self._held = 0  # bytes of what is queued
         self._inbox: deque[Message] = deque()
         self._inbox_bytes = 0
         self._working: asyncio.Task[None] | None = None  # what a message of the client needs
@@ -192,7 +195,7 @@ class SocketLine:
     def _hold_back(self) -> None:
         """A client that asks faster than it can be served, or reads, is not heard for a while."""
         transport = self._request.transport
-        full = self._inbox_bytes > _INBOX or len(self._queue) > _QUEUED
+        full = self._inbox_bytes > _INBOX or len(self._queue) > _QUEUED or self._held > _HELD
         if transport is None or transport.is_closing() or full != transport.is_reading():
             return
         if full:
@@ -233,6 +236,9 @@ class SocketLine:
 
     def put(self, item: Item) -> None:
         """This is said next; it leaves with `pump`."""
+        if isinstance(item, Portion):
+            item.held = item.speech.held(item.start, item.stop)
+            self._held += item.held
         self._queue.append(item)
 
     def wake_at(self, due: int | None) -> None:
@@ -264,6 +270,7 @@ class SocketLine:
                 item.start = stop
                 if stop == item.stop:
                     self._queue.popleft()
+                    self._held -= item.held
             else:
                 self._queue.popleft()
                 if isinstance(item, Close):

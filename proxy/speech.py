@@ -60,6 +60,10 @@ class Speech:
         """Whether that message is known; those behind the known ones are read next."""
         return self._first <= message < self._stop
 
+    def held(self, start: int, stop: int) -> int:
+        """Bytes of these messages, as far as they are known."""
+        return self._starts[min(stop, self._stop) - self._first] - self._starts[start - self._first] if self.has(start) else 0
+
     def read_on(self) -> None:
         """Read the messages that follow, and forget those before. In a thread. Raises StoreError."""
         start = stop = self._stop
