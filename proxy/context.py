@@ -41,6 +41,11 @@ class Context:
         """Whether all that the model saw of the conversation is among the items."""
         return all(lack.what in _NOTES for lack in self.missing)
 
+    @property
+    def sendable(self) -> bool:
+        """Whether upstream can be asked with its items alone: it is whole, but perhaps for items that are named only, and left out (`as_input`)."""
+        return all(lack.what in _NOTES or lack.what == "item" for lack in self.missing)
+
 
 def context_of(recordings: Recordings, id_: int) -> Context | None:
     """What the model saw; None: the exchange asks no model anything. Raises StoreError if there is no such exchange."""

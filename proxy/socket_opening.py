@@ -118,7 +118,7 @@ class Openings:
             if player.reopens:
                 await player.open(playback.session, begin=True)  # what has been said in this run is in the store then
             found = await self._service.loop.run_in_executor(None, expanded, Recalled(store), request, Near(playback.session, playback.take))
-            return as_input(found.items) if found.whole else None
+            return as_input(found.items) if found.sendable else None
 
         return lambda client: LiveSocket(self._service, self._reception.live(inbound, playback.run), expand, client)
 

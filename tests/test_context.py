@@ -420,13 +420,13 @@ def test_references_are_sent_as_the_items_they_name_or_not_at_all(kept: Kept) ->
     context = expanded(kept, asked, Near("s"))
 
     assert as_input(context.items) == [{**user("one"), "id": "msg_1"}] * 2
-    assert not context.whole
+    assert (context.whole, context.sendable) == (False, True)
 
 
 def test_what_goes_on_from_nothing_known_is_not_whole(kept: Kept) -> None:
     context = expanded(kept, {"input": "two", "previous_response_id": "resp_1"}, Near("s"))
 
-    assert (context.whole, as_input(context.items)) == (False, [user("two")])
+    assert (context.sendable, as_input(context.items)) == (False, [user("two")])
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["ws", "http"]), st.booleans()), max_size=12))
