@@ -186,16 +186,31 @@ class SocketLine:
             return
         if self._working is None:
             waiting = self._talk.message(message)
+            if waiting is None and self._full:
+                waiting = self._room()
             if waiting is not None:
                 self._working = asyncio.ensure_future(self._work(waiting))
             return
         self._inbox.append(message)
         self._inbox_bytes += len(message.payload)
 
+    @property
+    def _full(self) -> bool:
+        """Whether enough waits to be said."""
+        return len(self._queue) > _QUEUED or self._held > _HELD
+
+    async def _room(self) -> None:
+        """Wait until there is room for more."""
+        while self._full:
+            self.pump()
+            if self._pumping is None or self._pumping.done():
+                return
+            await asyncio.wait([self._pumping])
+
     def _hold_back(self) -> None:
         """A client that asks faster than it can be served, or reads, is not heard for a while."""
         transport = self._request.transport
-        full = self._inbox_bytes > _INBOX or len(self._queue) > _QUEUED or self._held > _HELD
+        full = self._inbox_bytes > _INBOX or self._full
         if transport is None or transport.is_closing() or full != transport.is_reading():
             return
         if full:
@@ -211,6 +226,7 @@ class SocketLine:
                 self._inbox_bytes -= len(message.payload)
                 if (more := self._talk.message(message)) is not None:
                     await more
+                await self._room()
             self._working = None
             self.pump()
             self._hold_back()
