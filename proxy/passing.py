@@ -25,7 +25,7 @@ class Passing:
 
     def __init__(self, kind: str) -> None:
         self._none = kind != "responses"
-        self._response = b""  # of the last event that began like a stream, from its Response to its end
+        self._response = b""  # of the event before, if it began like a stream, from its Response to its end
 
     def numbers(self, texts: list[bytes], skip: int = 0) -> list[int | None]:
         """The sequence numbers of the events that may pass; None for each that may not. `texts`: their JSON, behind `skip` bytes: `data: `, or nothing."""
@@ -33,18 +33,22 @@ class Passing:
             return [None] * len(texts)
         found = [*map(_DELTA, texts)]
         if None not in found and all(map(bytes.isascii, texts)):
+            self._response = b""
             return [int(delta[1]) for delta in found if delta is not None]
-        return [int(delta[1]) if delta is not None and text.isascii() else self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
+        return [self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
 
     def _number(self, delta: re.Match[bytes] | None, text: bytes, skip: int) -> int | None:
         if delta is None:
             return self._begun(text[skip:])
+        self._response = b""
         return int(delta[1]) if text.isascii() or _is_utf8(text) else None
 
     def _begun(self, text: bytes) -> int | None:
-        """A stream begins with two or three events that tell the very same Response. The first of them begins it, whatever was told before."""
+        """A stream begins with two or three events, one behind the other, that tell the very same Response. The first of them begins it, whatever was told
+        before."""
         found = _BEGUN(text)
         if found is None:
+            self._response = b""
             return None
         response = text[found.end() :]
         if b'"stream_id"' in response:  # what may pass is of the default lane
