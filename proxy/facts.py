@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from playhead.storage.records import Facts, ItemRow
 
-from .edges import leading
+from .assembling.edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire, field

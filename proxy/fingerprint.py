@@ -27,9 +27,9 @@ from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
 
 from playhead.storage.records import DEFAULT_RULES, Asks, Fingerprint, StoredRequest
 
+from .assembling.reply import headers_of
 from .canonical import dump, parse
 from .multipart import WithoutBoundary, boundary_of, parts_of
-from .reply import headers_of
 
 HELD = 32 << 20
 """Bytes of a body up to which it is read; a longer one is hashed as it comes."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .chat_fold import ChatFold
-from .folding import Fold
-from .messages_fold import MessagesFold
+from .folds.chat_fold import ChatFold
+from .folds.folding import Fold
+from .folds.messages_fold import MessagesFold
+from .folds.response_fold import ResponseFold
 from .models.kind import Shape
-from .response_fold import ResponseFold
 
 
 def fold_for(shape: Shape | str, *, text: bool = True) -> Fold[Any] | None:

@@ -14,17 +14,17 @@ from playhead.config.settings import Settings
 from .addressing import Addressing, Refusal
 from .admission import Admission
 from .answers import answer
-from .at_once import ANSWERED
 from .clients import ClientRequest, Done, Leave, in_task
 from .http import HttpExchange
 from .inbound import Inbound, Reception
+from .replay.at_once import ANSWERED
 from .service import Service
 from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
-    from .at_once import AtOnce, Begun
-    from .replaying import Replays
+    from .replay.at_once import AtOnce, Begun
+    from .replay.replaying import Replays
 
 log = logging.getLogger("playhead")
 

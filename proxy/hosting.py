@@ -25,7 +25,7 @@ from .upstream import Origin, Upstream, tls_context
 if TYPE_CHECKING:
     from playhead.storage.store import Store
 
-    from .replaying import Replays
+    from .replay.replaying import Replays
 
 log = logging.getLogger("playhead")
 
@@ -67,7 +67,7 @@ def replaying(run: str) -> MakeReplays:
 
     async def make(service: Service, reception: Reception) -> Replays:
         from .player import Player
-        from .replaying import Replays
+        from .replay.replaying import Replays
         from .settled import Settled
 
         settings = service.settings

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .linked import kind_of_item
+from .chains.linked import kind_of_item
 
 _TEXT_IN = ("text", "refusal", "transcript")
 _SAYING = ("arguments", "input", "action", "actions", "operation", "queries", "code", "query", "tools", "result", "outputs", "results")

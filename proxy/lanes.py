@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .folding import text_in
-from .lane_steps import Assigned, Begun, Ended, Ledger, Step
-from .lane_turns import MAX_STEERS, Lane, Turn, lane_of, name_in
+from .assembling.lane_steps import Assigned, Begun, Ended, Ledger, Step
+from .assembling.lane_turns import MAX_STEERS, Lane, Turn, lane_of, name_in
+from .folds.folding import text_in
+from .folds.output_items import GROWTH, STATUSES
 from .models.wire import Unparsed, Wire, field
-from .output_items import GROWTH, STATUSES
 
 __all__ = ["Assigned", "Begun", "Ended", "Lanes", "Step"]
 

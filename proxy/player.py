@@ -21,15 +21,15 @@ from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
-from .following import Followers
-from .handshakes import Handshakes
 from .http1 import ProtocolError
-from .ready import Ready, Spoken, Usual, ready, usual
-from .replay_index import ReplayIndex
+from .replay.ready import Ready, Spoken, Usual, ready, usual
+from .replay.replay_index import ReplayIndex
+from .replay.retell import retell
+from .replay.told import Recording
 from .request_memo import RequestMemo
-from .retell import retell
 from .script import AT_ONCE, Source, Step, script, with_retry_after
-from .told import Recording
+from .sockets.following import Followers
+from .sockets.handshakes import Handshakes
 
 log = logging.getLogger("playhead")
 

@@ -21,7 +21,8 @@ from playhead.storage.journal import JournalFrame, SegmentReader, retire, segmen
 from playhead.storage.records import Batch, Kind, Position, Recorded, Spill
 from playhead.storage.store import Store
 
-from .multiplex import Multiplex
+from .assembling.multiplex import Multiplex
+from .assembling.turn_places import TurnPlaces
 from .notes import bundle, read_opening, session_of, unbundle
 from .progress import Progress
 from .recording import Assembly
@@ -30,7 +31,6 @@ from .rereading import Rereading
 from .storing import store_batch
 from .suspects import Suspects
 from .tails import Limits, Open, Tail
-from .turn_places import TurnPlaces
 
 log = logging.getLogger("playhead")
 

@@ -15,20 +15,20 @@ from pydantic_core import from_json
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill, Transport
 
-from .connections import connection_of, header_text
-from .edges import Edges
+from .assembling.connections import connection_of, header_text
+from .assembling.edges import Edges
+from .assembling.gathered import Gathered
+from .assembling.multiplex import Multiplex
+from .assembling.reply import Reply, headers_of
+from .assembling.transcript import Transcript
+from .assembling.turns import Setting
+from .assembling.upgraded import Upgraded
 from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
 from .fingerprint import Asked, create_over
-from .gathered import Gathered
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
-from .multiplex import Multiplex
 from .notes import read_opening, unbundle, undecoded
-from .reply import Reply, headers_of
 from .request_memo import RequestMemo
-from .transcript import Transcript
-from .turns import Setting
-from .upgraded import Upgraded
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)

@@ -15,8 +15,10 @@ from playhead.storage.derived import Stored
 from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded, Spill
 
 from .answers import ERRORS
-from .channels import MAX_MESSAGE, START
-from .edges import leading
+from .assembling.channels import MAX_MESSAGE, START
+from .assembling.edges import leading
+from .assembling.reply import headers_of
+from .assembling.turns import Said, Setting, Turn
 from .facts import UNPARSED
 from .frames import MessagePiece, Opcode, pack
 from .lanes import Begun
@@ -26,9 +28,7 @@ from .models.wire import Wire
 from .notes import end
 from .pieces import Cutter
 from .recording import Assembly
-from .reply import headers_of
 from .request_memo import RequestMemo
-from .turns import Said, Setting, Turn
 
 _PART = 4 << 20  # bytes of a big exchange that are held at once
 _PIECE = 1 << 20  # bytes of a message that are fed at once

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Fingerprint, StoredRequest
 
+from .assembling.reply import headers_of
 from .canonical import dump
 from .facts import NOTHING as NOTHING_TOLD
 from .facts import Told, item_rows, tell, told_of
@@ -39,7 +40,6 @@ from .models.doors import parse_request
 from .models.kind import Shape, shape_of
 from .models.wire import Problem, field
 from .outline import Outline, fresh, outline
-from .reply import headers_of
 
 LEAST = 4 << 10
 _MOST = 4 << 20

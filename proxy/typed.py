@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from . import sse
+from .assembling.hearing import BEGIN
+from .assembling.transcript import ASKS
 from .fold import Fold, ResponseFold, fold_for
-from .folding import text_in
-from .hearing import BEGIN
+from .folds.folding import text_in
 from .models.doors import client_event_door, event_door, parse_body, parse_request
 from .models.kind import Shape
 from .models.wire import Unparsed, Wire, field
-from .transcript import ASKS
 
 MAX_BODY = 64 << 20
 """A longer body that is no stream is not parsed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .unfold_items import unfold_item
+from .folds.unfold_items import unfold_item
 
 Json = dict[str, Any]
 

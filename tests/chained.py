@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from playhead.proxy.said import Said
+from playhead.proxy.chains.said import Said
 from playhead.storage.records import ExchangeRecord
 
 START = datetime(2026, 11, 26, tzinfo=UTC)

@@ -20,7 +20,7 @@ from playhead.proxy.forwarder import Forwarder
 from playhead.proxy.hosting import replaying, upstream_of
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
-from playhead.proxy.socket_line import SocketLine
+from playhead.proxy.sockets.socket_line import SocketLine
 from playhead.proxy.tape import Tape
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 

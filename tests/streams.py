@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+from playhead.proxy.folds.response_fold import ResponseFold
 from playhead.proxy.models.doors import door
 from playhead.proxy.models.responses import Response
 from playhead.proxy.models.wire import Door, Wire
-from playhead.proxy.response_fold import ResponseFold
 
 PARSE: Door[Wire] = door("ServerEvent")
 

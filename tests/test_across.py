@@ -14,7 +14,7 @@ import pytest
 
 from fakes import Answer, fetch
 from playhead.proxy import sse
-from playhead.proxy.told import Recording
+from playhead.proxy.replay.told import Recording
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from proxied import Proxy

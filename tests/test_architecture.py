@@ -33,12 +33,12 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
-        "proxy.upstream_socket",
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
-        *(f"proxy.{name}" for name in ["player", "playing", "at_once", "recalling", "replaying", "misses", "settled"]),
+        *("proxy.player", "proxy.settled", "proxy.chains.recalling"),
+        *(f"proxy.replay.{name}" for name in ["playing", "at_once", "replaying", "misses"]),
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
-        *(f"proxy.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings"]),
-        *(f"proxy.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
+        *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
+        *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
     )
 )

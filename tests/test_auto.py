@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, fetch, replying
-from playhead.proxy import incoming
+from playhead.proxy.replay import incoming
 from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
 from proxied import Proxy, proxied

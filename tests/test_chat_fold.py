@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.chat_fold import ChatFold
+from playhead.proxy.folds.chat_fold import ChatFold
 from playhead.proxy.models.chat import ChatChunk, ChatCompletion, Completion
 from playhead.proxy.models.wire import Door, Unparsed, Wire
 

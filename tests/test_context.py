@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chained import START, Kept, spoken, user
-from playhead.proxy.context import Context, as_input, context_of, expanded
-from playhead.proxy.linked import ContextItem, Near
-from playhead.proxy.said import Steer
+from playhead.proxy.chains.context import Context, as_input, context_of, expanded
+from playhead.proxy.chains.linked import ContextItem, Near
+from playhead.proxy.chains.said import Steer
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.event_stream import EventStream
-from playhead.proxy.gathered import Gathered
+from playhead.proxy.assembling.event_stream import EventStream
+from playhead.proxy.assembling.gathered import Gathered
 from playhead.proxy.models.kind import Shape
 from playhead.storage.records import EventRow, Facts
 

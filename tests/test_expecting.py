@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.expecting import Expecting, may_be_missing
-from playhead.proxy.recorded_transcripts import AUDIO, sense
+from playhead.proxy.sockets.expecting import Expecting, may_be_missing
+from playhead.proxy.sockets.recorded_transcripts import AUDIO, sense
 
 SOUND = AUDIO + b"input_audio_buffer.append"
 words = st.sampled_from([b"one", b"two", b"three"])

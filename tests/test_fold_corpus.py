@@ -15,10 +15,10 @@ import pytest
 
 from playhead.proxy import sse
 from playhead.proxy.fold import Fold, fold_for
+from playhead.proxy.folds.response_fold import ResponseFold
 from playhead.proxy.models.doors import event_door
 from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Wire
-from playhead.proxy.response_fold import ResponseFold
 from streams import PARSE
 from test_recording_corpus import exchanges, parsed
 

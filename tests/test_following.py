@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.following import Follower, Followers, Found
-from playhead.proxy.replay_index import Lane, ReplayIndex
+from playhead.proxy.replay.replay_index import Lane, ReplayIndex
+from playhead.proxy.sockets.following import Follower, Followers, Found
 from playhead.storage.records import Asks, Fingerprint
 from playhead.storage.replay_rows import ReplayRow
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.hearing import MAX_PROBLEMS, hearing_for
+from playhead.proxy.assembling.hearing import MAX_PROBLEMS, hearing_for
 from playhead.proxy.models.doors import event_door
 from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.wire import Wire

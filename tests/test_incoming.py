@@ -15,7 +15,7 @@ from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint
 from playhead.proxy.http1 import Header
 from playhead.proxy.inbound import Inbound, Reception
-from playhead.proxy.incoming import LIVE, SHOWN, Incoming, Memory
+from playhead.proxy.replay.incoming import LIVE, SHOWN, Incoming, Memory
 from playhead.storage.records import Fingerprint
 
 UPSTREAM = "http://up/v1"

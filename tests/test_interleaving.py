@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.frames import Opcode
-from playhead.proxy.interleaving import ENDING, Interleaving, Log, Out, Over, Play
 from playhead.proxy.script import AT_ONCE
+from playhead.proxy.sockets.interleaving import ENDING, Interleaving, Log, Out, Over, Play
 from playhead.storage.connected import LogEntry
 
 MS = 1_000_000

@@ -7,9 +7,9 @@ from collections import deque
 
 import pytest
 
-from playhead.proxy.interleaving import Interleaving, Log, Play
-from playhead.proxy.recorded_sockets import roots_of
 from playhead.proxy.script import AT_ONCE
+from playhead.proxy.sockets.interleaving import Interleaving, Log, Play
+from playhead.proxy.sockets.recorded_sockets import roots_of
 from playhead.storage.connected import LogEntry
 from playhead.storage.replay_rows import TurnRow
 from random_client import RandomClient

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from playhead.proxy.live_turns import Heard, LiveTurns
 from playhead.proxy.models.doors import client_event_door, event_door
 from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.wire import Wire
+from playhead.proxy.sockets.live_turns import Heard, LiveTurns
 
 SHAPE = Shape("responses")
 LOST = {"type": "error", "status": 400, "error": {"type": "invalid_request_error", "code": "previous_response_not_found", "message": "?"}}

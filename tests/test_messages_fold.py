@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.messages_fold import MessagesFold
+from playhead.proxy.folds.messages_fold import MessagesFold
 from playhead.proxy.models.anthropic import AnthropicEvent
 from playhead.proxy.models.wire import Door, Wire
 

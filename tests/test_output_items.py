@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from playhead.proxy.folds.response_fold import ResponseFold
 from playhead.proxy.models.wire import Wire
-from playhead.proxy.response_fold import ResponseFold
 from streams import BEGUN, CREATED, MESSAGE, PARSE, PART, WHOLE, added, delta, done, ended, event, fold, numbered, output, result, said
 
 CALL: dict[str, Any] = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look", "arguments": "", "status": "in_progress"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.proxy.assembling.passing import Passing
 from playhead.proxy.models.doors import parse_event
-from playhead.proxy.passing import Passing
 
 DELTA = {"type": "response.output_text.delta", "sequence_number": 7, "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "é\n"}
 BEGUN = {"sequence_number": 0, "response": {"id": "resp_1", "status": "in_progress"}}

@@ -10,7 +10,7 @@ import pytest
 
 from playhead.config.errors import StoreError, UpstreamError
 from playhead.proxy.http1 import Framing, Head, Length, parse_head
-from playhead.proxy.playing import Playing
+from playhead.proxy.replay.playing import Playing
 from playhead.proxy.script import AT_ONCE, Begin, Break, Data, End, Hold, Interim, Step
 
 HEAD = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from command_line import recorded
-from playhead.proxy.recalling import Recalled
-from playhead.proxy.said import Said
+from playhead.proxy.chains.recalling import Recalled
+from playhead.proxy.chains.said import Said
 from playhead.storage.records import Batch, EventRow, Facts, Raw, Recorded
 from playhead.storage.store import Store
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journalled import chunked, fold, fold_in_parts, http, sse
-from playhead.proxy import reply
+from playhead.proxy.assembling import reply
 
 EVENTS = [
     b'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","status":"in_progress"}}\n\n',

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from playhead.proxy.folds.response_fold import ResponseFold
 from playhead.proxy.models.wire import Unparsed
-from playhead.proxy.response_fold import ResponseFold
 from streams import BEGUN, CREATED, MESSAGE, PARSE, PART, RESPONSE, USAGE, WHOLE, added, done, ended, event, fold, lifecycle, numbered, output, result, said
 
 ERROR = {"code": "server_error", "message": "Sorry", "param": None}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from playhead.proxy import sse
 from playhead.proxy.http1 import parse_head
-from playhead.proxy.retell import Messages, messages_of, retell
+from playhead.proxy.replay.retell import Messages, messages_of, retell
+from playhead.proxy.replay.told import Recording
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Source, Step, script
-from playhead.proxy.told import Recording
 from playhead.proxy.unfold import unfold
 from playhead.storage.records import Asks, Outcome
 from retold import JSON_HEAD, SSE_HEAD, STEP, as_json, as_sse, as_ws, block, recorded

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.proxy.chains.said import Said, Steer, said_by_http, said_on_socket
 from playhead.proxy.models.kind import Shape
-from playhead.proxy.said import Said, Steer, said_by_http, said_on_socket
 from playhead.proxy.typed import Message
 
 CREATE = Shape("responses", "create")

@@ -13,7 +13,7 @@ import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, drop, replying
 from playhead.proxy.frames import Message as Said
-from playhead.proxy.socket_live import error_event
+from playhead.proxy.sockets.socket_live import error_event
 from playhead.storage.store import Store
 from proxied import Proxy, unheard, until
 from replays import NOWHERE, divergences, replaying

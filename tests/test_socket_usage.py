@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.proxy.assembling.socket_usage import SocketUsage
 from playhead.proxy.models.doors import event_door
 from playhead.proxy.models.kind import Shape
-from playhead.proxy.socket_usage import SocketUsage
 
 REALTIME = event_door(Shape("realtime"))
 USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10, "input_token_details": {"audio_tokens": 15, "text_tokens": 5}}

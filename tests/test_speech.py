@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.proxy import speech
-from playhead.proxy.speech import Reader, Speech
+from playhead.proxy.sockets import speech
+from playhead.proxy.sockets.speech import Reader, Speech
 from websocket_fakes import encode
 
 messages = st.lists(st.binary(max_size=40), min_size=1, max_size=20)

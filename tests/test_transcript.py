@@ -11,7 +11,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 
 from journalled import Frames, fold, fold_in_parts, http, opening
-from playhead.proxy import channels
+from playhead.proxy.assembling import channels
 from playhead.storage.journal import Kind
 from playhead.storage.records import Recorded
 from sockets import client, frame, socket, upstream

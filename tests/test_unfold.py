@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 
 from conformance import their, their_models
+from playhead.proxy.folds.unfold_items import MOST_DELTAS, pieces
 from playhead.proxy.models.items import OUTPUT_ITEMS
 from playhead.proxy.models.tagged import Unknown
 from playhead.proxy.models.wire import Wire, field
 from playhead.proxy.unfold import unfold
-from playhead.proxy.unfold_items import MOST_DELTAS, pieces
 from samples import samples
 from streams import MESSAGE, PARSE, PART, RESPONSE, USAGE, WHOLE
 from test_fold_corpus import ONLY_AT_THE_END, folded, wire, without_output

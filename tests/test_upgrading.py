@@ -10,7 +10,7 @@ from websockets.headers import parse_extension
 
 from fakes import first, headers_of
 from playhead.proxy.frames import Deflate
-from playhead.proxy.upgrading import upgrade
+from playhead.proxy.sockets.upgrading import upgrade
 
 KEY = (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ==")
 OFFER = b"Sec-WebSocket-Extensions"

@@ -83,8 +83,8 @@ class _Told:
     @classmethod
     def of(cls, store: Store, id_: int) -> _Told:
         """Raises StoreError if there is none."""
+        from ..chains.linked import Near, making
         from ..lane_marks import Spans, lanes_of, marks_of, parents_elsewhere, runs_of
-        from ..linked import Near, making
 
         row, turns = store.connection(id_), store.turns(id_)
         whole = turns.get(0)
@@ -132,7 +132,7 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
 
 def _strays(store: Store, id_: int) -> Iterator[Noted]:
     """Messages that belong to no turn."""
-    from ..edges import leading
+    from ..assembling.edges import leading
     from ..lane_marks import Noted
 
     data = ((entry, payload) for entry, payload in store.connection_messages(id_) if entry.opcode in _DATA and not entry.hidden)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from playhead.storage.store import Store
 
-    from ..context import Context
-    from ..linked import ContextItem, Missing
+    from ..chains.context import Context
+    from ..chains.linked import ContextItem, Missing
 
 _LINES = 12  # of a text that are shown
 _CHARACTERS = 2000
@@ -21,9 +21,9 @@ _PARTS: Mapping[str, str] = {"instructions": "", "input": "", "output": "", "ste
 
 def print_context(store: Store, id_: int, *, as_json: bool) -> None:
     """Items in order, each with the exchange that it came from, and what is missing."""
-    from ..context import context_of
+    from ..chains.context import context_of
+    from ..chains.recalling import Recalled
     from ..listing import print_json, terminal
-    from ..recalling import Recalled
 
     context = context_of(Recalled(store), id_)
     if context is None:

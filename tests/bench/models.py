@@ -15,8 +15,8 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-from playhead.proxy.event_stream import EventStream
-from playhead.proxy.gathered import Gathered
+from playhead.proxy.assembling.event_stream import EventStream
+from playhead.proxy.assembling.gathered import Gathered
 from playhead.proxy.models import Door, Unparsed, Wire
 from playhead.proxy.models.kind import Shape
 from playhead.proxy.models.responses import Response

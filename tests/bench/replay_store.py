@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.overhead import free_port, running
 from playhead.proxy.addressing import Addressing
 from playhead.proxy.inbound import Inbound, Reception
-from playhead.proxy.incoming import Incoming, Memory
-from playhead.proxy.replay_index import ReplayIndex
+from playhead.proxy.replay.incoming import Incoming, Memory
+from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
 from playhead.storage.store import Store

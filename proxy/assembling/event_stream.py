@@ -1,0 +1,145 @@
+"""The events of one answer, out of the bytes of its body: a row for each, and what they tell the listings. Pure."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+from playhead.storage.records import EventRow, Facts, ItemRow
+
+from .. import sse
+from ..facts import number_of, type_of
+from ..models.doors import event_door
+from ..models.kind import Shape
+from ..models.wire import Unparsed, Wire
+from .gathered import Gathered
+from .hearing import hearing_for
+from .passing import Passing
+
+_DONE = b"[DONE]"
+_DATA = len(b"data: ")
+_as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
+
+
+class EventStream:
+    """Takes the decoded body piece by piece. Never raises."""
+
+    __slots__ = ("_door", "_gathered", "_hearing", "_lost", "_passing", "_sse", "notes")
+
+    def __init__(self, shape: Shape, gathered: Gathered) -> None:
+        self._gathered = gathered
+        self._sse = sse.Decoder()
+        self._door = event_door(shape)
+        self._hearing = hearing_for(shape)
+        self._passing = Passing(shape.kind)
+        self._lost = 0  # events that are no JSON objects
+        self.notes: list[str] = []
+        """What is odd about a stream that was understood all the same; known once `judge` was called."""
+
+    def feed(self, at: int, text: bytes) -> None:
+        """The next bytes, and when they came."""
+        usual = self._sse.usual(text)
+        if usual is not None:
+            self._usual_events(at, *usual)
+        else:
+            self._events(at, self._sse.feed(text))
+
+    def hear(self, text: bytes) -> None:
+        """A whole stream that has no rows, since its server did not say what it is."""
+        self._models(self._sse.feed(text))
+        self._rest()
+
+    def _usual_events(self, at: int, types: list[str], texts: list[bytes]) -> None:
+        """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
+        gathered = self._gathered
+        if gathered.first_ns is None:
+            gathered.first_ns = at
+        numbers = self._passing.numbers(texts, _DATA)
+        heard: list[Wire | int] = [*numbers]  # type: ignore[list-item]  # None for those that are filled in here
+        if None in numbers:
+            told = [place for place, number in enumerate(numbers) if number is None]
+            for place, model in zip(told, self._parsed([(types[place], texts[place][_DATA:]) for place in told]), strict=True):
+                heard[place], numbers[place] = model, number_of(model)
+            self._hear(heard)
+        else:
+            self._hearing.hear(heard)
+        sizes = [len(kind) + len(text) + 10 for kind, text in zip(types, texts, strict=True)]
+        places = range(gathered.count, gathered.count + len(texts))
+        columns = zip(places, repeat(at), repeat(1), types, numbers, repeat(None), sizes, repeat(0), strict=False)
+        gathered.rows += map(_as_row, columns)
+        gathered.count += len(texts)
+
+    def _parsed(self, events: list[tuple[str | None, bytes]]) -> list[Wire]:
+        """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
+        models = self._door.many([text for _, text in events])
+        if None in [model.__dict__.get("type") for model in models]:
+            for place, (name, _) in enumerate(events):
+                if name and not isinstance(models[place], Unparsed) and "type" not in models[place].model_fields_set:
+                    models[place] = self._door({**models[place].to_wire(), "type": name})
+        return models
+
+    def _hear(self, events: list[Wire | int]) -> None:
+        if Unparsed in map(type, events):
+            sound = [event for event in events if not isinstance(event, Unparsed)]
+            self._lost += len(events) - len(sound)
+            events = sound
+        self._hearing.hear(events)
+
+    def _events(self, at: int, events: list[sse.SseEvent]) -> None:
+        gathered = self._gathered
+        models = self._models(events)
+        for (name, data, size), model in zip(events, models, strict=True):
+            if gathered.first_ns is None and data:
+                gathered.first_ns = at
+            kind = name if name is not None else type_of(model, data)
+            gathered.rows.append(EventRow(gathered.count, at, 1, kind, number_of(model), None, size))
+            gathered.count += 1
+
+    def _models(self, events: list[sse.SseEvent]) -> list[Wire | None]:
+        """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
+        told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
+        parsed = self._parsed([(name, data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
+        self._hear([*parsed])
+        if any(data[:6] == _DONE for _, data, _ in events):
+            self._hearing.done()
+        rest = iter(parsed)
+        return [next(rest) if tell else None for tell in told]
+
+    def close(self, at: int) -> None:
+        """Nothing more will come: the rest that is no whole event becomes a row without a type."""
+        size = self._rest()
+        if size:
+            gathered = self._gathered
+            gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, size))
+            gathered.count += 1
+
+    def _rest(self) -> int:
+        """What is left, heard if it is all of an event but its blank line; its size."""
+        rest = self._sse.flush()
+        if rest is None:
+            return 0
+        event = sse.parse(rest.data, rest.size)
+        if event.data and not isinstance(self._door(event.data), Unparsed):
+            self._models([event])
+        return rest.size
+
+    def judge(self, facts: Facts) -> str | None:
+        """Take what the events say, and how well they were understood; gives the problem with them."""
+        self.notes = self._hearing.tell(facts)
+        facts.parse = "parsed" if self._hearing.ended and not self._lost else "partial"
+        return f"{self._lost} of its events are no JSON objects" if self._lost else None
+
+    def items(self) -> list[ItemRow]:
+        """Rows of the output items and tool calls heard of so far."""
+        return self._hearing.items()
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON."""
+        return {"sse": self._sse.state(), "hearing": self._hearing.state(), "lost": self._lost}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in a new stream of the same kind, where the one stood that gave this state."""
+        self._sse = sse.Decoder.restore(state["sse"])
+        self._hearing.restore(state["hearing"])
+        self._lost = state["lost"]

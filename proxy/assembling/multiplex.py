@@ -1,0 +1,319 @@
+"""A WebSocket in Responses mode: its messages sorted into turns as they come. What belongs to none stays with the connection, as does the order. Pure.
+
+Turns that have ended wait in `ready`; the others, and what the connection itself keeps, are handed over in parts (`spill`, `tell`).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any, Literal, NamedTuple
+
+from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection
+from playhead.storage.records import Direction, Outcome, Recorded, Spill
+
+from ..facts import text_of
+from ..frames import INSTEAD
+from ..lanes import Assigned, Begun, Lanes, Step
+from ..models.doors import client_event_door, event_door
+from ..models.kind import Shape
+from ..models.wire import Wire
+from .channels import Channels
+from .edges import leading
+from .lane_turns import lane_of
+from .passing import Passing
+from .turns import Said, Setting, Turn, data_of, said_state
+
+_SOCKET = Shape("responses", "socket")
+_START = 1 << 16  # bytes of a long message that are looked at
+_as_entry = partial(tuple.__new__, LogEntry)
+
+
+class _Waiting(NamedTuple):
+    """A message of which it is not known to whom it belongs. `place`: of its entry in the log."""
+
+    said: Said
+    place: int
+
+
+class _Long(NamedTuple):
+    """The long message that goes on in a direction: whose it is, and which turns end with it."""
+
+    turn: int
+    ends: list[tuple[int, bool]]
+
+
+class Multiplex(Channels):
+    """One connection. `setting`: what its turns have in common. `seq_of`: the place in the session that a turn has, given when it begins."""
+
+    __slots__ = (
+        *("_begun", "_door", "_given", "_instead", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_token"),
+        *("_unassigned", "_waiting", "ready", "setting"),
+    )
+
+    def __init__(self, setting: Setting, seq_of: Callable[[int], int | None]) -> None:
+        super().__init__(setting.extensions)
+        self.ready: list[Recorded | Spill] = []
+        """Turns that have ended, to be taken away."""
+        self.setting, self._seq_of = setting, seq_of
+        self._door, self._sent_door = event_door(_SOCKET), client_event_door(_SOCKET)
+        self._passing = Passing(_SOCKET.kind)
+        self._lanes = Lanes()
+        self._open: dict[int, Turn] = {}
+        self._begun = 0  # turns
+        self._instead = False  # whether what comes from the client is playhead's own
+        self._token = 0  # the last one given to a message
+        self._waiting: dict[int, _Waiting] = {}  # by token
+        self._long: dict[int, _Long] = {}  # by direction
+        self._log: list[LogEntry] = []  # what was not given away of it
+        self._given = 0  # how many entries were before those
+        self._own: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])  # payloads that belong to no turn, by the places of their entries
+        self._part = 0  # how often something was given away
+        self._unassigned = 0
+
+    # Messages.
+
+    def client(self, at: int, payload: bytes) -> None:
+        """A CLIENT_FRAME of the journal."""
+        self._instead = bool(payload and payload[0] & INSTEAD)
+        super().client(at, payload)
+
+    def _said(self, at: int, opcode: int, data: bytes) -> None:
+        said = Said(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data))
+        if self._instead:
+            self._say_instead(said)
+        else:
+            self._message(said)
+
+    def _say_instead(self, said: Said) -> None:
+        """What playhead sent in place of the create that waits for its response, which its client never saw."""
+        turn = self._open.get(self._lanes.awaited(lane_of(said.model)))
+        self._log.append(LogEntry(said.direction, said.opcode, said.at, turn.number if turn is not None else 0, said.size, True))
+        if turn is not None:
+            turn.take(said)
+        else:
+            self._own[said.direction].append((self._next - 1, said.data))
+
+    def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
+        numbers = self._passing.numbers(texts)
+        start = 0
+        if None in numbers:
+            models = iter(self._door.many([text for text, number in zip(texts, numbers, strict=True) if number is None]))
+            for place, number in enumerate(numbers):
+                if number is None:
+                    if start < place:
+                        self._pass(at, opcodes[start:place], texts[start:place], numbers[start:place])
+                    data = texts[place]
+                    self._message(Said(1, at, opcodes[place], data, len(data), next(models)))
+                    start = place + 1
+        if start < len(texts):
+            self._pass(at, opcodes[start:], texts[start:], numbers[start:])
+
+    def _pass(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
+        """Events of the default lane that need no model, if it is plain whose they are."""
+        for place, data in enumerate(texts):
+            turn = self._open.get(self._lanes.running(None))
+            if turn is not None:
+                opcodes, texts = opcodes[place:], texts[place:]
+                turn.passed(at, opcodes, texts, numbers[place:])
+                self._log += map(_as_entry, zip(repeat(1), opcodes, repeat(at), repeat(turn.number), map(len, texts), repeat(False), strict=False))
+                return
+            self._message(Said(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)))
+
+    def _message(self, said: Said) -> None:
+        self._token = token = self._token + 1
+        steps = self._steps(said)
+        if len(steps) == 1 and isinstance(step := steps[0], Assigned) and step.token == token and (turn := self._open.get(step.turn)) is not None:
+            # As it is nearly always.
+            self._log.append(LogEntry(said.direction, said.opcode, said.at, step.turn, said.size))
+            turn.take(said)
+            return
+        self._waiting[token] = _Waiting(said, self._next)
+        self._log.append(LogEntry(said.direction, said.opcode, said.at, 0, said.size))
+        for step in steps:
+            self._take(step)
+
+    def _steps(self, said: Said) -> list[Step]:
+        return (self._lanes.server if said.direction else self._lanes.client)(self._token, said.model)
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step, Assigned):
+            waiting = self._waiting.pop(step.token, None)
+            if waiting is not None:
+                self._assign(waiting, self._open.get(step.turn))
+        elif isinstance(step, Begun):
+            self._begin(step)
+        else:
+            self._end_turn(step.turn, whole=step.whole)
+
+    def _assign(self, waiting: _Waiting, turn: Turn | None) -> None:
+        said, place = waiting
+        if turn is not None:
+            self._log[place - self._given] = LogEntry(said.direction, said.opcode, said.at, turn.number, said.size)
+            turn.take(said)
+        else:
+            self._unassigned += 1
+            self._own[said.direction].append((place, said.data))
+
+    def _begin(self, begun: Begun) -> None:
+        self._begun = begun.turn
+        if begun.turn <= MAX_TURNS:
+            self._open[begun.turn] = Turn(self.setting, begun, self._seq_of(begun.turn))
+
+    def _end_turn(self, number: int, *, whole: bool) -> None:
+        for long in self._long.values():
+            if long.turn == number:
+                long.ends.append((number, whole))
+                return
+        if (turn := self._open.pop(number, None)) is not None:
+            self.ready.append(turn.end("complete" if whole else "aborted"))
+
+    @property
+    def _next(self) -> int:
+        """The place of the next entry in the log."""
+        return self._given + len(self._log)
+
+    # What is no message of a turn.
+
+    def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
+        self._loose(direction, payload)
+        self._log.append(LogEntry(direction, opcode, at, 0, len(payload)))
+
+    def _loose(self, direction: Direction, data: bytes) -> None:
+        self._own[direction].append((self._next, data))
+
+    def _rest(self, direction: Direction, at: int, opcode: int, size: int) -> None:
+        """What does not end is no message, whatever it was going to be."""
+        self._unassigned += 1
+        self._log.append(LogEntry(direction, 0, at, 0, size))
+
+    # Messages that are not held.
+
+    def _begin_long(self, direction: Direction, at: int, opcode: int, start: bytes) -> None:
+        """Whose it is has to be said by its beginning."""
+        told = leading(start[:_START])
+        model: Wire = (self._door if direction else self._sent_door)(told or start[:_START])
+        self._token += 1
+        steps = self._steps(Said(direction, at, opcode, b"", 0, model))
+        turn = next((step.turn for step in steps if isinstance(step, Assigned) and step.token == self._token), 0)
+        self._long[direction] = _Long(turn, [])
+        for step in steps:
+            self._take(step)
+        self._more(direction, start)
+
+    def _more(self, direction: Direction, data: bytes) -> None:
+        turn = self._open.get(self._long[direction].turn)
+        if turn is not None:
+            turn.more(direction, data)
+        else:
+            self._loose(direction, data)
+
+    def _end_long(self, direction: Direction, at: int, opcode: int, start: bytes, size: int, *, whole: bool) -> None:
+        long = self._long.pop(direction)
+        turn = self._open.get(long.turn)
+        if turn is not None:
+            told = leading(start)
+            model: Wire = (self._door if direction else self._sent_door)(told or start)
+            turn.tell(Said(direction, at, opcode, start, size, model), whole=whole)
+            self._log.append(LogEntry(direction, opcode if whole else 0, at, turn.number, size))
+        else:
+            self._unassigned += 1
+            self._log.append(LogEntry(direction, opcode if whole else 0, at, 0, size))
+        for number, ended in long.ends:
+            self._end_turn(number, whole=ended)
+
+    # The end.
+
+    def end(self, at: int, outcome: Outcome, problems: Sequence[str], *, redacted: Literal["response"] | None = None) -> None:
+        """The connection ended so, or its worker did: so do the turns that are open, unless what came is all of them."""
+        self.close(at)
+        for step in self._lanes.close():
+            if isinstance(step, Assigned | Begun) or step.whole:
+                self._take(step)
+        self._give_up_waiting()
+        self.ready += [turn.end(self._cut_outcome(outcome), problems=problems, redacted=redacted) for turn in self._open.values()]
+        self._open.clear()
+
+    def _cut_outcome(self, outcome: Outcome) -> Outcome:
+        """How a turn ended that was open at the end."""
+        if outcome != "complete":
+            return outcome
+        return {Direction.CLIENT: "client_closed", Direction.UPSTREAM: "upstream_closed", None: "aborted"}[self.traffic.first_close]  # type: ignore[return-value]
+
+    def give_up(self, at: int) -> None:
+        """It cannot be parsed on. What is open is stored as it came; what comes from now on is nothing of this."""
+        self.close(at)
+        self._give_up_waiting()
+        self.ready += [turn.give_up() for turn in self._open.values()]
+        self._open.clear()
+
+    def _give_up_waiting(self) -> None:
+        for waiting in self._waiting.values():
+            self._assign(waiting, None)
+        self._waiting.clear()
+
+    # Handing over.
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is open of which a part would have to be stored."""
+        return bool(self._open or self._waiting or self._long)
+
+    def spill(self) -> list[Spill]:
+        """What came of the open turns since the last time; it is forgotten here."""
+        return [spill for turn in self._open.values() if (spill := turn.spill()) is not None]
+
+    def tell(self, connection: RecordedConnection, *, give: bool) -> None:
+        """Say what is known of the connection. `give`: with what is new in its log, which is forgotten here."""
+        self.traffic.tell(connection)
+        connection.lanes = [text_of(lane) for lane in self._lanes.lanes]
+        connection.turns, connection.unassigned, connection.part = self._begun, self._unassigned, self._part
+        if not give:
+            return
+        sure = min((waiting.place for waiting in self._waiting.values()), default=self._next)
+        connection.log = self._log[: sure - self._given]
+        connection.client_data, connection.upstream_data = (self._give_own(own, sure if self._waiting else None) for own in self._own)
+        del self._log[: sure - self._given]
+        self._given = sure
+        self._part += bool(connection.log or connection.client_data or connection.upstream_data)
+
+    def _give_own(self, own: list[tuple[int, bytes]], before: int | None) -> bytes:
+        """Payloads in the order of their entries, up to that place."""
+        own.sort(key=lambda pair: pair[0])
+        given = [data for place, data in own if before is None or place < before]
+        del own[: len(given)]
+        return b"".join(given)
+
+    # Going on after a restart.
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON. Call it right after `spill` and `tell`: what was not given away is not in it."""
+        own = [[[place, b64encode(data).decode()] for place, data in side] for side in self._own]
+        return {
+            **super().state(),
+            "lanes": self._lanes.state(),
+            "open": [turn.state() for turn in self._open.values()],
+            "waiting": [[token, waiting.place, said_state(waiting.said)] for token, waiting in self._waiting.items()],
+            "long": [[direction, *long] for direction, long in self._long.items()],
+            "log": [list(entry) for entry in self._log],
+            "own": own,
+            "counts": [self._begun, self._token, self._given, self._part, self._unassigned],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in a new one of the same handshake, where the one stood that gave this state."""
+        super().restore(state)
+        self._lanes.restore(state["lanes"])
+        for known in state["open"]:
+            turn = Turn.restore(self.setting, known)
+            self._open[turn.number] = turn
+        for token, place, known in state["waiting"]:
+            data = data_of(known)
+            model: Wire = (self._door if known[0] else self._sent_door)(data)
+            self._waiting[token] = _Waiting(Said(known[0], known[1], known[2], data, known[4], model), place)
+        self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends]) for direction, turn, ends in state["long"]}
+        self._log = [LogEntry(*entry) for entry in state["log"]]
+        self._own = tuple([(place, b64decode(data)) for place, data in side] for side in state["own"])  # type: ignore[assignment]
+        self._begun, self._token, self._given, self._part, self._unassigned = state["counts"]

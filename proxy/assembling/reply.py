@@ -1,0 +1,279 @@
+"""The answer of one HTTP exchange, made of its journal frames: body, events and facts. Pure.
+
+A body that is `text/event-stream` is split into events as its bytes come, so that each has its time. Where the body is encoded, it is decoded for
+parsing only: the bytes kept are those that came, and the sizes of events are those of the decoded body's pieces.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from playhead.storage.records import Direction, Facts, Frame, ItemRow
+
+from ..chunks import ChunkScanner
+from ..decoding import BodyDecoder
+from ..facts import output_rows, take_answer
+from ..models.doors import parse_body
+from ..models.kind import Shape
+from ..models.wire import Unparsed
+from .edges import Edges
+from .event_stream import EventStream
+from .gathered import Gathered
+
+MAX_TEXT = 32 << 20
+"""A body that decodes to more is not parsed."""
+
+MAX_FED = 1 << 20
+"""Encoded bytes that are kept to go on after a restart; of a longer body the rest cannot be decoded then."""
+
+_MAX_SPACE = 1 << 16
+_TOO_LONG = "the answer is too long to be read whole: its items are not known"
+_UNREAD: Mapping[str, str | None] = {
+    "no object": None,
+    "no JSON": "the answer is not JSON",
+    "nested too deeply": "the answer is nested too deeply to be parsed",
+    "number too long": "the answer has a number that is too long to be parsed",
+}
+_USUAL_LINE = 200  # bytes
+_NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
+
+
+def headers_of(head: bytes) -> dict[bytes, bytes]:
+    """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
+    found: dict[bytes, bytes] = {}
+    for line in head.split(b"\r\n")[1:]:
+        name, value = _usual_header(line) if len(line) <= _USUAL_LINE else _header(line)
+        if value is not None:
+            found[name] = found[name] + b", " + value if name in found else value
+    return found
+
+
+def _header(line: bytes) -> tuple[bytes, bytes | None]:
+    name, colon, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t") if colon else None
+
+
+_usual_header = lru_cache(1 << 12)(_header)  # most lines come again and again
+
+
+def _start(text: bytes) -> bytes:
+    """What a body begins with, behind the white space that some servers send to keep the connection open."""
+    return text[:_MAX_SPACE].lstrip()[:8]
+
+
+class _Decoding:
+    """Undoes a content-encoding piece by piece. Never raises."""
+
+    __slots__ = ("_decoder", "_fed", "_fed_bytes", "_lost")
+
+    def __init__(self, coding: bytes) -> None:
+        self._decoder = BodyDecoder(coding)
+        self._fed: list[bytes] = []
+        self._fed_bytes = 0
+        self._lost = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._lost:
+            return b""
+        self._fed_bytes += len(data)
+        if self._fed_bytes <= MAX_FED:
+            self._fed.append(data)
+        else:
+            self._fed.clear()
+        return b"".join(self._decoder.feed(data))
+
+    def finish(self, *, whole: bool) -> str | None:
+        """Why the body, or its end, could not be decoded. That the end of a cut body is missing is no news."""
+        if self._lost:
+            return "a long encoded body was cut by a restart of the recorder"
+        if whole:
+            deque(self._decoder.finish(), maxlen=0)
+        return self._decoder.problem
+
+    def state(self) -> str | None:
+        return b64encode(b"".join(self._fed)).decode() if self._fed_bytes <= MAX_FED and not self._lost else None
+
+    def restore(self, state: str | None) -> None:
+        self._lost = state is None
+        if state:
+            self.feed(b64decode(state))
+
+
+class Reply:
+    """One final answer. `parse` False: its body is kept and not looked at."""
+
+    __slots__ = (
+        *("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream"),
+        *("content_type", "headers"),
+    )
+
+    def __init__(self, head: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
+        self.headers = headers_of(head)
+        self.content_type = self.headers.get(b"content-type", b"").lower()
+        coding = self.headers.get(b"content-encoding", b"").lower()
+        self._coding = coding if coding != b"identity" else b""
+        self._gathered, self._shape, self._parse = gathered, shape, parse
+        self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
+        self._status = int(head[9:12]) if head[9:12].isdigit() else None
+        self._rows: tuple[ItemRow, ...] = ()
+        self._stream = EventStream(shape, gathered) if self.is_stream and parse else None
+        self._decoding = _Decoding(self._coding) if self._coding and self._stream else None
+        self._edges: Edges | None = None  # of the decoded body, once parts of it have left
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer says that it is a stream of events."""
+        return self.content_type.partition(b";")[0].strip() == b"text/event-stream"
+
+    @property
+    def trailers(self) -> bytes:
+        return self._chunked.trailers if self._chunked else b""
+
+    def feed(self, at: int, data: bytes) -> None:
+        """Bytes after the head, as they came."""
+        payload = self._chunked.feed(data) if self._chunked else data
+        if not payload:
+            return
+        gathered = self._gathered
+        gathered.response.append(payload)
+        gathered.response_bytes += len(payload)
+        gathered.frames.append(Frame(Direction.UPSTREAM, at, len(payload)))
+        if self._stream is not None:
+            self._stream.feed(at, self._decoding.feed(payload) if self._decoding else payload)
+        elif gathered.first_ns is None:
+            gathered.first_ns = at
+
+    def close(self, at: int) -> None:
+        """Nothing more will come."""
+        if self._stream is not None:
+            self._stream.close(at)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the body has left so far."""
+        return self._edges is None
+
+    def leave(self) -> None:
+        """The body gathered so far is about to be stored: keep what the facts need of it."""
+        if not self._parse or self._stream is not None:
+            return
+        if self._edges is None:
+            self._edges = Edges()
+            self._decoding = _Decoding(self._coding) if self._coding else None
+        for piece in self._gathered.response:
+            self._edges.feed(self._decoding.feed(piece) if self._decoding else piece)
+
+    def read(self, facts: Facts, *, whole: bool, final: bool) -> list[str]:
+        """Take what the answer says, and how well it was understood; gives the problems.
+
+        `whole`: it was not cut. `final`: nothing more will come. Call `leave` before if parts of the body have left.
+        """
+        problems = [self._chunked.problem] if self._chunked and self._chunked.problem else []
+        if not self._parse:
+            return problems
+        if self._stream is None:
+            problem = self._read_body(facts, whole=whole) if final else None
+        else:
+            problem = self._decoding.finish(whole=whole) if self._decoding and final else None
+            problem = self._stream.judge(facts) or problem
+        return [*problems, problem] if problem else problems
+
+    def _read_body(self, facts: Facts, *, whole: bool) -> str | None:
+        text: bytes | None
+        if self._edges is not None:
+            problem = self._decoding.finish(whole=whole) if self._decoding else None
+            text, start = self._edges.whole, _start(self._edges.head)
+        else:
+            text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
+            start = _start(text)
+        if problem is not None:
+            unread = self._take(facts, text or b"")
+            facts.parse = "unparsed" if unread else "partial"
+            return problem
+        if not start:
+            return None
+        if text is not None and (start[:5] == b"data:" or start[:6] == b"event:"):  # a stream whose server does not say so
+            self._stream = EventStream(self._shape, self._gathered)
+            self._stream.hear(text)
+            return self._stream.judge(facts)
+        if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
+            return self._not_json(facts)
+        if text is None and self._edges is not None:
+            self._take(facts, self._edges.members())
+            facts.parse = "partial"
+            return _TOO_LONG
+        unread = self._take(facts, text or b"")
+        facts.parse = "parsed" if unread is None else "unparsed" if whole else "partial"
+        return unread if whole else None
+
+    def _take(self, facts: Facts, body: bytes | dict[str, Any]) -> str | None:
+        """Take what the object says; why it could not be read."""
+        answer = parse_body(self._shape, body, status=self._status)
+        if isinstance(answer, Unparsed):
+            return _UNREAD[answer.reason]
+        take_answer(facts, answer)
+        facts.problems += answer.problems
+        self._rows = output_rows(answer)
+        return None
+
+    def items(self) -> list[ItemRow]:
+        """Rows of the output items and tool calls; call `read` before."""
+        return self._stream.items() if self._stream is not None else [*self._rows]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about a stream that was understood all the same; known once `read` was called."""
+        return self._stream.notes if self._stream is not None else []
+
+    def _not_json(self, facts: Facts) -> str | None:
+        """Sound, pictures and text are answers of some kinds; where JSON is the rule, the answer comes from something in between."""
+        if self._shape.kind not in _NAMED:
+            facts.parse = "not_applicable"
+            return None
+        facts.parse = "unparsed"
+        kind = self.content_type.decode("latin-1")[:80] or "of no declared type"
+        return f"the answer is not JSON but {kind}"
+
+    def _decoded(self, body: bytes, *, whole: bool) -> tuple[bytes, str | None]:
+        """The body with its encoding undone, and why that failed."""
+        if not self._coding or not body:
+            return body, None
+        decoder = BodyDecoder(self._coding)
+        pieces: list[bytes] = []
+        size = 0
+        for piece in decoder.feed(body):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_TEXT:
+                return b"", f"the answer decodes to more than {MAX_TEXT >> 20} MiB and is not parsed"
+        if whole:
+            pieces += decoder.finish()
+        return b"".join(pieces), decoder.problem
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON; what was gathered so far is not in it. Call `leave` before."""
+        return {
+            "chunked": self._chunked.state() if self._chunked else None,
+            "stream": self._stream.state() if self._stream else None,
+            "decoding": self._decoding.state() if self._decoding else None,
+            "edges": self._edges.state() if self._edges else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, in a new reply to the same head, where the one stood that gave this state."""
+        if self._chunked:
+            self._chunked.restore(state["chunked"])
+        if not self._parse:
+            return
+        if state["edges"] is not None:
+            self.leave()
+        if self._edges is not None:
+            self._edges.restore(state["edges"])
+        if self._stream is not None and state.get("stream") is not None:  # older versions have another one: what was heard before is not known then
+            self._stream.restore(state["stream"])
+        if self._decoding is not None:
+            self._decoding.restore(state["decoding"])

@@ -1,0 +1,298 @@
+"""One turn of a WebSocket in Responses mode: the messages of a response, or of what was asked for and refused, as an exchange of its own. Pure.
+
+A turn has no frames: each of its messages is an event, whose row says when it came and how long it is.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import repeat
+from typing import Any, Literal, NamedTuple
+
+from playhead.config import rules
+from playhead.storage.connected import turn_number
+from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
+
+from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, text_of, told_of, type_of
+from ..fingerprint import Asked
+from ..frames import Opcode
+from ..lanes import Begun
+from ..models.kind import Shape
+from ..models.wire import Unparsed, Wire
+from ..models.wire import field as member
+from ..request_memo import RequestMemo
+from ..sse import type_of as type_name
+from .gathered import Gathered
+from .hearing import hearing_for
+
+_CREATE = Shape("responses", "create")
+_TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
+_MOST_HEARD = 128
+_NO_RAW = Raw()
+_as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all turns of a connection have in common. `connection`: as one exchange, without what was parsed; `heads`: of the handshake; `asked`: a create
+    on its path; `extensions`: that were agreed on."""
+
+    connection: Recorded
+    heads: Raw
+    asked: Asked
+    memo: RequestMemo
+    extensions: bytes
+    common: Mapping[str, Any] = field(init=False)
+    """What is the same in the exchanges of all turns."""
+
+    def __post_init__(self) -> None:
+        common = {one.name: getattr(self.connection, one.name) for one in fields(Recorded)}
+        common["redacted"] = "response" if rules.placeholder(b"cookie") in self.heads.response_heads else None
+        object.__setattr__(self, "common", common)
+
+
+class Said(NamedTuple):
+    """A message. `data`: its payload; of a long one its beginning, and `size` says how much it was."""
+
+    direction: int
+    at: int
+    opcode: int
+    data: bytes
+    size: int
+    model: Wire
+
+
+class Turn:
+    """An open one. `begun`: how it began; `seq`: its place in the session."""
+
+    __slots__ = ("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_heard", "_hearing", "_last", "_pieces", "_seq", "_setting", "_status", "_told")
+
+    def __init__(self, setting: Setting, begun: Begun, seq: int | None) -> None:
+        self._setting, self._begun, self._seq = setting, begun, seq
+        self._at: int | None = None  # of its first message
+        self._last = 0
+        self._gathered = Gathered()
+        self._hearing = hearing_for(_CREATE)
+        self._heard: list[Wire | int] = []  # what it is still to be told
+        self._told: Told = NOTHING
+        self._asked = False  # whether its create has come
+        self._fingerprint: Fingerprint | None = None  # until it is given away
+        self._status = 101
+        self._pieces = {"request": 0, "response": 0}  # given to the store so far
+
+    @property
+    def number(self) -> int:
+        """Which of the connection's it is."""
+        return self._begun.turn
+
+    # Messages.
+
+    def take(self, said: Said) -> None:
+        """The next one."""
+        self.more(said.direction, said.data)
+        self.tell(said)
+
+    def more(self, direction: int, data: bytes) -> None:
+        """A piece of a message that `tell` will tell of."""
+        gathered = self._gathered
+        if direction:
+            gathered.response.append(data)
+            gathered.response_bytes += len(data)
+        else:
+            gathered.request.append(data)
+            gathered.request_bytes += len(data)
+
+    def tell(self, said: Said, *, whole: bool = True) -> None:
+        """What a message is whose bytes have been taken. `whole`: it has not been cut."""
+        direction, at, opcode, data, size, model = said
+        kind = type_of(model, data) if whole else None
+        offset = self._offset(at)
+        if direction:
+            self._answered(offset, kind, model)
+        elif kind == "response.create" and not self._asked:
+            self._asked = True
+            self._read(data if size == len(data) else None, model)
+        shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
+        gathered = self._gathered
+        gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
+        gathered.count += 1
+
+    def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
+        """Events of upstream that say nothing but their numbers (passing.py)."""
+        gathered, offset = self._gathered, self._offset(at)
+        sizes = [*map(len, texts)]
+        if gathered.first_ns is None:
+            gathered.first_ns = offset
+        self._heard += numbers  # type: ignore[arg-type]  # none of them is None
+        if len(self._heard) > _MOST_HEARD:
+            self._hear()
+        gathered.response += texts
+        gathered.response_bytes += sum(sizes)
+        places = range(gathered.count, gathered.count + len(texts))
+        gathered.rows += map(_as_row, zip(places, repeat(offset), repeat(1), _types(texts), numbers, repeat(None), sizes, opcodes, strict=False))
+        gathered.count += len(texts)
+
+    def _offset(self, at: int) -> int:
+        if self._at is None:
+            self._at = at
+        self._last = at
+        return at - self._at
+
+    def _answered(self, offset: int, kind: str | None, model: Wire) -> None:
+        if self._gathered.first_ns is None:
+            self._gathered.first_ns = offset
+        if isinstance(model, Unparsed):
+            return
+        self._heard.append(model)
+        if kind == "error":
+            status = member(model, "status")
+            self._status = status if status.__class__ is int and 100 <= status < 1000 else self._status
+
+    def _hear(self) -> None:
+        self._hearing.hear(self._heard)
+        self._heard = []
+
+    def _read(self, body: bytes | None, model: Wire) -> None:
+        """What the create says, and its fingerprint: that of the same request over HTTP. `body`: None if it is too long to be at hand."""
+        if body is None:
+            self._told = told_of(model)
+            return
+        setting = self._setting
+        self._told, fingerprint = setting.memo.read(setting.asked, body, setting.connection.session)
+        self._fingerprint = fingerprint._replace(asks="ws")
+
+    # Handing over.
+
+    def end(self, outcome: Outcome, *, problems: Sequence[str] = (), redacted: Literal["response"] | None = None) -> Recorded | Spill:
+        """It ended, or its connection did."""
+        recorded = self._recorded(outcome, self._facts(problems), redacted)
+        recorded.fingerprint, recorded.items = self._fingerprint, [*self._told.items, *self._hearing.items()]
+        return self._hand_over(recorded)
+
+    def give_up(self) -> Recorded | Spill:
+        """It could not be parsed on: it is stored as it came."""
+        return self._hand_over(self._recorded("aborted", Facts(kind="responses", parse="unparsed", problem=UNPARSED), None))
+
+    def _hand_over(self, recorded: Recorded) -> Recorded | Spill:
+        if any(self._pieces.values()):
+            return self._spill(recorded, final=True)
+        gathered, heads = self._gathered, self._setting.heads
+        recorded.raw = Raw(heads.request_head, b"".join(gathered.request), heads.response_heads, b"".join(gathered.response))
+        recorded.events = gathered.rows
+        return recorded
+
+    def spill(self) -> Spill | None:
+        """What came since the last time; it is forgotten here. None: nothing."""
+        if not self._gathered.rows and not self._gathered.request and not self._gathered.response:
+            return None
+        recorded = self._recorded(None, self._facts(()), None)
+        recorded.fingerprint, self._fingerprint = self._fingerprint, None
+        recorded.items = [*self._told.items, *self._hearing.items()]
+        return self._spill(recorded, final=False)
+
+    def _spill(self, recorded: Recorded, *, final: bool) -> Spill:
+        gathered = self._gathered
+        recorded.raw = self._setting.heads
+        pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
+        rows = gathered.rows[:]
+        for given in (gathered.request, gathered.response, gathered.rows):
+            given.clear()
+        return Spill(recorded, [piece for piece in pieces if piece], rows, (), (), final)
+
+    def _piece(self, part: Literal["request", "response"], data: list[bytes]) -> Piece | None:
+        whole = b"".join(data)
+        if not whole:
+            return None
+        self._pieces[part] += 1
+        return Piece(part, self._pieces[part] - 1, whole)
+
+    # What is known of it.
+
+    def _recorded(self, outcome: Outcome | None, facts: Facts, redacted: Literal["response"] | None) -> Recorded:
+        connection, gathered, at = self._setting.connection, self._gathered, self._at or 0
+        own: dict[str, Any] = {
+            "number": turn_number(connection.number, self.number),
+            "connection_number": connection.number,
+            "started_at_ns": connection.started_at_ns + at,
+            "status": self._status,
+            "outcome": outcome,
+            "first_event_ns": gathered.first_ns,
+            "duration_ns": None if outcome is None else self._last - at,
+            "request_bytes": gathered.request_bytes,
+            "response_bytes": gathered.response_bytes,
+            "event_count": gathered.count,
+            "redacted": redacted or self._setting.common["redacted"],
+            "facts": facts,
+            "raw": _NO_RAW,
+            "events": [],
+            "items": [],
+            "seq": self._seq,
+            "stream_id": self._begun.lane and text_of(self._begun.lane),
+            "steer": text_of(self._begun.steer),
+        }
+        return Recorded(**{**self._setting.common, **own})
+
+    def _facts(self, problems: Sequence[str]) -> Facts:
+        facts = Facts(kind="responses", parse="partial")
+        take_request(facts, self._told, self._setting.connection.path)
+        self._hear()
+        notes = self._hearing.tell(facts)
+        facts.previous_response_id = facts.previous_response_id or text_of(self._begun.parent)
+        facts.parse = "parsed" if self._hearing.ended and not problems else "partial"
+        facts.problem = "; ".join([*problems, *notes]) or None
+        return facts
+
+    # Going on after a restart.
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, as JSON. Call it right after `spill`: what was not given away is not in it."""
+        self._hear()
+        return {
+            "begun": list(self._begun),
+            "seq": self._seq,
+            "times": [self._at, self._last],
+            "gathered": self._gathered.state(),
+            "hearing": self._hearing.state(),
+            "told": self._told.state(),
+            "asked": self._asked,
+            "status": self._status,
+            "pieces": {**self._pieces},
+        }
+
+    @classmethod
+    def restore(cls, setting: Setting, state: dict[str, Any]) -> Turn:
+        """The turn that gave this state."""
+        turn = cls(setting, Begun(*state["begun"]), state["seq"])
+        turn._at, turn._last = state["times"]
+        turn._gathered.restore(state["gathered"])
+        turn._hearing.restore(state["hearing"])
+        turn._told, turn._asked = Told.restore(state["told"]), state["asked"]
+        turn._status, turn._pieces = state["status"], {**state["pieces"]}
+        return turn
+
+
+def said_state(said: Said) -> list[Any]:
+    """A message as JSON, without its model."""
+    return [said.direction, said.at, said.opcode, b64encode(said.data).decode(), said.size]
+
+
+def data_of(state: list[Any]) -> bytes:
+    """The payload of a message that was written down by `said_state`."""
+    return b64decode(state[3])
+
+
+def _types(texts: list[bytes]) -> list[str | None]:
+    """Of events that may pass: mostly it is the same as that of the one before."""
+    found: list[str | None] = []
+    start, name = b"\0", None
+    for text in texts:
+        if not text.startswith(start):
+            end = text.find(b'"', _TYPE_AT)
+            start, name = text[: end + 1], type_name(text[_TYPE_AT:end])
+            if not found and all(map(bytes.startswith, texts, repeat(start))):
+                return [name] * len(texts)
+        found.append(name)
+    return found

@@ -1,0 +1,1 @@
+"""What links exchanges: the logical conversation that a model saw."""

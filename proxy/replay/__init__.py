@@ -1,0 +1,1 @@
+"""Requests over HTTP, answered from recordings that `player`, one floor up, has read."""

@@ -1,0 +1,167 @@
+"""What the replay of a WebSocket asks of the recordings, and what it tells of what is missing there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from playhead.config.errors import StoreError
+from playhead.storage.records import Fingerprint
+
+from ..addressing import NO_KEY, Refusal
+from ..fingerprint import Asked, create_over
+from ..inbound import Inbound
+from ..player import Missing, Playback, Player
+from ..redaction import RequestScanner
+from ..replay.incoming import Memory
+from ..replay.misses import Expected, Misses
+from ..replay.ready import Spoken
+from ..replay.retell import messages_of
+from ..service import Service
+from .recorded_sockets import RecordedSocket, RecordedSockets, alone
+from .socket_goings import object_in
+
+log = logging.getLogger("playhead")
+
+_LONGEST_NAME = 100
+_REMEMBERED = 1 << 13  # as on recording: a shorter text is looked through faster than compared with others
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The client of one WebSocket, by its handshake. `asked`: what a create over it is beside its body; `plain`: without the search for its own key."""
+
+    inbound: Inbound
+    asked: Asked
+    plain: Asked
+    memory: Memory
+
+    @classmethod
+    def of(cls, inbound: Inbound, upstream: str, memory: Memory) -> Asker:
+        """By what is known of the handshake."""
+        asked = create_over(Asked.of(inbound.recorded_head, upstream))
+        return cls(inbound, asked, asked._replace(target=inbound.plain_target.decode("latin-1")), memory)
+
+
+class Spoke:
+    """A message of the client, compared with recordings as the body of a request."""
+
+    whole = True
+
+    def __init__(self, asker: Asker, payload: bytes) -> None:
+        self._payload = payload
+        self._asker = asker
+
+    def fingerprints(self) -> Iterator[Fingerprint]:
+        """What to look for, the likelier first; a second one only if it differs."""
+        asker, text = self._asker, self._scanned(())
+        yield asker.memory.requests.read(asker.plain, text)[1]._replace(asks="ws")
+        if asker.inbound.secrets:
+            whole = self.text()
+            if whole != text or asker.plain != asker.asked:
+                yield asker.memory.requests.read(asker.asked, whole)[1]._replace(asks="ws")
+
+    def readings(self) -> Iterator[bytes]:
+        """What it may be called in a recording: as it came, or with what is secret in it replaced."""
+        yield self._payload
+        known = {self._payload}
+        for secrets in ((), self._asker.inbound.secrets):
+            if (text := self._scanned(secrets)) not in known:
+                known.add(text)
+                yield text
+
+    @property
+    def asked(self) -> Asked:
+        """What is known of it but its text, all secrets replaced."""
+        return self._asker.asked
+
+    @property
+    def head(self) -> bytes:
+        """Of the handshake, all secrets replaced."""
+        return self._asker.inbound.recorded_head
+
+    def text(self) -> bytes:
+        """The message, all secrets replaced."""
+        return self._scanned(self._asker.inbound.secrets)
+
+    def _scanned(self, secrets: tuple[bytes, ...] | list[bytes]) -> bytes:
+        return RequestScanner(secrets, self._asker.memory.redaction if len(self._payload) >= _REMEMBERED else None).whole(self._payload)
+
+    @property
+    def name(self) -> str:
+        """The type that it gives itself; like all that is told of it, without secrets."""
+        name = object_in(self.text()).get("type")
+        return name[:_LONGEST_NAME] if isinstance(name, str) else "a message"
+
+    @property
+    def payload(self) -> bytes:
+        """As the client sent it."""
+        return self._payload
+
+    @property
+    def bytes(self) -> int:
+        """Of the message."""
+        return len(self._payload)
+
+
+class Asking:
+    """For one WebSocket of a client."""
+
+    def __init__(self, service: Service, player: Player, sockets: RecordedSockets, misses: Misses, asker: Asker) -> None:
+        self.player = player
+        self.sockets = sockets
+        self._service = service
+        self._misses = misses
+        self._asker = asker
+
+    def spoke(self, payload: bytes) -> Spoke:
+        """A message that the client has sent."""
+        return Spoke(self._asker, payload)
+
+    def served(self) -> None:
+        """Something was answered from a recording."""
+        self._service.counters.replayed += 1
+
+    def live(self, playback: Playback, missing: Missing) -> Refusal | None:
+        """A create goes to upstream; the reason if it must not."""
+        address = self._asker.inbound.address
+        if address.keyless:
+            return NO_KEY
+        log.info("session %s: a turn over a WebSocket goes to upstream: %s", playback.session, missing.code)
+        self._service.counters.live += 1
+        if address.on_miss == "record" and self.player.reopens:
+            playback.live[missing.print.digest] += 1
+        return None
+
+    def at_hand(self, playback: Playback, place: int) -> bytes | None:
+        """What upstream said in a turn, if it need not be waited for."""
+        found = self.player.at_hand(playback, place)
+        if found is None:
+            try:
+                found = self.player.read_now(playback, place)
+            except StoreError:
+                return None  # whoever reads it piece by piece will say what is wrong with it
+        return found.response if isinstance(found, Spoken) else None
+
+    def pieces(self, exchange: int) -> Iterator[bytes]:
+        """The same of any exchange, piece by piece, read when it is drawn. Raises StoreError."""
+        yield from self.player.store.response_chunks(exchange)
+
+    async def retold(self, playback: Playback, place: int) -> tuple[RecordedSocket, bytes]:
+        """A create that was recorded over HTTP, as a connection with one turn, and what upstream said in it. Raises StoreError."""
+        return await self._service.loop.run_in_executor(None, self._retold, playback, place)
+
+    def _retold(self, playback: Playback, place: int) -> tuple[RecordedSocket, bytes]:
+        messages = messages_of(self.player.recording(playback, place))
+        return alone(playback.index.exchange(place), messages), b"".join([text for _, text in messages.texts])
+
+    async def tell(self, playback: Playback, spoke: Spoke, missing: Missing) -> str:
+        """What to answer to a create that has no recording; it is in the store then."""
+        self._service.counters.missed[missing.code] += 1
+        return await self._misses.tell(playback, spoke, missing)
+
+    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> str:
+        """The same of another message. `expected`: what was recorded where it came."""
+        self._service.counters.missed["no_match"] += 1
+        return await self._misses.tell_message(playback, spoke, spoke.name, expected)

@@ -1,0 +1,253 @@
+"""What of a replayed WebSocket goes to upstream: turns without a recording, over a socket of playhead's own that is opened for the first of them.
+
+A turn goes as the client sent it. Where upstream does not know the response that it goes on from, since that came from a recording, it goes once more
+with the conversation in place of the id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from playhead.config.errors import PlayheadError, UpstreamError
+
+from ..answers import ERRORS
+from ..assembling.traffic import NO_CODE
+from ..frames import Message, Opcode
+from ..inbound import Inbound
+from ..models.doors import client_event_door, event_door
+from ..models.kind import Shape
+from ..replay.error_shapes import message_of
+from ..service import Service
+from .live_turns import LiveTurns
+from .upstream_socket import RECORDING, Refused, Unrecordable, UpstreamSocket
+
+log = logging.getLogger("playhead")
+
+_SHAPE = Shape("responses")
+_GOODBYE_SECONDS = 1.0  # for upstream's close frame
+_AHEAD = 1 << 20  # bytes of turns that wait for the socket before the client does
+
+Expand = Callable[[Mapping[str, Any]], Coroutine[Any, Any, "list[dict[str, Any]] | None"]]
+"""The `input` that a create has without its `previous_response_id`; None if the recordings do not have all of it. Raises StoreError."""
+
+
+class Listens(Protocol):
+    """Who is told of upstream, for the client."""
+
+    def say(self, message: Message) -> None:
+        """A message for the client; it leaves with `flush`."""
+
+    def over(self, lane: str | None) -> None:
+        """The oldest live turn of a lane has ended."""
+
+    def drop(self, payload: bytes | None) -> None:
+        """The connection ends, by a close frame with that payload, or (None) without one."""
+
+    def flush(self) -> None:
+        """All has been said for now."""
+
+
+class _Turn(NamedTuple):
+    lane: str | None
+    text: bytes
+    request: Mapping[str, Any]
+
+
+class LiveSocket:
+    """The live turns of one client's WebSocket. `inbound`: its handshake, as it is to be forwarded and recorded."""
+
+    def __init__(self, service: Service, inbound: Inbound, expand: Expand, client: Listens) -> None:
+        self._service = service
+        self._inbound = inbound
+        self._expand = expand
+        self._client = client
+        self._socket: UpstreamSocket | None = None
+        self._turns = LiveTurns()
+        self._open: dict[int, _Turn] = {}
+        self._waiting: list[_Turn] = []  # for the socket
+        self._connecting: asyncio.Task[None] | None = None  # that they wait for
+        self._out: list[Callable[[], None]] = []
+        self._door, self._sent_door = event_door(_SHAPE), client_event_door(_SHAPE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    @property
+    def number(self) -> int:
+        """Of what is recorded of it."""
+        return self._socket.number if self._socket is not None else 0
+
+    def unrecordable(self, problem: str) -> None:
+        """Strict durability: nothing goes to the client that is not recorded."""
+        log.error("a WebSocket is broken off, since it could not be recorded: %s", problem)
+        self._client.drop(None)
+        self._client.flush()
+
+    @property
+    def busy(self) -> bool:
+        """Whether upstream owes something."""
+        return bool(self._open or self._tasks)
+
+    def made(self, response_id: object) -> bool:
+        """Whether upstream made that response over this socket."""
+        return self._turns.made(response_id)
+
+    def may_be_lost(self, request: Mapping[str, Any]) -> bool:
+        """Whether upstream need not know what a create goes on from."""
+        previous = request.get("previous_response_id")
+        return previous is not None and not self.made(previous)
+
+    # To upstream.
+
+    async def open(self) -> bytes:
+        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, Refused, Unrecordable."""
+        socket = UpstreamSocket(self._service, self._inbound, self)
+        await socket.open()
+        self._socket = socket
+        return socket.answer
+
+    def create(self, lane: str | None, text: bytes, request: Mapping[str, Any]) -> None:
+        """A turn without a recording."""
+        turn = _Turn(lane, text, request)
+        if self._socket is not None:
+            self._send(self._socket, turn)
+            return
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self._connecting = self._begin(self._connect())
+
+    def _send(self, socket: UpstreamSocket, turn: _Turn) -> None:
+        self._open[self._turns.sent(self._sent_door(turn.text))] = turn
+        socket.send(turn.text)
+
+    def send(self, text: bytes) -> None:
+        """Another message of the client, that is about what upstream said."""
+        if self._socket is not None:
+            self._turns.sent(self._sent_door(text))
+            self._socket.send(text)
+
+    async def _connect(self) -> None:
+        status, said = 502, {}
+        try:
+            await self.open()
+        except Refused as refused:
+            told = message_of(refused.status, refused.head.first, refused.text)
+            status, said = told["status"], told["error"] | ({} if told["error"]["message"] else {"message": f"{refused}."})
+        except UpstreamError as error:
+            status, said = ERRORS[error.code].status, {"code": error.code, "message": f"{error}."}
+        except Unrecordable as error:
+            status, said = ERRORS[RECORDING].status, {"code": RECORDING, "message": str(error)}
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if self._socket is not None:
+                self._send(self._socket, turn)
+            else:
+                self._client.say(error_event(turn.lane, status, said))
+                self._client.over(turn.lane)
+        self._client.flush()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def room(self) -> Awaitable[None] | None:
+        """To be awaited before the client says more: upstream takes less than it is sent, or has not agreed to the socket yet."""
+        if self._socket is not None:
+            return self._socket.room()
+        if self._connecting is None or self._connecting.done() or sum([len(turn.text) for turn in self._waiting]) < _AHEAD:
+            return None
+        return asyncio.shield(self._connecting)
+
+    def pause(self) -> None:
+        """The client is slower."""
+        if self._socket is not None:
+            self._socket.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._socket is not None:
+            self._socket.resume()
+
+    def end(self) -> None:
+        """The client is gone. Idempotent."""
+        self._ended = True
+        for task in self._tasks:
+            task.cancel()
+        if self._socket is not None:
+            self._socket.close()
+            self._service.loop.call_later(_GOODBYE_SECONDS, self._socket.abort)
+            self._socket = None
+
+    # From upstream.
+
+    def told(self, message: Message) -> bool:
+        """A message; it is kept back if its turn is sent once more."""
+        if message.opcode != Opcode.TEXT:
+            self._out.append(partial(self._client.say, message))
+            return True
+        heard = self._turns.heard(self._door(message.payload))
+        turn = self._open.pop(heard.turn, None) if heard.over else None
+        if heard.lost and turn is not None:
+            self._begin(self._once_more(turn, message))
+            return False
+        self._out.append(partial(self._client.say, message))
+        if turn is not None:
+            self._out.append(partial(self._client.over, turn.lane))
+        return True
+
+    def settled(self) -> None:
+        """What one read brought goes to the client, once the journal has it."""
+        if self._out:
+            out, self._out = self._out, []
+            self._service.tape.then(self, self._deliver, out)
+
+    def _deliver(self, out: list[Callable[[], None]]) -> None:
+        if not self._ended:
+            for step in out:
+                step()
+            self._client.flush()
+
+    async def _once_more(self, turn: _Turn, message: Message) -> None:
+        """Send a turn with its conversation; if that is not known, the client gets what upstream said."""
+        try:
+            found = await self._expand(turn.request)
+        except PlayheadError as error:
+            log.error("the conversation of a turn could not be read: %s", error)
+            found = None
+        socket = self._socket
+        if socket is None:
+            return
+        if found is None:
+            socket.keep(message)
+            self._out += (partial(self._client.say, message), partial(self._client.over, turn.lane))
+            self.settled()
+            return
+        session = self._inbound.address.session
+        log.info("session %s: upstream does not know the response that a turn goes on from, which is sent with its conversation", session)
+        request = {name: value for name, value in turn.request.items() if name != "previous_response_id"}
+        text = json.dumps({**request, "input": found}, ensure_ascii=False).encode("utf-8", "replace")
+        self._open[self._turns.sent(self._sent_door(text), again=True)] = turn
+        socket.send(text, instead=True)
+
+    def closed(self, code: int | None, reason: bytes) -> None:
+        """Upstream is gone: so is the connection, if something is owed to the client; else the next turn opens another."""
+        owed = self.busy
+        self._socket, self._turns = None, LiveTurns()
+        self._open.clear()
+        if owed and not self._ended:
+            payload = None if code is None else b"" if code == NO_CODE else code.to_bytes(2, "big") + reason
+            self._service.tape.then(self, self._deliver, [partial(self._client.drop, payload)])
+
+
+def error_event(lane: str | None, status: int, said: Mapping[str, Any]) -> Message:
+    """An error of a request over a WebSocket (PROTOCOL.md 3.9). `said`: its code, its message, and what else is known."""
+    event: dict[str, Any] = {"type": "error", "status": status, "error": {"type": "playhead_error", "param": None, **said}}
+    if lane is not None:
+        event["stream_id"] = lane
+    return Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))

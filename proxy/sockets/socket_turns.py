@@ -1,0 +1,404 @@
+"""A Responses WebSocket as it is replayed: the client's creates and steers find recorded turns, whose events leave as they did."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from ..answers import ERRORS
+from ..frames import Message, Opcode
+from ..player import Missing, Playback
+from ..replay.misses import Expected
+from .following import Follower
+from .interleaving import HIDDEN, OPCODE, Interleaving, Over, Play
+from .recorded_sockets import RecordedSocket, meaning
+from .recorded_transcripts import text_at
+from .socket_asking import Asking, Spoke
+from .socket_goings import Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
+from .socket_line import Close, Portion, SocketLine
+from .socket_live import Listens, LiveSocket, error_event
+from .speech import Speech
+
+log = logging.getLogger("playhead")
+
+_LANE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+
+
+class TurnsTalk:
+    """One client WebSocket in Responses mode. `connection`: the recorded one that it goes by, if one is known; else it is the first that answers it.
+
+    `live`: turns without a recording go to upstream by this; None: they are misses.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        playback: Playback,
+        connection: int | None,
+        socket: RecordedSocket | None = None,
+        live: Callable[[Listens], LiveSocket] | None = None,
+    ) -> None:
+        self._asking = asking
+        self._socket = socket
+        self._playback = playback
+        self._connection = connection
+        self._goings: dict[int, Going] = {}
+        self._solos: list[Going] = []
+        self._lanes: dict[str | None, ClientLane] = {}
+        self.live = live(self) if live is not None else None
+
+    # What the line tells.
+
+    @property
+    def busy(self) -> bool:
+        """Whether upstream owes something."""
+        return self.live is not None and self.live.busy
+
+    def begin(self, line: SocketLine) -> None:
+        """The connection is open: what upstream said unasked leaves."""
+        self._line = line
+        if self._connection is not None and self._socket is not None:
+            self._advance(self._go(self._connection, self._socket))
+            self._set_timer()
+
+    def message(self, message: Message) -> Awaitable[None] | None:
+        """A create begins a turn, anything else is found by what it says."""
+        value = object_in(message.payload)
+        if value.get("type") == "response.create":
+            return self._create(message.payload, value)
+        return self._other(message.payload, value)
+
+    def wake(self, now: int) -> None:
+        """Something is due."""
+        for going in [*self._goings.values(), *self._solos]:
+            if going.inter.wake is not None and going.inter.wake <= now:
+                self._advance(going)
+        self._set_timer()
+
+    def answer_to_close(self, payload: bytes) -> bytes:
+        """As upstream answered, or else as RFC 6455 section 5.5.1 has it."""
+        primary = self._goings.get(self._connection) if self._connection is not None else None
+        return primary.socket.finale.close if primary is not None and primary.socket.finale.close is not None else payload[:2]
+
+    def end(self) -> None:
+        """Nobody follows anything here any more."""
+        for lane in self._lanes.values():
+            self._playback.followers.leave(lane.follower)
+        if self.live is not None:
+            self.live.end()
+
+    # Creates.
+
+    def _create(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
+        lane = self._lane_of(value)
+        spoke = self._asking.spoke(payload)
+        if self._asking.player.opened(self._playback.session) is self._playback:
+            return self._find(lane, spoke)
+        return self._find_anew(lane, spoke)
+
+    async def _find_anew(self, lane: ClientLane, spoke: Spoke) -> None:
+        """The session may have grown."""
+        self._playback = await self._asking.player.open(self._playback.session, begin=True)
+        if (waiting := self._find(lane, spoke)) is not None:
+            await waiting
+
+    def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
+        playback = self._playback
+        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, again=self._asking.player.again)
+        if found.place is None:
+            code = "no_match" if found.group is None else "exhausted"
+            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
+            if self.live is None:
+                return self._missed(lane, spoke, missing)
+            self._go_live(lane, spoke, missing)
+            return self.live.room()
+        playback.place = found.place
+        self._asking.served()
+        recorded = playback.index.lane(found.place)
+        if recorded is None:
+            return self._retell(lane, found.place)
+        going = self._goings.get(recorded.connection)
+        socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
+        if socket is None:
+            return self._read_and_begin(lane, recorded.connection, found.place)
+        return self._begin_in(lane, recorded.connection, socket, found.place)
+
+    async def _read_and_begin(self, lane: ClientLane, connection: int, place: int) -> None:
+        socket = await self._asking.sockets.connection(connection)
+        if (waiting := self._begin_in(lane, connection, socket, place)) is not None:
+            await waiting
+
+    def _begin_in(self, lane: ClientLane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
+        if socket.log.asked(self._playback.index.turn(place)) is None:
+            return self._retell(lane, place)  # the log of a connection that still goes on, or was cut off by a crash, may lack its last turns
+        self._begin(lane, self._go(connection, socket), place)
+        return None
+
+    async def _retell(self, lane: ClientLane, place: int) -> None:
+        """It was recorded over HTTP, or its connection is not known any more: as one turn on a connection of its own."""
+        socket, payload = await self._asking.retold(self._playback, place)
+        going = self._solo(socket)
+        going.speeches[1] = speech_of(socket, 1, payload)
+        self._come(lane, going, 1)
+
+    async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
+        """There is no recording of this turn."""
+        told = await self._asking.tell(self._playback, spoke, missing)
+        self._refuse(lane, missing.code, told)
+
+    def _refuse(self, lane: ClientLane, code: str, told: str) -> None:
+        self._say(lane, error_event(lane.name, 404, {"code": code, "message": told}))
+
+    def _say(self, lane: ClientLane, message: Message) -> None:
+        """When its lane is free."""
+        if lane.queue:
+            lane.queue.append(message)
+        else:
+            self._line.put(message)
+
+    def _lane_of(self, value: dict[str, Any]) -> ClientLane:
+        """The lane that a create names; one of its own if that is no name, which is refused whatever else goes on."""
+        if "stream_id" not in value:
+            return self._lane(None)
+        name = value["stream_id"]
+        if isinstance(name, str) and _LANE_NAME.fullmatch(name):
+            return self._lane(name)
+        return ClientLane(None, Follower("", self._connection), fair=False)
+
+    def _lane(self, name: str | None) -> ClientLane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = ClientLane(name, Follower(name, self._connection))
+        return lane
+
+    # Turns.
+
+    def _go(self, connection: int, socket: RecordedSocket) -> Going:
+        going = self._goings.get(connection)
+        if going is None:
+            primary = self._connection is None or self._connection == connection
+            if primary:
+                self._connection = connection
+                for lane in self._lanes.values():
+                    lane.follower.connection = connection
+            places = self._playback.index.on_connection(connection)
+            index = self._playback.index
+            inter = Interleaving(
+                socket.log,
+                speed=self._asking.player.speed,
+                now=time.monotonic_ns(),
+                own=primary,
+                elsewhere=lambda root: (place := places.get(root)) is not None and index.served(place) and not self._goings[connection].inter.has_come(root),
+            )
+            going = self._goings[connection] = Going(socket, inter, places=places, primary=primary)
+        return going
+
+    def _solo(self, socket: RecordedSocket) -> Going:
+        inter = Interleaving(socket.log, speed=self._asking.player.speed, now=time.monotonic_ns(), own=False)
+        going = Going(socket, inter)
+        self._solos.append(going)
+        return going
+
+    def _begin(self, lane: ClientLane, going: Going, place: int) -> None:
+        root = self._playback.index.turn(place)
+        if going.inter.has_come(root):  # it is served once more
+            places = going.places
+            going = self._solo(going.socket.solo(root))
+            going.places = places
+        self._come(lane, going, root)
+
+    def _come(self, lane: ClientLane, going: Going, root: int) -> None:
+        last = lane.queue[-1] if lane.queue else None
+        held = last is not None and not (isinstance(last, Asked) and not last.held and self._in_line(last, going, root))
+        lane.queue.append(Asked(going, root, held))
+        going.lanes[root] = lane
+        going.inter.come(root, time.monotonic_ns(), held=held)
+        self._advance(going)
+        self._set_timer()
+
+    @staticmethod
+    def _in_line(last: Asked, going: Going, root: int) -> bool:
+        """Whether the recorded order alone puts this group behind that one."""
+        turns = going.socket.turns
+        return last.going is going and last.root < root and turns[last.root].lane == turns[root].lane
+
+    def _advance(self, going: Going) -> None:
+        """Say what leaves now, and what that makes way for."""
+        waiting = [going]
+        while waiting:
+            one = waiting.pop(0)
+            for out in one.inter.advance(time.monotonic_ns()):
+                if isinstance(out, Play):
+                    self._play(one, out)
+                elif isinstance(out, Over):
+                    waiting += self._over(one, out.root)
+                else:
+                    self._finale(one)
+
+    def _play(self, going: Going, out: Play) -> None:
+        socket = going.socket
+        if not out.turn:
+            opcode = socket.log.flags[socket.log.answers[0][out.start]] & OPCODE
+            payload = socket.own[out.start]
+            self._line.put(Close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload))
+            return
+        lane = going.lanes[socket.log.root(out.turn)]
+        speech = going.speeches.get(out.turn)
+        if speech is None:
+            speech = going.speeches[out.turn] = self._speech(going, out.turn)
+        turn = socket.turns.get(out.turn)
+        self._line.put(Portion(speech, out.start, out.stop, lane.fair and turn is not None and turn.lane != lane.name, lane.name))
+
+    def _speech(self, going: Going, turn: int) -> Speech:
+        place = going.places.get(turn)
+        payload = self._asking.at_hand(self._playback, place) if place is not None else None
+        if payload is not None:
+            return speech_of(going.socket, turn, payload)
+        sizes, opcodes = messages_of(going.socket, turn)
+        return Speech(sizes, opcodes, pieces=self._asking.pieces(going.socket.turns[turn].exchange))
+
+    def _over(self, going: Going, root: int) -> Iterator[Going]:
+        """That group is over: the next on its lane has its turn. Gives who may go on with that."""
+        lane = going.lanes.pop(root)
+        for turn in [turn for turn in going.speeches if going.socket.log.root(turn) == root]:
+            del going.speeches[turn]
+        lane.queue = deque([one for one in lane.queue if not (isinstance(one, Asked) and one.going is going and one.root == root)])
+        if going in self._solos:
+            self._solos.remove(going)
+        recorded = going.socket.turns.get(root)
+        if not going.primary and recorded is not None and recorded.outcome not in (None, "complete", "client_closed"):
+            self._finale(going)
+        yield from self._next(lane)
+
+    def _next(self, lane: ClientLane) -> Iterator[Going]:
+        """What is the first on its lane now has its turn. Gives who may go on with that."""
+        while lane.queue:
+            head = lane.queue[0]
+            if isinstance(head, Asked):
+                if head.held:
+                    head.held = False
+                    head.going.inter.release(head.root, time.monotonic_ns())
+                    yield head.going
+                return
+            if isinstance(head, LiveTurn):
+                self._send(lane)
+                return
+            self._line.put(head)
+            lane.queue.popleft()
+
+    # Turns that upstream answers.
+
+    def _go_live(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
+        """There is no recording of this turn: upstream is asked."""
+        if (refusal := self._asking.live(self._playback, missing)) is not None:
+            self._say(lane, error_event(lane.name, ERRORS[refusal.code].status, {"code": refusal.code, "message": refusal.message}))
+            return
+        lane.queue.append(LiveTurn(spoke.payload))
+        if all(isinstance(one, LiveTurn) for one in lane.queue):  # upstream knows itself that they go one after the other
+            self._send(lane)
+
+    def _send(self, lane: ClientLane) -> None:
+        for one in lane.queue:
+            if not isinstance(one, LiveTurn) or self.live is None:
+                return
+            if not one.sent:
+                one.sent, request = True, object_in(one.payload)
+                one.alone = self.live.may_be_lost(request)
+                self.live.create(lane.name, one.payload, request)
+            if one.alone:
+                return
+
+    def say(self, message: Message) -> None:
+        """Upstream says something."""
+        self._line.put(message)
+
+    def over(self, lane: str | None) -> None:
+        """The oldest live turn of a lane has ended: what comes next on it has its turn."""
+        queue = self._lane(lane).queue
+        place = next((place for place, one in enumerate(queue) if isinstance(one, LiveTurn) and one.sent), None)
+        if place is not None:
+            del queue[place]
+        for going in self._next(self._lane(lane)):
+            self._advance(going)
+
+    def drop(self, payload: bytes | None) -> None:
+        """Upstream has closed, or dropped the connection."""
+        self._line.put(Close(payload))
+
+    def flush(self) -> None:
+        """All has been said for now; upstream waits where the client is slower."""
+        self._set_timer()
+        self._line.pump()
+        if self.live is not None and (busy := self._line.busy) is not None:
+            self.live.pause()
+            busy.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        if self.live is not None:
+            self.live.resume()
+
+    # The end.
+
+    def _finale(self, going: Going) -> None:
+        finale = going.socket.finale
+        if finale.close is not None or finale.drops:
+            self._line.put(Close(finale.close))
+
+    def _set_timer(self) -> None:
+        wakes = [going.inter.wake for going in (*self._goings.values(), *self._solos) if going.inter.wake is not None]
+        self._line.wake_at(min(wakes, default=None))
+
+    # Other messages of the client.
+
+    def _other(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
+        spoke = self._asking.spoke(payload)
+        if any(self._known(meaning(text)) for text in spoke.readings()):
+            return None
+        if self.live is not None and self.live.made(value.get("previous_response_id")):
+            self.live.send(payload)
+            return self.live.room()
+        return self._unexpected(spoke, value)
+
+    def _known(self, said: bytes) -> bool:
+        """Whether a message that means this was recorded, and had not come: it has now."""
+        now = time.monotonic_ns()
+        for going in (*self._goings.values(), *self._solos):
+            for place in going.socket.said.get(said, ()):
+                log = going.socket.log
+                root = log.root(log.turns[place])
+                if place not in going.used and (going.inter.has_come(root) if root else going.primary):
+                    going.used.add(place)
+                    going.inter.said(place, now)
+                    self._advance(going)
+                    self._set_timer()
+                    return True
+        return False
+
+    async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
+        """A steer, or something that playhead does not know, which is not in the recording."""
+        lane, expected = self._steered(value)
+        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, spoke, expected))
+
+    def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
+        """The lane that a steer is for, and the recorded one that was due."""
+        wanted = value.get("previous_response_id")
+        for going in (*self._goings.values(), *self._solos):
+            log = going.socket.log
+            for turn, record in going.socket.turns.items():
+                root = log.root(turn)
+                if wanted is None or record.response_id != wanted or not going.inter.has_come(root):
+                    continue
+                lane = going.lanes.get(root) or self._lane(None)
+                at = 0
+                for place in log.requests.get(turn, ()):
+                    if place != log.asked(root) and place not in going.used and not log.flags[place] & HIDDEN:
+                        text = text_at(self._asking.player.store.request_chunks(record.exchange), at, log.sizes[place])
+                        return lane, Expected(record.exchange, "the recorded one", text)
+                    at += log.sizes[place]
+                return lane, None
+        return self._lane(None), None
