@@ -15,6 +15,7 @@ from playhead.config.errors import StoreError
 from .bodies import Base, encode_against
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
+from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 from .replays import load_items
 from .rows import insert_new
 from .tables import (
@@ -69,7 +70,8 @@ def delete_session(database: Database, session: str) -> int:
             if len(ids) < _AT_ONCE:
                 _delete_connections(connection, left)
             if len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
-                connection.execute(delete(divergences).where(divergences.c.session == session))
+                for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
+                    connection.execute(delete(table).where(table.c.session == session))
                 connection.execute(delete(takes).where(takes.c.session == session))
                 connection.execute(delete(sessions).where(sessions.c.name == session))
                 break
@@ -86,7 +88,7 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     theirs = select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()
     turned = connection.execute(theirs).scalars().all()
     whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all()
-    for table in (pieces, bodies, event_rows, item_rows, fingerprints):
+    for table in (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     if turned or whole:

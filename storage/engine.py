@@ -24,7 +24,8 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from playhead.config.errors import ConfigError, RefusedError, StoreError
 
-from .tables import APPLICATION_ID, HEAD, VERSION_TABLE, meta, metadata
+from .column_types import metadata
+from .tables import APPLICATION_ID, HEAD, VERSION_TABLE, meta
 
 Durability = Literal["relaxed", "strict"]
 

@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 from playhead.config.errors import ConfigError, StoreError
 
 from .bodies import StoredBody, decode_against, decode_chain
+from .column_types import metadata
 from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
 from .rows import piece_data, rows_by_key, unpack_times
-from .tables import HEAD, bodies, connection_pieces, connections, event_rows, event_types, events, exchanges, items, metadata, pieces, sessions, takes
+from .tables import HEAD, bodies, connection_pieces, connections, event_rows, event_types, events, exchanges, items, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _PICO = Decimal(10) ** -12

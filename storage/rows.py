@@ -22,9 +22,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from playhead.config.errors import StoreError
 
 from .bodies import StoredBody
+from .column_types import ns_text
 from .columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
 from .records import PARSER, EventRow, Facts, Frame, ItemRow, Recorded
-from .tables import ns_text
 
 Row = tuple[Any, ...]
 Literals = tuple[tuple[str, str], ...]

@@ -6,9 +6,7 @@ The migrations make the tables; a test holds them equal to this module.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -27,13 +25,12 @@ from sqlalchemy import (
     and_,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from .column_types import Id, UtcTime, metadata
 from .connected import MAX_TURNS
+from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest schema: the revision of the last migration."""
 
 VERSION_TABLE = "playhead_schema"
@@ -41,56 +38,16 @@ APPLICATION_ID = 0x706C6864
 """In the header of every SQLite store ("plhd"), so that a file of somebody else is known before it is touched."""
 
 
-class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC: TIMESTAMP WITH TIME ZONE on PostgreSQL, RFC 3339 text of one length on SQLite, which sorts as the moments do."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The column's type."""
-        kind: TypeEngine[Any] = TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text()
-        return dialect.type_descriptor(kind)
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """PostgreSQL reads the text as well."""
-        return None if value is None else time_text(value)
-
-    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
-        """Aware, in UTC."""
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return None if value is None else value.astimezone(UTC)
-
-
-def time_text(value: datetime) -> str:
-    """RFC 3339 in UTC, microseconds always written."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
-
-
-def ns_text(nanoseconds: int) -> str:
-    """As `time_text`, of a wall clock's nanoseconds."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest // 1000:06d}Z"
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 _views = MetaData()
-_Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY is the rowid
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True, comment="What exchanges.session refers to."),
     Column("created_at", UtcTime, nullable=False, comment="When its first exchange started."),
+    Column("forked_from", Text, comment="The session that it is a fork of; null: none."),
+    Column("forked_at", BigInteger, comment="The exchange of that session before which it was forked."),
     sqlite_autoincrement=True,
     comment="Named lists of exchanges, ordered by seq.",
 )
@@ -110,7 +67,7 @@ takes = Table(
 connections = Table(
     "connections",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("session", Text, nullable=False),
     Column("take", Integer, nullable=False),
     Column("path", Text, nullable=False, comment="Path and query of the handshake."),
@@ -147,7 +104,7 @@ connections = Table(
 writers = Table(
     "writers",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("writer", Text, nullable=False, unique=True, comment="Name of the proxy worker's journal."),
     Column("host", Text, nullable=False, comment="Machine of the recorder that reads it."),
     Column("segment", BigInteger, nullable=False, comment="Where reading starts again after a restart: the segment ..."),
@@ -160,7 +117,7 @@ writers = Table(
 exchanges = Table(
     "exchanges",
     metadata,
-    Column("id", _Id, primary_key=True, comment="Never given again, not even after a delete."),
+    Column("id", Id, primary_key=True, comment="Never given again, not even after a delete."),
     Column("session", Text, ForeignKey("sessions.name"), nullable=False),
     Column("take", Integer, nullable=False, comment="Of the session; see takes."),
     Column("seq", BigInteger, nullable=False, comment="Place in the session: the order in which requests arrived."),
@@ -213,7 +170,7 @@ exchanges = Table(
 event_types = Table(
     "event_types",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("type", Text, nullable=False, unique=True),
     comment="The types that event rows refer to.",
 )
@@ -252,7 +209,7 @@ events = Table(
 item_words = Table(
     "item_words",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("word", Text, nullable=False, unique=True),
     comment="The types, names and statuses that item rows refer to.",
 )
@@ -290,7 +247,7 @@ items = Table(
 bodies = Table(
     "bodies",
     metadata,
-    Column("exchange", _Id, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
+    Column("exchange", Id, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
     Column("base", BigInteger, ForeignKey("bodies.exchange"), index=True, comment="The exchange whose raw bytes it is a difference to; null: none."),
     Column("depth", Integer, nullable=False, comment="How many bases are read at most to decode it."),
     Column("codec", Text, nullable=False, comment="How data is encoded."),
@@ -343,7 +300,7 @@ fingerprints = Table(
 divergences = Table(
     "divergences",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("session", Text, nullable=False),
     Column("take", Integer, comment="That was replayed; null: all of them."),
     Column("run", Text, nullable=False, comment="The one start of `replay` that met it."),
@@ -359,6 +316,10 @@ divergences = Table(
     Column("head_bytes", Integer, nullable=False, comment="Size of the request's head in data."),
     Column("request_bytes", BigInteger, nullable=False, comment="Size of the request's body; its first MiB is in data."),
     Column("data", LargeBinary, nullable=False, comment="Head and body of the request, secrets replaced, compressed."),
+    Column("cause", Text, comment="Class of what caused it: prompt, tool_schema, tool_result, model, parameter, volatile, order, ..."),
+    Column("proposal", JSON(none_as_null=True), comment="The rules that would have made it match, each a line of text; null: none known."),
+    Column("parted", BigInteger, comment="The exchange that was served last before; null: none."),
+    Column("digest", LargeBinary, comment="Of the request's fingerprint without rules."),
     Index(None, "session", "id"),
     sqlite_autoincrement=True,
     comment="Requests of replays that had no recorded twin. Columns as in `playhead divergences --json`.",
@@ -397,6 +358,7 @@ def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
     people = [exchanges, events, items, sessions, takes]
     own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
+    own += [match_rules, equivalences, rerecordings, rule_hits, served_faults]
     return "\n".join(_describe(table) for table in (*people, *own))
 
 

@@ -15,6 +15,7 @@ from playhead.proxy.cli import SECTIONS, cli
 from playhead.proxy.commands.options import SERVING, default_text
 from playhead.proxy.console.exposition import METRICS, Described
 from playhead.storage import tables
+from playhead.storage.column_types import metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,7 +109,7 @@ def test_the_tables_for_people_are_there_with_every_column(table: str) -> None:
     assert table in TEXT
 
 
-@pytest.mark.parametrize("name", sorted(table.name for table in tables.metadata.tables.values()))
+@pytest.mark.parametrize("name", sorted(table.name for table in metadata.tables.values()))
 def test_every_table_is_named(name: str) -> None:
     assert re.search(rf"`{name}`|^{name}:", TEXT, re.MULTILINE)
 

@@ -5,7 +5,8 @@ error and two answers to one request (the last through another upstream), a stre
 take the same request once more. store-0002.db has one, too: in its first take an answer with a call, two streams of one conversation, an error, a WebSocket
 and a stream in pieces; in its second take the first request once more. store-0003.db has one as well: in its first take an answer, a stream, a WebSocket
 handshake that was refused, a Responses WebSocket, a Realtime WebSocket and a Responses WebSocket without an end; in its second take the answer and the
-Responses WebSocket once more.
+Responses WebSocket once more. store-0004.db: in its first take an answer, a stream, an answer and a connection of two turns; in its second take an answer;
+a divergence from the first.
 """
 
 from __future__ import annotations
@@ -178,3 +179,25 @@ def test_an_old_socket_is_deleted_with_its_connection(sockets: Store) -> None:
         sockets.delete_exchange(row.id)
 
     assert sockets.stats().connections == 0
+
+
+@pytest.fixture
+def turns(tmp_path: Path) -> Store:
+    """A copy of the store of schema 0004, brought up to date."""
+    shutil.copy(DATA / "store-0004.db", tmp_path / "store.db")
+    return Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True)
+
+
+def test_old_turns_and_divergences_are_what_they_were(turns: Store) -> None:
+    with turns as store:
+        (connection,) = store.connections("fossil")
+        (divergence,) = store.divergences("fossil")
+
+        assert list(store.verify(stored_fingerprint)) == []
+        assert [(row.take, row.seq, row.connection) for row in store.exchanges("fossil")] == [
+            *((1, seq, None) for seq in (1, 2, 3)),
+            *((1, seq, connection.id) for seq in (4, 5)),
+            (2, 6, None),
+        ]
+        assert [entry.turn for entry in store.connection_log(connection.id)] == [1, 1, 1, 2, 2, 2]
+        assert (divergence.nearest, divergence.path) == (1, "/v1/responses")

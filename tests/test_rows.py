@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.storage.column_types import ns_text
 from playhead.storage.records import EventRow
 from playhead.storage.rows import event_values, start_text, take_nulls
-from playhead.storage.tables import event_rows, ns_text, takes
+from playhead.storage.tables import event_rows, takes
 
 NAMES = [column.name for column in event_rows.columns]
 TYPES = {None: None, "response.created": 1, "websocket.ping": 2}

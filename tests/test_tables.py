@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sqlalchemy import inspect, text
 from sqlalchemy.dialects import sqlite
 
+from playhead.storage.column_types import UtcTime, metadata, ns_text, time_text
 from playhead.storage.engine import Database, open_database
 from playhead.storage.records import EventRecord, ExchangeRecord, ItemRow
 from playhead.storage.rows import exchange_row
-from playhead.storage.tables import HEAD, VERSION_TABLE, UtcTime, describe, events, exchanges, items, metadata, ns_text, time_text
+from playhead.storage.tables import HEAD, VERSION_TABLE, describe, events, exchanges, items
 from stores import place_for_store, recorded
 
 
