@@ -171,7 +171,7 @@ class Playhead:
 
 def _settings(mode: str, given: dict[str, Any]) -> Settings:
     """Raises ConfigError."""
-    from playhead.config.settings import load_settings
+    from playhead.config.loading import load_settings
 
     modes = ("record", "replay", "auto", "forward")
     if mode not in modes:

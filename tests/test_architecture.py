@@ -26,7 +26,7 @@ FACES = frozenset(f"proxy.{name}" for name in ["cli", "commands", "listing", "co
 # Whatever is not named here is pure: it gets bytes, times and random values as arguments and returns values.
 SHELLS = FACES | frozenset(
     (
-        "config.settings",
+        *("config.settings", "config.loading"),
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from playhead.config.errors import ConfigError
-from playhead.config.settings import HostPort, Loaded, Settings, flag, hint, load_settings, shown, without_password
+from playhead.config.loading import Loaded, load_settings
+from playhead.config.settings import HostPort, Settings, flag, hint, shown, without_password
 
 
 def load(tmp_path: Path, flags: dict[str, Any] | None = None, toml: str | None = None, **environ: str) -> Loaded:

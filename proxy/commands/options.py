@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from playhead.config.errors import ConfigError
-from playhead.config.settings import BY_COMMAND, SESSION_NAME, Loaded, Settings, flag, hint, load_settings
+from playhead.config.loading import Loaded, load_settings
+from playhead.config.settings import BY_COMMAND, SESSION_NAME, Settings, flag, hint
 
 from .saying import warn
 

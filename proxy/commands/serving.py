@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import click
 
 from playhead.config.errors import ConfigError
-from playhead.config.settings import Loaded, Settings
+from playhead.config.loading import Loaded
+from playhead.config.settings import Settings
 
 from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags

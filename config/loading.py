@@ -1,0 +1,119 @@
+"""The settings in force, from flags over environment over playhead.toml over defaults.
+
+Whatever is wrong is refused with its name, where it came from and what is allowed; no message repeats a secret.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .errors import ConfigError
+from .settings import BY_COMMAND, FILE_NAME, PREFIX, Settings, flag, hint, without_password
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings in force. `sources`: per setting `default`, `flag --NAME`, `environment variable NAME`, the file's name, or `command`."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One source: its values, each under its setting's name, and what to call the place where each stands."""
+
+    values: Mapping[str, Any]
+    places: Mapping[str, str]
+
+
+def _flag_place(name: str) -> str:
+    return f"flag {flag(name)}"
+
+
+def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, place: Callable[[str], str] = _flag_place) -> Loaded:
+    """The settings in force: `flags` over `PLAYHEAD_*` of `environ` over the settings file over defaults.
+
+    `flags`: values by setting name, None for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
+    `playhead.toml` in `cwd`, which may be absent. Empty environment variables count as not set. Raises ConfigError, which names all that is wrong.
+    `place`: what to call the place where one of `flags` stands.
+    """
+    problems: list[str] = []
+    config = flags.get("config") or environ.get(f"{PREFIX}CONFIG") or None
+    layers = (_flag_layer(flags, place, problems), _environment_layer(environ, problems), _file_layer(config, cwd, problems))
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for layer in reversed(layers):
+        values |= layer.values
+        places |= layer.places
+    try:
+        settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
+    except ValidationError as error:
+        problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))  # what may be of two kinds is wrong twice
+    return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields})
+
+
+def _flag_layer(flags: Mapping[str, Any], place: Callable[[str], str], problems: list[str]) -> _Layer:
+    given = {name: value for name, value in flags.items() if value is not None and name != "config"}
+    unknown = (_unknown(name, f"{place(name)}: there is no such setting", str) for name in given if name not in BY_COMMAND)
+    problems += [problem for problem in unknown if problem]
+    return _Layer(given, {name: "command" if name in BY_COMMAND else place(name) for name in given})
+
+
+def _environment_layer(environ: Mapping[str, str], problems: list[str]) -> _Layer:
+    values, places = {}, {}
+    for variable, value in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and value and variable != f"{PREFIX}CONFIG":
+            place = f"environment variable {variable}"
+            if problem := _unknown(name, f"{place}: there is no such setting", lambda near: PREFIX + near.upper()):
+                problems.append(problem)
+            values[name], places[name] = value, place
+    return _Layer(values, places)
+
+
+def _file_layer(config: str | None, cwd: Path, problems: list[str]) -> _Layer:
+    path = cwd / (Path(config).expanduser() if config else FILE_NAME)
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except FileNotFoundError:
+        if not config:
+            return _Layer({}, {})
+        raise ConfigError(f"there is no settings file {config}") from None
+    except OSError as error:
+        raise ConfigError(f"the settings file {path.name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"the settings file {path.name} is not valid TOML: {error}") from error
+    shown = config or FILE_NAME
+    problems += [problem for name in values if (problem := _unknown(name, f"{name} ({shown}): there is no such setting", str))]
+    return _Layer(values, dict.fromkeys(values, shown))
+
+
+def _unknown(name: str, text: str, spell: Any) -> str | None:
+    """What to say if no environment variable or file may set `name`; None if it may."""
+    if name in BY_COMMAND:
+        return f"{text}; the command chooses the {name}: playhead record, playhead replay, playhead forward"
+    if name in Settings.model_fields:
+        return None
+    from difflib import get_close_matches
+
+    known = sorted(Settings.model_fields.keys() - BY_COMMAND)
+    near = get_close_matches(name.replace("-", "_").lower(), known, 1)
+    return f"{text}; did you mean {spell(near[0])}?" if near else f"{text}; the settings are {', '.join(map(spell, known))}"
+
+
+def _problem(loc: tuple[int | str, ...], reason: object, values: Mapping[str, Any], places: Mapping[str, str]) -> str:
+    if not loc:
+        return str(reason)
+    name = str(loc[0])
+    given = "..." if name.endswith("_token") else without_password(repr(values[name]))
+    return f"{name} = {given} ({places[name]}): allowed is {str(reason or '') or hint(name).allowed}"
