@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from playhead.config import rules
+from playhead.config import secrets as secret_rules
 
 Edit = tuple[int, int, bytes]
 Drop = Literal["text", "nest", "part", "url", "form"]
@@ -50,7 +50,7 @@ URL_VALUE = re.compile(rb"(?>\$?\{[A-Za-z0-9_.]+\}|[^&\"'<>\\\x00-\x20`)\]}#{$]+
 FORM_VALUE = re.compile(rb"[^&\x00-\x20]*+")
 _MASKED = re.compile(rb"(?i)(?:(?:bearer|basic|token|apikey)[ +])?(?:<redacted[^<>]*>|\*{3,}|\[redacted\]|redacted|\$?\{[a-z0-9_.]+\})\Z")
 _LOOKS_SECRET = re.compile(rb"(?:[A-Za-z]+ )?(?=[A-Za-z0-9_.~+=-]*[0-9])(?=[A-Za-z0-9_.~+=-]*[A-Za-z])[A-Za-z0-9_.~+=-]{24,}\Z")
-_WORD = re.compile("(?:^|-)(" + "|".join(sorted(rules.HEADER_WORDS, key=len, reverse=True)) + ")(?:$|-)")
+_WORD = re.compile("(?:^|-)(" + "|".join(sorted(secret_rules.HEADER_WORDS, key=len, reverse=True)) + ")(?:$|-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def looks_secret(value: bytes) -> bool:
 def header_kind(name: bytes) -> bytes | None:
     """The kind of secret that a header or variable of that name holds, if any."""
     plain = name.decode("latin-1").lower()
-    kind = rules.HEADERS.get(plain)
+    kind = secret_rules.HEADERS.get(plain)
     if kind is None and (word := _WORD.search(plain.replace("_", "-"))) is not None:
-        kind = rules.HEADER_WORDS[word[1]]
+        kind = secret_rules.HEADER_WORDS[word[1]]
     return kind
 
 
@@ -117,10 +117,10 @@ def forms(value: bytes) -> tuple[bytes, ...]:
         with contextlib.suppress(ValueError, UnicodeEncodeError):
             found.append(json.loads(b'"' + value + b'"').encode())
     bare = [secret[7:] if secret[:7].lower() == b"bearer " else secret for secret in found]
-    return tuple(secret for secret in dict.fromkeys(bare) if len(secret) >= rules.LEAST_SECRET)
+    return tuple(secret for secret in dict.fromkeys(bare) if len(secret) >= secret_rules.LEAST_SECRET)
 
 
-def json_field(window: Window, start: int, after: int, rule: rules.FieldRule | None) -> Hit | Pending:
+def json_field(window: Window, start: int, after: int, rule: secret_rules.FieldRule | None) -> Hit | Pending:
     """The verdict over a quoted name in [start, after) that may be the key of a JSON field (`rule`) or the name of a form's field."""
     text, limit = window.text, window.limit
     nothing = Hit(start, after - 1, after + 1)
@@ -156,7 +156,7 @@ def form_part(window: Window, start: int, after: int, kind: bytes) -> Hit | Pend
         return None if window.final or limit >= after + PART_HEAD_MAX else Pending(after)
     at = head.end()
     end = text.find(b"\r\n--", at, limit)
-    put = rules.placeholder(kind)
+    put = secret_rules.placeholder(kind)
     if end < 0 and not window.final:
         return Pending(at, "part", put)
     stop = limit if end < 0 else end
@@ -172,7 +172,7 @@ def parameter(window: Window, start: int, at: int, name: str, *, form: bool = Fa
     # A backslash there may begin an escape whose rest is not here yet; and what goes on to the end may go on behind it.
     unsure = end == limit or (text[end] == 0x5C and limit - end < 6)
     plain = name.lower()
-    put = rules.placeholder(rules.URL_PARAMETERS.get(plain, b"signature"))
+    put = secret_rules.placeholder(secret_rules.URL_PARAMETERS.get(plain, b"signature"))
     if unsure and not window.final:
         return Pending(at, "form" if form else "url", put)
     stop = limit if unsure else end
@@ -180,7 +180,7 @@ def parameter(window: Window, start: int, at: int, name: str, *, form: bool = Fa
     seen = FOREVER if unsure else end + (6 if text[end] == 0x5C else 1)
     if masked(value):
         return Hit(start, stop, seen)
-    return Hit(start, stop, seen, ((at, stop, put),), () if plain in rules.URL_PLAIN else forms(value))
+    return Hit(start, stop, seen, ((at, stop, put),), () if plain in secret_rules.URL_PLAIN else forms(value))
 
 
 def drop_end(kind: Drop, text: bytes, pos: int, state: tuple[int, bool]) -> tuple[int, bool, tuple[int, bool]]:
@@ -222,9 +222,9 @@ def _end(pattern: re.Pattern[bytes], text: bytes, pos: int, limit: int) -> int:
     return pos if match is None else match.end()
 
 
-def _text(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | Pending:
+def _text(window: Window, start: int, at: int, rule: secret_rules.FieldRule) -> Hit | Pending:
     end = _end(_STRING, window.text, at, window.limit)
-    put = rules.placeholder(rule.kind)
+    put = secret_rules.placeholder(rule.kind)
     closed = end < window.limit and window.text[end] == 0x22
     if not closed:
         # A secret that is cut off is a secret still.
@@ -235,8 +235,8 @@ def _text(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | P
     return Hit(start, end + 1, end + 1, ((at + 1, end, put),), forms(value))
 
 
-def _list(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | Pending:
-    put = rules.placeholder(rule.kind)
+def _list(window: Window, start: int, at: int, rule: secret_rules.FieldRule) -> Hit | Pending:
+    put = secret_rules.placeholder(rule.kind)
     end = _close(window.text, at, window.limit)
     if end is None and not window.final:
         return Pending(at, "nest", b'[{"value": "' + put + b'"}]')
@@ -360,12 +360,12 @@ def _describes(text: bytes, members: list[_Member]) -> bool:
     if any(member.text and header_kind(member.key) for member in named):
         return False
     types = [text[member.start : member.end].decode("latin-1") for member in named if member.key == b"type"]
-    typed = any(kind in rules.SCHEMA_TYPES or kind.startswith("[") for kind in types)
-    return typed or all(member.key.decode("latin-1") in rules.SCHEMA_KEYWORDS for member in named)
+    typed = any(kind in secret_rules.SCHEMA_TYPES or kind.startswith("[") for kind in types)
+    return typed or all(member.key.decode("latin-1") in secret_rules.SCHEMA_KEYWORDS for member in named)
 
 
-def _map(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | Pending:
-    put = rules.placeholder(rule.kind)
+def _map(window: Window, start: int, at: int, rule: secret_rules.FieldRule) -> Hit | Pending:
+    put = secret_rules.placeholder(rule.kind)
     found = _read(window, at)
     if found.ending == "nested":
         # A schema, or anything but a flat map of texts. Fields inside are looked at on their own.
@@ -378,8 +378,8 @@ def _map(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | Pe
     return _edited(window, Hit(start, at + 1, seen), [member for member in found.members if member.text], rule)
 
 
-def _object_with_value(window: Window, start: int, at: int, rule: rules.FieldRule) -> Hit | Pending:
-    put = rules.placeholder(rule.kind)
+def _object_with_value(window: Window, start: int, at: int, rule: secret_rules.FieldRule) -> Hit | Pending:
+    put = secret_rules.placeholder(rule.kind)
     found = _read(window, at, deep=True)
     if found.ending == "more" and not window.final:
         return Pending(at, "nest", b'{"value": "' + put + b'"}')
@@ -387,9 +387,9 @@ def _object_with_value(window: Window, start: int, at: int, rule: rules.FieldRul
     return _edited(window, Hit(start, at + 1, seen), [member for member in found.members if member.text and member.key == b"value"], rule)
 
 
-def _edited(window: Window, hit: Hit, members: list[_Member], rule: rules.FieldRule) -> Hit:
+def _edited(window: Window, hit: Hit, members: list[_Member], rule: secret_rules.FieldRule) -> Hit:
     """The verdict with the texts of those members replaced; scanning goes on behind the last one."""
-    put = rules.placeholder(rule.kind)
+    put = secret_rules.placeholder(rule.kind)
     edits: list[Edit] = []
     secrets: list[bytes] = []
     for member in members:

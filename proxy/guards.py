@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from playhead.config import rules
+from playhead.config import secrets as secret_rules
 
 from .framings import ChunkSlices, FrameSlices, Span
 from .needles import Test, finds, readable, usable
@@ -27,11 +27,11 @@ _STRING = re.compile(_BODY, re.DOTALL)
 _MASKED = re.compile(rb"(?i)<redacted|\*\*\*|\[redacted\]|redacted\"")
 _LITERALS = (b'"client_secret"', b'"ek_')
 _LOOK = 24  # bytes that tell whether a value is masked already, or an ephemeral key
-_TELLING = 2 * rules.LEAST_SECRET  # so much of a secret is one: what an answer that was cut ends with
+_TELLING = 2 * secret_rules.LEAST_SECRET  # so much of a secret is one: what an answer that was cut ends with
 _ENDINGS = (b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"\r\n")  # of chunked bodies without trailers
 _has_last_chunk = finds(r"\n0")
 _PASSED = 256 << 10  # raw bytes whose framing may wait to be read
-_GIVING = re.compile(rules.GIVING_PATHS.encode())
+_GIVING = re.compile(secret_rules.GIVING_PATHS.encode())
 
 
 class _Target:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from playhead.config.rules import NEEDLE, placeholder
+from playhead.config.secrets import NEEDLE, placeholder
 from playhead.storage.keys import key_id
 
 from .addressing import Address, Addressing, Refusal

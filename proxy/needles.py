@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic_core import SchemaValidator, core_schema
 
-from playhead.config import rules
+from playhead.config import secrets as secret_rules
 
 from .fields import spelled
 
@@ -18,7 +18,7 @@ Test = Callable[[bytes | str], bool]
 # A letter, digit, dash or underscore as \u00XX. Hardly any program writes these so, while \u003c and the like are common.
 ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
-_PLACEHOLDERS = b"\n".join(sorted(rules.PLACEHOLDERS))
+_PLACEHOLDERS = b"\n".join(sorted(secret_rules.PLACEHOLDERS))
 REACH = 96  # of the name of a field, each letter escaped, or of a parameter
 _RISKY = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"?&;\\-')
 
@@ -86,7 +86,7 @@ def _leftmost(present: list[bytes], text: bytes, pos: int) -> tuple[int, int] | 
 
 def usable(secret: bytes) -> bool:
     """Whether it is long enough to be looked for, and not itself to be found in what replaces secrets."""
-    return len(secret) >= rules.LEAST_SECRET and secret not in _PLACEHOLDERS
+    return len(secret) >= secret_rules.LEAST_SECRET and secret not in _PLACEHOLDERS
 
 
 def _json_forms(secret: bytes) -> tuple[bytes, ...]:

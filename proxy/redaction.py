@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
-from playhead.config import rules
+from playhead.config import secrets as secret_rules
 
 from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
 from .memo import RedactionMemo, Trail, hold
@@ -26,9 +26,9 @@ Header = tuple[bytes, bytes]
 # A value is looked for its end so far; the rest of a longer one is dropped, whatever it is.
 WINDOW = 64 << 10
 
-_FIELDS: Mapping[str, rules.FieldRule] = MappingProxyType({rule.name: rule for rule in rules.FIELDS})
-_NAMES = tuple(dict.fromkeys((*_FIELDS, *rules.FORM_FIELDS)))
-_PARAMETERS = "|".join((rules.URL_PREFIX + "[a-z0-9-]{1,40}", *sorted(rules.URL_PARAMETERS, key=len, reverse=True)))
+_FIELDS: Mapping[str, secret_rules.FieldRule] = MappingProxyType({rule.name: rule for rule in secret_rules.FIELDS})
+_NAMES = tuple(dict.fromkeys((*_FIELDS, *secret_rules.FORM_FIELDS)))
+_PARAMETERS = "|".join((secret_rules.URL_PREFIX + "[a-z0-9-]{1,40}", *sorted(secret_rules.URL_PARAMETERS, key=len, reverse=True)))
 _URL = rf"(?:[?&](?:amp;)?|\\u00(?:26|3[fF]))(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
 _URL_PLAIN = rf"[?&](?:amp;)?(?i:{_PARAMETERS})(?:=|\\u003[dD])"
 _KEYS = '"(?:' + "|".join(_NAMES) + ')"'
@@ -44,8 +44,8 @@ _KEY_SPELLED = re.compile(b'"(' + b"|".join(map(spelled, _NAMES)) + b')"')
 _PARAMETER = re.compile(_URL.encode())
 _FORM = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+=")
 _FORM_CUT = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+\Z")
-_PUT_NEEDLE = rules.placeholder(rules.NEEDLE)
-_CREDENTIALS = tuple(start.encode() for start in rules.CREDENTIAL_STARTS)
+_PUT_NEEDLE = secret_rules.placeholder(secret_rules.NEEDLE)
+_CREDENTIALS = tuple(start.encode() for start in secret_rules.CREDENTIAL_STARTS)
 _CREDENTIAL_STARTS = frozenset(start[:3] for start in _CREDENTIALS)
 _ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)")
 
@@ -97,7 +97,7 @@ def redact_head(method: bytes, target: bytes, headers: Sequence[Header]) -> Reda
 
 
 def _credential(found: _Findings) -> bytes | None:
-    for source in (*rules.CREDENTIAL_HEADERS, *rules.CREDENTIAL_PARAMETERS, "subprotocol"):
+    for source in (*secret_rules.CREDENTIAL_HEADERS, *secret_rules.CREDENTIAL_PARAMETERS, "subprotocol"):
         if source in found.credentials:
             return found.credentials[source]
     return None
@@ -108,35 +108,35 @@ def _header(name: bytes, value: bytes, kind: bytes, found: _Findings) -> bytes:
         return value
     source = name.decode("latin-1").lower()
     scheme, space, rest = value.partition(b" ")
-    if not space or scheme.decode("latin-1").lower() not in rules.SCHEMES or not rest:
+    if not space or scheme.decode("latin-1").lower() not in secret_rules.SCHEMES or not rest:
         found.add(value, source)
         # An answer may say the telling part alone: one cookie of several, a key behind a scheme that nobody knows.
         for part in re.split(rb"[;\s]+" if kind != b"cookie" else rb";[ \t]*(?:[^=;]*=)?|^[^=;]*=", value):
             if looks_secret(part):
                 found.add(part, source)
-        return rules.placeholder(kind)
+        return secret_rules.placeholder(kind)
     # A signature is new with each request: what it is made with identifies the key.
     access = _ACCESS_KEY.search(rest)
     if access is not None:
         found.credentials.setdefault(source, access[1])
     found.add(rest.strip(), source)
-    return scheme + b" " + rules.placeholder(kind)
+    return scheme + b" " + secret_rules.placeholder(kind)
 
 
 def _subprotocols(value: bytes, found: _Findings) -> bytes:
     for name in re.findall(rb"[^,\s]+", value):
-        kind, size = next(((kind, len(start)) for start, kind in rules.SUBPROTOCOLS.items() if name.lower().startswith(start.encode())), (b"api-key", 0))
+        kind, size = next(((kind, len(start)) for start, kind in secret_rules.SUBPROTOCOLS.items() if name.lower().startswith(start.encode())), (b"api-key", 0))
         secret = name[size:]
         if (size or secret.startswith(_CREDENTIALS)) and not masked(secret):
             found.add(secret, "subprotocol")
-            value = value.replace(name, name[:size] + rules.placeholder(kind))
+            value = value.replace(name, name[:size] + secret_rules.placeholder(kind))
     return value
 
 
 @lru_cache(maxsize=256)
 def _parameter_kind(name: bytes) -> tuple[str, bytes | None]:
     plain = unquote_to_bytes(name.replace(b"+", b" ")).decode("latin-1").lower()
-    return plain, b"signature" if plain.startswith(rules.URL_PREFIX) else rules.QUERY_PARAMETERS.get(plain)
+    return plain, b"signature" if plain.startswith(secret_rules.URL_PREFIX) else secret_rules.QUERY_PARAMETERS.get(plain)
 
 
 def _query(target: bytes, found: _Findings) -> bytes:
@@ -148,7 +148,7 @@ def _query(target: bytes, found: _Findings) -> bytes:
         if kind is not None and equals and not masked(value):
             found.add(unquote_to_bytes(value), plain)
             found.add(value, plain)
-            pairs[place] = name + b"=" + rules.placeholder(kind)
+            pairs[place] = name + b"=" + secret_rules.placeholder(kind)
     return path + b"?" + b"&".join(pairs)
 
 
@@ -161,14 +161,14 @@ def redact_response_head(raw: bytes, secrets: Iterable[bytes] = ()) -> tuple[byt
     if b"ookie" in raw or b"OOKIE" in raw:
         clean = _SET_COOKIE.sub(_cookie, raw)
     for secret in secrets:
-        if secret in clean and len(secret) >= rules.LEAST_SECRET:
+        if secret in clean and len(secret) >= secret_rules.LEAST_SECRET:
             clean = clean.replace(secret, b"*" * len(secret))
     return clean, clean is not raw and clean != raw
 
 
 def _cookie(match: re.Match[bytes]) -> bytes:
     value = match[3].strip()
-    return match[0] if masked(value) else match[1] + (match[2] or b"") + rules.placeholder(b"cookie")
+    return match[0] if masked(value) else match[1] + (match[2] or b"") + secret_rules.placeholder(b"cookie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _key_finder(text: bytes, pattern: re.Pattern[bytes]) -> _Find:
         name = json.loads(match[0]) if b"\\" in match[1] else match[1].decode()
 
         def judge(window: Window) -> Hit | Pending:
-            kind = rules.FORM_FIELDS.get(name)
+            kind = secret_rules.FORM_FIELDS.get(name)
             part = form_part(window, match.start(), match.end(), kind) if kind is not None else None
             return json_field(window, match.start(), match.end(), _FIELDS.get(name)) if part is None else part
 
@@ -266,7 +266,7 @@ def _form_finder(text: bytes) -> _Find:
     name = match[0][:-1].decode().lower() if match is not None else ""
 
     def finder(pos: int) -> _Candidate | None:
-        if match is None or pos or name not in rules.URL_PARAMETERS:
+        if match is None or pos or name not in secret_rules.URL_PARAMETERS:
             return None
         return _Candidate(0, lambda window: parameter(window, 0, match.end(), name, form=True))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from playhead.config import rules
+from playhead.config import secrets
 from playhead.config.settings import BY_COMMAND, Settings, flag, hint
 from playhead.proxy.answers import ERRORS, Error
 from playhead.proxy.cli import SECTIONS, cli
@@ -114,12 +114,12 @@ def test_every_table_is_named(name: str) -> None:
     assert re.search(rf"`{name}`|^{name}:", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted({*rules.HEADERS, *rules.HEADER_WORDS, *rules.QUERY_PARAMETERS, *rules.SUBPROTOCOLS, *rules.FORM_FIELDS}))
+@pytest.mark.parametrize("name", sorted({*secrets.HEADERS, *secrets.HEADER_WORDS, *secrets.QUERY_PARAMETERS, *secrets.SUBPROTOCOLS, *secrets.FORM_FIELDS}))
 def test_every_name_that_makes_a_secret_is_there(name: str) -> None:
     assert f"`{name}" in TEXT.lower()
 
 
-@pytest.mark.parametrize("name", sorted({rule.name for rule in rules.FIELDS}))
+@pytest.mark.parametrize("name", sorted({rule.name for rule in secrets.FIELDS}))
 def test_every_field_that_holds_a_secret_is_there(name: str) -> None:
     assert f"`{name}`" in TEXT
 

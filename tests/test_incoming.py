@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_128_hexdigest
 
-from playhead.config.rules import NEEDLE, placeholder
+from playhead.config.secrets import NEEDLE, placeholder
 from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint
 from playhead.proxy.http1 import Header

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
-from playhead.config import rules
+from playhead.config import secrets as secret_rules
 from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
@@ -50,7 +50,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         common = {one.name: getattr(self.connection, one.name) for one in fields(Recorded)}
-        common["redacted"] = "response" if rules.placeholder(b"cookie") in self.heads.response_heads else None
+        common["redacted"] = "response" if secret_rules.placeholder(b"cookie") in self.heads.response_heads else None
         object.__setattr__(self, "common", common)
 
 
