@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .policies import Exhausted
+
 PREFIX = "PLAYHEAD_"
 FILE_NAME = "playhead.toml"
 # Chosen by the command (`playhead record`, `playhead replay`), so that a forgotten variable never changes what a command does.
@@ -230,8 +232,10 @@ class Settings(BaseSettings):
         BeforeValidator(_optional_seconds),
         Hint("TIME", "a time in seconds or with a unit, such as 0 or 500ms, up to 24h; or none"),
     ] = Field(default=None, description="What a replay serves in place of a recorded retry-after, so that a test does not wait; none: what was recorded.")
-    exhausted: Annotated[Literal["fail", "last"], Hint("fail|last", "fail or last")] = Field(
-        default="fail", description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again."
+    exhausted: Annotated[Exhausted, Hint("fail|last|cycle", "fail, last or cycle")] = Field(
+        default="fail",
+        description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again. "
+        "cycle: its answers are served again from the first.",
     )
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."

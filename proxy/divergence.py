@@ -132,7 +132,8 @@ class Miss:
             return f"{self.message} is not what the client sent then over the WebSocket {self.path} in {self._where}."
         if self.code == "exhausted":
             served = f"{_listed(self.recorded)} {'has' if len(self.recorded) == 1 else 'have'} been served"
-            return f"{request} was asked once more than it is recorded in {self._where}: {served}. `--exhausted last` serves the last one again."
+            more = "`--exhausted last` serves the last one again, `--exhausted cycle` all of them."
+            return f"{request} was asked once more than it is recorded in {self._where}: {served}. {more}"
         if self.recorded_over is not None:
             return (
                 f"{request} is recorded in {self._where}, but over {_NAMES[self.recorded_over]} ({_listed(self.recorded)}), and this one asks for "

@@ -93,7 +93,7 @@ class Player:
         self.store = store
         self.run = run
         self.speed = settings.speed
-        self.again = settings.exhausted == "last"
+        self.exhausted = settings.exhausted
         self._take = settings.take
         self._retry_after = settings.retry_after
         self._settled = settled
@@ -188,8 +188,9 @@ class Player:
         index = playback.index
         group = index.group(one.digest, one.asks)
         place = None if group is None else index.serve(group)
-        if group is not None and place is None and self.again and index.due(index.others(one.digest, one.asks)) is None:
-            place = index.last_of(group)
+        if group is not None and place is None and self.exhausted != "fail":
+            others = index.others(one.digest, one.asks)
+            place = index.again(group, others, self.exhausted) if index.due(others) is None else None
         if place is not None:
             playback.place = place
         return place
@@ -216,8 +217,8 @@ class Player:
         others = index.others(one.digest, one.asks)
         group = index.due(others)
         place = index.serve(group) if group is not None else None
-        if place is None and others and self.again:
-            place = max(index.last_of(group) for group in others)
+        if place is None:
+            place = index.again(None, others, self.exhausted)
         if place is not None:
             playback.place = place
         return place
@@ -252,7 +253,7 @@ class Player:
         exchange = playback.index.exchange(place)
         found = self._cache.get(exchange)
         if found is not None:
-            if self.again:
+            if self.exhausted != "fail":
                 self._cache.move_to_end(exchange)
             else:  # it is not served a second time
                 del self._cache[exchange]

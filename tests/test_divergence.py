@@ -99,7 +99,7 @@ def test_one_request_too_many_is_told_as_that() -> None:
 
     assert once.answer == (
         "POST /v1/responses was asked once more than it is recorded in take 2 of session s: exchange 4 has been served. `--exhausted last` serves the last "
-        "one again."
+        "one again, `--exhausted cycle` all of them."
     )
     assert "exchanges 4, 9 have been served" in twice.story
 

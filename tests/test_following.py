@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.config.policies import Exhausted
 from playhead.proxy.replay.replay_index import Lane, ReplayIndex
 from playhead.proxy.sockets.following import Follower, Followers, Found
 from playhead.storage.records import Asks, Fingerprint
@@ -20,23 +21,27 @@ def digest(text: str) -> bytes:
 
 def turns(*lanes: tuple[int, str | None], text: str = "x") -> ReplayIndex:
     """Equal turns on these lanes of connections, in that order."""
-    return ReplayIndex([ReplayRow(number, 1, number, digest(text), "ws", "complete", False, 9, number, *lane) for number, lane in enumerate(lanes, 1)])
+    return ReplayIndex(turn_rows(*lanes, text=text))
+
+
+def turn_rows(*lanes: tuple[int, str | None], text: str = "x", first: int = 1) -> list[ReplayRow]:
+    return [ReplayRow(number, 1, number, digest(text), "ws", "complete", False, 9, number, *lane) for number, lane in enumerate(lanes, first)]
 
 
 class Client:
     """The lanes of clients, and what they are given."""
 
-    def __init__(self, index: ReplayIndex, *, again: bool = False) -> None:
-        self.index, self.again = index, again
+    def __init__(self, index: ReplayIndex, *, exhausted: Exhausted = "fail") -> None:
+        self.index, self.exhausted = index, exhausted
         self.followers = Followers()
 
     def ask(self, follower: Follower, text: str = "x") -> int | None:
         """The exchange that is given to a lane."""
-        found = self.followers.find(self.index, [Fingerprint(digest(text), "ws")], follower, again=self.again)
+        found = self.followers.find(self.index, [Fingerprint(digest(text), "ws")], follower, exhausted=self.exhausted)
         return None if found.place is None else self.index.exchange(found.place)
 
     def found(self, text: str) -> Found:
-        return self.followers.find(self.index, [Fingerprint(digest(text), "ws")], Follower(None, None), again=self.again)
+        return self.followers.find(self.index, [Fingerprint(digest(text), "ws")], Follower(None, None), exhausted=self.exhausted)
 
 
 def test_equal_turns_are_given_in_order() -> None:
@@ -101,9 +106,23 @@ def test_nothing_is_exhausted_that_was_not_recorded() -> None:
 
 
 def test_the_last_one_is_given_again_where_that_is_wanted() -> None:
-    client, lane = Client(turns((1, None), (1, None)), again=True), Follower(None, 1)
+    client, lane = Client(turns((1, None), (1, None)), exhausted="last"), Follower(None, 1)
 
     assert [client.ask(lane) for _ in range(4)] == [1, 2, 2, 2]
+
+
+def test_all_are_given_again_where_that_is_wanted() -> None:
+    index = ReplayIndex([*rows("sse"), *turn_rows((1, "a"), (1, "a"), first=2)])
+    client, lane = Client(index, exhausted="cycle"), Follower("b", 1)
+
+    assert [client.ask(lane) for _ in range(7)] == [2, 3, 1, 2, 3, 1, 2]
+    assert client.found("other").group is None
+
+
+def test_what_was_recorded_over_http_alone_is_given_again_to_a_lane() -> None:
+    client, lane = Client(ReplayIndex(rows("sse", "http")), exhausted="cycle"), Follower(None, 1)
+
+    assert [client.ask(lane) for _ in range(5)] == [1, 2, 1, 2, 1]
 
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["a", "b", None])), max_size=12), st.lists(st.integers(0, 3), max_size=20))

@@ -69,6 +69,22 @@ async def test_the_last_one_may_be_asked_for_again(tmp_path: Path) -> None:
         assert await answers(player, playback, "a", "a", "a", "a") == [1, 2, 2, 2]
 
 
+async def test_all_of_them_may_be_asked_for_again(tmp_path: Path) -> None:
+    async with playing(tmp_path, exchange(1, "a"), exchange(2, "b"), exchange(3, "a"), exhausted="cycle") as player:
+        playback = await player.open("default", begin=False)
+
+        assert await answers(player, playback, "a", "a", "a", "b", "a", "a", "b", "c") == [1, 3, 1, 2, 3, 1, 2, "no_match"]
+
+
+async def test_they_begin_again_when_those_of_all_transports_are_used_up(tmp_path: Path) -> None:
+    recorded = (exchange(1, "a"), exchange(2, "a", asks="sse"), exchange(3, "a", asks="ws"), exchange(4, "b", asks="ws"), exchange(5, "b", asks="sse"))
+    async with playing(tmp_path, *recorded, exhausted="cycle") as player:
+        playback = await player.open("default", begin=False)
+
+        assert [player.match(playback, [print_of("a", "sse")], create=True) for _ in range(7)] == [1, 0, 2, 1, 0, 2, 1]
+        assert [player.match(playback, [print_of("b")], create=True) for _ in range(5)] == [3, 4, 3, 4, 3]
+
+
 async def test_the_first_fingerprint_that_is_known_counts(tmp_path: Path) -> None:
     async with playing(tmp_path, exchange(1, "a"), exchange(2, "b")) as player:
         playback = await player.open("default", begin=False)

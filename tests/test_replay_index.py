@@ -80,7 +80,7 @@ def test_a_group_is_known_with_its_places_and_its_last() -> None:
     group = index.group(digest("a"), "http")
 
     assert group == 0
-    assert (index.places(group), index.last_of(group)) == ([0, 2], 2)
+    assert (index.places(group), index.again(group, [], "last")) == ([0, 2], 2)
 
 
 def test_what_has_been_served_is_known() -> None:
@@ -138,3 +138,13 @@ def test_a_big_session_takes_little_memory() -> None:
     sizes = [len(one) * one.itemsize for one in (index._ids, index._next, index._due, index._end, index._table)]
 
     assert (sum(sizes) + len(index._digests) + len(index._flags)) / 20_000 < 60
+
+
+def test_a_group_begins_again_with_all_that_was_served_of_it() -> None:
+    index = ReplayIndex([row(1), row(2, "b"), row(3)])
+    before = [served(index, "a"), served(index, "b"), served(index, "a"), served(index, "a")]
+    group = index.group(digest("a"), "http")
+    assert group is not None
+    index.restart([group])
+
+    assert (before, [served(index, "a"), served(index, "a"), served(index, "a"), served(index, "b")]) == ([1, 2, 3, None], [1, 3, None, None])

@@ -97,6 +97,19 @@ async def test_the_last_turn_is_served_again_where_that_is_wanted(tmp_path: Path
                     assert await told(client, len(said)) == said
 
 
+async def test_all_turns_are_served_again_where_that_is_wanted(tmp_path: Path) -> None:
+    socket = Socket()
+    said = [socket.answers(socket.create("one")) for _ in range(2)]
+    stored(tmp_path, socket.recorded())
+
+    async with replaying(tmp_path, exhausted="cycle") as proxy:
+        for _ in range(2):
+            async with WebSocketClient.open(proxy.port, TARGET) as client:
+                for turn in (0, 1, 0, 1):
+                    await client.send(create("one"))
+                    assert await told(client, len(said[turn])) == said[turn]
+
+
 async def test_a_steer_is_waited_for_and_its_successor_follows(tmp_path: Path) -> None:
     socket = Socket()
     one = socket.create("one", "a")

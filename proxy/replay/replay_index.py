@@ -16,6 +16,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple, get_args
 
+from playhead.config.policies import Exhausted
 from playhead.storage.records import Asks, Outcome
 from playhead.storage.replay_rows import ReplayRow
 
@@ -60,6 +61,11 @@ class _Turns:
         self.turns.append(turn)
         self.lanes.append(number)
         self.of_lane[number].append(place)
+
+    def restart(self, place: int) -> None:
+        """The turn at a place, if there is one, has not been served."""
+        if (at := self.at(place)) is not None:
+            self.firsts[self.lanes[at]] = 0
 
     def at(self, place: int) -> int | None:
         """Where a place stands in the arrays."""
@@ -202,9 +208,25 @@ class ReplayIndex:
         found = [(self._due[group], group) for group in groups if self._due[group] != _NONE]
         return min(found)[1] if found else None
 
-    def last_of(self, group: int) -> int:
-        """The last place of a group."""
-        return self._end[group]
+    def again(self, own: int | None, others: Sequence[int], exhausted: Exhausted) -> int | None:
+        """The place that is served once more, with this, where a group and those of the same request on other transports were served; None: nothing is."""
+        groups = others if own is None else [own]
+        if not groups or exhausted == "fail":
+            return None
+        if exhausted == "last":
+            return max(self._end[group] for group in groups)
+        self.restart([*groups, *others])
+        due = self.due(groups)
+        return None if due is None else self.serve(due)
+
+    def restart(self, groups: Iterable[int]) -> None:
+        """Nothing of these groups has been served."""
+        for group in groups:
+            place = self._due[group] = group
+            while place != _NONE:
+                self._served[place] = 0
+                self._turns.restart(place)
+                place = self._next[place]
 
     def places(self, group: int, most: int = 1000) -> list[int]:
         """The first of a group."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from playhead.config.policies import Exhausted
 from playhead.storage.records import Fingerprint
 
 from ..replay.replay_index import Lane, ReplayIndex
@@ -38,22 +39,29 @@ class Followers:
 
     by_lane: dict[Lane, Follower] = field(default_factory=dict)
 
-    def find(self, index: ReplayIndex, prints: Iterable[Fingerprint], follower: Follower, *, again: bool) -> Found:
-        """The recording of a turn with one of these fingerprints; one over HTTP where none over a WebSocket is left. `again`: where all were served, the
-        last one once more."""
+    def find(self, index: ReplayIndex, prints: Iterable[Fingerprint], follower: Follower, *, exhausted: Exhausted) -> Found:
+        """The recording of a turn with one of these fingerprints; one over HTTP where none over a WebSocket is left."""
         for one in prints:
             own, others = index.group(one.digest, "ws"), index.others(one.digest, "ws")
-            place = None if own is None else self._next(index, own, follower)
-            if place is None and (due := index.due(others)) is not None:
-                place = next(index.unserved(due))
-            if place is not None:
-                index.serve_this(place)
-                self._follow(follower, index.lane(place))
+            if (place := self._due(index, own, others, follower)) is not None:
                 return Found(one, place)
-            if own is not None or others:
-                groups = others if own is None else [own]
-                return Found(one, max(map(index.last_of, groups)) if again else None, groups[0])
+            if own is None and not others:
+                continue
+            if exhausted != "cycle":
+                return Found(one, index.again(own, others, exhausted), others[0] if own is None else own)
+            index.restart([*others] if own is None else [own, *others])
+            return Found(one, self._due(index, own, others, follower))
         return Found(one)
+
+    def _due(self, index: ReplayIndex, own: int | None, others: list[int], follower: Follower) -> int | None:
+        """The place that has not been served, and is with this."""
+        place = None if own is None else self._next(index, own, follower)
+        if place is None and (due := index.due(others)) is not None:
+            place = next(index.unserved(due))
+        if place is not None:
+            index.serve_this(place)
+            self._follow(follower, index.lane(place))
+        return place
 
     def leave(self, follower: Follower) -> None:
         """The client's lane is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from playhead.config.policies import Exhausted
 from playhead.storage.connected import Handshake
 
 
@@ -29,6 +30,18 @@ class Handshakes:
                 self._taken[digest] += 1
                 return recorded[taken]
         return None
+
+    def again(self, digests: Sequence[bytes], exhausted: Exhausted) -> Handshake | None:
+        """The one that is followed once more, with this. None in Responses mode: all that was said on that connection is over, and its turns are served again
+        one by one."""
+        last = self.last(digests)
+        if exhausted == "fail" or last is None or last.exchange is None:
+            return None
+        if exhausted == "last":
+            return last
+        for digest in digests:
+            self._taken[digest] = 0
+        return self.next(digests)
 
     def last(self, digests: Sequence[bytes]) -> Handshake | None:
         """The last one that was recorded of these fingerprints."""

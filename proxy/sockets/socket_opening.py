@@ -91,8 +91,8 @@ class Openings:
         asking = Asking(self._service, player, self._sockets, self._misses, Asker.of(inbound, self._service.settings.upstream, self._memory))
         opening = _Opening(self._service, request, asking, playback, self._live(inbound, playback))
         found = playback.handshakes.next(digests)
-        if found is None and player.again and (last := playback.handshakes.last(digests)) is not None and last.exchange is not None:
-            found = last  # the last connection in Responses mode is not followed again: all that was said on it is over
+        if found is None:
+            found = playback.handshakes.again(digests, player.exhausted)
         if found is not None and found.exchange is not None:
             place = playback.index.find(found.exchange)
             return await opening.exchange(found.exchange, place)

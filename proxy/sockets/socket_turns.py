@@ -109,7 +109,7 @@ class TurnsTalk:
 
     def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
         playback = self._playback
-        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, again=self._asking.player.again)
+        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, exhausted=self._asking.player.exhausted)
         if found.place is None:
             code = "no_match" if found.group is None else "exhausted"
             missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
