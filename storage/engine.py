@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,15 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from playhead.config.errors import ConfigError, RefusedError, StoreError
 
-from .column_types import metadata
-from .tables import APPLICATION_ID, HEAD, VERSION_TABLE, meta
+from .schema import make, migrate
+from .tables import APPLICATION_ID, HEAD, VERSION_TABLE
 
 Durability = Literal["relaxed", "strict"]
 
@@ -34,7 +32,6 @@ _LOG_PAGES = 8000  # of the write-ahead log before it is merged into the file
 _ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
 _BEGIN = "playhead_begin"
 _LOOKS = 5
-_ALEMBIC = threading.Lock()  # it keeps the migration that runs in globals of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +177,7 @@ def _make_sqlite(path: Path) -> None:
         engine = _sqlite_engine(_uri(draft, "mode=rw"), "strict", 5.0)
         with contextlib.ExitStack() as stack:
             stack.callback(engine.dispose)
-            _migrate(stack.enter_context(Database(engine, str(path), draft, True).writing()))
+            make(stack.enter_context(Database(engine, str(path), draft, True).writing()))
         _appear(draft, path)
     except OSError as error:
         raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from None
@@ -268,7 +265,7 @@ def _make_postgresql(connection: Connection, name: str, *, create: bool) -> None
         )
     if not create:
         raise StoreError(f"There is no store at {name}: the database is empty. Record something first, or name another one with --store.")
-    _migrate(connection)
+    make(connection)
 
 
 # Both.
@@ -291,32 +288,12 @@ def _bring_up_to_date(database: Database) -> None:
     with database.writing() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        _migrate(connection)
+        migrate(connection)
 
 
 def _version(connection: Connection) -> str | None:
     found: str | None = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
     return found
-
-
-def _migrate(connection: Connection) -> None:
-    """Bring the tables to HEAD, from nothing or from an older schema; within the caller's transaction."""
-    from alembic import command  # costs 100 ms, which only a new or an old store has to pay
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "playhead.storage:migrations")
-    config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-    with _ALEMBIC:
-        command.upgrade(config, HEAD)
-    if connection.execute(select(meta.c.value).where(meta.c.key == "about")).first() is None:
-        about = "A store of playhead, a recording proxy for LLM API traffic. Query exchanges and events; `playhead help` has all columns."
-        connection.execute(meta.insert().values(key="about", value=about))
-    if connection.dialect.name == "postgresql":
-        for table in metadata.sorted_tables:
-            connection.execute(SetTableComment(table))
-            for column in table.columns:
-                connection.execute(SetColumnComment(column))
 
 
 @contextlib.contextmanager

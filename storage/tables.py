@@ -31,7 +31,7 @@ from .connected import MAX_TURNS
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
 HEAD = "0005"
-"""The newest schema: the revision of the last migration."""
+"""The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
 APPLICATION_ID = 0x706C6864

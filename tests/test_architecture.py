@@ -30,7 +30,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *(f"storage.{name}" for name in ["replays", "divergences", "rederiving"]),
-        *(f"storage.{name}" for name in ["places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
+        *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),

@@ -6,6 +6,7 @@ from alembic import op
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+# While this changes: `python tests/migrated.py` writes down anew what new stores are made of.
 revision = "0005"
 down_revision = "0004"
 

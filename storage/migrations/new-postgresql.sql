@@ -1,0 +1,366 @@
+-- What the migrations make, up to 0005;
+
+CREATE TABLE playhead_schema (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT playhead_schema_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE sessions (
+	id BIGSERIAL NOT NULL,
+	name TEXT NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_sessions PRIMARY KEY (id),
+	CONSTRAINT uq_sessions_name UNIQUE (name)
+);
+
+CREATE TABLE connections (
+	id BIGSERIAL NOT NULL,
+	session TEXT NOT NULL,
+	take INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	upstream TEXT NOT NULL,
+	started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	duration_ms DOUBLE PRECISION,
+	CONSTRAINT pk_connections PRIMARY KEY (id)
+);
+
+CREATE TABLE writers (
+	id BIGSERIAL NOT NULL,
+	writer TEXT NOT NULL,
+	host TEXT NOT NULL,
+	segment BIGINT NOT NULL,
+	position BIGINT NOT NULL,
+	open TEXT NOT NULL,
+	state TEXT NOT NULL,
+	CONSTRAINT pk_writers PRIMARY KEY (id),
+	CONSTRAINT uq_writers_writer UNIQUE (writer)
+);
+
+CREATE TABLE event_types (
+	id BIGSERIAL NOT NULL,
+	type TEXT NOT NULL,
+	CONSTRAINT pk_event_types PRIMARY KEY (id),
+	CONSTRAINT uq_event_types_type UNIQUE (type)
+);
+
+CREATE TABLE event_rows (
+	exchange BIGINT NOT NULL,
+	seq INTEGER NOT NULL,
+	offset_ns BIGINT NOT NULL,
+	direction SMALLINT NOT NULL,
+	type INTEGER,
+	sequence_number BIGINT,
+	stream_id TEXT,
+	bytes BIGINT NOT NULL,
+	flags SMALLINT NOT NULL,
+	CONSTRAINT pk_event_rows PRIMARY KEY (exchange, seq)
+);
+
+CREATE TABLE deleted (
+	writer BIGINT NOT NULL,
+	number BIGINT NOT NULL,
+	CONSTRAINT pk_deleted PRIMARY KEY (writer, number)
+);
+
+CREATE TABLE meta (
+	key TEXT NOT NULL,
+	value TEXT NOT NULL,
+	CONSTRAINT pk_meta PRIMARY KEY (key)
+);
+
+CREATE TABLE takes (
+	session TEXT NOT NULL,
+	take INTEGER NOT NULL,
+	run TEXT NOT NULL,
+	started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_takes PRIMARY KEY (session, take),
+	CONSTRAINT uq_takes_session_run UNIQUE (session, run),
+	CONSTRAINT fk_takes_session FOREIGN KEY(session) REFERENCES sessions (name)
+);
+
+CREATE TABLE exchanges (
+	id BIGSERIAL NOT NULL,
+	session TEXT NOT NULL,
+	take INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	connection BIGINT,
+	stream_id TEXT,
+	transport TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	status INTEGER,
+	outcome TEXT,
+	started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	first_event_ms DOUBLE PRECISION,
+	duration_ms DOUBLE PRECISION,
+	request_bytes BIGINT NOT NULL,
+	response_bytes BIGINT NOT NULL,
+	events INTEGER NOT NULL,
+	parse TEXT NOT NULL,
+	redacted TEXT,
+	kind TEXT NOT NULL,
+	model TEXT,
+	response_id TEXT,
+	previous_response_id TEXT,
+	response_status TEXT,
+	service_tier TEXT,
+	error_code TEXT,
+	request_id TEXT,
+	attempt INTEGER,
+	key_id TEXT,
+	organization TEXT,
+	project TEXT,
+	"user" TEXT,
+	upstream TEXT NOT NULL,
+	usage JSON,
+	cost BIGINT,
+	cost_note TEXT,
+	problem TEXT,
+	writer BIGINT NOT NULL,
+	number BIGINT NOT NULL,
+	CONSTRAINT pk_exchanges PRIMARY KEY (id),
+	CONSTRAINT uq_exchanges_writer_number UNIQUE (writer, number),
+	CONSTRAINT fk_exchanges_session FOREIGN KEY(session) REFERENCES sessions (name)
+);
+
+CREATE INDEX ix_exchanges_session_seq ON exchanges (session, seq);
+
+CREATE TABLE bodies (
+	exchange BIGINT NOT NULL,
+	base BIGINT,
+	depth INTEGER NOT NULL,
+	codec TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	raw_bytes BIGINT NOT NULL,
+	data BYTEA NOT NULL,
+	CONSTRAINT pk_bodies PRIMARY KEY (exchange),
+	CONSTRAINT fk_bodies_exchange FOREIGN KEY(exchange) REFERENCES exchanges (id),
+	CONSTRAINT fk_bodies_base FOREIGN KEY(base) REFERENCES bodies (exchange)
+);
+
+CREATE INDEX ix_bodies_base ON bodies (base);
+
+CREATE TABLE pieces (
+	exchange BIGINT NOT NULL,
+	part TEXT NOT NULL,
+	seq INTEGER NOT NULL,
+	codec TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	raw_bytes BIGINT NOT NULL,
+	data BYTEA NOT NULL,
+	CONSTRAINT pk_pieces PRIMARY KEY (exchange, part, seq),
+	CONSTRAINT fk_pieces_exchange FOREIGN KEY(exchange) REFERENCES exchanges (id)
+);
+
+CREATE VIEW events AS
+SELECT r.exchange, r.seq, CAST(r.offset_ns AS DOUBLE PRECISION) / 1000000 AS offset_ms,
+       CASE r.direction WHEN 0 THEN 'client' ELSE 'upstream' END AS direction,
+       t.type, r.sequence_number, r.stream_id, r.bytes
+FROM event_rows AS r LEFT JOIN event_types AS t ON t.id = r.type;
+
+ALTER TABLE bodies ALTER COLUMN data SET STORAGE EXTERNAL;
+
+ALTER TABLE pieces ALTER COLUMN data SET STORAGE EXTERNAL;
+
+CREATE TABLE fingerprints (
+	exchange BIGINT NOT NULL,
+	rules TEXT NOT NULL,
+	digest BYTEA NOT NULL,
+	asks TEXT NOT NULL,
+	base BIGINT,
+	items BYTEA NOT NULL,
+	CONSTRAINT pk_fingerprints PRIMARY KEY (exchange, rules)
+);
+
+CREATE TABLE divergences (
+	id BIGSERIAL NOT NULL,
+	session TEXT NOT NULL,
+	take INTEGER,
+	run TEXT NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	code TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	model TEXT,
+	asks TEXT NOT NULL,
+	nearest BIGINT,
+	differences JSON NOT NULL,
+	message TEXT NOT NULL,
+	head_bytes INTEGER NOT NULL,
+	request_bytes BIGINT NOT NULL,
+	data BYTEA NOT NULL,
+	CONSTRAINT pk_divergences PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_divergences_session_id ON divergences (session, id);
+
+ALTER TABLE divergences ALTER COLUMN data SET STORAGE EXTERNAL;
+
+CREATE TABLE item_words (
+	id BIGSERIAL NOT NULL,
+	word TEXT NOT NULL,
+	CONSTRAINT pk_item_words PRIMARY KEY (id),
+	CONSTRAINT uq_item_words_word UNIQUE (word)
+);
+
+CREATE TABLE item_rows (
+	exchange BIGINT NOT NULL,
+	part SMALLINT NOT NULL,
+	position INTEGER NOT NULL,
+	type INTEGER,
+	id TEXT,
+	call_id TEXT,
+	name INTEGER,
+	status INTEGER,
+	CONSTRAINT pk_item_rows PRIMARY KEY (exchange, part, position)
+);
+
+CREATE VIEW items AS
+SELECT r.exchange, CASE r.part WHEN 0 THEN 'input' ELSE 'output' END AS part, r.position,
+       t.word AS type, r.id, r.call_id, n.word AS name, s.word AS status
+FROM item_rows AS r
+LEFT JOIN item_words AS t ON t.id = r.type
+LEFT JOIN item_words AS n ON n.id = r.name
+LEFT JOIN item_words AS s ON s.id = r.status;
+
+ALTER TABLE exchanges ADD COLUMN problems JSON;
+
+ALTER TABLE exchanges ADD COLUMN parser INTEGER;
+
+ALTER TABLE exchanges ADD COLUMN conversation TEXT;
+
+ALTER TABLE exchanges ADD COLUMN steer TEXT;
+
+ALTER TABLE connections ADD COLUMN writer BIGINT;
+
+ALTER TABLE connections ADD COLUMN number BIGINT;
+
+ALTER TABLE connections ADD COLUMN status INTEGER;
+
+ALTER TABLE connections ADD COLUMN outcome TEXT;
+
+ALTER TABLE connections ADD COLUMN subprotocol TEXT;
+
+ALTER TABLE connections ADD COLUMN extensions TEXT;
+
+ALTER TABLE connections ADD COLUMN lanes JSON;
+
+ALTER TABLE connections ADD COLUMN turns INTEGER;
+
+ALTER TABLE connections ADD COLUMN client_messages BIGINT;
+
+ALTER TABLE connections ADD COLUMN upstream_messages BIGINT;
+
+ALTER TABLE connections ADD COLUMN client_bytes BIGINT;
+
+ALTER TABLE connections ADD COLUMN upstream_bytes BIGINT;
+
+ALTER TABLE connections ADD COLUMN client_pings BIGINT;
+
+ALTER TABLE connections ADD COLUMN upstream_pings BIGINT;
+
+ALTER TABLE connections ADD COLUMN client_close INTEGER;
+
+ALTER TABLE connections ADD COLUMN client_reason TEXT;
+
+ALTER TABLE connections ADD COLUMN upstream_close INTEGER;
+
+ALTER TABLE connections ADD COLUMN upstream_reason TEXT;
+
+ALTER TABLE connections ADD COLUMN unassigned BIGINT;
+
+ALTER TABLE connections ADD COLUMN problem TEXT;
+
+ALTER TABLE connections ADD COLUMN key_id TEXT;
+
+ALTER TABLE connections ADD COLUMN digest BYTEA;
+
+CREATE UNIQUE INDEX ix_connections_writer_number ON connections (writer, number);
+
+CREATE INDEX ix_exchanges_response_id ON exchanges (response_id) WHERE response_id IS NOT NULL;
+
+CREATE INDEX ix_exchanges_conversation ON exchanges (conversation) WHERE conversation IS NOT NULL;
+
+CREATE TABLE connection_pieces (
+	connection BIGINT NOT NULL,
+	part TEXT NOT NULL,
+	seq INTEGER NOT NULL,
+	codec TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	raw_bytes BIGINT NOT NULL,
+	data BYTEA NOT NULL,
+	CONSTRAINT pk_connection_pieces PRIMARY KEY (connection, part, seq),
+	CONSTRAINT fk_connection_pieces_connection FOREIGN KEY(connection) REFERENCES connections (id)
+);
+
+ALTER TABLE connection_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
+
+CREATE TABLE match_rules (
+	session TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	rules JSON NOT NULL,
+	CONSTRAINT pk_match_rules PRIMARY KEY (session, version)
+);
+
+CREATE TABLE equivalences (
+	id BIGSERIAL NOT NULL,
+	session TEXT NOT NULL,
+	exchange BIGINT NOT NULL,
+	digest BYTEA NOT NULL,
+	asks TEXT NOT NULL,
+	divergence BIGINT NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_equivalences PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_equivalences_session ON equivalences (session);
+
+CREATE TABLE rerecordings (
+	exchange BIGINT NOT NULL,
+	session TEXT NOT NULL,
+	after BIGINT NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_rerecordings PRIMARY KEY (exchange)
+);
+
+CREATE INDEX ix_rerecordings_session ON rerecordings (session);
+
+CREATE TABLE rule_hits (
+	session TEXT NOT NULL,
+	run TEXT NOT NULL,
+	exchange BIGINT NOT NULL,
+	rules TEXT NOT NULL,
+	take INTEGER,
+	count BIGINT NOT NULL,
+	first_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	last_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_rule_hits PRIMARY KEY (session, run, exchange, rules)
+);
+
+CREATE TABLE served_faults (
+	id BIGSERIAL NOT NULL,
+	session TEXT NOT NULL,
+	run TEXT NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	exchange BIGINT,
+	fault TEXT NOT NULL,
+	place TEXT NOT NULL,
+	outcome JSON,
+	CONSTRAINT pk_served_faults PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_served_faults_session_id ON served_faults (session, id);
+
+ALTER TABLE sessions ADD COLUMN forked_from TEXT;
+
+ALTER TABLE sessions ADD COLUMN forked_at BIGINT;
+
+ALTER TABLE divergences ADD COLUMN cause TEXT;
+
+ALTER TABLE divergences ADD COLUMN proposal JSON;
+
+ALTER TABLE divergences ADD COLUMN parted BIGINT;
+
+ALTER TABLE divergences ADD COLUMN digest BYTEA;
+
