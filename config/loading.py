@@ -14,15 +14,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from .errors import ConfigError
+from .policies import CI, in_ci
 from .settings import BY_COMMAND, FILE_NAME, PREFIX, Settings, flag, hint, without_password
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings in force. `sources`: per setting `default`, `flag --NAME`, `environment variable NAME`, the file's name, or `command`."""
+    """Settings in force. `sources`: per setting `default`, `flag --NAME`, `environment variable NAME`, the file's name, or `command`.
+
+    `notes`: what was asked for and is not done, for a person to read.
+    """
 
     settings: Settings
     sources: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,13 @@ def _flag_place(name: str) -> str:
     return f"flag {flag(name)}"
 
 
-def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, place: Callable[[str], str] = _flag_place) -> Loaded:
+def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, place: Callable[[str], str] = _flag_place, told: bool = True) -> Loaded:
     """The settings in force: `flags` over `PLAYHEAD_*` of `environ` over the settings file over defaults.
 
     `flags`: values by setting name, None for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
     `playhead.toml` in `cwd`, which may be absent. Empty environment variables count as not set. Raises ConfigError, which names all that is wrong.
-    `place`: what to call the place where one of `flags` stands.
+    `place`: what to call the place where one of `flags` stands. `told`: whether they stand on the command line of this very run, so that a request that
+    goes live by them was asked for, also where CI is set.
     """
     problems: list[str] = []
     config = flags.get("config") or environ.get(f"{PREFIX}CONFIG") or None
@@ -52,13 +58,26 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: 
     for layer in reversed(layers):
         values |= layer.values
         places |= layer.places
+    notes = _forbid_live(values, places, asked=told and "on_miss" in layers[0].values, environ=environ)
     try:
         settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
     except ValidationError as error:
         problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))  # what may be of two kinds is wrong twice
-    return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields})
+    return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields}, notes)
+
+
+def _forbid_live(values: dict[str, Any], places: dict[str, str], *, asked: bool, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Let nothing go live that must not: in CI unless it was `asked` for, elsewhere by the setting. What to say of it."""
+    if "live" not in values and in_ci(environ) and not asked:
+        values["live"], places["live"] = "no", f"environment variable {CI}"
+    on_miss = values.get("on_miss")
+    if values.get("live") != "no" or on_miss not in ("forward", "record"):
+        return ()
+    note = f"on_miss = {on_miss} ({places['on_miss']}) counts as fail: live = no ({places['live']})"
+    values["on_miss"], places["on_miss"] = "fail", f"live = no ({places['live']})"
+    return (f"{note}; --live yes lets a replay pass requests on to upstream",)
 
 
 def _flag_layer(flags: Mapping[str, Any], place: Callable[[str], str], problems: list[str]) -> _Layer:

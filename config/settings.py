@@ -130,6 +130,10 @@ def _count(value: object) -> object:
     return value
 
 
+def _optional_count(value: object) -> object:
+    return None if value is None or value == "none" else _count(value)
+
+
 def _seconds(value: object) -> float:
     if isinstance(value, str) and (match := _TIME.fullmatch(value.strip())):
         return float(match[1]) * _SECONDS[match[2] or ""]
@@ -221,6 +225,15 @@ class Settings(BaseSettings):
         description="What a replay does with a request that has no recorded twin. fail: it answers 404 and says why. forward: upstream answers. "
         "record: upstream answers, and that is recorded into the take.",
     )
+    live: Annotated[Literal["yes", "no"], Hint("yes|no", "yes or no")] = Field(
+        default="yes",
+        description="no: a replay passes nothing on to upstream, whatever on_miss says. So it is where CI is set, unless the command line asks for "
+        "it: playhead auto, --on-miss or --live yes.",
+        json_schema_extra={"shown_default": "yes; no where CI is set"},
+    )
+    live_calls: Annotated[
+        Annotated[int, Field(ge=0)] | None, BeforeValidator(_optional_count), Hint("N|none", "a whole number of requests, 0 or more, or none")
+    ] = Field(default=None, description="How many requests may go to upstream; what comes then is answered 403 live_budget. none: any number.")
     take: Annotated[
         Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("newest|N|all", "the number of a take, newest, or all")
     ] = Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
@@ -270,6 +283,12 @@ class Settings(BaseSettings):
     def _console_is_guarded(self) -> Settings:
         if not self.console.loopback and self.console_token is None:
             raise ValueError(f"console = {str(self.console)!r} can be reached from other machines: it needs a console_token that its users must give")
+        return self
+
+    @model_validator(mode="after")
+    def _live_calls_can_be_counted(self) -> Settings:
+        if self.live_calls is not None and self.workers > 1:
+            raise ValueError(f"live_calls = {self.live_calls}: live calls are counted by one worker, and there are {self.workers} workers")
         return self
 
     @model_validator(mode="after")

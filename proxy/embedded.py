@@ -9,6 +9,7 @@ Whatever takes long to import is imported when one is started.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import warnings
@@ -183,7 +184,9 @@ def _settings(mode: str, given: dict[str, Any]) -> Settings:
             raise ConfigError(f"on_miss = {given['on_miss']!r}: mode auto records what is missing; for something else there is mode replay")
         mode, given = "replay", {**given, "on_miss": "record"}
     asked = {"listen": _FREE_PORT, **given, "mode": mode, "workers": 1}
-    loaded = load_settings(asked, environ=os.environ, cwd=Path.cwd(), place=_keyword)
+    loaded = load_settings(asked, environ=os.environ, cwd=Path.cwd(), place=_keyword, told=False)
+    for note in loaded.notes:
+        logging.getLogger("playhead").warning("%s", note)
     if loaded.sources["drain_timeout"] == "default":
         return loaded.settings.model_copy(update={"drain_timeout": _DRAIN_SECONDS})
     return loaded.settings

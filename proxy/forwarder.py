@@ -79,6 +79,8 @@ class Forwarder:
             return self._refuse(request, Refusal("bad_request", fault), done)
         if inbound.address.mode == "replay":
             return in_task(self._replay(request, inbound, begun), done)
+        if (refusal := self.service.budget.take()) is not None:
+            return self._refuse(request, refusal, done)
         exchange = SocketExchange if inbound.websocket else HttpExchange
         return exchange(self.service, request, inbound).begin(done)
 
@@ -134,6 +136,8 @@ def _modes(settings: Settings) -> tuple[tuple[str, ...], str]:
         return ("forward",), ""
     if settings.mode == "replay":
         return {"fail": ("replay",), "forward": ("replay", "forward"), "record": ("record", "replay", "auto", "forward")}[settings.on_miss], ""
+    if settings.live == "no":
+        return ("record", "replay", "forward"), "; in mode auto nothing may go to upstream here, since the setting live is no"
     if settings.workers > 1:
         return ("record", "forward"), "; to replay, too, it would have to run in one worker"
     if not settings.listen.loopback and settings.replay_token is None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from playhead.config.settings import Settings
 from playhead.storage.records import DivergenceRecord
 
+from .live_budget import LiveBudget
 from .metrics import Counters
 from .redaction import RedactionMemo
 from .tape import Tape
@@ -58,7 +59,11 @@ class Service:
     memo: RedactionMemo = field(default_factory=RedactionMemo)
     exchanges: set[InFlight] = field(default_factory=set)
     stopping: bool = False
+    budget: LiveBudget = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def __post_init__(self) -> None:
+        self.budget = LiveBudget(self.settings.live_calls)
 
     @property
     def live(self) -> Upstream:

@@ -117,14 +117,24 @@ async def test_a_damaged_recording_diverges_too(tmp_path: Path) -> None:
 
 async def test_auto_records_what_is_missing_and_replays_it_from_then_on(tmp_path: Path) -> None:
     async with FakeUpstream({"*": numbered()}) as upstream:
-        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url) as playhead:
+        with Playhead(mode="auto", live="yes", data=tmp_path, upstream=upstream.url) as playhead:
             first = await fetch(port(playhead), ask(b"{}"))
             assert (playhead.live, playhead.replayed) == (1, 0)
-        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url) as playhead:
+        with Playhead(mode="auto", live="yes", data=tmp_path, upstream=upstream.url) as playhead:
             second = await fetch(port(playhead), ask(b"{}"))
 
     assert (first.body, second.body, len(upstream.requests)) == (b"0", b"0", 1)
     assert playhead.divergences == []
+
+
+async def test_in_ci_auto_in_a_program_goes_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("CI", "true")
+    await record(tmp_path, b"{}")
+    with Playhead(mode="auto", data=tmp_path) as playhead:
+        missed = await fetch(port(playhead), ask(b"[]"))
+
+    assert (code(missed), playhead.settings.on_miss, playhead.live) == ("no_match", "fail", 0)
+    assert "on_miss = record (argument on_miss) counts as fail: live = no (environment variable CI)" in caplog.text
 
 
 async def test_forward_records_nothing(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ WRONG: dict[str, list[object]] = {
     "console_token": ["short", "with a space", "ä" * 10, 5],
     "replay_token": ["short", "with a space", 5],
     "on_miss": ["retry", True],
+    "live": ["maybe", True],
+    "live_calls": ["-1", "few", 1.5, True],
     "take": ["0", "-1", "newer", "1.5", True, ""],
     "pace": ["slow", "10", "0x", "x", "-1x", "1e3x", "", 10],
     "retry_after": ["-1", "25h", "never", True],

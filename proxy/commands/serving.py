@@ -22,7 +22,7 @@ from playhead.config.settings import Settings
 
 from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags
-from .saying import say
+from .saying import say, warn
 
 NO_KEY = "unused"
 """The API key of a program that is replayed and has none."""
@@ -86,6 +86,8 @@ def _serve(mode: Literal["record", "replay", "forward"], flags: Mapping[str, Any
     settings = loaded({**flags, "mode": mode})
     if command:
         return _around(mode, flags, settings, command)
+    for note in settings.notes:
+        warn(note)
     from ..console.app import console_app
     from ..server import serve
 

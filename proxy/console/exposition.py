@@ -29,7 +29,7 @@ class Described:
     values: tuple[str, ...] = ()
 
 
-MISSES = ("no_match", "exhausted", "session_not_found")
+MISSES = ("no_match", "exhausted", "session_not_found", "live_budget")
 
 METRICS = (
     Described("playhead_exchanges_total", "counter", "Exchanges that ended, by how.", "outcome", get_args(Outcome)),

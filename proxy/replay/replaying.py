@@ -59,6 +59,9 @@ class Replays:
             return ReplayExchange(self, request, inbound, Begun(b"", opened))
         if not isinstance(opened, Unrecorded):
             return opened
+        if (refusal := self.service.budget.take()) is not None:
+            self.service.counters.missed[refusal.code] += 1
+            return refusal
         self.service.counters.live += 1
         return SocketExchange(self.service, request, self.reception.live(inbound, opened.run))
 
@@ -202,7 +205,11 @@ class ReplayExchange(HttpExchange):
         if address.on_miss != "fail" and address.keyless:
             self._answer(NO_KEY.code, NO_KEY.message)
         elif address.on_miss != "fail" and incoming.sendable:
-            await self._live(incoming, playback, missing)
+            if (refusal := self.service.budget.take()) is None:
+                await self._live(incoming, playback, missing)
+            else:
+                self.service.counters.request_bytes += self._received
+                self._refuse(refusal.code, await self._replays.misses.tell(playback, incoming, missing, refusal.message))
         else:
             self.service.counters.request_bytes += self._received
             more = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."

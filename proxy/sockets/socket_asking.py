@@ -128,6 +128,8 @@ class Asking:
         address = self._asker.inbound.address
         if address.keyless:
             return NO_KEY
+        if (refusal := self._service.budget.take()) is not None:
+            return refusal
         log.info("session %s: a turn over a WebSocket goes to upstream: %s", playback.session, missing.code)
         self._service.counters.live += 1
         if address.on_miss == "record" and self.player.reopens:
@@ -156,10 +158,10 @@ class Asking:
         messages = messages_of(self.player.recording(playback, place))
         return alone(playback.index.exchange(place), messages), b"".join([text for _, text in messages.texts])
 
-    async def tell(self, playback: Playback, spoke: Spoke, missing: Missing) -> str:
-        """What to answer to a create that has no recording; it is in the store then."""
-        self._service.counters.missed[missing.code] += 1
-        return await self._misses.tell(playback, spoke, missing)
+    async def tell(self, playback: Playback, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> str:
+        """What to answer to a create that has no recording; it is in the store then. `refusal`: why it did not go to upstream."""
+        self._service.counters.missed[missing.code if refusal is None else refusal.code] += 1
+        return await self._misses.tell(playback, spoke, missing, refusal.message if refusal is not None else "")
 
     async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> str:
         """The same of another message. `expected`: what was recorded where it came."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from ..addressing import NO_KEY, Refusal
 from ..answers import ERRORS
 from ..frames import Message, Opcode
 from ..player import Missing, Playback
@@ -115,8 +116,7 @@ class TurnsTalk:
             missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
             if self.live is None:
                 return self._missed(lane, spoke, missing)
-            self._go_live(lane, spoke, missing)
-            return self.live.room()
+            return self._go_live(lane, spoke, missing, self.live)
         playback.place = found.place
         self._asking.served()
         recorded = playback.index.lane(found.place)
@@ -146,13 +146,13 @@ class TurnsTalk:
         going.speeches[1] = speech_of(socket, 1, payload)
         self._come(lane, going, 1)
 
-    async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
-        """There is no recording of this turn."""
-        told = await self._asking.tell(self._playback, spoke, missing)
-        self._refuse(lane, missing.code, told)
+    async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> None:
+        """There is no recording of this turn. `refusal`: why upstream is not asked."""
+        told = await self._asking.tell(self._playback, spoke, missing, refusal)
+        self._refuse(lane, missing.code if refusal is None else refusal.code, told)
 
     def _refuse(self, lane: ClientLane, code: str, told: str) -> None:
-        self._say(lane, error_event(lane.name, 404, {"code": code, "message": told}))
+        self._say(lane, error_event(lane.name, ERRORS[code].status, {"code": code, "message": told}))
 
     def _say(self, lane: ClientLane, message: Message) -> None:
         """When its lane is free."""
@@ -293,14 +293,17 @@ class TurnsTalk:
 
     # Turns that upstream answers.
 
-    def _go_live(self, lane: ClientLane, spoke: Spoke, missing: Missing) -> None:
+    def _go_live(self, lane: ClientLane, spoke: Spoke, missing: Missing, live: LiveSocket) -> Awaitable[None] | None:
         """There is no recording of this turn: upstream is asked."""
         if (refusal := self._asking.live(self._playback, missing)) is not None:
-            self._say(lane, error_event(lane.name, ERRORS[refusal.code].status, {"code": refusal.code, "message": refusal.message}))
-            return
+            if refusal is not NO_KEY:
+                return self._missed(lane, spoke, missing, refusal)
+            self._refuse(lane, refusal.code, refusal.message)
+            return None
         lane.queue.append(LiveTurn(spoke.payload))
         if all(isinstance(one, LiveTurn) for one in lane.queue):  # upstream knows itself that they go one after the other
             self._send(lane)
+        return live.room()
 
     def _send(self, lane: ClientLane) -> None:
         for one in lane.queue:
