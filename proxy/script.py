@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from playhead.config.faults import Fault
 from playhead.storage.records import Direction, Frame, Outcome, Raw
 
 from .http1 import Chunked, Framing, Head, Length, UntilClose, framing_of, parse_head
@@ -62,7 +63,27 @@ class Hold(NamedTuple):
     at: int
 
 
-Step = Interim | Begin | Data | End | Break | Hold
+class Met(NamedTuple):
+    """A fault is met here; what it does follows."""
+
+    at: int
+    fault: Fault
+
+
+class Wait(NamedTuple):
+    """A fault: nothing for so many ns, at any speed of the replay."""
+
+    at: int
+    ns: int
+
+
+class Reset(NamedTuple):
+    """A fault: the connection ends with a reset."""
+
+    at: int
+
+
+Step = Interim | Begin | Data | End | Break | Hold | Met | Wait | Reset
 
 
 @dataclass(frozen=True, slots=True)
