@@ -228,7 +228,7 @@ def recorded_again(first: Recorded) -> Recorded:
         elif isinstance(step, Interim | Begin):
             frames.append((Kind.RESPONSE_HEAD, step.at, step.head.raw))
         else:
-            outcome = {End: "complete", Break: "upstream_closed", Hold: "client_closed"}[type(step)]
+            outcome = "complete" if isinstance(step, End) else "upstream_closed" if isinstance(step, Break) else "client_closed"
             frames.append((Kind.END, step.at, json.dumps({"outcome": outcome}).encode()))
     return fold(frames)
 
