@@ -45,7 +45,7 @@ def _flag_place(name: str) -> str:
 def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, place: Callable[[str], str] = _flag_place, told: bool = True) -> Loaded:
     """The settings in force: `flags` over `PLAYHEAD_*` of `environ` over the settings file over defaults.
 
-    `flags`: values by setting name, None for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
+    `flags`: values by setting name, None or () for a flag that was not given; `config` names the settings file, else `PLAYHEAD_CONFIG` does, else it is
     `playhead.toml` in `cwd`, which may be absent. Empty environment variables count as not set. Raises ConfigError, which names all that is wrong.
     `place`: what to call the place where one of `flags` stands. `told`: whether they stand on the command line of this very run, so that a request that
     goes live by them was asked for, also where CI is set.
@@ -81,7 +81,7 @@ def _forbid_live(values: dict[str, Any], places: dict[str, str], *, asked: bool,
 
 
 def _flag_layer(flags: Mapping[str, Any], place: Callable[[str], str], problems: list[str]) -> _Layer:
-    given = {name: value for name, value in flags.items() if value is not None and name != "config"}
+    given = {name: value for name, value in flags.items() if value is not None and value != () and name != "config"}
     unknown = (_unknown(name, f"{place(name)}: there is no such setting", str) for name in given if name not in BY_COMMAND)
     problems += [problem for problem in unknown if problem]
     return _Layer(given, {name: "command" if name in BY_COMMAND else place(name) for name in given})

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .faults import parse_faults
 from .policies import Exhausted
 
 PREFIX = "PLAYHEAD_"
@@ -176,6 +177,16 @@ def _token(value: object) -> SecretStr:
     return SecretStr(text)
 
 
+def _faults(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError
+    try:
+        return tuple([str(fault) for text in texts if text != "none" for fault in parse_faults(text)])
+    except ValueError as error:
+        raise ValueError(f"faults such as 429 retry-after=2 at turn 3, with ; between them; {error}") from None
+
+
 _ADDRESS = Hint("HOST:PORT", "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one")
 _FILE = Hint("FILE", "the path of a file")
 _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
@@ -250,6 +261,11 @@ class Settings(BaseSettings):
         description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again. "
         "cycle: its answers are served again from the first.",
     )
+    fault: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_faults),
+        Hint("SPEC", "a fault such as 429 retry-after=2 at turn 3, or several with ; between them; the flag may be given several times"),
+    ] = Field(default=(), description="Faults that a replay serves on top of what was recorded: `playhead help faults`.")
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )
@@ -347,5 +363,6 @@ def shown(settings: Settings) -> dict[str, str | int | float | None]:
     plain: dict[str, str | int | float | None] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        plain[name] = value if isinstance(value, int | float | None) else without_password(str(value))
+        text = "; ".join(value) or None if isinstance(value, tuple) else value
+        plain[name] = text if isinstance(text, int | float | None) else without_password(str(text))
     return plain | {"store": without_password(settings.store_url), "key_file": str(settings.key_file or settings.data / "key")}

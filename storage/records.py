@@ -386,6 +386,22 @@ class EventRecord(Record):
     bytes: int
 
 
+class FaultRecord(Record):
+    """One fault that a replay served, as `playhead faults --json` prints it. `exchange`: whose answer met it; null: the opening of a WebSocket did.
+
+    `place`: where. `outcome`: what the client did next: `next` (retried, resumed, went_on, gave_up), and `after_ms`; null: nothing is known of that.
+    """
+
+    id: int
+    session: str
+    run: str
+    at: datetime
+    exchange: int | None
+    fault: str
+    place: str
+    outcome: dict[str, Any] | None
+
+
 class DivergenceRecord(Record):
     """One divergence as `playhead divergences --json` prints it. `nearest`: id of the exchange it resembles most; null: none, or it was deleted."""
 

@@ -6,22 +6,35 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, queries, replays
+from . import chains, connection_reads, deletion, divergences, queries, replays, served_faults
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
-from .records import Batch, Divergence, DivergenceRecord, EventRecord, EventRow, ExchangeRecord, ItemRow, Position, Raw, SessionRecord, WireProblems
+from .records import (
+    Batch,
+    Divergence,
+    DivergenceRecord,
+    EventRecord,
+    EventRow,
+    ExchangeRecord,
+    FaultRecord,
+    ItemRow,
+    Position,
+    Raw,
+    SessionRecord,
+    WireProblems,
+)
 from .rederiving import Rederivation
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback
@@ -322,6 +335,24 @@ class Store:
     def divergence_request(self, id_: int) -> tuple[bytes, bytes]:
         """Head and body of a request that had no twin; of a long body the first MiB. Raises StoreError if there is none, or it is damaged."""
         return divergences.request(self._database, id_)
+
+    # Faults.
+
+    def add_fault(self, fault: FaultRecord) -> int:
+        """Keep a fault that was served; its id, whatever it says itself. Raises StoreError."""
+        return served_faults.add(self._database, fault)
+
+    def fault_outcome(self, id_: int, outcome: Mapping[str, Any]) -> None:
+        """What the client did after a fault. Raises StoreError."""
+        served_faults.set_outcome(self._database, id_, outcome)
+
+    def faults(self, session: str, *, run: str | None = None, limit: int | None = None) -> list[FaultRecord]:
+        """Faults that replays of a session served, the oldest first; with `limit`, the newest of them. Raises StoreError: no such session."""
+        return served_faults.listed(self._database, session, run=run, limit=limit)
+
+    def creates(self, session: str, take: int | None) -> list[int]:
+        """The exchanges of a session, or of one take, whose requests ask for a response of a model, in the order of the requests."""
+        return served_faults.creates(self._database, session, take)
 
     # Deriving again.
 

@@ -148,3 +148,17 @@ def test_a_group_begins_again_with_all_that_was_served_of_it() -> None:
     index.restart([group])
 
     assert (before, [served(index, "a"), served(index, "a"), served(index, "a"), served(index, "b")]) == ([1, 2, 3, None], [1, 3, None, None])
+
+
+@given(st.lists(st.sampled_from("ab"), min_size=1, max_size=8), st.data())
+def test_what_is_taken_back_is_served_next_of_its_group(names: list[str], data: st.DataObject) -> None:
+    index = ReplayIndex([row(number, name) for number, name in enumerate(names, 1)])
+    for name in data.draw(st.lists(st.sampled_from("ab"), max_size=9)):
+        served(index, name)
+    place = data.draw(st.integers(0, len(names) - 1))
+    left = [number for number, name in enumerate(names) if name == names[place] and not index.served(number)]
+
+    index.take_back(place)
+
+    assert not index.served(place)
+    assert served(index, names[place]) == min([*left, place]) + 1

@@ -195,6 +195,18 @@ def test_a_right_value_is_understood(tmp_path: Path, name: str, given: object, m
     assert getattr(load(tmp_path, {name: given}).settings, name) == meant
 
 
+def test_faults_add_up_and_are_known_by_their_shortest_texts(tmp_path: Path) -> None:
+    loaded = load(tmp_path, {"fault": ("429  at turn 3; cut", "latency 1000ms")}, PLAYHEAD_FAULT="503")
+
+    assert (loaded.settings.fault, loaded.sources["fault"]) == (("429 at turn 3", "cut", "latency 1s"), "flag --fault")
+    assert load(tmp_path, {"fault": ()}, PLAYHEAD_FAULT="503; cut").settings.fault == ("503", "cut")
+    assert load(tmp_path, toml='fault = ["503"]').settings.fault == ("503",)
+
+
+def test_what_is_no_fault_is_refused_with_what_is_wrong_with_it(tmp_path: Path) -> None:
+    assert "such as 429 retry-after=2 at turn 3, with ; between them; fault 'cutt': 'cutt' is no fault" in refusal(tmp_path, {"fault": ("429", "cutt")})
+
+
 def test_a_path_may_begin_at_home(tmp_path: Path) -> None:
     assert load(tmp_path, {"data": "~/x"}).settings.data == Path("~/x").expanduser()
 

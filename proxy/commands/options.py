@@ -38,7 +38,8 @@ def setting_flags(*names: str) -> Callable[[F], F]:
         command = click.option("--config", metavar="FILE", help=_help("The settings file.", "playhead.toml, if there is one"))(command)
         for name in reversed(names):
             text = _help(Settings.model_fields[name].description or "", default_text(name))
-            command = click.option(flag(name), name, metavar=hint(name).metavar, help=text)(command)
+            several = isinstance(Settings.model_fields[name].default, tuple)
+            command = click.option(flag(name), name, metavar=hint(name).metavar, multiple=several, help=text)(command)
         return command
 
     return decorate
@@ -63,7 +64,7 @@ def default_text(name: str) -> str:
 
 def in_words(name: str, value: object) -> str:
     """The value of a setting as a person writes it."""
-    if value is None:
+    if value is None or value == ():
         return "none"
     if name.endswith(("_timeout", "_after")) and isinstance(value, int | float):
         return f"{value:g}s"
@@ -80,7 +81,8 @@ def loaded(flags: Mapping[str, Any]) -> Loaded:
 
 def arguments(flags: Mapping[str, Any]) -> list[str]:
     """The flags as they would be written on a command line."""
-    return [f"{flag(name)}={value}" for name, value in flags.items() if value is not None]
+    given = [(name, value) for name, values in flags.items() for value in (values if isinstance(values, tuple) else (values,))]
+    return [f"{flag(name)}={value}" for name, value in given if value is not None]
 
 
 @contextmanager

@@ -198,6 +198,16 @@ class ReplayIndex:
         if group is not None:
             self._serve(group, place)
 
+    def take_back(self, place: int) -> None:
+        """The exchange at this place has not been served after all: it is due again, before those of its group that come behind it."""
+        group = self.group(self._digest(place), self.asks(place))
+        if group is None or not self._served[place]:
+            return
+        self._served[place] = 0
+        self._turns.restart(place)
+        if self._due[group] == _NONE or place < self._due[group]:
+            self._due[group] = place
+
     def others(self, digest: bytes, asks: Asks) -> list[int]:
         """The groups of the same request on all other transports."""
         groups = (self.group(digest, other) for other in _ASKS if other != asks)
