@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
-from playhead.proxy.fingerprint import F1, HELD, Asked, Fingerprinter, Rules, fingerprint, stored_fingerprint
+from playhead.config.rules import parse_rule
+from playhead.proxy.fingerprint import F1, HELD, Asked, Fingerprinter, Rules, create_over, fingerprint, normalised, stored_fingerprint
 from playhead.storage.records import Fingerprint, StoredRequest
 from test_canonical import TEXT, VALUES, _written, spellings
 
@@ -218,10 +219,92 @@ def test_other_beta_headers_count() -> None:
     assert plain == digest(CREATE, headers={**JSON, "openai-beta": "responses_websockets=1, assistants=v2"}) != digest(CREATE)
 
 
-def test_other_rules_are_other_fingerprints() -> None:
-    body = json.dumps(CREATE).encode()
+UUIDS = ("76f8b89e-4a41-46fb-86ae-546cc1e4ba6c", "11111111-4a41-46fb-86ae-546cc1e4ba6c")
+FORM = (
+    '--{0}\r\nContent-Disposition: form-data; name="file"; filename="{0}.txt"\r\n\r\n{0}\r\n'
+    '--{0}\r\nContent-Disposition: form-data; name="run"\r\n\r\n{0}\r\n--{0}--\r\n'
+)
 
-    assert fingerprint(asked(), body, Rules("other")).digest != fingerprint(asked(), body, F1).digest
+
+def under(*lines: str) -> Rules:
+    return Rules.of(map(parse_rule, lines))
+
+
+def pair(template: str, target: str = "/v1/responses", headers: dict[str, str] | None = None) -> list[tuple[Asked, bytes]]:
+    """Two requests that differ by their UUIDs alone. `template`: of the body; target and headers may have `{0}`, too."""
+    made = ({name: value.format(one) for name, value in (JSON if headers is None else headers).items()} for one in UUIDS)
+    return [(asked(target.format(one), told), template.replace("{0}", one).encode()) for one, told in zip(UUIDS, made, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "lines"),
+    [
+        (pair('{"input": "of {0}"}'), ["normalize uuid"]),
+        (pair('{"input": [{"role": "user", "content": "of {0}"}], "model": "m"}'), ["normalize uuid"]),
+        (pair('{"input": [{"id": "{0}", "content": "x"}]}'), ["ignore $.input[*].id"]),
+        (pair('{"input": [{"id": "{0}"}, {"x": 1}]}'), ["ignore $.input[0]"]),
+        (pair('{"input": [{"id": "{0}"}], "messages": [{"x": 1}]}'), ["ignore $.input"]),
+        (pair('{"input": [{"id": "{0}"}], "messages": [{"x": 1}]}'), ["redact $.input as id"]),
+        (pair('{"metadata": {"run": "{0}"}, "input": [{"x": 1}]}'), ["ignore $.metadata"]),
+        (pair('["{0}"]'), ["normalize uuid"]),
+        (pair("of {0}", headers={"Content-Type": "text/plain"}), ["normalize uuid"]),
+        (pair(FORM, headers={"Content-Type": "multipart/form-data; boundary={0}"}), ["normalize uuid"]),
+        (pair(FORM.replace('{0}.txt"', 'x"'), headers={"Content-Type": "multipart/form-data; boundary={0}"}), ["ignore $.file", "ignore $.run"]),
+        (pair("{}", "/v1/responses?run={0}&b=1"), ["normalize uuid"]),
+        (pair("{}", headers={**JSON, "X-Run": "{0}"}), ["normalize uuid", "header x-run"]),
+    ],
+)
+def test_what_differs_by_what_rules_let_pass_is_equal_under_them_alone(requests: list[tuple[Asked, bytes]], lines: list[str]) -> None:
+    one, two = requests
+    assert fingerprint(*one, under(*lines)) == fingerprint(*two, under(*lines))
+    assert fingerprint(*one) != fingerprint(*two) or "header x-run" in lines
+
+
+@pytest.mark.parametrize("body", [b"\xff {", b'{"a": "\xff"}', b'"\\ud800"', b""])
+def test_rules_leave_alone_what_they_cannot_read(body: bytes) -> None:
+    assert fingerprint(asked(), body, under("normalize uuid", "ignore $.a")) == fingerprint(asked(), body)
+
+
+def test_where_rules_change_nothing_the_fingerprint_is_that_without() -> None:
+    assert of(CREATE) == fingerprint(asked(), json.dumps(CREATE).encode(), under("normalize uuid", "ignore $.metadata", "header x-none"))
+
+
+def test_a_header_counts_by_a_rule_and_where_it_is_missing_that_counts() -> None:
+    told = [fingerprint(asked(headers={**JSON, **more}), b"{}", under("header x-tenant")).digest for more in ({}, {"X-Tenant": "a"}, {"X-Tenant": "b"})]
+    assert len(set(told)) == 3
+
+
+def test_a_header_of_the_handshake_counts_for_the_creates_over_it() -> None:
+    over = [create_over(asked("/v1/responses", {"Upgrade": "websocket", "X-Tenant": tenant}, method="GET")) for tenant in "ab"]
+    assert len({fingerprint(one, b"{}", under("header x-tenant")).digest for one in over}) == 2
+    assert len({fingerprint(one, b"{}") for one in over}) == 1
+
+
+def test_a_rule_holds_for_requests_of_its_kind_and_path_alone() -> None:
+    rules = under("normalize uuid for responses", "ignore $.a at /embeddings")
+    for target, equal in (("/v1/responses", True), ("/v1/chat/completions", False)):
+        one, two = pair('{"input": "{0}"}', target)
+        assert (fingerprint(*one, rules) == fingerprint(*two, rules)) is equal
+
+
+def test_rules_are_named_by_what_they_say() -> None:
+    one, two = parse_rule("normalize uuid"), parse_rule("ignore $.a")
+    assert Rules.of([one, two]).name == Rules.of([two, one, two]).name != Rules.of([one]).name
+    assert Rules.of([one]).name.startswith("f1-")
+
+
+def test_no_rules_are_the_default_ones() -> None:
+    assert Rules.of([]) is F1
+
+
+def test_a_long_body_is_compared_as_it_is() -> None:
+    body = b'{"a": "%b%b"}' % (UUIDS[0].encode(), b"x" * HELD)
+    assert fingerprint(asked(), body, under("normalize uuid")) == fingerprint(asked(), body)
+
+
+def test_a_value_is_had_as_it_is_compared() -> None:
+    assert normalised({"a": UUIDS[0]}, under("normalize uuid for responses"), "POST", "/v1/responses?x=1") == {"a": "<uuid:1>"}
+    assert normalised({"a": UUIDS[0]}, F1, "POST", "/v1/responses") == {"a": UUIDS[0]}
 
 
 # What is asked for.

@@ -1,0 +1,132 @@
+"""What match rules look for in texts, and what stands there afterwards. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from playhead.config.patterns import PATTERNS, Pattern
+from playhead.config.rules import Rule
+from playhead.config.secrets import placeholder
+
+_LONGEST = 30  # digits of a number that may be one of those that are looked for
+
+
+class Numbering:
+    """The numbers of what was found so far in one member of a body. `place`: the item of a list that is being read."""
+
+    __slots__ = ("_counts", "_firsts", "_known", "place")
+
+    def __init__(self) -> None:
+        self.place = 0
+        self._known: dict[tuple[str, str], int] = {}
+        self._counts: Counter[str] = Counter()
+        self._firsts: list[int] = []  # the item in which each was seen first
+
+    def number(self, name: str, value: str) -> int:
+        """Of a value that a pattern has found: the same for the same value, else the next."""
+        key = name, value
+        found = self._known.get(key)
+        if found is None:
+            self._counts[name] += 1
+            found = self._known[key] = self._counts[name]
+            self._firsts.append(self.place)
+        return found
+
+    def before(self, place: int) -> Numbering:
+        """As it was before that item."""
+        made = Numbering()
+        for key, first in zip(self._known, self._firsts, strict=True):
+            if first >= place:
+                break
+            made.place = first
+            made.number(*key)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Finds and replaces one kind of text. `rank`: of several the least is first. `placed`: its rule names the place."""
+
+    rank: int
+    pattern: Pattern
+    put: str
+    placed: bool = False
+
+    def text(self, text: str, numbering: Numbering) -> str:
+        """The text with all that is found replaced."""
+        pattern = self.pattern
+        if pattern.hints and not any(hint in text for hint in pattern.hints):
+            return text
+        pieces: list[str] = []
+        end = 0
+        for found in _found(pattern, text):
+            group = found.lastgroup or 0
+            start = found.start(group)
+            put = f"<{self.put}:{numbering.number(self.put, found[group])}>" if pattern.numbered else f"<{self.put}>"
+            pieces += (text[end:start], put)
+            end = found.end(group)
+        return "".join([*pieces, text[end:]]) if pieces else text
+
+    def finds_number(self, value: Any) -> bool:
+        """Whether a number (as `canonical.parse` or `json` has it) is one of those that are looked for."""
+        if self.placed and self.pattern.any_number:
+            return True
+        numbers = self.pattern.numbers
+        if numbers is None:
+            return False
+        number = Decimal(value[1] if isinstance(value, tuple) else value)
+        return number.is_finite() and number.adjusted() < _LONGEST and numbers.fullmatch(str(int(number))) is not None
+
+
+def _found(pattern: Pattern, text: str) -> Iterable[re.Match[str]]:
+    if pattern.starts is None:
+        return pattern.regex.finditer(text)
+    found: list[re.Match[str]] = []
+    end = 0
+    match = pattern.regex.match
+    for start in pattern.starts.finditer(text):
+        at = start.start()
+        if at >= end and (one := match(text, at)) is not None:
+            found.append(one)
+            end = one.end()
+    return found
+
+
+_RANKS = MappingProxyType({name: rank for rank, name in enumerate(PATTERNS, 2)})
+
+
+@lru_cache(1024)
+def finder_of(rule: Rule) -> Finder:
+    """Of a rule that looks for texts."""
+    placed = bool(rule.place)
+    if rule.what[0] != "/":
+        pattern = PATTERNS[rule.what]
+        return Finder(_RANKS[rule.what], pattern, rule.what, placed)
+    regex = re.compile(rule.what[1:-1])
+    if rule.action == "redact":
+        return Finder(0, Pattern(rule.name, regex, ""), redacted(rule)[1:-1], placed)
+    return Finder(1, Pattern(rule.name, regex, "", numbered=True), rule.name, placed)
+
+
+def redacted(rule: Rule) -> str:
+    """What a rule puts in place of what is redacted."""
+    return placeholder(rule.name.encode()).decode()
+
+
+def in_order(finders: Iterable[Finder]) -> tuple[Finder, ...]:
+    """As they are to be applied; the order of their rules is of no account."""
+    return tuple(sorted(dict.fromkeys(finders), key=lambda finder: (finder.rank, finder.pattern.regex.pattern, finder.put, finder.placed)))
+
+
+def replaced(text: str, finders: Sequence[Finder], numbering: Numbering) -> str:
+    """The text after all of them."""
+    for finder in finders:
+        text = finder.text(text, numbering)
+    return text
