@@ -74,6 +74,10 @@ def report(state: dict[str, Any]) -> None:
         os.write(sys.stdout.fileno(), json.dumps(state).encode() + b"\n")
 
 
+class ChildGoneError(Exception):
+    """It does not run, and answers nothing."""
+
+
 class Child:
     """A child process that is started again when it dies.
 
@@ -95,6 +99,8 @@ class Child:
         self._attempts = 3  # to end its work after it was dismissed
         self._serving = False  # the process that runs now has said that it is ready
         self._starts = 0  # how many have
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}  # what it has not answered yet
+        self._questions = 0
 
     @property
     def up(self) -> bool:
@@ -104,6 +110,21 @@ class Child:
     def reports(self) -> list[dict[str, Any]]:
         """The newest report, and the last ones of the processes before, which had died."""
         return [*self._ended, self.state]
+
+    async def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What it answers to a question. Raises ChildGoneError."""
+        process = self._process
+        if not self.up or process is None or process.stdin is None:
+            raise ChildGoneError
+        self._questions += 1
+        number = self._questions
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        try:
+            process.stdin.write(json.dumps({"number": number, **question}).encode() + b"\n")
+            told: dict[str, Any] = await answer
+            return told
+        finally:
+            del self._asked[number]
 
     async def start(self) -> str | None:
         """Start it and wait until it is ready; what it says if it cannot."""
@@ -148,10 +169,17 @@ class Child:
             self._heard(line)
         await process.wait()
         self._serving = False
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(ChildGoneError())
 
     def _heard(self, line: bytes) -> None:
         with contextlib.suppress(ValueError):
             said = json.loads(line)
+            if (answered := said.pop("answer", None)) is not None:
+                answer = self._asked.get(answered.pop("number"))
+                if answer is not None and not answer.done():
+                    answer.set_result(answered)
             self.state.update(said)
             if said.get("ready"):
                 self._serving = True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playhead.storage.records import DivergenceRecord
 
     from .in_process import InProcess
+    from .replay.rewinding import Rewound
 
 Mode = Literal["record", "replay", "auto", "forward"]
 
@@ -153,6 +154,13 @@ class Playhead:
     def live(self) -> int:
         """How many requests a replay passed on to upstream so far."""
         return self._started.counters.live
+
+    def rewind(self, session: str | None = None) -> Rewound:
+        """Replay a session from its beginning again, with the recordings and the rules that it has now; None: that of the settings.
+
+        Raises RewindError: there is nothing to replay.
+        """
+        return self._started.rewind(session or self._settings.session)
 
     @property
     def settings(self) -> Settings:

@@ -18,6 +18,7 @@ from .clients import ClientRequest, Done, Leave, in_task
 from .http import HttpExchange
 from .inbound import Inbound, Reception
 from .replay.at_once import ANSWERED
+from .replay.rewinding import RewindError, Rewound
 from .service import Service
 from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
@@ -42,6 +43,7 @@ class Forwarder:
         self.service = service
         origin = Origin.parse(service.settings.upstream)
         addressing = _addressing(service.settings, origin.path)
+        self._modes, self._why = addressing.modes, addressing.why
         self.reception = Reception(addressing, authority=origin.authority, upstream=str(origin), run=run, key=key)
         self._replaying = replaying
         self._replays: asyncio.Task[Replays] | None = None
@@ -53,6 +55,17 @@ class Forwarder:
             assert self._replaying is not None  # or the addressing would take no such request
             self._replays = asyncio.ensure_future(self._replaying(self.service, self.reception))
         return await asyncio.shield(self._replays)
+
+    async def rewind(self, session: str) -> Rewound:
+        """Begin a pass over a session again. Raises RewindError."""
+        from .player import SessionMissing
+
+        if "replay" not in self._modes:
+            raise RewindError("mode_not_allowed", f"This server runs in mode {self.service.settings.mode} and replays nothing{self._why}.")
+        try:
+            return await (await self.replays()).player.rewind(session)
+        except (SessionMissing, StoreError) as missing:
+            raise RewindError("session_not_found", str(missing)) from None
 
     async def close(self) -> None:
         """Give up the recordings; idempotent."""

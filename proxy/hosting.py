@@ -73,7 +73,7 @@ def replaying(run: str) -> MakeReplays:
         settings = service.settings
         store = await asyncio.to_thread(_open_store, settings)
         settled = Settled(service.tape, DataDir(settings.data).journal_dir)
-        player = Player(store, settings, run=run, settled=settled if settings.mode == "record" else None)
+        player = Player(store, settings, run=run, settled=settled if settings.records else None, reopens=settings.mode == "record")
         return Replays(service, reception, player)
 
     return make

@@ -27,6 +27,7 @@ from .hosting import Host, forwarder_of
 from .metrics import Counters
 from .recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
+from .replay.rewinding import Rewound
 from .server import bind
 from .settle import settle
 
@@ -50,6 +51,7 @@ class InProcess:
         self.counters = Counters()
         self._run = f"{time.time_ns():x}-{secrets.token_hex(4)}"
         self._stack = ExitStack()
+        self._serving: _Serving | None = None
 
     @property
     def address(self) -> str:
@@ -70,11 +72,18 @@ class InProcess:
             serving = _Serving(self, listener)
             serving.start(self._run)
             stack.callback(serving.stop)
+            self._serving = serving
             self._stack = stack.pop_all()
 
     def stop(self) -> None:
         """Return when what was in flight has ended and all is stored. Raises StoreError: the store does not take it, and it waits in the journal."""
         self._stack.close()
+
+    def rewind(self, session: str) -> Rewound:
+        """Begin a pass over a session again. Raises RewindError."""
+        if self._serving is None:
+            raise RuntimeError("it does not serve")
+        return self._serving.rewind(session)
 
     def _begin_recording(self, stack: ExitStack) -> None:
         data = DataDir(self.settings.data, self.settings.key_file)
@@ -128,6 +137,10 @@ class _Serving:
             self.stop()
             raise
 
+    def rewind(self, session: str) -> Rewound:
+        """Begin a pass over a session again. Raises RewindError."""
+        return asyncio.run_coroutine_threadsafe(self._forwarder.rewind(session), self._loop).result()
+
     def stop(self) -> None:
         """Return when it has ended."""
         self._unwanted = True
@@ -147,6 +160,7 @@ class _Serving:
     async def _serve(self) -> None:
         owner, loop, stop = self._owner, asyncio.get_running_loop(), asyncio.Event()
         forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append)
+        self._forwarder, self._loop = forwarder, loop
         owner.counters = forwarder.service.counters
         host = Host(forwarder)
         try:

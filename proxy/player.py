@@ -25,6 +25,7 @@ from .http1 import ProtocolError
 from .replay.ready import Ready, Spoken, Usual, ready, usual
 from .replay.replay_index import ReplayIndex
 from .replay.retell import retell
+from .replay.rewinding import Rewound
 from .replay.told import Recording
 from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
@@ -87,9 +88,12 @@ class Missing(NamedTuple):
 
 
 class Player:
-    """All playbacks of a server. `run` names this start of it; `settled` waits until the store holds what the server has recorded."""
+    """All playbacks of a server. `run` names this start of it; `settled` waits until the store holds what the server has recorded.
 
-    def __init__(self, store: Store, settings: Settings, *, run: str, settled: Callable[[], Awaitable[None]] | None = None) -> None:
+    `reopens`: sessions are read again for each request, since this server adds to them what it may have to replay.
+    """
+
+    def __init__(self, store: Store, settings: Settings, *, run: str, settled: Callable[[], Awaitable[None]] | None = None, reopens: bool = False) -> None:
         self.store = store
         self.run = run
         self.speed = settings.speed
@@ -97,6 +101,7 @@ class Player:
         self._take = settings.take
         self._retry_after = settings.retry_after
         self._settled = settled
+        self.reopens = reopens
         self._little = store.local and self.speed == AT_ONCE
         self._few = _AHEAD  # so many are little enough, by those that were read last
         self._loop = asyncio.get_running_loop()
@@ -111,12 +116,7 @@ class Player:
 
     def opened(self, session: str) -> Playback | None:
         """A playback that need not be asked for, because nothing can have changed."""
-        return self._playbacks.get(session) if self._settled is None else None
-
-    @property
-    def reopens(self) -> bool:
-        """Whether sessions are read again, since this server adds to them what it may have to replay."""
-        return self._settled is not None
+        return None if self.reopens else self._playbacks.get(session)
 
     async def missing(self, session: str) -> str | None:
         """What a request for that session would be told; None if there is something to replay."""
@@ -132,8 +132,8 @@ class Player:
 
     async def open(self, session: str, *, begin: bool) -> Playback:
         """The playback of a session. `begin`: one that has no recordings is begun. Raises SessionMissing, StoreError."""
-        if self._settled is not None:
-            await self._settled()
+        if self.reopens:
+            await self._settle()
             async with self._reopening:  # each sees what was stored before it asked
                 return await self._open(session, begin=begin)
         task = under_way = self._opening.get(session)
@@ -147,9 +147,25 @@ class Player:
                 raise
         return await self.open(session, begin=begin)  # who was first would not begin it
 
+    async def _settle(self) -> None:
+        if self._settled is not None:
+            await self._settled()
+
+    async def rewind(self, session: str) -> Rewound:
+        """Begin a pass over a session again, over what is recorded of it and which rules it has now. Raises SessionMissing, StoreError.
+
+        What is in flight is served to its end. A WebSocket that stays open goes on with the new pass.
+        """
+        await self._settle()
+        if (opening := self._opening.get(session)) is not None:
+            await asyncio.wait((opening,))  # it may have read the store before what is to be seen now was there
+        before = self._playbacks.pop(session, None)
+        after = await self.open(session, begin=before is not None)
+        return Rewound(session, after.take, len(after.index), 0 if before is None else before.index.count_served)
+
     async def _open(self, session: str, *, begin: bool) -> Playback:
         known = self._playbacks.get(session)
-        if known is not None and self._settled is None:
+        if known is not None and not self.reopens:
             return known
         found, rows = await self._loop.run_in_executor(None, self._read_index, session, begin, known)
         found.index.add(rows, found.live)
@@ -170,7 +186,7 @@ class Player:
         wanted: int | Literal["all"] = take if take is not None else "all"
         fresh = known is None or known.run is None or known.take != take
         before = 0 if known is None or fresh else known.final
-        final = self.store.ended_up_to(session, before) if self._settled is not None else _MOST
+        final = self.store.ended_up_to(session, before) if self.reopens else _MOST
         rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo(tells=False).stored_fingerprint)
         if known is not None and not fresh:
             known.handshakes.known(self.store.handshakes(session, take))

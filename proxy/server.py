@@ -21,9 +21,10 @@ from playhead.config.settings import HostPort, Settings
 from playhead.storage.datadir import DataDir, recorder_lock
 from playhead.storage.journal import segments, size_of
 
-from .children import Child, Orders, start_logging
+from .children import Child, ChildGoneError, Orders, start_logging
 from .lag import Lag
 from .progress import read_progress
+from .replay.rewinding import RewindError, Rewound
 
 log = logging.getLogger("playhead")
 _LOCK_SECONDS = 5.0
@@ -208,6 +209,13 @@ class Supervisor:
     def _journal_lag(self) -> float:
         journal = self._data.journal_dir
         return self._lag.seconds(segments(journal), read_progress(journal), time.monotonic())
+
+    async def rewind(self, session: str) -> Rewound:
+        """Begin a pass over a session again. Raises RewindError."""
+        try:
+            return Rewound.of(await self._workers[0].ask({"rewind": session}))
+        except ChildGoneError:
+            raise RewindError("shutting_down", "The worker does not run at the moment: try again.") from None
 
     def metrics(self) -> Mapping[str, Any]:
         """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`, `journal_lag`."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvloop
 
@@ -20,6 +22,7 @@ from playhead.config.errors import PlayheadError
 from .children import Orders, keep_memory, read_orders, report, start_logging
 from .forwarder import Forwarder
 from .hosting import Host, forwarder_of
+from .replay.rewinding import RewindError
 
 log = logging.getLogger("playhead")
 
@@ -55,16 +58,19 @@ class Worker:
 
     def __init__(self, orders: Orders, forwarder: Forwarder) -> None:
         self._orders = orders
+        self._forwarder = forwarder
         self._service = forwarder.service
         self._host = Host(forwarder)
         self._stop = asyncio.Event()
         self._orphaned = False
+        self._asked = b""  # of a question, as far as it has come
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until told to stop, then let what is in flight end."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        loop.add_reader(sys.stdin.fileno(), self._orphan)
+        loop.add_reader(sys.stdin.fileno(), self._hear)
         if self._orders.settings.mode == "replay":
             sys.setswitchinterval(_SWITCH_SECONDS)  # threads read the store, and must not keep the event loop waiting
         try:
@@ -81,12 +87,26 @@ class Worker:
         reporting.cancel()
         report(self._state())
 
-    def _orphan(self) -> None:
-        """The main process is gone: nobody would watch over a drain."""
-        if not os.read(sys.stdin.fileno(), 1):
+    def _hear(self) -> None:
+        """The main process asks something, a line each; or it is gone, and nobody would watch over a drain."""
+        said = os.read(sys.stdin.fileno(), 1 << 16)
+        if not said:
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
             self._orphaned = True
             self._stop.set()
+        *lines, self._asked = (self._asked + said).split(b"\n")
+        for line in lines:
+            task = asyncio.ensure_future(self._answer(json.loads(line)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, asked: dict[str, Any]) -> None:
+        """All that is asked is that a session be rewound."""
+        try:
+            told = (await self._forwarder.rewind(asked["rewind"]))._asdict()
+        except RewindError as error:
+            told = error.told
+        report({"answer": {"number": asked["number"], **told}})
 
     async def _report(self) -> None:
         """Tell the main process what has been counted, when it changed."""

@@ -11,10 +11,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families as parse
+from yarl import URL
 
 from playhead.config.settings import HostPort
 from playhead.proxy.console.app import console_app
 from playhead.proxy.console.exposition import METRICS, expose, snapshot
+from playhead.proxy.replay.rewinding import RewindError, Rewound
 
 TOKEN = "console-token"
 WORKER = {
@@ -47,6 +49,11 @@ class Known:
 
     def metrics(self) -> Mapping[str, Any]:
         return self.state
+
+    async def rewind(self, session: str) -> Rewound:
+        if session == "gone":
+            raise RewindError("session_not_found", "Nothing is recorded in session gone.")
+        return Rewound(session, 2, 9, 4)
 
 
 @asynccontextmanager
@@ -195,3 +202,44 @@ def test_openmetrics_is_spoken_to_those_who_ask_for_it() -> None:
 def test_a_metric_that_nobody_described_is_an_error() -> None:
     with pytest.raises(KeyError, match="playhead_surprise"):
         expose(lambda: {"playhead_surprise": 1})
+
+
+async def test_a_session_is_rewound_by_a_post() -> None:
+    async with console() as client, client.post("/api/sessions/nightly:1/rewind") as answer:
+        assert (answer.status, await answer.json()) == (200, {"session": "nightly:1", "take": 2, "exchanges": 9, "served": 4})
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "told"),
+    [
+        ("gone", 404, {"message": "Nothing is recorded in session gone.", "code": "session_not_found"}),
+        ("a%20b", 400, {"message": "a session's name is 1 to 128 of the characters A-Z a-z 0-9 . _ : -"}),
+    ],
+)
+async def test_what_cannot_be_rewound_is_told(name: str, status: int, told: dict[str, str]) -> None:
+    async with console() as client, client.post(URL(f"/api/sessions/{name}/rewind", encoded=True)) as answer:
+        assert (answer.status, await answer.json()) == (status, {"error": told})
+
+
+async def test_nothing_is_rewound_by_a_get() -> None:
+    async with console() as client, client.get("/api/sessions/a/rewind") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+async def test_nothing_is_rewound_without_the_token() -> None:
+    async with console(token=TOKEN) as client:
+        async with client.post("/api/sessions/a/rewind") as answer:
+            assert answer.status == 401
+        async with client.post("/api/sessions/a/rewind", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+async def test_nothing_is_rewound_by_a_page_of_another_site(origin: str) -> None:
+    async with console() as client, client.post("/api/sessions/a/rewind", headers={"Origin": origin}) as answer:
+        assert (answer.status, (await answer.json())["error"]["message"]) == (403, "the request was made by a page of another site")
+
+
+async def test_a_page_of_the_console_may_rewind() -> None:
+    async with console() as client, client.post("/api/sessions/a/rewind", headers={"Origin": str(client._base_url).rstrip("/")}) as answer:
+        assert answer.status == 200

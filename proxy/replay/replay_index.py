@@ -268,6 +268,11 @@ class ReplayIndex:
         due = None if group is None else self.serve(group)
         return place if due is None else due
 
+    @property
+    def count_served(self) -> int:
+        """How many have been."""
+        return self._served.count(1)
+
     def served(self, place: int) -> bool:
         """Whether the exchange has been served."""
         return bool(self._served[place])
