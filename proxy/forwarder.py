@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from playhead.config.errors import StoreError
@@ -25,6 +26,7 @@ from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
     from .replay.at_once import AtOnce, Begun
+    from .replay.inserted import Inserted
     from .replay.replaying import Replays
 
 log = logging.getLogger("playhead")
@@ -48,6 +50,8 @@ class Forwarder:
         self._replaying = replaying
         self._replays: asyncio.Task[Replays] | None = None
         self._at_once: AtOnce | None = None
+        self.inserted: Inserted | None = None
+        """The only sessions that are served, where they are put in by tests."""
 
     async def replays(self) -> Replays:
         """What is needed to replay. Raises StoreError: the recordings cannot be read; the next call tries again."""
@@ -69,6 +73,8 @@ class Forwarder:
 
     async def close(self) -> None:
         """Give up the recordings; idempotent."""
+        if self.inserted is not None:
+            await self.inserted.eject_all()
         if self._replays is not None and self._replays.done() and self._replays.exception() is None:
             self._replays.result().player.close()
 
@@ -99,6 +105,8 @@ class Forwarder:
 
     async def _replay(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> bool:
         try:
+            if self.inserted is not None:
+                return await self.inserted.answer(request, inbound, partial(self._refused, request))
             replays = await self.replays()
             # Where everything is told, and where a session may have grown, the short way is none.
             if not log.isEnabledFor(logging.DEBUG) and not replays.player.reopens:

@@ -34,8 +34,9 @@ _POLL_SECONDS = 0.02
 _LAST_WORDS_SECONDS = 0.05
 
 
-def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged: Diverged = nobody) -> Forwarder:
-    """What serves by these settings. `run` names this start of the server; `needed`: what cannot record does not start. Raises PlayheadError, OSError."""
+def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged: Diverged = nobody, cassettes: bool = False) -> Forwarder:
+    """What serves by these settings. `run` names this start of the server; `needed`: what cannot record does not start; `cassettes`: what is replayed
+    is put in while it runs. Raises PlayheadError, OSError."""
     journal = None
     key = b""
     strict = settings.durability == "strict"
@@ -47,7 +48,12 @@ def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged:
     tape = Tape(journal, strict=strict)
     try:
         service = Service(settings, upstream_of(settings), tape, diverged)
-        return Forwarder(service, run=run, key=key, replaying=replaying(run))
+        forwarder = Forwarder(service, run=run, key=key, replaying=replaying(run))
+        if cassettes:
+            from .replay.inserted import Inserted
+
+            forwarder.inserted = Inserted(service, forwarder.reception, run=run, common=forwarder.replays)
+        return forwarder
     except BaseException:
         tape.shut()
         raise
@@ -98,7 +104,7 @@ class Host:
     async def open(self, listener: socket.socket) -> None:
         """Serve those who connect there. Raises PlayheadError: without recordings a replay does not start; `close` all the same."""
         settings = self._service.settings
-        if settings.mode == "replay":
+        if settings.mode == "replay" and self._forwarder.inserted is None:
             player = (await self._forwarder.replays()).player
             # Without its own session it does start, since clients may name others.
             if settings.on_miss != "record" and (missing := await player.missing(settings.session)):

@@ -10,9 +10,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
@@ -31,7 +32,12 @@ from .replay.rewinding import Rewound
 from .server import bind
 from .settle import settle
 
+if TYPE_CHECKING:
+    from .replay.inserted import Inserted
+
 log = logging.getLogger("playhead")
+
+_T = TypeVar("_T")
 
 _LOCK_SECONDS = 2.0
 _STORE_SECONDS = 30.0
@@ -42,9 +48,10 @@ _SWITCH_INTERVAL = 0.0005  # beside a loop that is busy a recorder would wait te
 class InProcess:
     """A running proxy. `start` and `stop` may be called from any thread but its own, each once."""
 
-    def __init__(self, settings: Settings, *, patience: float = _STORE_SECONDS) -> None:
-        """`patience`: seconds that `stop` waits for a store that takes nothing."""
+    def __init__(self, settings: Settings, *, patience: float = _STORE_SECONDS, cassettes: bool = False) -> None:
+        """`patience`: seconds that `stop` waits for a store that takes nothing. `cassettes`: what is replayed is put in by `insert`."""
         self.settings = settings
+        self.cassettes = cassettes
         self._patience = patience
         self.port = 0
         self.divergences: list[DivergenceRecord] = []
@@ -84,6 +91,29 @@ class InProcess:
         if self._serving is None:
             raise RuntimeError("it does not serve")
         return self._serving.rewind(session)
+
+    # Cassettes, if they are put in. Each of these returns when it is done.
+
+    def insert(self, session: str, recordings: Store | str | None) -> None:
+        """See `Inserted.insert`: serve this session, from that store if it is one."""
+
+        async def insert(inserted: Inserted) -> None:
+            inserted.insert(session, recordings)
+
+        self._called(insert)
+
+    def unserved(self, session: str) -> list[int] | None:
+        """See `Inserted.unserved`: exchanges that nothing has asked for; None: nothing was asked at all."""
+        return self._called(lambda inserted: inserted.unserved(session))
+
+    def eject(self, session: str) -> None:
+        """See `Inserted.eject`: forget that session; all that was recorded is in the store. Raises StoreError."""
+        self._called(lambda inserted: inserted.eject(session))
+
+    def _called(self, what: Callable[[Inserted], Coroutine[Any, Any, _T]]) -> _T:
+        if self._serving is None:
+            raise RuntimeError("it does not serve")
+        return self._serving.call(what)
 
     def _begin_recording(self, stack: ExitStack) -> None:
         data = DataDir(self.settings.data, self.settings.key_file)
@@ -157,9 +187,14 @@ class _Serving:
             else:
                 self._begun.set_exception(error)
 
+    def call(self, what: Callable[[Inserted], Coroutine[Any, Any, _T]]) -> _T:
+        """Do something with the cassettes, on the thread to which they belong. Raises what it raises."""
+        assert self._forwarder.inserted is not None
+        return asyncio.run_coroutine_threadsafe(what(self._forwarder.inserted), self._loop).result()
+
     async def _serve(self) -> None:
         owner, loop, stop = self._owner, asyncio.get_running_loop(), asyncio.Event()
-        forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append)
+        forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append, cassettes=owner.cassettes)
         self._forwarder, self._loop = forwarder, loop
         owner.counters = forwarder.service.counters
         host = Host(forwarder)

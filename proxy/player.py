@@ -126,6 +126,11 @@ class Player:
             return str(missing)
         return None
 
+    def unserved(self, session: str) -> list[int] | None:
+        """The exchanges of a playback that nothing has been answered with; None: it was never asked for."""
+        playback = self._playbacks.get(session)
+        return None if playback is None else [playback.index.exchange(place) for place in range(len(playback.index)) if not playback.index.served(place)]
+
     def close(self) -> None:
         """Close the store; idempotent."""
         self.store.close()

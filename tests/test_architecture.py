@@ -35,11 +35,12 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
         *("proxy.player", "proxy.settled", "proxy.chains.recalling"),
-        *(f"proxy.replay.{name}" for name in ["playing", "at_once", "replaying", "misses", "faulting"]),
+        *(f"proxy.replay.{name}" for name in ["playing", "at_once", "replaying", "misses", "faulting", "inserted"]),
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
         *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
         *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
+        *(f"proxy.testing.{name}" for name in ["begun", "cassettes", "collected", "fixture", "servers"]),
     )
 )
 IMPURE = frozenset(
@@ -336,11 +337,14 @@ def test_the_product_imports_only_what_it_declares() -> None:
     # pydantic pins the version of its own core and re-exports none of its parsers.
     declared |= {"playhead"} | ({"pydantic-core"} if "pydantic" in declared else set())
     providers = packages_distributions()
+    # Only pytest imports its plugin.
+    brought = {"proxy.pytest_plugin": {"pytest"}, "proxy.testing": {"pytest"}}
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
         for node, name in module.imports()
-        if (top := name.partition(".")[0]) not in sys.stdlib_module_names | {"playhead"}
+        if name.partition(".")[0] not in next((tops for top, tops in brought.items() if within(module.name, [top])), set())
+        and (top := name.partition(".")[0]) not in sys.stdlib_module_names | {"playhead"}
         and not {provider.lower().replace("_", "-") for provider in providers.get(top, [])} & declared
     ]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
-from playhead.storage.records import Asks, Direction, Divergence, DivergenceCode, DivergenceRecord
+from playhead.storage.records import Direction, Divergence, DivergenceCode, DivergenceRecord
 from playhead.storage.replay_rows import RequestRow
 
 from ..differences import Compared, Difference, differences
@@ -75,26 +75,7 @@ class Misses:
 
     def without_recordings(self, inbound: Inbound, code: DivergenceCode, message: str) -> None:
         """There is nothing to compare the request with: nothing is kept either."""
-        path = inbound.address.target.partition(b"?")[0].decode("utf-8", "replace")
-        asks: Asks = "ws" if inbound.websocket else "http"
-        self._diverged(
-            DivergenceRecord(
-                id=0,
-                session=inbound.address.session,
-                take=None,
-                run=self._player.run,
-                at=datetime.now(UTC),
-                code=code,
-                method=inbound.method,
-                path=path,
-                model=None,
-                asks=asks,
-                nearest=None,
-                differences=[],
-                message=message,
-                request_bytes=0,
-            )
-        )
+        self._diverged(unrecorded(inbound, self._player.run, code, message))
 
     async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> str:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
@@ -214,6 +195,26 @@ class Misses:
         # What the client said after the create stands behind it.
         create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
         return _compared(create_over(asked), body and body[:create])
+
+
+def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -> DivergenceRecord:
+    """A request where there is nothing that it could be compared with."""
+    return DivergenceRecord(
+        id=0,
+        session=inbound.address.session,
+        take=None,
+        run=run,
+        at=datetime.now(UTC),
+        code=code,
+        method=inbound.method,
+        path=inbound.address.target.partition(b"?")[0].decode("utf-8", "replace"),
+        model=None,
+        asks="ws" if inbound.websocket else "http",
+        nearest=None,
+        differences=[],
+        message=message,
+        request_bytes=0,
+    )
 
 
 class _Request(NamedTuple):

@@ -1,0 +1,70 @@
+"""From a test and what it wants to what it gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playhead.config.errors import ConfigError
+
+from .fixture import PlayheadFixture, PlayheadServer
+from .names import file_name, session_name
+from .servers import KINDS, Order, Servers
+from .telling import Named, missing
+from .wanted import Wanted, act_of, is_ci, listed
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def run_of(config: pytest.Config) -> Wanted:
+    """What the whole run wants."""
+    told = config.getoption("--playhead-mode")
+    rules = (*listed(config.getini("playhead_rules")), *(f"ignore {path}" for path in listed(config.getini("playhead_ignore"))))
+    unused = config.getoption("--playhead-unused") or config.getini("playhead_unused")
+    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, unused=unused)
+
+
+def test_name(item: pytest.Item) -> str:
+    """`test_rain[Paris]`, `TestWeather.test_rain`. Not by its nodeid, to which others add."""
+    import pytest
+
+    return ".".join([node.name for node in item.listchain() if isinstance(node, pytest.Class | pytest.Item)])
+
+
+def cassette_of(item: pytest.Item, named: str | None) -> Path:
+    """Where the cassette of a test is. `named`: as its marker has it."""
+    if named is not None:
+        return item.path.parent / named
+    return item.path.parent / str(item.config.getini("playhead_cassettes")) / item.path.stem / file_name(test_name(item))
+
+
+def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[str] | None) -> tuple[PlayheadFixture, dict[str, str]]:
+    """Serve a test: what it gets, and the variables to set while it runs. `clash`: tests that would share a cassette with it. Raises PlayheadError."""
+    if clash and wanted.cassette is None:
+        raise ConfigError(f"{' and '.join(clash)} would have one cassette: name one for each with @pytest.mark.playhead(cassette=...)")
+    cassette = cassette_of(item, wanted.cassette)
+    tested = Named(item.nodeid, wanted.mode, shown(cassette, item.config.rootpath))
+    order = Order(
+        act=act_of(wanted.mode, exists=cassette.is_file()),
+        session=session_name(item.path.stem, test_name(item)),
+        cassette=cassette,
+        rules=wanted.rules,
+        settings=wanted.settings,
+        missing=missing(tested, ci=is_ci(os.environ.get("CI")) and not wanted.told),
+    )
+    made = PlayheadFixture(servers.begin(order), wanted, cassette, tested)
+    return made, made.env if wanted.env else {}
+
+
+def server_of(wanted: Wanted, servers: Servers) -> PlayheadServer:
+    """The server of those tests that want nothing special. Raises PlayheadError."""
+    kind = KINDS[act_of(wanted.mode, exists=False)]
+    return PlayheadServer(f"http://{servers.server(kind).address}", keys=kind == "replay")
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as a person looks for it."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

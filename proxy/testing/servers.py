@@ -1,0 +1,206 @@
+"""The servers of one pytest process: each is started when a test first wants it, and goes on for all that want the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from playhead.config.loading import load_settings
+from playhead.config.settings import Settings
+from playhead.storage.records import DivergenceRecord
+from playhead.storage.store import Store
+
+from ..in_process import InProcess
+from .cassettes import Stores, add, content
+from .telling import Unused
+from .wanted import Act
+
+Kind = Literal["replay", "live", "forward"]
+
+KINDS: Mapping[Act, Kind] = {"replay": "replay", "auto": "live", "record": "live", "forward": "forward"}
+_MODES: Mapping[Kind, Mapping[str, Any]] = {
+    "replay": {"mode": "replay", "on_miss": "fail"},
+    "live": {"mode": "replay", "on_miss": "record"},
+    "forward": {"mode": "forward"},
+}
+_OURS = ("data", "store", "session", "listen", "take", "workers", "on_miss", "key_file", "replay_token", "console", "console_token", "drain_timeout")
+"""Settings that are for servers of another life: what they are for tests, nobody chooses."""
+
+_NO_ONE = "no-test"  # the session of requests that name none, while no test is running
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a test wants of a server. `missing`: what a request is told where there is no cassette to replay."""
+
+    act: Act
+    session: str
+    cassette: Path
+    rules: Sequence[str] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
+    missing: str = ""
+
+
+class Servers:
+    """Close it: then everything it has written but the cassettes is gone. `cwd`: where a settings file is looked for."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+        self._directory = Path(tempfile.mkdtemp(prefix="playhead-"))
+        self._stores = Stores(self._directory)
+        self._running: dict[tuple[Kind, tuple[tuple[str, Any], ...]], InProcess] = {}
+        self._names = count(1)
+        self._busy: set[str] = set()
+
+    def begin(self, order: Order) -> Served:
+        """Serve a test. Raises PlayheadError: the cassette is damaged, a setting is wrong, ..."""
+        server = self.server(KINDS[order.act], order.settings)
+        session, number = order.session[:120], 1
+        while session in self._busy:  # a live server keeps what it has recorded; a test may run again
+            number += 1
+            session = f"{order.session[:120]}-{number}"
+        self._busy.add(session)
+        served = Served(self, server, order, session)
+        served.insert(self._stores)
+        return served
+
+    def server(self, kind: Kind, settings: tuple[tuple[str, Any], ...] = ()) -> InProcess:
+        """The server of that kind, started if it is not running. Raises PlayheadError."""
+        found = self._running.get((kind, settings))
+        if found is None:
+            found = InProcess(self._settings(kind, settings), cassettes=kind != "forward")
+            found.start()
+            self._running[kind, settings] = found
+        return found
+
+    def _settings(self, kind: Kind, given: tuple[tuple[str, Any], ...]) -> Settings:
+        data = self._directory / f"{kind}-{next(self._names)}"
+        flags = {**_MODES[kind], **dict(given), "data": data, "store": f"sqlite:///{data / 'store.db'}", "session": _NO_ONE, "listen": "127.0.0.1:0"}
+        environ = {name: value for name, value in os.environ.items() if name.lower().removeprefix("playhead_") not in _OURS}
+        loaded = load_settings({**flags, "workers": 1}, environ=environ, cwd=self._cwd, place=lambda name: f"playhead of a test, {name}").settings
+        return loaded.model_copy(update={"replay_token": None, "console_token": None, "key_file": None, "take": "newest", "drain_timeout": 2.0})
+
+    def free(self, session: str) -> None:
+        """A replay is forgotten when it has ended."""
+        self._busy.discard(session)
+
+    @property
+    def late(self) -> list[DivergenceRecord]:
+        """Requests that no running test has sent."""
+        return [one for server in self._running.values() for one in server.divergences]
+
+    def close(self) -> None:
+        """Idempotent. Raises StoreError: a store did not take everything."""
+        try:
+            while self._running:
+                self._running.popitem()[1].stop()
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class Served:
+    """A test's part in a server. `finish` it; whatever is asked of it afterwards is what it was then."""
+
+    def __init__(self, servers: Servers, server: InProcess, order: Order, session: str) -> None:
+        self._servers = servers
+        self._server = server
+        self._order = order
+        self.session = session
+        self._before = (server.counters.replayed, server.counters.live)
+        self._place: Path | None = None
+        self._store: Store | None = None
+        self._numbers = 0
+        self._over: tuple[int, int] | None = None
+        self._divergences: list[DivergenceRecord] = []
+
+    @property
+    def replays(self) -> bool:
+        """Whether nothing may go to upstream."""
+        return self._order.act == "replay"
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return f"http://{self._server.address}"
+
+    @property
+    def divergences(self) -> list[DivergenceRecord]:
+        """Requests of the test that were not answered, the oldest first."""
+        return self._divergences if self._over is not None else [one for one in list(self._server.divergences) if one.session == self.session]
+
+    @property
+    def replayed(self) -> int:
+        """Requests that were answered from recordings."""
+        return self._counted[0]
+
+    @property
+    def live(self) -> int:
+        """Requests that went to upstream."""
+        return self._counted[1]
+
+    @property
+    def _counted(self) -> tuple[int, int]:
+        if self._over is not None:
+            return self._over
+        counters, act = self._server.counters, self._order.act
+        live = counters.requests.total() if act == "forward" else counters.live
+        return counters.replayed - self._before[0], live - self._before[1]
+
+    def insert(self, stores: Stores) -> None:
+        """Raises StoreError: the cassette is damaged."""
+        order = self._order
+        if order.act == "forward":
+            self._before = (self._before[0], self._server.counters.requests.total())
+            return
+        if order.act == "replay" and not order.cassette.is_file():
+            self._server.insert(self.session, order.missing)
+            return
+        if order.act == "replay":
+            self._place = stores.place()
+            self._store = stores.holding(order.cassette, self.session, self._place)
+            self._server.insert(self.session, self._store)
+        else:
+            if order.act == "auto" and order.cassette.is_file():
+                add(order.cassette, self.session, self._server.settings)
+            self._server.insert(self.session, None)
+
+    def unused(self) -> list[Unused]:
+        """What was recorded and not asked for. Raises StoreError."""
+        if self._order.act in ("forward", "record") or (self._store is None and self._order.act == "replay"):
+            return []
+        unserved = self._server.unserved(self.session)
+        if unserved is not None and not unserved:
+            return []
+        with Store.open(self._server.settings.store_url) if self._store is None else contextlib.nullcontext(self._store) as store:
+            wanted = None if unserved is None else frozenset(unserved)
+            listed = (one for one in store.exchanges(self.session) if wanted is None or one.id in wanted)
+            return [Unused.of(one, by_place=self._store is None) for one in listed]
+
+    def finish(self) -> None:
+        """End what still goes on. Idempotent. Raises StoreError."""
+        if self._over is not None:
+            return
+        try:
+            if self._order.act != "forward":
+                self._server.eject(self.session)
+        finally:
+            self._divergences, self._over = self.divergences, self._counted
+            for one in self._divergences:
+                self._server.divergences.remove(one)
+            if self._order.act == "replay":
+                self._servers.free(self.session)
+            if self._place is not None:
+                shutil.rmtree(self._place, ignore_errors=True)
+
+    def content(self) -> bytes | None:
+        """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
+        if self._order.act in ("replay", "forward") or not self.live:
+            return None
+        return content(self._server.settings, self.session, self._order.session)
