@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -53,6 +54,8 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
+        "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
+        "import": Listed("cassettes", "Add the sessions in files to the store."),
         "delete": Listed("keeping", "Delete an exchange or a whole session."),
         "config": Listed("keeping", "Show the settings in force and where each comes from."),
     },
@@ -68,7 +71,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for section in SECTIONS.values():
             if listed := section.get(cmd_name):
-                command: click.Command = getattr(importlib.import_module(f".commands.{listed.module}", __package__), cmd_name)
+                name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+                command: click.Command = getattr(importlib.import_module(f".commands.{listed.module}", __package__), name)
                 return command
         return None
 

@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, queries, replays, served_faults
+from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, served_faults
+from .cassettes import Cassette
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .engine import Database, Durability, open_database
@@ -359,6 +360,19 @@ class Store:
     def rederivation(self, session: str | None = None) -> Rederivation:
         """The way to derive again what an older version derived of exchanges. Raises StoreError if there is no such session."""
         return Rederivation(self._database, session)
+
+    # Cassettes.
+
+    def export_cassette(self, session: str, take: int | Literal["newest", "all"] = "newest") -> tuple[Cassette, int]:
+        """A session, or a take of it, with all that is kept of it, and how many exchanges were left out because they still go on.
+
+        Raises StoreError: no such session or take, or damaged.
+        """
+        return exporting.export_cassette(self._database, session, take)
+
+    def import_cassette(self, cassette: Cassette, session: str) -> int:
+        """Add what a cassette holds to a session, as takes of its own; how many exchanges they are. Raises StoreError: nothing of it is stored."""
+        return importing.import_cassette(self._database, self._writer.write, cassette, session)
 
     # Deleting.
 

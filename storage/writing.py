@@ -88,14 +88,15 @@ class Writer:
         self._memory = _Memory()
         self._lock = threading.Lock()
 
-    def write(self, batch: Batch) -> None:
-        """Store all of it, or nothing and raise StoreError."""
+    def write(self, *batches: Batch) -> None:
+        """Store all of them, or nothing and raise StoreError."""
         with self._lock:
             encoded: list[int] = []
             try:
                 with self._database.writing() as connection:
                     transaction = _Transaction(connection, self._memory, encoded)
-                    transaction.store(batch)
+                    for batch in batches:
+                        transaction.store(batch)
             except BaseException:
                 for id_ in encoded:  # their ids will be given to others
                     self._memory.codec.forget(id_)

@@ -13,6 +13,7 @@ from .saying import say
 if TYPE_CHECKING:
     from playhead.storage.derived import Derived
     from playhead.storage.rederiving import Rederivation
+    from playhead.storage.store import Store
 
 _AT_ONCE = 50  # exchanges of one transaction
 _EVENTS = 5000  # changed events of one transaction, about
@@ -47,6 +48,13 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
     else:
         click.echo(_in_words(parsed, changed, failed))
     return 1 if failed else 0
+
+
+def derive(store: Store, session: str) -> None:
+    """Parse what was added to a session and no version has parsed. What cannot be parsed stays as it came, and is said."""
+    again = store.rederivation(session)
+    for one in _batches(again):
+        again.write(one.derived)
 
 
 class _Batch:

@@ -1,0 +1,56 @@
+"""Cassettes as files: read into a store, written out of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from playhead.config.errors import StoreError
+from playhead.storage.cassettes import Cassette
+from playhead.storage.store import Store
+
+from .fingerprint import Asked, fingerprint
+from .formats.cassette import read, write
+
+
+def read_file(path: Path) -> Cassette:
+    """What a file holds. Raises StoreError: it is not there, or no cassette, or damaged."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"There is no cassette {path}.") from None
+    except OSError as error:
+        raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+    return read(data, str(path))
+
+
+def load(store: Store, cassette: Cassette, session: str) -> int:
+    """Add a cassette to a session of a store; how many exchanges it has. Raises StoreError: nothing of it is stored."""
+    for one in cassette.connections:
+        if one.heads[0]:  # as the recorder does it: not in the cassette, since another version may do it otherwise
+            one.digest = fingerprint(Asked.of(one.heads[0], one.upstream), b"").digest
+    return store.import_cassette(cassette, session)
+
+
+def text_of(store: Store, session: str, take: int | Literal["newest", "all"] = "newest") -> tuple[bytes, int]:
+    """A session as a cassette, and how many exchanges were left out because they still go on. Raises StoreError."""
+    cassette, going_on = store.export_cassette(session, take)
+    return b"".join(write(cassette)), going_on
+
+
+def write_file(path: Path, data: bytes) -> bool:
+    """Write a file whole or not at all; whether it was not there or has changed. Raises StoreError."""
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            beside.write_bytes(data)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
+    return True

@@ -1,0 +1,1 @@
+"""How sessions are written to files and read from them."""

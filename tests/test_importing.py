@@ -1,0 +1,50 @@
+"""Cassettes go into a store, whole or not at all, beside what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from playhead.config.errors import StoreError
+from playhead.proxy.cassette_files import load
+from playhead.proxy.formats.cassette import read
+from playhead.storage.store import Store
+from taped import agent_loop, batch, posted, taped
+
+
+def test_a_cassette_that_is_imported_twice_is_two_takes(tmp_path: Path) -> None:
+    data = taped(tmp_path, batch(posted(1, b"{}"), posted(2, b"{}")))
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        load(store, read(data, "x"), "twice")
+        load(store, read(data, "x"), "twice")
+
+        assert [(row.take, row.seq) for row in store.exchanges("twice")] == [(1, 1), (1, 2), (2, 3), (2, 4)]
+
+
+def test_a_cassette_goes_into_any_session(tmp_path: Path) -> None:
+    data = taped(tmp_path, batch(posted(1, b"{}")))
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        assert load(store, read(data, "x"), "other") == 1
+        assert [row.session for row in store.sessions()] == ["other"]
+
+
+def test_what_was_imported_can_be_matched(tmp_path: Path) -> None:
+    data = taped(tmp_path, batch(*agent_loop(2)))
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        load(store, read(data, "x"), "default")
+
+        from playhead.proxy.fingerprint import stored_fingerprint
+
+        assert len({row.digest for row in store.replay_index("default", compute=stored_fingerprint)}) == 2
+
+
+def test_nothing_is_stored_of_a_cassette_that_the_store_does_not_take(tmp_path: Path) -> None:
+    cassette = read(taped(tmp_path, batch(posted(1, b"{}"), posted(2, b"{}"))), "x")
+    cassette.exchanges[1].status = "no number"  # type: ignore[assignment]
+    cassette.exchanges[1].started_at_ns = -(10**30)
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        with pytest.raises((StoreError, OverflowError, ValueError)):
+            load(store, cassette, "default")
+
+        assert store.sessions() == []
