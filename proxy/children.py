@@ -12,17 +12,20 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from playhead.config.settings import Settings
+
+from .forking import Forked
 
 _PAUSE = 0.5
 _MAX_PAUSE = 4.0
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_PR_SET_NAME = 15  # prctl.h, of Linux; elsewhere the C library does not know prctl
 _KEPT_BYTES = 32 << 20
 
 
@@ -68,6 +71,12 @@ def keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def be_called(name: str) -> None:
+    """Have the system's lists of processes show this name, of at most 15 characters, beside the command line."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
 def report(state: dict[str, Any]) -> None:
     """In a child: tell the main process; nothing happens if it is gone."""
     with contextlib.suppress(OSError):
@@ -84,7 +93,8 @@ class Child:
     `state` is the newest report, by key. `problem` is set when it could not even start.
     """
 
-    def __init__(self, module: str, orders: Orders, *, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, module: str, orders: Orders, *, forked: Forked | None = None, on_change: Callable[[], None] = lambda: None) -> None:
+        """`forked`: what becomes its first process; every other one is a Python of its own."""
         self.state: dict[str, Any] = {}
         self.restarts = 0
         self._ended: list[dict[str, Any]] = []
@@ -92,7 +102,8 @@ class Child:
         self._module = module
         self._orders = orders
         self._on_change = on_change
-        self._process: asyncio.subprocess.Process | None = None
+        self._forked = forked
+        self._process: asyncio.subprocess.Process | Forked | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
         self._dismissed = False
@@ -155,23 +166,32 @@ class Child:
             await asyncio.sleep(max(0.0, pause - (asyncio.get_running_loop().time() - began)))
 
     async def _run(self) -> None:
+        orders = base64.b64encode(pickle.dumps(replace(self._orders, again=self.restarts > 0))) + b"\n"
         fds = [fd for fd in (self._orders.listen_fd, self._orders.lock_fd) if fd >= 0]
-        # -P: what lies in the user's working directory is no module of ours.
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", self._module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=fds, limit=1 << 20
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(base64.b64encode(pickle.dumps(replace(self._orders, again=self.restarts > 0))) + b"\n")
-        if self._stopping:  # told to stop while it was being started again
+        process, output = await self._begin(orders, fds)
+        if self._stopping and process.stdin is not None:  # told to stop while it was being started again
             process.stdin.close()
-        async for line in process.stdout:
+        async for line in output:
             self._heard(line)
         await process.wait()
         self._serving = False
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(ChildGoneError())
+
+    async def _begin(self, orders: bytes, fds: Sequence[int]) -> tuple[asyncio.subprocess.Process | Forked, asyncio.StreamReader]:
+        forked, self._forked = self._forked, None
+        if forked is not None:
+            self._process = forked
+            return forked, await forked.begin(orders, fds)
+        # -P: what lies in the user's working directory is no module of ours.
+        self._process = spawned = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", self._module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=fds, limit=1 << 20
+        )
+        assert spawned.stdin is not None
+        assert spawned.stdout is not None
+        spawned.stdin.write(orders)
+        return spawned, spawned.stdout
 
     def _heard(self, line: bytes) -> None:
         with contextlib.suppress(ValueError):

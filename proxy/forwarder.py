@@ -18,14 +18,14 @@ from .answers import answer
 from .clients import ClientRequest, Done, Leave, in_task
 from .http import HttpExchange
 from .inbound import Inbound, Reception
-from .replay.at_once import ANSWERED
+from .replay.begun import ANSWERED, Begun
 from .replay.rewinding import RewindError, Rewound
 from .service import Service
 from .upstream import Origin
 from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
-    from .replay.at_once import AtOnce, Begun
+    from .replay.at_once import AtOnce
     from .replay.inserted import Inserted
     from .replay.replaying import Replays
 

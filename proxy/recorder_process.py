@@ -14,10 +14,11 @@ from playhead.storage.datadir import DataDir
 from playhead.storage.journal import remove_free
 from playhead.storage.store import Store
 
-from .children import keep_memory, read_orders, report, start_logging
+from .children import be_called, keep_memory, read_orders, report, start_logging
 from .recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
 
+NAME = "ph:recorder"
 _NICE = 5
 
 
@@ -25,6 +26,7 @@ def main() -> None:
     """Run until everything is stored and nothing more can come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its work does: the main process ends its standard input
+    be_called(NAME)
     orders = read_orders()
     keep_memory()
     start_logging(orders.settings.log_level)

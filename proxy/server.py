@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import secrets
 import signal
@@ -22,11 +23,13 @@ from playhead.storage.datadir import DataDir, recorder_lock
 from playhead.storage.journal import segments, size_of
 
 from .children import Child, ChildGoneError, Orders, start_logging
+from .forking import Spares, spares
 from .lag import Lag
 from .progress import read_progress
 from .replay.rewinding import RewindError, Rewound
 
 log = logging.getLogger("playhead")
+WORKER, RECORDER = "playhead.proxy.worker", "playhead.proxy.recorder_process"
 _LOCK_SECONDS = 5.0
 _LAG_SECONDS = 60.0  # above it the recorder hangs, or the store is too slow for the traffic
 _BACKLOG = 4096
@@ -42,7 +45,16 @@ def serve(settings: Settings, make_console: MakeConsole) -> int:
     `make_console`: from what it shows, where it is bound, and its token.
     """
     start_logging(settings.log_level)
-    return asyncio.run(Supervisor(settings, make_console).run())
+    with spares(_needed(settings)) as made:
+        return asyncio.run(Supervisor(settings, make_console, made).run())
+
+
+def _needed(settings: Settings) -> list[str]:
+    """The modules that children run, one for each child. What several processes need is imported here, once."""
+    if settings.mode == "replay":
+        importlib.import_module("playhead.proxy.settle")
+    importlib.import_module(WORKER)
+    return [*[RECORDER] * settings.records, *[WORKER] * settings.workers]
 
 
 def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
@@ -75,8 +87,9 @@ def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
 class Supervisor:
     """What the main process does; also what the console asks."""
 
-    def __init__(self, settings: Settings, make_console: MakeConsole) -> None:
+    def __init__(self, settings: Settings, make_console: MakeConsole, spares: Spares) -> None:
         self._settings = settings
+        self._spares = spares
         self._make_console = make_console
         self._run_id = f"{time.time_ns():x}-{secrets.token_hex(4)}"
         self._workers: list[Child] = []
@@ -128,7 +141,8 @@ class Supervisor:
         self._data.key()
         lock = await asyncio.to_thread(recorder_lock, self._data, _LOCK_SECONDS)
         stack.callback(lock.release)
-        self._recorder = Child("playhead.proxy.recorder_process", Orders(self._settings, self._run_id, lock_fd=lock.fileno()))
+        orders = Orders(self._settings, self._run_id, lock_fd=lock.fileno())
+        self._recorder = Child(RECORDER, orders, forked=self._spares.take(RECORDER))
         problem = await self._recorder.start()
         if problem is not None:
             self._recorder.dismiss()
@@ -148,7 +162,7 @@ class Supervisor:
         for listener in sockets:
             listener.set_inheritable(True)
             orders = Orders(self._settings, self._run_id, listen_fd=listener.fileno())
-            self._workers.append(Child("playhead.proxy.worker", orders, on_change=self._follow_journals))
+            self._workers.append(Child(WORKER, orders, forked=self._spares.take(WORKER), on_change=self._follow_journals))
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)
 

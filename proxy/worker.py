@@ -19,13 +19,14 @@ import uvloop
 
 from playhead.config.errors import PlayheadError
 
-from .children import Orders, keep_memory, read_orders, report, start_logging
+from .children import Orders, be_called, keep_memory, read_orders, report, start_logging
 from .forwarder import Forwarder
 from .hosting import Host, forwarder_of
 from .replay.rewinding import RewindError
 
 log = logging.getLogger("playhead")
 
+NAME = "ph:worker"
 _REPORT_SECONDS = 1.0
 _BROKEN = 50
 _SWITCH_SECONDS = 0.0005
@@ -34,6 +35,7 @@ _SWITCH_SECONDS = 0.0005
 def main() -> None:
     """Run until the main process says stop, or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
+    be_called(NAME)
     orders = read_orders()
     keep_memory()
     start_logging(orders.settings.log_level)

@@ -17,8 +17,8 @@ import psutil
 
 from command_line import PLAYHEAD, Told, in_a_process
 from playhead.proxy.commands.child import without_proxies
+from playhead.proxy.recorder_process import NAME as RECORDER
 
-RECORDER = "playhead.proxy.recorder_process"
 _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
 
 
@@ -93,7 +93,7 @@ class Running:
             recorder.resume()
 
     def _recorder(self) -> psutil.Process | None:
-        return next((process for process in self.processes if process.is_running() and RECORDER in process.cmdline()), None)
+        return next((process for process in self.processes if process.is_running() and process.name() == RECORDER), None)
 
     def _wait(self) -> int:
         assert self._process.stdout is not None

@@ -36,11 +36,11 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
         *("proxy.player", "proxy.settled", "proxy.chains.recalling"),
-        *(f"proxy.replay.{name}" for name in ["playing", "at_once", "replaying", "misses", "faulting", "inserted"]),
+        *(f"proxy.replay.{name}" for name in ["playing", "at_once", "begun", "replaying", "misses", "faulting", "inserted"]),
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
         *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
         *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
-        *(f"proxy.{name}" for name in ["server", "children", "worker", "hosting", "in_process"]),
+        *(f"proxy.{name}" for name in ["server", "children", "forking", "worker", "hosting", "in_process"]),
         *(f"proxy.testing.{name}" for name in ["begun", "cassettes", "collected", "fixture", "servers"]),
     )
 )

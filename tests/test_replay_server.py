@@ -17,11 +17,11 @@ import pytest
 
 from command_line import in_a_process
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, fetch
+from playhead.proxy.worker import NAME as WORKER
 from proxied import until
 from replays import NOWHERE, ask, code, numbered, recording
 from running import Running
 
-WORKER = "playhead.proxy.worker"
 PROGRAM = """
 import os, sys, urllib.error, urllib.request
 for text in sys.argv[2:]:
@@ -111,7 +111,7 @@ async def test_a_worker_that_is_killed_begins_anew_and_says_so(tmp_path: Path) -
     with Running(data, NOWHERE, command="replay") as replay:
         assert (await fetch(replay.port, ask(b"a"))).body == b"0"
         await until(lambda: replay.metrics()["playhead_replayed_total"] == 1)
-        worker = next(process for process in psutil.Process(replay.processes[0].pid).children() if WORKER in process.cmdline())
+        worker = next(process for process in psutil.Process(replay.processes[0].pid).children() if process.name() == WORKER)
         worker.kill()
         await until(lambda: "every session is replayed from its beginning" in replay.log)
 

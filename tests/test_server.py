@@ -17,11 +17,12 @@ from command_line import in_a_process
 from fakes import FakeUpstream, echo, fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort
+from playhead.proxy.recorder_process import NAME as RECORDER
 from playhead.proxy.server import bind
 from playhead.storage.journal import segments
 from playhead.storage.store import Store
 from proxied import post, until
-from running import RECORDER, Running
+from running import Running
 
 
 def stored(data: Path) -> int:
@@ -158,7 +159,7 @@ async def test_nothing_stays_behind_and_nothing_is_lost_when_the_main_process_is
 def recorders(running: Running) -> list[psutil.Process]:
     """The recorder that runs now, if any."""
     alive = [process for process in running.processes[0].children() if process.status() != psutil.STATUS_ZOMBIE]
-    return [process for process in alive if RECORDER in process.cmdline()]
+    return [process for process in alive if process.name() == RECORDER]
 
 
 def kill_one(processes: list[psutil.Process]) -> bool:

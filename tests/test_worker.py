@@ -12,18 +12,17 @@ import psutil
 import pytest
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, echo, fetch
+from playhead.proxy.worker import NAME as WORKER
 from playhead.storage.store import Store
 from proxied import GET, gated, post, until
 from running import Running
 from websocket_fakes import CLOSE, WebSocketClient, echo_messages
 
-WORKER = "playhead.proxy.worker"
-
 
 def worker_of(running: Running) -> psutil.Process:
     """Its worker, as it is now."""
     main = running.processes[0]
-    return next(process for process in main.children(recursive=True) if WORKER in process.cmdline())
+    return next(process for process in main.children(recursive=True) if process.name() == WORKER)
 
 
 @contextmanager
@@ -156,7 +155,7 @@ async def test_what_a_killed_worker_left_open_is_stored_as_aborted(tmp_path: Pat
 async def test_several_workers_share_the_port(tmp_path: Path) -> None:
     async with FakeUpstream({"*": echo}) as upstream:
         with recording(tmp_path, upstream, "--workers", "3") as running:
-            assert [WORKER in process.cmdline() for process in running.processes].count(True) == 3
+            assert [process.name() == WORKER for process in running.processes].count(True) == 3
             got = await asyncio.gather(*(fetch(running.port, post(b"%d" % number)) for number in range(30)))
             assert await asyncio.to_thread(running.stop) == 0
 

@@ -6,18 +6,17 @@ Nearly all requests of a test run are so. Whatever is unusual about a request ta
 from __future__ import annotations
 
 import contextlib
-from enum import Enum
-from typing import NamedTuple
 
 from playhead.config.errors import StoreError
 
 from ..clients import ClientRequest
 from ..fingerprint import Asked
 from ..inbound import KEPT_HEAD, Inbound, head_size
-from ..player import Playback, Player
+from ..player import Player
 from ..redaction import RequestScanner
 from ..request_memo import RequestMemo
 from ..service import Service
+from .begun import ANSWERED, Answered, Begun
 
 _Headers = tuple[tuple[bytes, bytes], ...]
 _Key = tuple[str, bytes, _Headers]
@@ -25,22 +24,6 @@ _Key = tuple[str, bytes, _Headers]
 _KNOWN = 512  # forms of requests that are remembered
 _SHORT = 1 << 13  # bytes of a body; of longer ones much may be known already, and the long way is cheap beside reading them
 _UNSENT = 1 << 16  # bytes for a client above which it is waited for
-
-
-class Answered(Enum):
-    """Nothing is left to be done."""
-
-    ANSWERED = True
-
-
-ANSWERED = Answered.ANSWERED
-
-
-class Begun(NamedTuple):
-    """How far the short way has come where it does not reach the end. `body`: what was read of the request; `found`: what answers it, if known."""
-
-    body: bytes
-    found: tuple[Playback, int] | None
 
 
 class AtOnce:

@@ -26,7 +26,8 @@ from ..sockets.socket_line import SocketLine
 from ..sockets.socket_opening import Openings, Passed, Refused, Unrecorded
 from ..tape import Tape
 from ..websocket import SocketExchange
-from .at_once import AtOnce, Begun
+from .at_once import AtOnce
+from .begun import Begun
 from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .playing import Playing

@@ -41,7 +41,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One that runs or ran. `mark`: tells it from a later one with its pid. `role`: worker, recorder_process."""
+    """One that runs or ran. `mark`: tells it from a later one with its pid. `role`: worker, recorder."""
 
     pid: int
     parent: int
@@ -50,8 +50,8 @@ class Process:
     @property
     def role(self) -> str:
         with contextlib.suppress(OSError):
-            words = Path(f"/proc/{self.pid}/cmdline").read_text().split("\0")
-            return next((word.rpartition(".")[2] for word in words if word.startswith("playhead.")), "")
+            name, _, role = Path(f"/proc/{self.pid}/comm").read_text().rstrip().partition(":")
+            return role if name == "ph" else ""
         return ""
 
     def send(self, number: int = signal.SIGKILL) -> None:

@@ -56,12 +56,12 @@ def cpu_of(pid: int) -> dict[str, float]:
         one = todo.pop()
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            words = Path(f"/proc/{one}/cmdline").read_bytes().decode().split("\0")
+            name = Path(f"/proc/{one}/comm").read_text().rstrip()
             for task in Path(f"/proc/{one}/task").iterdir():
                 todo += map(int, (task / "children").read_text().split())
         except OSError:
             continue
-        role = next((word.rpartition(".")[2] for word in words if word.startswith("playhead.proxy.")), "main")
+        role = name.removeprefix("ph:") if name.startswith("ph:") else "main"
         found[role] = found.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICK
     return found
 
@@ -136,7 +136,7 @@ def measure(args: argparse.Namespace, work: Path) -> int:
 def row(scenario: str, rounds: list[dict[str, float]]) -> None:
     """Medians in microseconds, and medians of the ratios of each round."""
     cells = []
-    for roles in (("worker",), ("recorder_process",), ("main",), ("worker", "recorder_process", "main")):
+    for roles in (("worker",), ("recorder",), ("main",), ("worker", "recorder", "main")):
         spent = [sum(one.get(role, 0.0) for role in roles) for one in rounds]
         ratios = [value / one["bare"] for value, one in zip(spent, rounds, strict=True)]
         cells.append(f"{statistics.median(spent):9.0f} us {statistics.median(ratios):5.2f} x")
