@@ -1,0 +1,68 @@
+"""What of requests and answers decides about their price beside model, tier and usage. Pure; nothing here raises.
+
+It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
+`asked_tier`, `window`: the service tier and the completion window that the request asks for; `calls`: of hosted tools in the output, by name;
+`tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there; `memory`: of its containers; `image_model`:
+of the image tool; `characters`: of a text to be spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..facts import plain, text_of
+from ..models.wire import Wire, field
+from ..used import billed_calls
+
+_MOST_ITEMS = 10_000
+_MOST_TEXT = 10**6
+
+
+def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
+    """What a request says, its model or its object."""
+    found: dict[str, Any] = {}
+    if tier := text_of(field(request, "service_tier")):
+        found["asked_tier"] = tier[:64]
+    if window := text_of(field(field(request, "background_options"), "completion_window")):
+        found["window"] = window[:64]
+    if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
+        found["characters"] = len(text)
+    return found | _tools(field(request, "tools"))
+
+
+def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = None) -> dict[str, Any]:
+    """What an answer says. `items`: its output items, where its own list is not all of them."""
+    found: dict[str, Any] = {}
+    for name in ("tool_usage", "svg_usage"):
+        if isinstance(told := plain(_json(field(answer, name))), dict) and told:
+            found[name] = told
+    tools, output = field(answer, "tools"), field(answer, "output") if items is None else items
+    listed = list(output)[:_MOST_ITEMS] if isinstance(output, Iterable) and not isinstance(output, str | Mapping | Wire) else []
+    if calls := billed_calls(listed, tools if isinstance(tools, list) else ()):
+        found["calls"] = calls
+    options = field(answer, "prompt_cache_options")
+    if field(options, "mode") != "explicit" and (ttl := text_of(field(options, "ttl"))):
+        found["cache_ttl"] = ttl[:8]
+    return found | _tools(tools)
+
+
+def _tools(tools: Any) -> dict[str, str]:
+    """The model of the image tool and the memory of containers, if the tools agree on them."""
+    if not isinstance(tools, list) or not tools:
+        return {}
+    models, memories = set(), set()
+    for tool in tools:
+        kind = field(tool, "type")
+        if kind == "image_generation":
+            models.add(text_of(field(tool, "model")))
+        elif kind == "code_interpreter":
+            memories.add(text_of(field(field(tool, "container"), "memory_limit")))
+        elif kind == "shell":
+            memories.add(text_of(field(field(tool, "environment"), "memory_limit")))
+    agreed = (("image_model", models), ("memory", memories))
+    return {name: value for name, values in agreed if len(values) == 1 and (value := next(iter(values))) is not None}
+
+
+def _json(value: Any) -> Any:
+    return value.to_wire() if isinstance(value, Wire) else value

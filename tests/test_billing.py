@@ -1,0 +1,78 @@
+"""What of requests and answers decides about their price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from playhead.proxy.models.doors import parse_body, parse_request
+from playhead.proxy.models.kind import Shape
+from playhead.proxy.pricing.billing import answered, asked
+
+CREATE = Shape("responses", "create")
+
+
+def test_a_request_tells_its_tier_and_its_window() -> None:
+    body = b'{"model":"m","service_tier":"flex","background":true,"background_options":{"completion_window":"8h"}}'
+
+    assert asked(parse_request(CREATE, body)) == {"asked_tier": "flex", "window": "8h"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "found"),
+    [
+        ({"type": "image_generation", "model": "gpt-image-1"}, {"image_model": "gpt-image-1"}),
+        ({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}}, {"memory": "4g"}),
+        ({"type": "shell", "environment": {"type": "container_auto", "memory_limit": "16g"}}, {"memory": "16g"}),
+        ({"type": "code_interpreter", "container": "cntr_1"}, {}),
+        ({"type": "function", "name": "f"}, {}),
+    ],
+)
+def test_tools_tell_the_model_of_images_and_the_memory_of_containers(tool: dict[str, Any], found: dict[str, str]) -> None:
+    assert asked({"tools": [tool]}) == found
+    assert answered({"tools": [tool]}) == found
+
+
+def test_tools_that_do_not_agree_tell_nothing() -> None:
+    tools = [{"type": "code_interpreter", "container": {"memory_limit": memory}} for memory in ("1g", "4g")]
+
+    assert asked({"tools": tools}) == {}
+
+
+def test_a_text_to_be_spoken_is_counted() -> None:
+    assert asked({"model": "tts-1", "voice": "alloy", "input": "Hello!"}) == {"characters": 6}
+
+
+def test_an_answer_tells_the_calls_of_its_tools() -> None:
+    output = [
+        {"type": "web_search_call", "action": {"type": "search", "query": "q"}},
+        {"type": "web_search_call", "action": {"type": "open_page"}},
+        {"type": "file_search_call"},
+        {"type": "code_interpreter_call", "container_id": "cntr_1"},
+        {"type": "message"},
+    ]
+
+    assert answered({"output": output}) == {"calls": {"web_search": 1, "file_search": 1, "code_interpreter": 1, "container": 1}}
+
+
+def test_items_that_were_heard_count_where_the_answer_has_no_output() -> None:
+    assert answered({"output": None}, [{"type": "file_search_call"}]) == {"calls": {"file_search": 1}}
+
+
+def test_the_usage_of_tools_is_kept_as_it_came() -> None:
+    body = b'{"object":"response","output":[],"tool_usage":{"web_search":{"num_requests":2},"new":{"x":1}}}'
+
+    assert answered(parse_body(CREATE, body)) == {"tool_usage": {"web_search": {"num_requests": 2}, "new": {"x": 1}}}
+
+
+def test_the_lifetime_of_what_is_cached_is_known_unless_each_part_has_its_own() -> None:
+    assert answered({"prompt_cache_options": {"mode": "implicit", "ttl": "12h"}}) == {"cache_ttl": "12h"}
+    assert answered({"prompt_cache_options": {"mode": "explicit", "ttl": "12h"}}) == {}
+
+
+@pytest.mark.parametrize(
+    "odd", [None, {}, {"tools": 1}, {"tools": [1, None]}, {"output": "x"}, {"output": [1]}, {"background_options": 3}, {"service_tier": {}}]
+)
+def test_what_makes_no_sense_tells_nothing(odd: Any) -> None:
+    assert (asked(odd or {}), answered(odd or {})) == ({}, {})
