@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,8 @@ class Refusal:
 
     code: str
     message: str
+    more: Mapping[str, Any] | None = None
+    """What stands beside them in the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,13 @@ ERRORS = MappingProxyType(
 )
 
 
-def answer(code: str, message: str, *, keep_alive: bool, head_only: bool = False) -> tuple[bytes, bytes]:
-    """Head and body of an error of our own: OpenAI-shaped, so that SDKs raise what they raise for their API's errors."""
+def answer(code: str, message: str, *, keep_alive: bool, head_only: bool = False, more: Mapping[str, Any] | None = None) -> tuple[bytes, bytes]:
+    """Head and body of an error of our own: OpenAI-shaped, so that SDKs raise what they raise for their API's errors.
+
+    `more`: what stands beside the usual in the error.
+    """
     error = ERRORS[code]
-    content = {"error": {"message": message, "type": "playhead_error", "param": None, "code": code}}
+    content = {"error": {"message": message, "type": "playhead_error", "param": None, "code": code, **(more or {})}}
     body = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
     lines = [
         f"HTTP/1.1 {error.status} {error.reason}",

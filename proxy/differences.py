@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
@@ -24,14 +24,33 @@ _ALIGNED = 250_000  # pairs of items that are compared to find which belong toge
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")  # a longer one would stand in full before each place in it
 
 
+class Absent:
+    """What stands where nothing stands: null is a value."""
+
+
+ABSENT = Absent()
+
+
+class Place(NamedTuple):
+    """One place where they differ. `recorded`, `asked`: the values there. `stood`: where in the recording what is asked here stood; None: nowhere."""
+
+    path: str
+    recorded: Any
+    asked: Any
+    stood: str | None = None
+
+
 class Difference(NamedTuple):
-    """One place. `recorded`, `asked`: what stands there, as JSON, shortened to where they differ; None: nothing does."""
+    """One place, as it is told. `recorded`, `asked`: what stands there, as JSON, shortened to where they differ; None: nothing does. `stood`: as in Place."""
 
     path: str
     recorded: str | None
     asked: str | None
+    stood: str | None = None
 
     def __str__(self) -> str:
+        if self.stood is not None:
+            return f"{self.path} was recorded at {self.stood}: {self.asked}"
         if self.recorded is None:
             return f"{self.path} is new: {self.asked}"
         if self.asked is None:
@@ -50,24 +69,41 @@ class Compared(NamedTuple):
 
 
 def differences(recorded: Compared, asked: Compared, most: int = MOST) -> list[Difference]:
-    """The first differences, in the order of the request: head, then body. None only if both are equal."""
+    """The first differences as they are told."""
+    return [told(place) for place in places(recorded, asked, most)]
+
+
+def places(recorded: Compared, asked: Compared, most: int = MOST) -> list[Place]:
+    """The first places that differ, in the order of the request: head, then body. None only if both are equal."""
     return list(islice(_all(recorded, asked), most))
 
 
-def _all(recorded: Compared, asked: Compared) -> Iterator[Difference]:
+def told(place: Place) -> Difference:
+    """Long values are shortened to where they differ."""
+    was, is_ = place.recorded, place.asked
+    if place.path == "body":
+        return Difference("body", *_raw(was, is_))
+    if place.path.startswith("headers."):
+        return Difference(place.path, None if was is ABSENT else was, None if is_ is ABSENT else is_)
+    if was is ABSENT or is_ is ABSENT:
+        return Difference(place.path, None if was is ABSENT else _short(was), None if is_ is ABSENT else _short(is_), place.stood)
+    return Difference(place.path, *_folded(was, is_))
+
+
+def _all(recorded: Compared, asked: Compared) -> Iterator[Place]:
     for name in ("method", "path"):
         was, is_ = getattr(recorded, name), getattr(asked, name)
         if was != is_:
-            yield Difference(name, *_folded(was, is_))
+            yield Place(name, was, is_)
     yield from _query(recorded.query, asked.query)
     for name in sorted(recorded.headers.keys() | asked.headers.keys()):
-        was, is_ = recorded.headers.get(name), asked.headers.get(name)
+        was, is_ = recorded.headers.get(name, ABSENT), asked.headers.get(name, ABSENT)
         if was != is_:
-            yield Difference(f"headers.{name}", was, is_)
+            yield Place(f"headers.{name}", was, is_)
     yield from _bodies(recorded.body, asked.body)
 
 
-def _query(recorded: str, asked: str) -> Iterator[Difference]:
+def _query(recorded: str, asked: str) -> Iterator[Place]:
     """Parameters as a multiset: those that stand on both sides do not count, wherever they stand."""
     was, is_ = (Counter(filter(None, text.split("&"))) for text in (recorded, asked))
     gone, new = (sorted((one - other).elements()) for one, other in ((was, is_), (is_, was)))
@@ -75,19 +111,19 @@ def _query(recorded: str, asked: str) -> Iterator[Difference]:
         name, _, value = pair.partition("=")
         twin = next((other for other in new if other.partition("=")[0] == name), None)
         if twin is None:
-            yield Difference(f"query.{name}", _short(value), None)
+            yield Place(f"query.{name}", value, ABSENT)
         else:
             new.remove(twin)
-            yield Difference(f"query.{name}", *_folded(value, twin.partition("=")[2]))
+            yield Place(f"query.{name}", value, twin.partition("=")[2])
     for pair in new:
         name, _, value = pair.partition("=")
-        yield Difference(f"query.{name}", None, _short(value))
+        yield Place(f"query.{name}", ABSENT, value)
 
 
-def _bodies(recorded: Any, asked: Any) -> Iterator[Difference]:
+def _bodies(recorded: Any, asked: Any) -> Iterator[Place]:
     if isinstance(recorded, bytes) or isinstance(asked, bytes) or recorded is None or asked is None:
         if recorded is asked is None or recorded != asked:  # of two that are too big nobody knows
-            yield Difference("body", *_raw(recorded, asked))
+            yield Place("body", recorded, asked)
         return
     found = False
     for difference in _walk("$", recorded, asked, strict=False):
@@ -117,28 +153,30 @@ def _bytes_from(body: bytes, at: int) -> str:
     return f"{len(body):,} bytes, from byte {at:,} on {body[at : at + 16].hex(' ') or 'none'}"
 
 
-def _walk(path: str, recorded: Any, asked: Any, *, strict: bool, depth: int = 0) -> Iterator[Difference]:
+def _walk(path: str, recorded: Any, asked: Any, *, strict: bool, depth: int = 0) -> Iterator[Place]:
     if not strict and _equal(recorded, asked):
         return
     if depth < _DEEP and isinstance(recorded, dict) and isinstance(asked, dict):
         for name in [*recorded, *(name for name in asked if name not in recorded)]:
             place = f"{path}.{name}" if _PLAIN_NAME.match(name) else f"{path}[{_short(name)}]"
             if name not in asked:
-                yield Difference(place, _short(recorded[name]), None)
+                yield Place(place, recorded[name], ABSENT)
             elif name not in recorded:
-                yield Difference(place, None, _short(asked[name]))
+                yield Place(place, ABSENT, asked[name])
             else:
                 yield from _walk(place, recorded[name], asked[name], strict=strict, depth=depth + 1)
     elif depth < _DEEP and isinstance(recorded, list) and isinstance(asked, list):
-        for was, is_ in _aligned(recorded, asked):
-            if is_ is None:
-                yield Difference(f"{path}[{was}]", _short(recorded[was or 0]), None)
+        for was, is_, moved in _aligned(recorded, asked):
+            if moved:
+                yield Place(f"{path}[{is_}]", ABSENT, asked[is_ or 0], f"{path}[{was}]")
+            elif is_ is None:
+                yield Place(f"{path}[{was}]", recorded[was or 0], ABSENT)
             elif was is None:
-                yield Difference(f"{path}[{is_}]", None, _short(asked[is_]))
+                yield Place(f"{path}[{is_}]", ABSENT, asked[is_])
             else:
                 yield from _walk(f"{path}[{is_}]", recorded[was], asked[is_], strict=strict, depth=depth + 1)
     elif isinstance(recorded, bool) != isinstance(asked, bool) or not _equal(recorded, asked):
-        yield Difference(path, *_folded(recorded, asked))
+        yield Place(path, recorded, asked)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -148,35 +186,59 @@ def _equal(one: Any, other: Any) -> bool:
         return False
 
 
-def _aligned(recorded: Sequence[Any], asked: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
-    """Which items belong together, by their places; None: it has no counterpart. Equal ones at both ends are paired first."""
+_Pair = tuple[int | None, int | None, bool]
+"""Places of two items that belong together, of the recording and of what is asked; None: it has no counterpart. True: they are equal, and elsewhere."""
+
+
+def _aligned(recorded: Sequence[Any], asked: Sequence[Any]) -> Iterator[_Pair]:
+    """Which items belong together. Equal ones at both ends are paired first."""
     start, least = 0, min(len(recorded), len(asked))
     while start < least and _equal(recorded[start], asked[start]):
         start += 1
     end = 0
     while end < least - start and _equal(recorded[-1 - end], asked[-1 - end]):
         end += 1
-    yield from ((place, place) for place in range(start))
-    was, is_ = recorded[start : len(recorded) - end], asked[start : len(asked) - end]
+    yield from ((place, place, False) for place in range(start))
+    was, is_ = [*map(_text, recorded[start : len(recorded) - end])], [*map(_text, asked[start : len(asked) - end])]
     blocks = [(0, len(was), 0, len(is_))]
     if len(was) * len(is_) <= _ALIGNED:
-        blocks = [block[1:] for block in SequenceMatcher(None, [*map(_text, was)], [*map(_text, is_)], autojunk=False).get_opcodes()]
+        blocks = [block[1:] for block in SequenceMatcher(None, was, is_, autojunk=False).get_opcodes()]
+    moved = _moved(was, is_, blocks)
+    gone = frozenset(moved.values())
     for a, b, c, d in blocks:
-        yield from _paired(range(start + a, start + b), range(start + c, start + d), recorded, asked)
-    yield from ((len(recorded) - back, len(asked) - back) for back in range(end, 0, -1))
+        left = [start + place for place in range(a, b) if place not in gone]
+        for place in range(c, d):
+            if place in moved:
+                yield start + moved[place], start + place, True
+        yield from _paired(left, [start + place for place in range(c, d) if place not in moved], recorded, asked)
+    yield from ((len(recorded) - back, len(asked) - back, False) for back in range(end, 0, -1))
 
 
-def _paired(was: range, is_: range, recorded: Sequence[Any], asked: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
+def _moved(was: Sequence[str], is_: Sequence[str], blocks: Sequence[tuple[int, int, int, int]]) -> dict[int, int]:
+    """Of the items that have no counterpart at their place, and stood elsewhere: where."""
+    differing = [(a, b, c, d) for a, b, c, d in blocks if was[a:b] != is_[c:d]]
+    stood: dict[str, deque[int]] = {}
+    for a, b, _, _ in differing:
+        for place in range(a, b):
+            stood.setdefault(was[place], deque()).append(place)
+    found: dict[int, int] = {}
+    for _, _, c, d in differing:
+        for place in range(c, d):
+            if is_[place][:1] in "[{" and (left := stood.get(is_[place])):
+                found[place] = left.popleft()
+    return found
+
+
+def _paired(left: list[int], is_: Sequence[int], recorded: Sequence[Any], asked: Sequence[Any]) -> Iterator[_Pair]:
     """Items that take each other's place: the next ones of one kind belong together."""
-    left = list(was)
     for place in is_:
         twin = next((index for index in left if _kind(recorded[index]) == _kind(asked[place])), None)
         while twin is not None and left and left[0] < twin:
-            yield left.pop(0), None
+            yield left.pop(0), None, False
         if twin is not None:
             left.remove(twin)
-        yield twin, place
-    yield from ((index, None) for index in left)
+        yield twin, place, False
+    yield from ((index, None, False) for index in left)
 
 
 def _kind(item: Any) -> tuple[str, ...]:

@@ -1,7 +1,4 @@
-"""A replayed request that has no recorded twin: which recording it resembles most, how they differ, and how that is told. Pure.
-
-Where the cause of a difference is classed (prompt, tool result, volatile value, ...), that begins in `Miss`: everything it says comes from its fields.
-"""
+"""A replayed request that has no recorded twin: which recording it resembles most, how they differ, why, and how that is told. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Asks, DivergenceCode
 
+from .causes import CAUSES, Cause
 from .differences import Difference
 
 _IN_ANSWER = 3  # differences that the answer names
@@ -48,8 +46,8 @@ class Wanted(NamedTuple):
 def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Candidate]:
     """The candidates that resemble the request most, the best first.
 
-    What counts, in this order: method and path (or else how much of the path is the same), model, how many items from the first on are the same, how
-    many are the same at all, whether it was not served yet, how near it is to the place where it was expected.
+    What counts, in this order: method and path (or else how much of the path is the same), whether it was not served yet, how many items have no equal
+    on the other side, how different their numbers are, model, how near it is to the place where it was expected.
     """
     items = array("I", wanted.items)
     known = frozenset(items)
@@ -58,9 +56,10 @@ def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Can
         theirs = array("I", one.items)
         same = _common(items, theirs)
         overlap = len(known.intersection(theirs)) if len(items) > same < len(theirs) else same
+        strange = max(len(items), len(theirs)) - max(overlap, same)
         off = one.place - wanted.place
-        other = (one.method != wanted.method or one.path != wanted.path, -_shared(one.path, wanted.path), one.model != wanted.model)
-        return (*map(int, other), -same, -overlap, int(one.served), abs(off), one.place)
+        other = (one.method != wanted.method or one.path != wanted.path, -_shared(one.path, wanted.path), one.served)
+        return (*map(int, other), strange, abs(len(items) - len(theirs)), int(one.model != wanted.model), abs(off), one.place)
 
     return nsmallest(most, candidates, key=unlike)
 
@@ -82,8 +81,9 @@ class Miss:
     """Why a request was not served. Everything in it is redacted.
 
     `take`: the one that is replayed; None: all. `recorded`: exchanges that were recorded of this very request, the served ones among them; the first
-    thousand of them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most. `message`: of what is no request but a message over a
-    WebSocket, what that is.
+    thousand of them. `asks`: the transport it asks for. `nearest`: the exchange it resembles most. `causes`: the class of each of the differences.
+    `served`: the nearest had been given out already. `after`: the exchange that was served last while the program followed the recording; `expected`: the
+    one that was due then. `rules`: under these it would match the nearest. `message`: of what is no request but a message over a WebSocket, what that is.
     """
 
     code: DivergenceCode
@@ -97,30 +97,80 @@ class Miss:
     nearest: int | None = None
     nearest_request: str = ""
     differences: Sequence[Difference] = ()
+    causes: Sequence[Cause] = ()
+    cause: Cause | None = None
+    served: bool = False
+    after: int | None = None
+    expected: int | None = None
+    rules: Sequence[str] = ()
     note: str = ""
     message: str = ""
 
-    @property
-    def answer(self) -> str:
-        """For the client: a few sentences on one line."""
-        parts = [self._what(), self._nearest(_IN_ANSWER), self.note]
+    def answer(self, id_: int = 0) -> str:
+        """For the client: a few sentences on one line. `id_`: of the divergence that was kept; 0: none was."""
+        parts = [self._what(), self._why(), self._nearest(_IN_ANSWER), self._parted(), self.note]
         text = " ".join(filter(None, parts))
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-        return f"{text} `playhead divergences {self.session}` shows all of it." if self.code == "no_match" else text
+        return " ".join(filter(None, (text, self._advice(id_))))
 
     @property
     def story(self) -> str:
         """For the log and for listings: a line, and one for each difference."""
-        lines = [" ".join(filter(None, (self._what(), self._nearest(0), self.note)))]
+        lines = [" ".join(filter(None, (self._what(), self._why(), self._parted(), self._nearest(0), self.note)))]
         lines += [f"  {difference}" for difference in self.differences[:_IN_LOG]]
         if (more := len(self.differences) - _IN_LOG) > 0:
             lines.append(f"  and {more} more")
+        if self.rules:
+            lines.append(f"  {self._under()}")
         return "\n".join(lines)
 
     @property
     def details(self) -> list[dict[str, Any]]:
         """The differences as JSON."""
-        return [difference._asdict() for difference in self.differences]
+        causes = [*self.causes, *[None] * (len(self.differences) - len(self.causes))]
+        return [difference._asdict() | {"cause": cause} for difference, cause in zip(self.differences, causes, strict=True)]
+
+    @property
+    def proposal(self) -> list[str] | None:
+        """The rules, if there are any."""
+        return [*self.rules] or None
+
+    def told(self, id_: int = 0) -> dict[str, Any]:
+        """For programs: what an error of playhead's own says beside its message."""
+        return {
+            "id": id_ or None,
+            "session": self.session,
+            "cause": self.cause,
+            "nearest": self.nearest,
+            "after": self.after,
+            "expected": self.expected,
+            "differences": self.details[:_IN_ANSWER],
+            "rules": [*self.rules],
+            "actions": actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected),
+        }
+
+    def _why(self) -> str:
+        return f"Cause: {self.cause} ({CAUSES[self.cause]})." if self.cause is not None and self.cause != "transport" and self.code == "no_match" else ""
+
+    def _parted(self) -> str:
+        """Where the program left the recording."""
+        if self.code != "no_match" or self.recorded or (self.after is None and self.expected is None):
+            return ""
+        left = f"after exchange {self.after}" if self.after is not None else "at its beginning"
+        due = f"exchange {self.expected} was expected" if self.expected is not None else "nothing more was recorded"
+        return f"The program left the recording {left}; {due}."
+
+    def _under(self) -> str:
+        named = " and ".join(f"`{rule}`" for rule in self.rules)
+        rules = f"the rule{'s' * (len(self.rules) != 1)} {named}"
+        return f"Under {rules} exchange {self.nearest} would match{', but it has been served' if self.served else ''}."
+
+    def _advice(self, id_: int) -> str:
+        if self.code != "no_match" or self.recorded:
+            return ""
+        if self.rules and not self.served and id_:
+            return f"{self._under()} `playhead accept {id_}` adds {'it' if len(self.rules) == 1 else 'them'}."
+        return f"`playhead divergences {self.session}` shows all of it."
 
     @property
     def _where(self) -> str:
@@ -147,10 +197,23 @@ class Miss:
             return ""
         text = f"Nearest is exchange {self.nearest}{f' ({self.nearest_request})' if self.nearest_request else ''}"
         if not told:
-            return f"{text}, which differs in {len(self.differences)} place{'s' * (len(self.differences) != 1)}:"
+            which = ", which has been served and" if self.served else ", which"
+            return f"{text}{which} differs in {len(self.differences)} place{'s' * (len(self.differences) != 1)}:"
         named = "; ".join(map(str, self.differences[:told]))
         more = len(self.differences) - told
         return f"{text}: {named}{f'; and {more} more' if more > 0 else ''}."
+
+
+def actions(session: str, id_: int, *, rules: Sequence[str] = (), nearest: int | None, expected: int | None) -> list[str]:
+    """What can be done about a divergence: commands. `nearest`: what it may be taken for; None: nothing."""
+    done = []
+    if id_ and nearest is not None:
+        done.append(f"playhead accept {id_}{'' if rules else ' --as-is'}")
+    if nearest is not None:
+        done.append(f"playhead rerecord {session} --exchange {nearest}")
+    if expected is not None:
+        done.append(f"playhead fork {session} --at {expected} --as NAME")
+    return done
 
 
 def _listed(exchanges: Sequence[int]) -> str:

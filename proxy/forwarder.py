@@ -125,7 +125,7 @@ class Forwarder:
         """Answer; whether the connection lives on."""
         self.service.counters.error(refusal.code)
         keep_alive = request.keep_alive and not request.body_exists and not self.service.stopping
-        head, body = answer(refusal.code, refusal.message, keep_alive=keep_alive, head_only=request.method == "HEAD")
+        head, body = answer(refusal.code, refusal.message, keep_alive=keep_alive, head_only=request.method == "HEAD", more=refusal.more)
         if request.transport is not None:
             request.transport.write(head + body)
         return keep_alive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -384,14 +384,14 @@ class HttpExchange(ClientSide):
 
     # Endings.
 
-    def _answer(self, code: str, message: str) -> None:
-        """Answer ourselves."""
+    def _answer(self, code: str, message: str, more: Mapping[str, Any] | None = None) -> None:
+        """Answer ourselves. `more`: what stands beside the usual in the error."""
         if self._ended:
             return
         service = self.service
         service.counters.error(code)
         self._keep = self._keep and (not self._request.body_exists or self._request.content.is_eof())
-        head, body = answer(code, message, keep_alive=self._keep, head_only=self._request.method == "HEAD")
+        head, body = answer(code, message, keep_alive=self._keep, head_only=self._request.method == "HEAD", more=more)
         self.record(Kind.RESPONSE_HEAD, head)
         if body:
             self.record(Kind.RESPONSE_DATA, body)

@@ -64,6 +64,7 @@ class Playback:
     final: int = 0
     known: frozenset[int] = frozenset()
     place: int = -1  # of what was served last
+    missed: int = 0  # requests that were not answered
     followers: Followers = field(default_factory=Followers)
     handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read

@@ -284,6 +284,8 @@ class Divergence:
     `run`: the start of the server that met it. `at_ns`: wall clock. `request`: the body, decoded; of a longer one the first MiB is kept.
     `request_bytes`: of all of it, on the wire.
     `nearest`: the exchange it resembles most. `differences`: JSON objects, as `divergence.py` makes them. `message`: what the log said.
+    `cause`: its class. `proposal`: the rules under which it would match. `parted`: the exchange after which the program left the recording; `expected`:
+    the one that was due then. `digest`: of its fingerprint without rules.
     """
 
     session: str
@@ -301,6 +303,11 @@ class Divergence:
     nearest: int | None
     differences: Sequence[dict[str, Any]]
     message: str
+    cause: str | None = None
+    proposal: list[str] | None = None
+    parted: int | None = None
+    expected: int | None = None
+    digest: bytes | None = None
 
     @property
     def at(self) -> datetime:
@@ -309,8 +316,7 @@ class Divergence:
 
     def listed(self, id_: int) -> DivergenceRecord:
         """As it is listed. `id_`: its own in the store; 0: it is not there."""
-        names = ("session", "take", "run", "at", "code", "method", "path", "model", "asks", "nearest", "message", "request_bytes")
-        plain = {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in DivergenceRecord.model_fields if name not in ("id", "differences")}
         return DivergenceRecord.model_construct(id=id_, differences=list(self.differences), **plain)
 
 
@@ -403,7 +409,11 @@ class FaultRecord(Record):
 
 
 class DivergenceRecord(Record):
-    """One divergence as `playhead divergences --json` prints it. `nearest`: id of the exchange it resembles most; null: none, or it was deleted."""
+    """One divergence as `playhead divergences --json` prints it. `nearest`: id of the exchange it resembles most; null: none, or it was deleted.
+
+    `cause`: its class; `proposal`: the rules under which it would match. `parted`: the exchange after which the program left the recording; `expected`: the
+    one that was due then.
+    """
 
     id: int
     session: str
@@ -419,3 +429,7 @@ class DivergenceRecord(Record):
     differences: list[dict[str, Any]]
     message: str
     request_bytes: int
+    cause: str | None = None
+    proposal: list[str] | None = None
+    parted: int | None = None
+    expected: int | None = None

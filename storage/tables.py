@@ -319,6 +319,7 @@ divergences = Table(
     Column("cause", Text, comment="Class of what caused it: prompt, tool_schema, tool_result, model, parameter, volatile, order, ..."),
     Column("proposal", JSON(none_as_null=True), comment="The rules that would have made it match, each a line of text; null: none known."),
     Column("parted", BigInteger, comment="The exchange that was served last before; null: none."),
+    Column("expected", BigInteger, comment="The exchange that was due then; null: none."),
     Column("digest", LargeBinary, comment="Of the request's fingerprint without rules."),
     Index(None, "session", "id"),
     sqlite_autoincrement=True,

@@ -60,6 +60,20 @@ def test_items_of_one_kind_are_compared_with_each_other() -> None:
     ]
 
 
+def test_an_item_that_moved_is_told_once() -> None:
+    one, other = {"type": "function_call_output", "output": "rain"}, {"type": "function_call_output", "output": "snow"}
+    found = differences(side({"input": [{"role": "user"}, one, other]}), side({"input": [{"role": "user"}, other, one]}))
+
+    assert found == [Difference("$.input[1]", None, json.dumps(other), "$.input[2]")]
+    assert str(found[0]) == '$.input[1] was recorded at $.input[2]: {"type": "function_call_output", "output": "snow"}'
+
+
+def test_of_items_that_stand_more_than_once_each_moves_once() -> None:
+    item, between = {"a": 1}, {"b": 1}
+
+    assert told([item, item, between], [between, item]) == ['$[0] was recorded at $[2]: {"b": 1}', '$[1] is missing, recorded: {"a": 1}']
+
+
 def test_items_without_a_counterpart_are_told_on_both_sides() -> None:
     assert told([{"type": "a"}, {"type": "b"}], [{"type": "c"}]) == [
         '$[0] is new: {"type": "c"}',
@@ -80,7 +94,7 @@ def test_a_long_text_is_shown_where_it_differs() -> None:
 def test_a_text_that_goes_on_is_shown_at_its_end() -> None:
     (difference,) = differences(side({"text": "a" * 300}), side({"text": "a" * 300 + "!"}))
 
-    assert difference[1:] == ('…"' + "a" * 24 + '"', '…"' + "a" * 24 + '!"')
+    assert (difference.recorded, difference.asked) == ('…"' + "a" * 24 + '"', '…"' + "a" * 24 + '!"')
 
 
 def test_a_long_value_is_cut() -> None:

@@ -90,7 +90,8 @@ async def test_a_request_without_a_twin_is_told_with_its_differences(tmp_path: P
 
     assert (refused.status, code(refused), upstream.requests) == (404, "no_match", [])
     assert (divergence.code, divergence.path, divergence.nearest) == ("no_match", "/v1/responses", 1)
-    assert divergence.differences == [{"path": "$.input", "recorded": '"one"', "asked": '"two"'}]
+    assert divergence.differences == [{"path": "$.input", "recorded": '"one"', "asked": '"two"', "stood": None, "cause": "prompt"}]
+    assert (divergence.cause, divergence.parted, divergence.expected, divergence.proposal) == ("prompt", None, 1, None)
     assert playhead.divergences == [divergence]
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         assert list(store.divergences("default")) == [divergence]

@@ -25,12 +25,13 @@ async def test_a_miss_names_the_nearest_recording_and_the_difference(tmp_path: P
         said = await missed(replay, ask(b'{"model": "m", "input": [{"role": "user", "content": "snow"}]}'))
 
     assert said == (
-        "no_match: POST /v1/responses has no twin in take 1 of session default. Nearest is exchange 1 (POST /v1/responses, m): $.input[0].content: recorded "
-        '"rain", asked "snow". `playhead divergences default` shows all of it.'
+        "no_match: POST /v1/responses has no twin in take 1 of session default. Cause: prompt (what the model is told or asked differs). Nearest is exchange 1 "
+        '(POST /v1/responses, m): $.input[0].content: recorded "rain", asked "snow". The program left the recording at its beginning; exchange 1 was expected. '
+        "`playhead divergences default` shows all of it."
     )
     (kept,) = divergences(tmp_path)
     assert (kept.code, kept.nearest, kept.take, kept.run, kept.model, kept.path) == ("no_match", 1, 1, "replay", "m", "/v1/responses")
-    assert kept.differences == [{"path": "$.input[0].content", "recorded": '"rain"', "asked": '"snow"'}]
+    assert kept.differences == [{"path": "$.input[0].content", "recorded": '"rain"', "asked": '"snow"', "stood": None, "cause": "prompt"}]
 
 
 async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -> None:

@@ -216,10 +216,12 @@ async def test_divergences_are_listed_with_all_their_differences(tmp_path: Path)
 
     lines = told.out.splitlines()
     assert lines[0].startswith("1  20")
-    assert lines[0].endswith("no_match  POST /v1/responses  m")
-    assert lines[1].startswith("  POST /v1/responses has no twin in take 1 of session default. Nearest is exchange 1 ")
-    assert '    $.input: recorded "rain", asked "snow\\u001b[2J"' in lines
-    assert "    $.k19: recorded 19, asked 20" in lines
+    assert lines[0].endswith("prompt  POST /v1/responses  m")
+    assert lines[1].startswith("  POST /v1/responses has no twin in take 1 of session default. Cause: prompt ")
+    place = lines.index("    $.input  (prompt)")
+    assert lines[place + 1 : place + 3] == ['      - "rain"', '      + "snow\\u001b[2J"']
+    assert "    and 9 more: --all shows them" in lines
+    assert "    playhead accept 1 --as-is" in lines
     assert [row["id"] for row in rows] == [2]
     assert (first["code"], first["nearest"], first["model"], len(first["differences"])) == ("no_match", 1, "m", 21)
 

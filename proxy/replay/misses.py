@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
-
-from xxhash import xxh3_64_hexdigest
 
 from playhead.config.errors import StoreError
 from playhead.storage.records import Direction, Divergence, DivergenceCode, DivergenceRecord
 from playhead.storage.replay_rows import RequestRow
 
-from ..differences import Compared, Difference, differences
+from ..causes import Case, cause_of, class_of
+from ..differences import Compared, places, told
 from ..divergence import Candidate, Miss, Wanted, rank
-from ..fingerprint import Asked, create_over, kind_of_body, leave_out, line_of
+from ..fingerprint import Asked, create_over
 from ..inbound import Inbound
-from ..multipart import Part, boundary_of, parts_of
 from ..player import Missing, Playback, Player
+from ..proposals import nothing_fits
 from ..service import Diverged
+from .comparing import compared, json_of, line, message
 from .incoming import SHOWN
+from .likeness import Around, Likeness, closest, explained
 
 log = logging.getLogger("playhead")
 
 _NEAR = 2_000  # exchanges before and behind the place where a request was expected, among which the nearest is looked for
-_COMPARED = 4  # of them in full
+_COMPARED = 4  # of them in full, of those that were not served
+_COMPARED_SERVED = 2  # and of those that were
 _LONGEST = 8 << 20  # bytes of a body that is compared
 
 
@@ -66,6 +66,18 @@ class Expected(NamedTuple):
     text: bytes
 
 
+class Told(NamedTuple):
+    """What a client is told: a sentence or two, and the same for programs."""
+
+    message: str
+    divergence: Mapping[str, Any]
+
+    @property
+    def more(self) -> Mapping[str, Any]:
+        """What stands beside the usual in an error."""
+        return {"divergence": self.divergence}
+
+
 class Misses:
     """Tells, keeps and logs what a replay could not answer. `diverged` hears of it, too."""
 
@@ -77,32 +89,33 @@ class Misses:
         """There is nothing to compare the request with: nothing is kept either."""
         self._diverged(unrecorded(inbound, self._player.run, code, message))
 
-    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> str:
+    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> Told:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
         path = incoming.asked.target.partition("?")[0]
         known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name)
-        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes, None)
         return await asyncio.get_running_loop().run_in_executor(None, self._tell_message, known, request, expected)
 
-    def _tell_message(self, known: Miss, request: _Request, expected: Expected | None) -> str:
+    def _tell_message(self, known: Miss, request: _Request, expected: Expected | None) -> Told:
         """In a thread."""
         miss = known
         if expected is not None:
-            found = differences(_message(known, expected.text), _message(known, request.text))
-            miss = replace(known, nearest=expected.exchange, nearest_request=expected.name, differences=found)
-        log.warning("%s", miss.story)
-        self._keep(miss, request, None)
-        return miss.answer
+            recorded, asked = (message(known.path, text) for text in (expected.text, request.text))
+            found = places(recorded, asked)
+            causes = [class_of(place, recorded, asked) for place in found]
+            cause = cause_of(Case(recorded, asked, found)) if found else None
+            differing = [told(place) for place in found]
+            miss = replace(known, nearest=expected.exchange, nearest_request=expected.name, differences=differing, causes=causes, cause=cause)
+        return self._told(miss, request, None)
 
-    async def tell(self, playback: Playback, incoming: Asking, missing: Missing, note: str = "") -> str:
+    async def tell(self, playback: Playback, incoming: Asking, missing: Missing, note: str = "") -> Told:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
         places = index.places(group) if group is not None else []
         if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
             others = index.others(missing.print.digest, index.asks(group))
             places = sorted(chain(places, *map(index.places, others)))
-        lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
-        near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
+        over = index.asks(group) if group is not None and missing.code == "no_match" else None
         known = Miss(
             code=missing.code,
             session=playback.session,
@@ -111,16 +124,20 @@ class Misses:
             path=incoming.asked.target.partition("?")[0],
             asks=missing.print.asks,
             recorded=[index.exchange(place) for place in places],
-            recorded_over=index.asks(group) if group is not None and missing.code == "no_match" else None,
+            recorded_over=over,
+            cause="extra_call" if missing.code == "exhausted" else "transport" if over is not None else None,
+            after=index.exchange(playback.place) if playback.place >= 0 else None,
+            expected=_expected(playback),
             note=note,
         )
-        loop = asyncio.get_running_loop()
-        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
-        return await loop.run_in_executor(None, self._tell, known, request, _Around(near, playback.place + 1, missing.print.items))
+        around = _around(playback, missing.print.items)
+        playback.missed += 1
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes, missing.print.digest)
+        return await asyncio.get_running_loop().run_in_executor(None, self._tell, known, request, around)
 
-    def _tell(self, known: Miss, request: _Request, around: _Around) -> str:
+    def _tell(self, known: Miss, request: _Request, around: Around) -> Told:
         """In a thread."""
-        body = _json(request.text)
+        body = json_of(request.text)
         model = body.get("model") if isinstance(body, dict) else None
         model = model if isinstance(model, str) else None
         try:
@@ -128,11 +145,14 @@ class Misses:
         except StoreError as error:
             log.error("the nearest recording of a request could not be looked for: %s", error)
             miss = known
-        log.warning("%s", miss.story)
-        self._keep(miss, request, model)
-        return miss.answer
+        return self._told(miss, request, model)
 
-    def _keep(self, miss: Miss, request: _Request, model: str | None) -> None:
+    def _told(self, miss: Miss, request: _Request, model: str | None) -> Told:
+        log.warning("%s", miss.story)
+        id_ = self._keep(miss, request, model)
+        return Told(miss.answer(id_), miss.told(id_))
+
+    def _keep(self, miss: Miss, request: _Request, model: str | None) -> int:
         divergence = Divergence(
             session=miss.session,
             take=miss.take,
@@ -149,6 +169,11 @@ class Misses:
             nearest=miss.nearest,
             differences=miss.details,
             message=miss.story,
+            cause=miss.cause,
+            proposal=miss.proposal,
+            parted=miss.after,
+            expected=miss.expected,
+            digest=request.digest,
         )
         id_ = 0
         try:
@@ -156,31 +181,34 @@ class Misses:
         except StoreError as error:
             log.info("a divergence is not kept: %s", error)
         self._diverged(divergence.listed(id_))
+        return id_
 
-    def _nearest(self, known: Miss, request: _Request, around: _Around, model: str | None) -> Miss:
+    def _nearest(self, known: Miss, request: _Request, around: Around, model: str | None) -> Miss:
         """The same with the nearest recording and the differences from that. Raises StoreError."""
         if known.recorded:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
-        method, path, *_ = _line(request.asked)
+        method, path, *_ = line(request.asked)
         records = {record.exchange: record for record in self._player.store.requests(list(around.near))}
         items = self._player.store.item_digests(list(records)) if around.items else {}
-        candidates = (self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items())
-        asked = _compared(request.asked, request.text if request.whole else None)
-        best: tuple[Candidate, list[Difference]] | None = None
-        for candidate in rank(Wanted(method, path, model, around.items, around.place), candidates, _COMPARED):
-            found = differences(self._recorded(records[candidate.exchange]), asked)
-            if best is None or len(found) < len(best[1]):
-                best = candidate, found
+        candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
+        wanted = Wanted(method, path, model, around.items, around.place)
+        asked = compared(request.asked, request.text if request.whole else None)
+        found = [
+            Likeness.of(candidate, self._recorded(records[candidate.exchange]), asked, nothing_fits)
+            for served, most in ((False, _COMPARED), (True, _COMPARED_SERVED))
+            for candidate in rank(wanted, (one for one in candidates if one.served == served), most)
+        ]
+        best = closest(found, around.place)
         if best is None:
             return known
-        record = records[best[0].exchange]
-        named = ", ".join(filter(None, (f"{best[0].method} {record.path.partition('?')[0]}", record.model)))
-        return replace(known, nearest=record.exchange, nearest_request=named, differences=best[1])
+        record = records[best.candidate.exchange]
+        named = ", ".join(filter(None, (f"{best.candidate.method} {record.path.partition('?')[0]}", record.model)))
+        return replace(explained(known, best, asked, around), nearest_request=named)
 
-    def _candidate(self, record: RequestRow, around: _Around, items: bytes) -> Candidate:
+    def _candidate(self, record: RequestRow, around: Around, items: bytes) -> Candidate:
         place, served = around.near[record.exchange]
         method = "POST" if record.turn else record.method
-        _, path, *_ = _line(Asked(method, record.path, {}, record.upstream))
+        _, path, *_ = line(Asked(method, record.path, {}, record.upstream))
         return Candidate(record.exchange, place, method, path, record.model, items, served)
 
     def _recorded(self, record: RequestRow) -> Compared:
@@ -191,10 +219,10 @@ class Misses:
             body = b"".join(store.request_chunks(record.exchange))
         asked = Asked.of(store.heads(record.exchange).request_head, record.upstream)
         if not record.turn:
-            return _compared(asked, body)
+            return compared(asked, body)
         # What the client said after the create stands behind it.
         create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
-        return _compared(create_over(asked), body and body[:create])
+        return compared(create_over(asked), body and body[:create])
 
 
 def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -> DivergenceRecord:
@@ -218,70 +246,29 @@ def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -
 
 
 class _Request(NamedTuple):
-    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it. `size`: of it on the wire."""
+    """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it. `size`: of it on the wire.
+
+    `digest`: of its fingerprint.
+    """
 
     asked: Asked
     head: bytes
     text: bytes
     whole: bool
     size: int
+    digest: bytes | None
 
 
-class _Around(NamedTuple):
-    """Where the nearest recording is looked for. `near`: place, and whether it was served, of each exchange. `place`, `items`: of the request."""
-
-    near: Mapping[int, tuple[int, bool]]
-    place: int
-    items: bytes
-
-
-def _line(asked: Asked) -> tuple[str, str, str, str]:
-    """Method, path, query and OpenAI-Beta, as they count."""
-    _, method, path, query, beta, *_ = line_of(asked).start.decode("utf-8", "surrogatepass").split("\n")
-    return method, path, query, beta
+def _expected(playback: Playback) -> int | None:
+    """The exchange that is due behind what was served last, or else the first that was not served."""
+    index = playback.index
+    unserved = (place for place in (*range(playback.place + 1, len(index)), *range(playback.place + 1)) if not index.served(place))
+    place = next(unserved, None)
+    return None if place is None else index.exchange(place)
 
 
-def _message(known: Miss, text: bytes) -> Compared:
-    value = _json(text)
-    if isinstance(value, dict):
-        value.pop("event_id", None)  # clients make it up anew each time
-    return Compared(known.method, known.path, "", {}, text if value is None else value)
-
-
-def _compared(asked: Asked, body: bytes | None) -> Compared:
-    """What counts of a request. `body`: None if it is too big."""
-    method, path, query, beta = _line(asked)
-    headers = {"openai-beta": beta} if beta else {}
-    return Compared(method, path, query, headers, None if body is None else _body(asked, body))
-
-
-def _body(asked: Asked, body: bytes) -> Any:
-    content_type = asked.headers.get(b"content-type", b"")
-    kind = kind_of_body(content_type)
-    if kind == "multipart":
-        boundary = boundary_of(content_type)
-        parts = parts_of(body, boundary) if boundary else None
-        return body if parts is None else [_part(part) for part in parts]
-    value = _json(body) if kind == "json" or body[:64].lstrip()[:1] in (b"{", b"[") else None
-    if isinstance(value, dict) and line_of(asked).create:
-        leave_out(value)
-    return body if value is None else value
-
-
-def _part(part: Part) -> dict[str, Any]:
-    """One part of a form as JSON would have it."""
-    said = (("name", part.name), ("filename", part.filename), ("content_type", part.content_type))
-    told: dict[str, Any] = {name: value.decode("latin-1") for name, value in said if value is not None}
-    try:
-        told["content"] = part.content.decode()
-    except UnicodeDecodeError:
-        told["content"] = f"{len(part.content):,} bytes, xxh3 {xxh3_64_hexdigest(part.content)}"
-    return told
-
-
-def _json(text: bytes) -> Any:
-    """The value of a JSON text with all digits of its numbers; None if it is no JSON."""
-    try:
-        return json.loads(text.decode(), parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return None
+def _around(playback: Playback, items: bytes) -> Around:
+    index = playback.index
+    lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
+    near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
+    return Around(near, playback.place + 1, items, playback.missed > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -210,21 +210,23 @@ class ReplayExchange(HttpExchange):
                 await self._live(incoming, playback, missing)
             else:
                 self.service.counters.request_bytes += self._received
-                self._refuse(refusal.code, await self._replays.misses.tell(playback, incoming, missing, refusal.message))
+                told = await self._replays.misses.tell(playback, incoming, missing, refusal.message)
+                self._refuse(refusal.code, told.message, told.more)
         else:
             self.service.counters.request_bytes += self._received
             more = f"It did not go to upstream, since of such a request {LIVE >> 20} MiB are kept and it has more: send it in mode {address.on_miss}."
             note = more if address.on_miss != "fail" else ""
-            self._refuse(missing.code, await self._replays.misses.tell(playback, incoming, missing, note))
+            told = await self._replays.misses.tell(playback, incoming, missing, note)
+            self._refuse(missing.code, told.message, told.more)
 
     def _without(self, code: DivergenceCode, message: str) -> None:
         """There is no recording that could be compared or served."""
         self._replays.misses.without_recordings(self.inbound, code, message)
         self._refuse(code, message)
 
-    def _refuse(self, code: str, message: str) -> None:
+    def _refuse(self, code: str, message: str, more: Mapping[str, Any] | None = None) -> None:
         self.service.counters.missed[code] += 1
-        self._answer(code, message)
+        self._answer(code, message, more)
 
     async def _live(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         """Go on as if it had never been looked for."""

@@ -15,7 +15,7 @@ from ..inbound import Inbound
 from ..player import Missing, Playback, Player
 from ..redaction import RequestScanner
 from ..replay.incoming import Memory
-from ..replay.misses import Expected, Misses
+from ..replay.misses import Expected, Misses, Told
 from ..replay.ready import Spoken
 from ..replay.retell import messages_of
 from ..service import Service
@@ -158,12 +158,12 @@ class Asking:
         messages = messages_of(self.player.recording(playback, place))
         return alone(playback.index.exchange(place), messages), b"".join([text for _, text in messages.texts])
 
-    async def tell(self, playback: Playback, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> str:
+    async def tell(self, playback: Playback, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> Told:
         """What to answer to a create that has no recording; it is in the store then. `refusal`: why it did not go to upstream."""
         self._service.counters.missed[missing.code if refusal is None else refusal.code] += 1
         return await self._misses.tell(playback, spoke, missing, refusal.message if refusal is not None else "")
 
-    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> str:
+    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> Told:
         """The same of another message. `expected`: what was recorded where it came."""
         self._service.counters.missed["no_match"] += 1
         return await self._misses.tell_message(playback, spoke, spoke.name, expected)

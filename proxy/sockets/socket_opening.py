@@ -130,7 +130,8 @@ class Openings:
         group = next((group for one in prints if (group := playback.index.group(one.digest, "ws")) is not None), None)
         missing = Missing("no_match" if group is None else "exhausted", prints[0], group)
         self._service.counters.missed[missing.code] += 1
-        return Refusal(missing.code, await self._misses.tell(playback, incoming, missing))
+        told = await self._misses.tell(playback, incoming, missing)
+        return Refusal(missing.code, told.message, told.more)
 
 
 class _Opening(NamedTuple):

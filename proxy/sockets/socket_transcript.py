@@ -89,7 +89,8 @@ class TranscriptTalk:
     async def _unexpected(self, spoke: Spoke) -> None:
         told = await self._asking.tell_message(self._playback, spoke, self._expected())
         self._errors += 1
-        error = {"type": "playhead_error", "code": "no_match", "message": told, "param": None, "event_id": object_in(spoke.payload).get("event_id")}
+        usual = {"type": "playhead_error", "code": "no_match", "message": told.message, "param": None}
+        error = {**usual, "event_id": object_in(spoke.payload).get("event_id"), **told.more}
         event = {"type": "error", "event_id": f"event_playhead_{self._errors}", "error": error}
         self._line.put(Message(Opcode.TEXT, json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")))
 

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from ..addressing import NO_KEY, Refusal
@@ -149,10 +149,10 @@ class TurnsTalk:
     async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> None:
         """There is no recording of this turn. `refusal`: why upstream is not asked."""
         told = await self._asking.tell(self._playback, spoke, missing, refusal)
-        self._refuse(lane, missing.code if refusal is None else refusal.code, told)
+        self._refuse(lane, missing.code if refusal is None else refusal.code, told.message, told.more)
 
-    def _refuse(self, lane: ClientLane, code: str, told: str) -> None:
-        self._say(lane, error_event(lane.name, ERRORS[code].status, {"code": code, "message": told}))
+    def _refuse(self, lane: ClientLane, code: str, message: str, more: Mapping[str, Any]) -> None:
+        self._say(lane, error_event(lane.name, ERRORS[code].status, {"code": code, "message": message, **more}))
 
     def _say(self, lane: ClientLane, message: Message) -> None:
         """When its lane is free."""
@@ -298,7 +298,7 @@ class TurnsTalk:
         if (refusal := self._asking.live(self._playback, missing)) is not None:
             if refusal is not NO_KEY:
                 return self._missed(lane, spoke, missing, refusal)
-            self._refuse(lane, refusal.code, refusal.message)
+            self._refuse(lane, refusal.code, refusal.message, {})
             return None
         lane.queue.append(LiveTurn(spoke.payload))
         if all(isinstance(one, LiveTurn) for one in lane.queue):  # upstream knows itself that they go one after the other
@@ -385,7 +385,8 @@ class TurnsTalk:
     async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""
         lane, expected = self._steered(value)
-        self._refuse(lane, "no_match", await self._asking.tell_message(self._playback, spoke, expected))
+        told = await self._asking.tell_message(self._playback, spoke, expected)
+        self._refuse(lane, "no_match", told.message, told.more)
 
     def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""

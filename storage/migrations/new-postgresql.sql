@@ -362,5 +362,7 @@ ALTER TABLE divergences ADD COLUMN proposal JSON;
 
 ALTER TABLE divergences ADD COLUMN parted BIGINT;
 
+ALTER TABLE divergences ADD COLUMN expected BIGINT;
+
 ALTER TABLE divergences ADD COLUMN digest BYTEA;
 

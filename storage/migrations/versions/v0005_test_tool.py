@@ -84,6 +84,7 @@ COLUMNS = (
     ("divergences", "cause", Text()),
     ("divergences", "proposal", JSON()),
     ("divergences", "parted", BigInteger()),
+    ("divergences", "expected", BigInteger()),
     ("divergences", "digest", LargeBinary()),
 )
 

@@ -1,0 +1,66 @@
+"""What counts of a request when it is compared with another one: both sides as `differences` takes them. Pure."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from xxhash import xxh3_64_hexdigest
+
+from ..differences import Compared
+from ..fingerprint import Asked, kind_of_body, leave_out, line_of
+from ..multipart import Part, boundary_of, parts_of
+
+
+def line(asked: Asked) -> tuple[str, str, str, str]:
+    """Method, path, query and OpenAI-Beta, as they count."""
+    _, method, path, query, beta, *_ = line_of(asked).start.decode("utf-8", "surrogatepass").split("\n")
+    return method, path, query, beta
+
+
+def compared(asked: Asked, body: bytes | None) -> Compared:
+    """What counts of a request. `body`: None if it is too big."""
+    method, path, query, beta = line(asked)
+    headers = {"openai-beta": beta} if beta else {}
+    return Compared(method, path, query, headers, None if body is None else _body(asked, body))
+
+
+def message(path: str, text: bytes) -> Compared:
+    """The same of a message over a WebSocket."""
+    value = json_of(text)
+    if isinstance(value, dict):
+        value.pop("event_id", None)  # clients make it up anew each time
+    return Compared("GET", path, "", {}, text if value is None else value)
+
+
+def json_of(text: bytes) -> Any:
+    """The value of a JSON text with all digits of its numbers; None if it is no JSON."""
+    try:
+        return json.loads(text.decode(), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _body(asked: Asked, body: bytes) -> Any:
+    content_type = asked.headers.get(b"content-type", b"")
+    kind = kind_of_body(content_type)
+    if kind == "multipart":
+        boundary = boundary_of(content_type)
+        parts = parts_of(body, boundary) if boundary else None
+        return body if parts is None else [_part(part) for part in parts]
+    value = json_of(body) if kind == "json" or body[:64].lstrip()[:1] in (b"{", b"[") else None
+    if isinstance(value, dict) and line_of(asked).create:
+        leave_out(value)
+    return body if value is None else value
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """One part of a form as JSON would have it."""
+    said = (("name", part.name), ("filename", part.filename), ("content_type", part.content_type))
+    told: dict[str, Any] = {name: value.decode("latin-1") for name, value in said if value is not None}
+    try:
+        told["content"] = part.content.decode()
+    except UnicodeDecodeError:
+        told["content"] = f"{len(part.content):,} bytes, xxh3 {xxh3_64_hexdigest(part.content)}"
+    return told

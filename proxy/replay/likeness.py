@@ -1,0 +1,77 @@
+"""Which of the recordings that were compared in full a request resembles most, and what that says of the cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..causes import Case, cause_of, class_of
+from ..differences import Compared, Place, places, told
+from ..divergence import Candidate, Miss
+from ..proposals import Fits, Proposal, propose
+
+
+class Around(NamedTuple):
+    """Where the nearest recording is looked for. `near`: place, and whether it was served, of each exchange. `place`: where the request was expected.
+
+    `items`: of the request; `missed`: whether a request was not answered before it.
+    """
+
+    near: Mapping[int, tuple[int, bool]]
+    place: int
+    items: bytes
+    missed: bool = False
+
+    def skipped(self, place: int) -> bool:
+        """Whether something that nobody has asked for stands before a place."""
+        return any(self.place <= other < place and not served for other, served in self.near.values())
+
+
+class Likeness(NamedTuple):
+    """A recording beside the request."""
+
+    candidate: Candidate
+    recorded: Compared
+    places: Sequence[Place]
+    proposal: Proposal
+
+    @classmethod
+    def of(cls, candidate: Candidate, recorded: Compared, asked: Compared, fits: Fits) -> Likeness:
+        """Compare them."""
+        found = places(recorded, asked)
+        return cls(candidate, recorded, found, propose(found, fits))
+
+    @property
+    def steady(self) -> int:
+        """How many of the places differ by more than volatile values."""
+        return len(self.places) - len(self.proposal.volatile)
+
+
+def closest(found: Collection[Likeness], expected: int) -> Likeness | None:
+    """The one that the request resembles most. One that was served already is that only if nothing but volatile values differs, or if none is left.
+
+    `expected`: the place where it was expected.
+    """
+
+    def unlike(one: Likeness) -> tuple[int, ...]:
+        elsewhere = any(place.path in ("method", "path") for place in one.places)
+        served, off = one.candidate.served, one.candidate.place - expected
+        return int(elsewhere), int(served and one.steady > 0), one.steady, int(served), int(off < 0), abs(off)
+
+    return min(found, key=unlike, default=None)
+
+
+def explained(known: Miss, one: Likeness, asked: Compared, around: Around) -> Miss:
+    """The same, with the nearest recording, the differences from it and the cause."""
+    candidate = one.candidate
+    case = Case(one.recorded, asked, one.places, one.proposal.volatile, candidate.served, around.skipped(candidate.place), around.missed)
+    return replace(
+        known,
+        nearest=candidate.exchange,
+        served=candidate.served,
+        differences=[told(place) for place in one.places],
+        causes=["volatile" if number in one.proposal.volatile else class_of(place, one.recorded, asked) for number, place in enumerate(one.places)],
+        cause=cause_of(case),
+        rules=one.proposal.rules if one.proposal.whole else (),
+    )
