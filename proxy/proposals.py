@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from playhead.config.rules import Rule, parse_rule
 
 from .causes import label
 from .differences import Place
+from .fitting import rules_that_fit
 
-Fits = Callable[[str, str], Sequence[str]]
-"""Rules, as text, under which two texts that differ only by volatile values are equal; none if they differ by more."""
-
-_LONGEST = 1 << 20  # characters of a text
-_NAME = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
+_MOST = 2 << 20  # characters that are looked through for volatile values
 
 
 class Proposal(NamedTuple):
     """`rules`: in the order of the places, each once. `volatile`: the numbers of the places that differ only by volatile values. `whole`: the rules take
     care of all places."""
 
-    rules: Sequence[str]
+    rules: Sequence[Rule]
     volatile: frozenset[int]
     whole: bool
 
 
-def propose(places: Sequence[Place], fits: Fits) -> Proposal:
-    """The fewest rules that are known to help; of places that only label the request those that ignore them."""
-    rules: dict[str, None] = {}
-    volatile, done = set(), 0
+def propose(places: Sequence[Place]) -> Proposal:
+    """The fewest rules that are likely to help; of places that only label the request those that ignore them."""
+    rules: dict[Rule, None] = {}
+    volatile, done, left = set[int](), 0, _MOST
     for number, place in enumerate(places):
-        found = _found(place, fits)
+        was, is_ = _text(place.recorded), _text(place.asked)
+        found: Sequence[Rule] = ()
+        if _in_body(place) and was is not None and is_ is not None and (left := left - len(was) - len(is_)) >= 0:
+            found = rules_that_fit(was, is_)
         if found:
             volatile.add(number)
         elif label(place.path):
-            found = [f"ignore {_as_jsonpath(place.path)}"]
+            found = _ignoring(place.path)
         done += bool(found)
         rules.update(dict.fromkeys(found))
     return Proposal([*rules], frozenset(volatile), done == len(places) > 0)
 
 
-def _found(place: Place, fits: Fits) -> Sequence[str]:
-    was, is_ = place.recorded, place.asked
-    if not isinstance(was, str) or not isinstance(is_, str) or place.path in ("method", "path") or max(len(was), len(is_)) > _LONGEST:
+def _ignoring(path: str) -> Sequence[Rule]:
+    try:
+        return (parse_rule(f"ignore {path}"),)
+    except ValueError:  # a path that rules cannot spell
         return ()
-    return fits(was, is_)
 
 
-def _as_jsonpath(path: str) -> str:
-    """As rules are written: names that are no words stand in single quotes."""
-    return _NAME.sub(lambda found: "['" + found[1].replace('\\"', '"').replace("'", "\\'") + "']", path)
+def _in_body(place: Place) -> bool:
+    return place.path == "body" or place.path.startswith("$")
 
 
-def nothing_fits(_: str, __: str) -> Sequence[str]:
-    """Where no rules are known."""
-    return ()
+def _text(value: Any) -> str | None:
+    """What may hold a volatile value: a text; of a body that is no JSON, if it is one."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return None
+    return value if isinstance(value, str) else None

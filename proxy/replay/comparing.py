@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
 from ..differences import Compared
-from ..fingerprint import Asked, kind_of_body, leave_out, line_of
+from ..fingerprint import F1, Asked, Rules, fingerprint, kind_of_body, leave_out, line_of, normalised
 from ..multipart import Part, boundary_of, parts_of
 
 
@@ -19,11 +19,27 @@ def line(asked: Asked) -> tuple[str, str, str, str]:
     return method, path, query, beta
 
 
-def compared(asked: Asked, body: bytes | None) -> Compared:
-    """What counts of a request. `body`: None if it is too big."""
-    method, path, query, beta = line(asked)
-    headers = {"openai-beta": beta} if beta else {}
-    return Compared(method, path, query, headers, None if body is None else _body(asked, body))
+class Side(NamedTuple):
+    """One of two requests. `body`: None if it is too big; `compared`: what counts of it."""
+
+    asked: Asked
+    body: bytes | None
+    compared: Compared
+
+    @classmethod
+    def of(cls, asked: Asked, body: bytes | None, rules: Rules = F1) -> Side:
+        """Under the rules that are in force."""
+        method, path, query, beta = line(asked)
+        headers = {"openai-beta": beta} if beta else {}
+        value = None if body is None else normalised(_body(asked, body), rules, asked.method, asked.target)
+        return cls(asked, body, Compared(method, path, query, headers, value))
+
+
+def equal(one: Side, other: Side, rules: Rules) -> bool:
+    """Whether they are one request under these rules."""
+    if one.body is None or other.body is None:
+        return False
+    return fingerprint(one.asked, one.body, rules).digest == fingerprint(other.asked, other.body, rules).digest
 
 
 def message(path: str, text: bytes) -> Compared:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..causes import Case, cause_of, class_of
-from ..differences import Compared, Place, places, told
+from ..differences import Place, places, told
 from ..divergence import Candidate, Miss
-from ..proposals import Fits, Proposal, propose
+from ..fingerprint import Rules
+from ..proposals import Proposal, propose
+from .comparing import Side, equal
 
 
 class Around(NamedTuple):
@@ -32,15 +34,21 @@ class Likeness(NamedTuple):
     """A recording beside the request."""
 
     candidate: Candidate
-    recorded: Compared
+    recorded: Side
     places: Sequence[Place]
     proposal: Proposal
 
     @classmethod
-    def of(cls, candidate: Candidate, recorded: Compared, asked: Compared, fits: Fits) -> Likeness:
+    def of(cls, candidate: Candidate, recorded: Side, asked: Side) -> Likeness:
         """Compare them."""
-        found = places(recorded, asked)
-        return cls(candidate, recorded, found, propose(found, fits))
+        found = places(recorded.compared, asked.compared)
+        return cls(candidate, recorded, found, propose(found))
+
+    def proven(self, asked: Side, rules: Rules) -> Likeness:
+        """The same without rules that do not make both requests equal. `rules`: those in force."""
+        if not self.proposal.whole or equal(self.recorded, asked, Rules.of((*rules.rules, *self.proposal.rules))):
+            return self
+        return self._replace(proposal=Proposal((), frozenset(), False))
 
     @property
     def steady(self) -> int:
@@ -62,16 +70,17 @@ def closest(found: Collection[Likeness], expected: int) -> Likeness | None:
     return min(found, key=unlike, default=None)
 
 
-def explained(known: Miss, one: Likeness, asked: Compared, around: Around) -> Miss:
+def explained(known: Miss, one: Likeness, asked: Side, around: Around) -> Miss:
     """The same, with the nearest recording, the differences from it and the cause."""
-    candidate = one.candidate
-    case = Case(one.recorded, asked, one.places, one.proposal.volatile, candidate.served, around.skipped(candidate.place), around.missed)
+    candidate, volatile = one.candidate, one.proposal.volatile
+    sides = one.recorded.compared, asked.compared
+    case = Case(*sides, one.places, volatile, candidate.served, around.skipped(candidate.place), around.missed)
     return replace(
         known,
         nearest=candidate.exchange,
         served=candidate.served,
         differences=[told(place) for place in one.places],
-        causes=["volatile" if number in one.proposal.volatile else class_of(place, one.recorded, asked) for number, place in enumerate(one.places)],
+        causes=["volatile" if number in volatile else class_of(place, *sides) for number, place in enumerate(one.places)],
         cause=cause_of(case),
-        rules=one.proposal.rules if one.proposal.whole else (),
+        rules=[str(rule) for rule in one.proposal.rules] if one.proposal.whole else (),
     )

@@ -16,14 +16,13 @@ from playhead.storage.records import Direction, Divergence, DivergenceCode, Dive
 from playhead.storage.replay_rows import RequestRow
 
 from ..causes import Case, cause_of, class_of
-from ..differences import Compared, places, told
+from ..differences import places, told
 from ..divergence import Candidate, Miss, Wanted, rank
-from ..fingerprint import Asked, create_over
+from ..fingerprint import F1, Asked, Rules, create_over
 from ..inbound import Inbound
 from ..player import Missing, Playback, Player
-from ..proposals import nothing_fits
 from ..service import Diverged
-from .comparing import compared, json_of, line, message
+from .comparing import Side, json_of, line, message
 from .incoming import SHOWN
 from .likeness import Around, Likeness, closest, explained
 
@@ -93,7 +92,7 @@ class Misses:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
         path = incoming.asked.target.partition("?")[0]
         known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name)
-        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes, None)
+        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
         return await asyncio.get_running_loop().run_in_executor(None, self._tell_message, known, request, expected)
 
     def _tell_message(self, known: Miss, request: _Request, expected: Expected | None) -> Told:
@@ -192,9 +191,9 @@ class Misses:
         items = self._player.store.item_digests(list(records)) if around.items else {}
         candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
         wanted = Wanted(method, path, model, around.items, around.place)
-        asked = compared(request.asked, request.text if request.whole else None)
+        asked = Side.of(request.asked, request.text if request.whole else None, request.rules)
         found = [
-            Likeness.of(candidate, self._recorded(records[candidate.exchange]), asked, nothing_fits)
+            Likeness.of(candidate, self._recorded(records[candidate.exchange], request.rules), asked)
             for served, most in ((False, _COMPARED), (True, _COMPARED_SERVED))
             for candidate in rank(wanted, (one for one in candidates if one.served == served), most)
         ]
@@ -203,7 +202,7 @@ class Misses:
             return known
         record = records[best.candidate.exchange]
         named = ", ".join(filter(None, (f"{best.candidate.method} {record.path.partition('?')[0]}", record.model)))
-        return replace(explained(known, best, asked, around), nearest_request=named)
+        return replace(explained(known, best.proven(asked, request.rules), asked, around), nearest_request=named)
 
     def _candidate(self, record: RequestRow, around: Around, items: bytes) -> Candidate:
         place, served = around.near[record.exchange]
@@ -211,7 +210,7 @@ class Misses:
         _, path, *_ = line(Asked(method, record.path, {}, record.upstream))
         return Candidate(record.exchange, place, method, path, record.model, items, served)
 
-    def _recorded(self, record: RequestRow) -> Compared:
+    def _recorded(self, record: RequestRow, rules: Rules) -> Side:
         """A recorded request, as far as it can be compared. Raises StoreError."""
         store = self._player.store
         body: bytes | None = None
@@ -219,10 +218,10 @@ class Misses:
             body = b"".join(store.request_chunks(record.exchange))
         asked = Asked.of(store.heads(record.exchange).request_head, record.upstream)
         if not record.turn:
-            return compared(asked, body)
+            return Side.of(asked, body, rules)
         # What the client said after the create stands behind it.
         create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
-        return compared(create_over(asked), body and body[:create])
+        return Side.of(create_over(asked), body and body[:create], rules)
 
 
 def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -> DivergenceRecord:
@@ -248,7 +247,7 @@ def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -
 class _Request(NamedTuple):
     """What is known of the request, all secrets replaced. `text`: its body, or, if it is not `whole`, the start of it. `size`: of it on the wire.
 
-    `digest`: of its fingerprint.
+    `digest`: of its fingerprint; `rules`: those that are in force.
     """
 
     asked: Asked
@@ -256,7 +255,8 @@ class _Request(NamedTuple):
     text: bytes
     whole: bool
     size: int
-    digest: bytes | None
+    digest: bytes | None = None
+    rules: Rules = F1
 
 
 def _expected(playback: Playback) -> int | None:

@@ -1,0 +1,95 @@
+"""Which recording a request resembles most, of those that were compared in full."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playhead.proxy.divergence import Candidate, Miss
+from playhead.proxy.fingerprint import F1, Asked
+from playhead.proxy.replay.comparing import Side
+from playhead.proxy.replay.likeness import Around, Likeness, closest, explained
+
+ONE, OTHER = "b6c5e9a2-5a3f-4c5e-9d27-0d6f6ad5a0c1", "0d6f6ad5-9d27-4c5e-5a3f-b6c5e9a2a0c1"
+JSON = {b"content-type": b"application/json"}
+KNOWN = Miss("no_match", "s", 1, "POST", "/v1/responses", "http")
+
+
+def side(value: Any, target: str = "/v1/responses") -> Side:
+    return Side.of(Asked("POST", target, JSON), json.dumps(value).encode())
+
+
+def like(exchange: int, recorded: Any, asked: Side, *, served: bool = False, target: str = "/v1/responses") -> Likeness:
+    return Likeness.of(Candidate(exchange, exchange, "POST", target, None, b"", served), side(recorded, target), asked)
+
+
+def best(*found: Likeness, expected: int = 0) -> int:
+    one = closest(found, expected)
+    assert one is not None
+    return one.candidate.exchange
+
+
+def around(*, missed: bool = False, **served: bool) -> Around:
+    near = {int(name[1:]): (int(name[1:]), done) for name, done in served.items()}
+    return Around(near, 2, b"", missed)
+
+
+def test_the_fewest_differences_win_whatever_is_volatile() -> None:
+    asked = side({"input": f"run {OTHER}", "user": "a"})
+
+    assert best(like(1, {"input": f"run {OTHER}", "user": "b"}, asked), like(2, {"input": f"run {ONE}", "user": "a"}, asked)) == 2
+
+
+def test_of_equals_the_one_that_was_expected_wins_and_what_stands_behind_it_before_what_stands_ahead() -> None:
+    asked = side({"input": "a"})
+
+    assert best(*(like(number, {"input": "b"}, asked) for number in (1, 4, 6)), expected=5) == 6
+
+
+def test_what_was_served_wins_only_if_nothing_but_volatile_values_differs() -> None:
+    asked = side({"input": f"run {OTHER}", "a": 1})
+    served = like(1, {"input": f"run {ONE}", "a": 1}, asked, served=True)
+
+    assert best(served, like(2, {"input": "b", "a": 2}, asked)) == 1
+    assert best(like(1, {"input": "x", "a": 1}, asked, served=True), like(2, {"input": "b", "a": 2}, asked)) == 2
+    assert best(served, like(2, {"input": f"run {ONE}", "a": 1}, asked)) == 2
+
+
+def test_what_was_sent_elsewhere_comes_last() -> None:
+    asked = side({"input": "a"})
+
+    assert best(like(1, {"input": "a"}, asked, target="/v1/other"), like(2, {"x": 1, "y": 2}, asked, served=True)) == 2
+    assert closest([], 0) is None
+
+
+def test_a_miss_is_explained_by_it() -> None:
+    asked = side({"input": f"run {OTHER}"})
+    miss = explained(KNOWN, like(3, {"input": f"run {ONE}"}, asked).proven(asked, F1), asked, around(e3=False))
+
+    assert (miss.nearest, miss.cause, list(miss.causes), list(miss.rules), miss.served) == (3, "volatile", ["volatile"], ["normalize uuid"], False)
+    assert [difference.path for difference in miss.differences] == ["$.input"]
+
+
+def test_rules_that_do_not_make_both_equal_are_not_proposed() -> None:
+    recorded, asked = {"input": [ONE, OTHER, ONE]}, side({"input": [OTHER, ONE, ONE]})
+    miss = explained(KNOWN, like(3, recorded, asked).proven(asked, F1), asked, around(e3=False))
+
+    assert (miss.cause, list(miss.rules)) == ("prompt", [])
+
+
+def test_what_was_due_before_it_and_was_not_asked_tells_a_call_that_was_left_out() -> None:
+    def user(text: str) -> dict[str, str]:
+        return {"role": "user", "content": text}
+
+    asked = side({"input": [user("a"), user("c")]})
+    found = like(3, {"input": [user("a"), user("b"), user("c")]}, asked)
+
+    assert explained(KNOWN, found, asked, around(e2=False, e3=False)).cause == "dropped_call"
+    assert explained(KNOWN, found, asked, around(e2=True, e3=False)).cause == "prompt"
+
+
+def test_a_body_that_is_too_big_is_equal_to_none() -> None:
+    big = Side.of(Asked("POST", "/v1/x", JSON), None)
+    found = Likeness.of(Candidate(1, 1, "POST", "/x", None, b"", False), big, big)
+
+    assert found.proven(big, F1) == found
