@@ -3,6 +3,7 @@
 /v1/responses                     the session of the command line
 /@NAME/v1/responses               session NAME
 Playhead-Session: NAME            session NAME, and wins
+Playhead-Fault: SPEC              a fault on top of what is replayed
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from playhead.config.faults import Fault, parse_faults
 
 from .admission import Admission
 from .answers import Refusal
@@ -32,7 +35,7 @@ class Address(NamedTuple):
     """Where a request goes. `target`: path and query for upstream, byte for byte, the session prefix removed. `mode`: record, forward or replay.
 
     `on_miss`: what a replay does where nothing matches: fail, forward or record. `keyless`: the client has given the replay token in place of
-    upstream's key.
+    upstream's key. `faults`: what the request asks for.
     """
 
     session: str
@@ -40,6 +43,7 @@ class Address(NamedTuple):
     target: bytes
     on_miss: str = "fail"
     keyless: bool = False
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Addressing:
     def resolve(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes]) -> Address | Refusal:
         """Decide for one request; headers as the client sent them. `own`: what this server is called, HOST:PORT in lower case."""
         hosts, session, asked = [], None, None
+        specs: list[bytes] = []
         for name, value in headers:
             if len(name) == 4 and name.lower() == b"host":
                 hosts.append(value)
@@ -70,6 +75,8 @@ class Addressing:
                     session = value
                 elif name.lower() == b"playhead-mode":
                     asked = value.decode("latin-1").strip().lower()
+                elif name.lower() == b"playhead-fault":
+                    specs.append(value)
         if len(hosts) != 1 or not _AUTHORITY.match(hosts[0]):
             return Refusal("bad_target", "A request needs one Host header that names a host.")
         if asked is not None and asked not in self.modes:
@@ -86,7 +93,10 @@ class Addressing:
             session = prefixed if session is None else session
         if session is not None and not _NAME.match(session):
             return Refusal("bad_session_name", "A session's name is 1 to 128 of the characters A-Z a-z 0-9 . _ : -")
-        return Address(self.session if session is None else session.decode(), mode, self._join(path), on_miss, keyless)
+        faults = _faults(specs, mode) if specs else ()
+        if isinstance(faults, Refusal):
+            return faults
+        return Address(self.session if session is None else session.decode(), mode, self._join(path), on_miss, keyless, faults)
 
     def _admit(self, host: bytes, headers: Sequence[Header], mode: str) -> Refusal | bool:
         """Whether the replay token stands where upstream's key would."""
@@ -121,6 +131,16 @@ def _origin_form(method: str, target: bytes, own: frozenset[bytes]) -> bytes | R
     if match and match[1].lower() in own:
         return match[2] if match[2].startswith(b"/") else b"/" + match[2]
     return Refusal("bad_target", "playhead forwards to its upstream only: ask for a path, not for a URL of another host; CONNECT is not served.")
+
+
+def _faults(specs: Sequence[bytes], mode: str) -> tuple[Fault, ...] | Refusal:
+    """What `Playhead-Fault` asks for."""
+    if mode != "replay":
+        return Refusal("bad_fault", f"A fault stands on top of what is replayed, and this request is served in mode {mode}: leave Playhead-Fault out.")
+    try:
+        return parse_faults(b";".join(specs).decode("latin-1"))
+    except ValueError as error:
+        return Refusal("bad_fault", f"Playhead-Fault: {error}.")
 
 
 def _split_prefix(path: bytes) -> tuple[bytes, bytes]:

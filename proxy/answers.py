@@ -38,6 +38,7 @@ ERRORS = MappingProxyType(
             Error("upstream_protocol_error", 502, "Bad Gateway", True, "upstream's answer is not HTTP/1.1"),
             Error("upstream_timeout", 504, "Gateway Timeout", True, "upstream took no connection in time, or was silent for longer than read_timeout"),
             Error("bad_session_name", 400, "Bad Request", False, "the session's name has characters that are not allowed"),
+            Error("bad_fault", 400, "Bad Request", False, "Playhead-Fault is no fault, or the request is not replayed"),
             Error("bad_target", 400, "Bad Request", False, "the request names another host, or none"),
             Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
             Error("websockets_off", 426, "Upgrade Required", False, "a WebSocket handshake, and the setting websockets is off: ask over HTTP"),

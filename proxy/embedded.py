@@ -14,7 +14,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from playhead.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from playhead.config.settings import Settings
-    from playhead.storage.records import DivergenceRecord
+    from playhead.storage.records import DivergenceRecord, FaultRecord
 
     from .in_process import InProcess
     from .replay.rewinding import Rewound
@@ -46,7 +46,7 @@ class Playhead:
 
     Settings are those of the command line: keywords over `PLAYHEAD_*` of the environment over `playhead.toml`; but it always takes a free port,
     unless `listen` is given here. `mode`: replay, unless another one is given, so that nothing goes to the network by omission; auto is replay
-    with `on_miss="record"`. Raises ConfigError: a setting is wrong.
+    with `on_miss="record"`. `faults`: what a replay serves on top, such as "429 at turn 2". Raises ConfigError: a setting is wrong.
     """
 
     def __init__(
@@ -59,9 +59,11 @@ class Playhead:
         upstream: str | None = None,
         take: int | Literal["newest", "all"] | None = None,
         pace: str | None = None,
+        faults: Iterable[str] | None = None,
         **settings: Any,
     ) -> None:
-        named = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace}
+        spec = faults if faults is None or isinstance(faults, str) else tuple(faults)
+        named = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace, "fault": spec}
         self._settings = _settings(mode, {**named, "data": None if data is None else Path(data), **settings})
         self._proxy: InProcess | None = None
         self._closing = threading.Lock()
@@ -144,6 +146,25 @@ class Playhead:
     def divergences(self) -> list[DivergenceRecord]:
         """The requests that a replay could not answer so far, the oldest first; `message` says why. Also after it was closed."""
         return list(self._started.divergences)
+
+    def fault(self, spec: str, *, session: str | None = None) -> None:
+        """From now on answers meet these faults, too: in that session, or in all. Raises ConfigError: it is no fault."""
+        from playhead.config.faults import parse_faults
+
+        try:
+            faults = parse_faults(spec)
+        except ValueError as error:
+            raise ConfigError(f"{error}") from None
+        self._started.faults.add(faults, session)
+
+    def clear_faults(self, session: str | None = None) -> None:
+        """No answer meets a fault any more: of those for that session, or of all."""
+        self._started.faults.clear(session)
+
+    @property
+    def faults(self) -> list[FaultRecord]:
+        """The faults that were met so far, the oldest first, each with what the client did then. Also after it was closed."""
+        return list(self._started.faults.served)
 
     @property
     def replayed(self) -> int:

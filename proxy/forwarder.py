@@ -76,7 +76,7 @@ class Forwarder:
         if self.inserted is not None:
             await self.inserted.eject_all()
         if self._replays is not None and self._replays.done() and self._replays.exception() is None:
-            self._replays.result().player.close()
+            await self._replays.result().close()
 
     def begin(self, request: ClientRequest, done: Done) -> Leave:
         """Serve one request."""

@@ -24,6 +24,7 @@ from playhead.storage.journal import remove_free, size_of
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
+from .faults.due import Faults
 from .hosting import Host, forwarder_of
 from .metrics import Counters
 from .recorder import Recorder
@@ -56,6 +57,7 @@ class InProcess:
         self.port = 0
         self.divergences: list[DivergenceRecord] = []
         self.counters = Counters()
+        self.faults = Faults()
         self._run = f"{time.time_ns():x}-{secrets.token_hex(4)}"
         self._stack = ExitStack()
         self._serving: _Serving | None = None
@@ -196,7 +198,7 @@ class _Serving:
         owner, loop, stop = self._owner, asyncio.get_running_loop(), asyncio.Event()
         forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append, cassettes=owner.cassettes)
         self._forwarder, self._loop = forwarder, loop
-        owner.counters = forwarder.service.counters
+        owner.counters, owner.faults = forwarder.service.counters, forwarder.service.faults
         host = Host(forwarder)
         try:
             self._stop = lambda: loop.call_soon_threadsafe(stop.set)

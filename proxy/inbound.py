@@ -42,7 +42,7 @@ class _Verdict:
     special: bool  # its value counts for more than passing it on
 
 
-_SPECIAL = frozenset((b"host", b"connection", b"upgrade", b"transfer-encoding", b"content-encoding", b"playhead-session", b"playhead-mode"))
+_SPECIAL = frozenset((b"host", b"connection", b"upgrade", b"transfer-encoding", b"content-encoding", b"playhead-session", b"playhead-mode", b"playhead-fault"))
 _Meta = tuple[str, str, str, bytes | None, bool, bool]  # session, run, mode, credential, redacted, websocket
 
 

@@ -20,6 +20,7 @@ class Counters:
     open_connections: int = 0  # WebSockets
     replayed: int = 0  # requests that were answered from recordings
     live: int = 0  # requests that a replay passed on to upstream
+    faults: int = 0  # that replays served
     missed: Counter[str] = field(default_factory=Counter)  # requests that a replay could not answer, by code
 
     def error(self, code: str) -> None:
@@ -42,5 +43,6 @@ class Counters:
             "open_connections": self.open_connections,
             "replayed": self.replayed,
             "live": self.live,
+            "faults": self.faults,
             "missed": dict(self.missed),
         }

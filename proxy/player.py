@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import DivergenceCode, Fingerprint, Frame, Outcome
+from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Frame, Outcome
 from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
@@ -304,6 +304,20 @@ class Player:
     async def fetch_retold(self, playback: Playback, place: int, *, streams: bool) -> Ready:
         """An exchange that was recorded over another transport, as HTTP tells it, in a stream or not. Raises StoreError, ProtocolError."""
         return await self._loop.run_in_executor(None, self._retold, playback, place, streams)
+
+    async def fetch_steps(self, playback: Playback, place: int, asks: Asks) -> Iterator[Step]:
+        """The steps of an exchange each by itself, to be edited and drawn in a thread. `asks`: over which transport. Raises StoreError, ProtocolError."""
+        return await self._loop.run_in_executor(None, self._single_steps, playback, place, asks)
+
+    def _single_steps(self, playback: Playback, place: int, asks: Asks) -> Iterator[Step]:
+        index = playback.index
+        if index.asks(place) == asks and index.big(place):
+            return self._stream(index.exchange(place), index.outcome(place))
+        recording = self.recording(playback, place)
+        raw, outcome = recording.raw, recording.outcome
+        if index.asks(place) != asks:
+            raw, outcome = retell(recording, streams=asks == "sse", exchange=index.exchange(place))
+        return self._steps(Source.of(raw, outcome, recording.ended_ns))
 
     def _retold(self, playback: Playback, place: int, streams: bool) -> Ready:
         recording = self.recording(playback, place)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from playhead.config.faults import parse_faults
 from playhead.config.settings import Settings
 from playhead.storage.records import DivergenceRecord
 
+from .faults.due import Faults
 from .live_budget import LiveBudget
 from .metrics import Counters
 from .redaction import RedactionMemo
@@ -46,7 +48,7 @@ class InFlight(Protocol):
 class Service:
     """A worker's means and its state. `upstream`: None where nothing may ever go there. `stopping`: nothing new is begun.
 
-    `diverged`: who wants to hear of divergences beside the store and the log.
+    `diverged`: who wants to hear of divergences beside the store and the log. `faults`: those that replays serve.
 
     `loop` is asked for once: on Python 3.11 each asking is a call of the system.
     """
@@ -60,9 +62,11 @@ class Service:
     exchanges: set[InFlight] = field(default_factory=set)
     stopping: bool = False
     budget: LiveBudget = field(init=False)
+    faults: Faults = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
+        self.faults = Faults([fault for text in self.settings.fault for fault in parse_faults(text)])
         self.budget = LiveBudget(self.settings.live_calls)
 
     @property

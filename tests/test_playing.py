@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from playhead.config.errors import StoreError, UpstreamError
+from playhead.config.faults import Fault, parse_faults
 from playhead.proxy.http1 import Framing, Head, Length, parse_head
 from playhead.proxy.replay.playing import Playing
-from playhead.proxy.script import AT_ONCE, Begin, Break, Data, End, Hold, Interim, Step
+from playhead.proxy.script import AT_ONCE, Begin, Break, Data, End, Hold, Interim, Met, Reset, Step, Wait
 
 HEAD = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
 EARLY = parse_head(b"HTTP/1.1 103 Early Hints\r\n\r\n")
@@ -50,6 +51,12 @@ class Listener:
     def holds(self) -> None:
         self._last("holds")
 
+    def reset(self) -> None:
+        self._last("reset")
+
+    def met(self, fault: Fault) -> None:
+        self.told.append(f"met {fault}")
+
     def _last(self, what: str) -> None:
         self.told.append(what)
         self.done.set()
@@ -77,6 +84,20 @@ async def test_in_their_times_they_stay_apart() -> None:
 async def test_a_break_and_a_wait_are_told_as_such() -> None:
     assert await played((Begin(0, HEAD, Length(3)), Break(0))) == ["head 200", "broke"]
     assert await played((Hold(0),)) == ["holds"]
+
+
+async def test_a_fault_and_a_reset_are_told_as_such() -> None:
+    [fault] = parse_faults("reset")
+
+    assert await played((Begin(0, HEAD, Length(3)), Met(0, fault), Reset(0))) == ["head 200", "met reset", "reset"]
+
+
+@pytest.mark.parametrize("speed", [AT_ONCE, 2.0])
+async def test_a_wait_is_waited_for_at_any_speed_and_what_follows_comes_later_by_as_much(speed: float) -> None:
+    began = time.monotonic_ns()
+    await played((Begin(0, HEAD, Length(0)), Wait(0, 30_000_000), End(20_000_000)), speed)
+
+    assert time.monotonic_ns() - began >= 30_000_000 + (10_000_000 if speed == 2.0 else 0)
 
 
 async def test_no_step_comes_before_its_time() -> None:

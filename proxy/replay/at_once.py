@@ -38,6 +38,7 @@ class AtOnce:
     def learn(self, request: ClientRequest, inbound: Inbound, asked: Asked) -> None:
         """Remember a form of request that took the long way. `asked`: without the search for its own key in it."""
         usual = inbound.coding is None and not inbound.websocket and not inbound.chunked and request.version == (1, 1) and not request.expects_continue
+        usual = usual and not inbound.address.faults
         if usual and request.keep_alive and head_size(request.target, request.raw_headers) <= KEPT_HEAD:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
@@ -47,7 +48,7 @@ class AtOnce:
         """None: nothing was done. Begun: something was, and is to be gone on with. ANSWERED: all was, and the client's connection lives on."""
         known = self._known.get(_key(request))
         content, transport = request.content, request.transport
-        if known is None or request.version != (1, 1) or transport is None or transport.get_write_buffer_size() > _UNSENT:
+        if known is None or self._service.faults.any() or request.version != (1, 1) or transport is None or transport.get_write_buffer_size() > _UNSENT:
             return None
         session, asked = known
         playback = self._player.opened(session)

@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Protocol
 
 from playhead.config.errors import PlayheadError
+from playhead.config.faults import Fault
 
 from ..http1 import ProtocolError
-from ..script import AT_ONCE, Begin, Break, Data, End, Interim, Step, due
+from ..script import AT_ONCE, Begin, Break, Data, End, Interim, Met, Reset, Step, Wait, due
 from ..upstream import Receiver
 from .ready import together
 
@@ -27,6 +28,12 @@ class Audience(Receiver, Protocol):
 
     def broke(self) -> None:
         """The connection broke here, with or without an answer before."""
+
+    def reset(self) -> None:
+        """A fault: the connection ends with a reset."""
+
+    def met(self, fault: Fault) -> None:
+        """A fault is met here."""
 
     def holds(self) -> None:
         """Nothing more comes, and the connection stays open until the client leaves."""
@@ -74,6 +81,10 @@ class Playing:
             audience = self._audience
             if audience is None:
                 return
+            if isinstance(step, Wait):
+                self._started += step.ns
+                await asyncio.sleep(step.ns / 1e9)
+                continue
             _tell(audience, step)
             audience.settled()
 
@@ -141,5 +152,9 @@ def _tell(audience: Audience, step: Step) -> None:
         audience.ended()
     elif isinstance(step, Break):
         audience.broke()
+    elif isinstance(step, Reset):
+        audience.reset()
+    elif isinstance(step, Met):
+        audience.met(step.fault)
     else:
         audience.holds()

@@ -315,6 +315,10 @@ class ReplayIndex:
         """Its id."""
         return self._ids[place]
 
+    def digest(self, place: int) -> bytes:
+        """Of its request."""
+        return self._digest(place)
+
     def asks(self, place: int) -> Asks:
         """The transport that its request asks for."""
         return _ASKS[self._flags[place] & _ASKS_BITS]

@@ -11,10 +11,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
+from playhead.config.faults import Fault
 from playhead.storage.records import Asks, DivergenceCode
 
 from ..addressing import NO_KEY, Refusal
 from ..clients import ClientRequest
+from ..faults.answering import afflicted
 from ..fingerprint import line_of
 from ..http import BAD_BODY, HttpExchange
 from ..http1 import ProtocolError
@@ -28,6 +30,7 @@ from ..tape import Tape
 from ..websocket import SocketExchange
 from .at_once import AtOnce
 from .begun import Begun
+from .faulting import Afflicted, Faulting
 from .incoming import LIVE, Incoming, Memory
 from .misses import Misses
 from .playing import Playing
@@ -46,10 +49,16 @@ class Replays:
         self.reception = reception
         self.player = player
         self.misses = Misses(player, service.diverged)
+        self.faulting = Faulting(service, player)
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
         self.openings = Openings(service, reception, player, self.misses, self.memory)
+
+    async def close(self) -> None:
+        """Give up the recordings; idempotent."""
+        await self.faulting.close()
+        self.player.close()
 
     async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Passed | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
@@ -77,6 +86,7 @@ class ReplayExchange(HttpExchange):
         self._tape = replays.untaped
         self._went_live = False
         self._received = 0  # bytes of its body
+        self._afflicted: Afflicted | None = None
         self._continued = False  # whether the client has been told to send its body
 
     async def _send_request(self) -> None:
@@ -102,11 +112,15 @@ class ReplayExchange(HttpExchange):
         self._replays.at_once.learn(self._request, self.inbound, incoming.plain)
         prints = incoming.fingerprints()
         first = next(prints)
-        found = player.match(playback, chain((first,), prints), create=line_of(incoming.asked).create)
+        create = line_of(incoming.asked).create
+        self._replays.faulting.asked(playback, first.digest, incoming.asked.target)
+        found = player.match(playback, chain((first,), prints), create=create)
+        if isinstance(found, Missing) and found.code == "exhausted" and self._replays.faulting.give_back(playback, found.print.digest):
+            found = player.match(playback, (found.print,), create=create)
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
         else:
-            await self._serve(playback, found, asks=first.asks)
+            await self._serve(playback, found, asks=first.asks, digest=first.digest)
 
     async def _collect(self, incoming: Incoming) -> None:
         """Take the whole request."""
@@ -129,12 +143,12 @@ class ReplayExchange(HttpExchange):
 
     # A recording.
 
-    async def _serve(self, playback: Playback, place: int, *, asks: Asks | None = None) -> None:
-        """`asks`: over which transport; None: over the one that it was recorded over."""
+    async def _serve(self, playback: Playback, place: int, *, asks: Asks | None = None, digest: bytes | None = None) -> None:
+        """`asks`: over which transport; None: over the one that it was recorded over. `digest`: of the request, if it is not that of the recording."""
         exchange = playback.index.exchange(place)
         self.service.counters.request_bytes += self._received
         try:
-            one = await self._read(playback, place, asks or playback.index.asks(place))
+            one = await self._read(playback, place, asks or playback.index.asks(place), digest)
         except (StoreError, ProtocolError) as error:
             log.error("exchange %d cannot be served: %s", exchange, error)
             self._without("no_match", f"This request was recorded as exchange {exchange}, which is damaged: `playhead verify` tells what is wrong with it.")
@@ -147,9 +161,13 @@ class ReplayExchange(HttpExchange):
             steps = one.steps if isinstance(one, Ready) else one
             self._connection = Playing(self, steps, started=self._started, speed=self._replays.player.speed)
 
-    async def _read(self, playback: Playback, place: int, asks: Asks) -> Ready | Iterator[Step]:
+    async def _read(self, playback: Playback, place: int, asks: Asks, digest: bytes | None) -> Ready | Iterator[Step]:
         """The recording as this client is to get it. Raises StoreError, ProtocolError."""
-        player = self._replays.player
+        player, own = self._replays.player, self.inbound.address.faults
+        self._afflicted = await self._replays.faulting.due(playback, place, own, digest or playback.index.digest(place))
+        if self._afflicted is not None:
+            steps = await player.fetch_steps(playback, place, asks)
+            return afflicted(steps, self._afflicted.faults, self._afflicted.asked, method=self._request.method)
         if playback.index.asks(place) != asks:
             return await player.fetch_retold(playback, place, streams=asks == "sse")
         found = player.at_hand(playback, place)
@@ -181,6 +199,25 @@ class ReplayExchange(HttpExchange):
         """The recording broke off here."""
         self._connection = None
         self._break("upstream_closed")
+
+    def reset(self) -> None:
+        """A fault: nothing follows but a reset."""
+        self._connection = None
+        self._keep = False
+        self._end("upstream_closed")
+        self._then(self._reset)
+        self._then(self._resolve)
+
+    def met(self, fault: Fault) -> None:
+        """A fault is met."""
+        if self._afflicted is not None:
+            self._afflicted.met(fault)
+
+    def _end(self, outcome: str, code: str | None = None) -> None:
+        if self._afflicted is not None:
+            one, self._afflicted = self._afflicted, None
+            one.ended(outcome == "complete")
+        super()._end(outcome, code)
 
     def holds(self) -> None:
         """The recording knows nothing more, since its client left."""
