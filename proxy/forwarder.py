@@ -67,7 +67,9 @@ class Forwarder:
         if "replay" not in self._modes:
             raise RewindError("mode_not_allowed", f"This server runs in mode {self.service.settings.mode} and replays nothing{self._why}.")
         try:
-            return await (await self.replays()).player.rewind(session)
+            rewound = await (await self.replays()).player.rewind(session)
+            self.service.faults.rewind(session)
+            return rewound
         except (SessionMissing, StoreError) as missing:
             raise RewindError("session_not_found", str(missing)) from None
 

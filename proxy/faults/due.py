@@ -26,8 +26,9 @@ class Faults:
         self._given = (*self._given, *((session, fault) for fault in faults))
 
     def clear(self, session: str | None = None) -> None:
-        """None any more: those that were asked for in one session, or all."""
-        self._given = tuple(one for one in self._given if session is not None and one[0] != session)
+        """None any more: of those that were asked for in one session, or of all."""
+        if session is None or any(one[0] == session for one in self._given):
+            self._given = tuple(one for one in self._given if session is not None and one[0] != session)
 
     def any(self, asked: Sequence[Fault] = ()) -> bool:
         """Whether a request may meet one. `asked`: what it asks for itself."""
@@ -45,6 +46,11 @@ class Faults:
         """It has been met."""
         self._met[session, str(fault), exchange] += 1
         self._met[session, str(fault), 0] += 1  # no exchange has that id
+
+    def forget(self, session: str) -> None:
+        """The session is over: what was asked for it alone, and what it has met."""
+        self.clear(session)
+        self.rewind(session)
 
     def rewind(self, session: str) -> None:
         """A pass of the session begins again."""

@@ -31,6 +31,7 @@ _SPARED = 1000
 class _Turns(NamedTuple):
     """Which turn an exchange is. `known`: how many exchanges the session had then."""
 
+    playback: Playback
     known: int
     numbers: Mapping[int, int]
 
@@ -86,7 +87,7 @@ class Faulting:
         self._listed: dict[int, int] = {}  # where a fault stands in the list of those that were served
         self._keeping: dict[int, asyncio.Task[int]] = {}
         self._telling: set[asyncio.Task[None]] = set()
-        self._spared: dict[tuple[str, bytes], int] = {}
+        self._spared: dict[tuple[str, bytes], Afflicted] = {}
 
     # What is due.
 
@@ -115,9 +116,9 @@ class Faulting:
     def _read(self, afflicted: Afflicted, playback: Playback, exchange: int) -> int | None:
         """In a thread: what has to be known of an exchange; which turn it is."""
         turns = self._turns.get(playback.session)
-        if turns is None or turns.known != len(playback.index):
+        if turns is None or turns.playback is not playback or turns.known != len(playback.index):
             ids = self._player.store.creates(playback.session, playback.take)
-            turns = self._turns[playback.session] = _Turns(len(playback.index), {id_: turn for turn, id_ in enumerate(ids, 1)})
+            turns = self._turns[playback.session] = _Turns(playback, len(playback.index), {id_: turn for turn, id_ in enumerate(ids, 1)})
         turn = turns.numbers.get(exchange)
         record = self._player.store.exchange(exchange)
         afflicted.asked = Asked(provider_of(record.path), f"{playback.session} {exchange}", record.model, record.previous_response_id)
@@ -163,14 +164,15 @@ class Faulting:
     def spare(self, afflicted: Afflicted) -> None:
         """An answer that may be asked for again, since it had an event too many or two in the wrong order."""
         if afflicted.place is not None and len(self._spared) < _SPARED:
-            self._spared[afflicted.playback.session, afflicted.digest] = afflicted.place
+            self._spared[afflicted.playback.session, afflicted.digest] = afflicted
 
     def give_back(self, playback: Playback, digest: bytes) -> bool:
         """Whether there is such an answer for a request for which nothing else is left: it is due again with this."""
-        place = self._spared.pop((playback.session, digest), None)
-        if place is not None:
-            playback.index.take_back(place)
-        return place is not None
+        found = self._spared.pop((playback.session, digest), None)
+        if found is None or found.playback is not playback or found.place is None:
+            return False
+        playback.index.take_back(found.place)
+        return True
 
     def _know(self, known: Iterable[Known]) -> None:
         for number, outcome in known:

@@ -72,8 +72,9 @@ class Inserted:
         """Forget it, and everything that is still going on in it. When this returns, all that was recorded is in the store. Raises StoreError."""
         cassette = self._cassettes.pop(session)
         await self._end(cassette)
+        self._service.faults.forget(session)
         if cassette.replays is not None:
-            cassette.replays.player.close()
+            await cassette.replays.close()
         else:
             await Settled(self._service.tape, Path(self._service.settings.data) / "journal")()
 
