@@ -51,8 +51,6 @@ def serve(settings: Settings, make_console: MakeConsole) -> int:
 
 def _needed(settings: Settings) -> list[str]:
     """The modules that children run, one for each child. What several processes need is imported here, once."""
-    if settings.mode == "replay":
-        importlib.import_module("playhead.proxy.settle")
     importlib.import_module(WORKER)
     return [*[RECORDER] * settings.records, *[WORKER] * settings.workers]
 

@@ -9,10 +9,8 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import SegmentReader, segments
-from playhead.storage.store import Store
 
 from .progress import read_progress
-from .recorder import Recorder
 
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -52,6 +50,10 @@ def _drained_by_us(settings: Settings, data: DataDir) -> bool:
 
 
 def _drain(settings: Settings, data: DataDir) -> None:
+    from playhead.storage.store import Store
+
+    from .recorder import Recorder  # with all the models: only where there is something to store
+
     with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
         store.check_key(data.key())
         recorder = Recorder(store, data.journal_dir)

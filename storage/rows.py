@@ -17,7 +17,7 @@ import xxhash
 import zstandard
 from pydantic_core import to_json
 from sqlalchemy import Connection, Insert, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from playhead.config.errors import StoreError
 
@@ -101,6 +101,8 @@ def insert_new(connection: Connection, table: Table) -> Insert:
     """Inserts a row unless it is there, whoever put it there."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql  # it is there already where PostgreSQL is, and nobody else needs to wait for it
+
     return postgresql.insert(table).on_conflict_do_nothing()
 
 

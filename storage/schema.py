@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import DDLElement, SetColumnComment, SetTableComment
 
 from .column_types import metadata
@@ -81,6 +80,8 @@ def _finish(connection: Connection) -> None:
     if connection.execute(select(meta.c.value).where(meta.c.key == "about")).first() is None:
         connection.execute(meta.insert().values(key="about", value=_ABOUT))
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql.base import PGDialect
+
         comments: list[DDLElement] = [SetTableComment(table) for table in metadata.sorted_tables]
         comments += [SetColumnComment(column) for table in metadata.sorted_tables for column in table.columns]
         plain = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]  # the driver's own doubles each %

@@ -19,6 +19,16 @@ def test_help_is_quick_because_it_imports_no_command() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("[]\n")
 
 
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, playhead.proxy.worker, playhead.proxy.settle; print(sorted({'sqlalchemy', 'playhead.proxy.recorder'} & set(sys.modules)));"
+        "import playhead.storage.store; print(sorted({'alembic', 'sqlalchemy.dialects.postgresql', 'playhead.proxy.recorder'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+
+    assert done.stdout == "[]\n[]\n"
+
+
 def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     for name in cli.list_commands(click.Context(cli)):
         assert run([name, "--help"]) == 0
