@@ -1,0 +1,437 @@
+"""The pytest plugin, as projects use it: what is recorded and replayed, what fails a test, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from plugged import Project, Upstream, threaded_upstream
+
+pytest_plugins = ["pytester"]
+
+ONE = """
+def test_rain(playhead):
+    assert ask("one", playhead.base_url).startswith('"answer')
+"""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with threaded_upstream() as found:
+        yield found
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """No setting of whoever runs the tests counts."""
+    for name in os.environ:
+        if name.upper().startswith(("PLAYHEAD_", "OPENAI_", "ANTHROPIC_", "PYTEST_")) or name.upper().endswith("_PROXY") or name == "CI":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PLAYHEAD_UPSTREAM", upstream.url)
+    return Project(pytester, upstream)
+
+
+# Recording and replaying.
+
+
+def test_what_was_recorded_once_is_replayed_without_upstream(project: Project) -> None:
+    project.tests(ONE)
+    recorded = project.record()
+    replayed = project.run()
+
+    recorded.stdout.fnmatch_lines(["1 test: 0 replayed, 1 went to upstream, 0 diverged", "written: cassettes/test_weather/test_rain.jsonl"])
+    replayed.stdout.fnmatch_lines(["1 test: 1 replayed, 0 went to upstream, 0 diverged"])
+    replayed.assert_outcomes(passed=1)
+    assert len(project.upstream.asked) == 1
+    assert project.cassettes() == ["cassettes/test_weather/test_rain.jsonl"]
+
+
+def test_without_a_cassette_nothing_goes_live_and_the_report_says_how_to_record(project: Project) -> None:
+    project.tests(ONE)
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*There is no cassette cassettes/test_weather/test_rain.jsonl. `pytest --playhead-mode=once test_weather.py::test_rain`*"])
+    assert project.upstream.asked == []
+
+
+def test_a_test_that_asks_nothing_needs_no_cassette(project: Project) -> None:
+    project.tests("def test_rain(playhead): pass")
+
+    project.run().assert_outcomes(passed=1)
+    project.run("--playhead-mode=all").assert_outcomes(passed=1)
+    assert project.cassettes() == []
+
+
+def test_a_cassette_is_written_only_if_the_test_has_passed(project: Project) -> None:
+    project.tests("def test_rain(playhead):\n    ask('one', playhead.base_url)\n    assert 0")
+    result = project.run("--playhead-mode=once")
+
+    result.stdout.fnmatch_lines(["not written: cassettes/test_weather/test_rain.jsonl: the test has not passed"])
+    assert project.cassettes() == []
+
+
+def test_a_cassette_to_which_nothing_is_added_stays_as_it_is(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    (cassette,) = project.path.rglob("*.jsonl")
+    before = cassette.stat().st_mtime_ns
+    result = project.run("--playhead-mode=new_episodes")
+
+    result.stdout.fnmatch_lines(["1 test: 1 replayed, 0 went to upstream, 0 diverged"])
+    result.stdout.no_fnmatch_line("written: *")
+    assert cassette.stat().st_mtime_ns == before
+
+
+def test_new_episodes_are_added(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    project.tests(ONE + "    assert ask('two', playhead.base_url) == '\"answer 2\"'")
+    added = project.run("--playhead-mode=new_episodes")
+
+    added.stdout.fnmatch_lines(["1 test: 1 replayed, 1 went to upstream, 0 diverged", "written: *"])
+    project.run().stdout.fnmatch_lines(["1 test: 2 replayed, 0 went to upstream, 0 diverged"])
+
+
+def test_all_records_everything_again(project: Project) -> None:
+    project.tests("def test_rain(playhead):\n    assert ask('one', playhead.base_url) in ('\"answer 1\"', '\"answer 2\"')")
+    project.record()
+    project.run("--playhead-mode=all").assert_outcomes(passed=1)
+    project.tests("def test_rain(playhead):\n    assert ask('one', playhead.base_url) == '\"answer 2\"'")
+
+    project.run().assert_outcomes(passed=1)
+
+
+def test_off_records_nothing(project: Project) -> None:
+    project.tests(ONE)
+    result = project.run("--playhead-mode=off")
+
+    result.stdout.fnmatch_lines(["1 test: 0 replayed, 1 went to upstream, 0 diverged"])
+    assert project.cassettes() == []
+
+
+def test_the_same_request_gets_its_answers_in_turn(project: Project) -> None:
+    project.tests("def test_rain(playhead):\n    assert [ask('one', playhead.base_url) for _ in range(2)] == ['\"answer 1\"', '\"answer 2\"']")
+    project.record()
+
+    project.run().assert_outcomes(passed=1)
+
+
+# What fails a test.
+
+
+def test_a_divergence_fails_a_test_whose_program_has_swallowed_it(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    project.tests("def test_rain(playhead):\n    try:\n        ask('uno', playhead.base_url)\n    except Exception:\n        pass")
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "1 request of this test was not answered from cassettes/test_weather/test_rain.jsonl:",
+            "1. POST /v1/responses has no twin*Nearest is exchange 1*",
+            '*$.input: recorded "one", asked "uno"',
+            "1 recorded exchange was not asked for:",
+            "*pytest --playhead-mode=all test_weather.py::test_rain *",
+            "1 test: 0 replayed, 0 went to upstream, 1 diverged",
+        ]
+    )
+
+
+def test_a_test_that_fails_by_itself_has_the_divergence_in_its_report(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    project.tests("def test_rain(playhead):\n    ask('uno', playhead.base_url)")
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *HTTPError*404*", "*- playhead -*", "1 request of this test was not answered*", '*recorded "one", asked "uno"'])
+
+
+def test_a_test_that_is_expected_to_fail_may_diverge(project: Project) -> None:
+    project.tests(
+        """
+@pytest.mark.xfail
+def test_rain(playhead):
+    try:
+        ask('uno', playhead.base_url)
+    except Exception:
+        pass
+"""
+    )
+
+    project.run().assert_outcomes(xfailed=1)
+
+
+def test_a_divergence_while_other_fixtures_end_is_an_error(project: Project) -> None:
+    project.tests(
+        """
+@pytest.fixture
+def agent(playhead):
+    yield
+    try:
+        ask("bye", playhead.base_url)
+    except Exception:
+        pass
+
+def test_rain(agent): pass
+"""
+    )
+
+    project.run().assert_outcomes(passed=1, errors=1)
+
+
+def test_what_is_not_asked_for_is_told_and_fails_the_test_where_that_is_wanted(project: Project) -> None:
+    project.tests(ONE + "    ask('two')")
+    project.record()
+    project.tests(ONE)
+
+    told = project.run()
+    told.assert_outcomes(passed=1)
+    told.stdout.fnmatch_lines(["not asked for: cassettes/test_weather/test_rain.jsonl: exchange 2: POST /v1/responses m"])
+    failed = project.run("--playhead-unused=fail")
+    failed.assert_outcomes(passed=1, errors=1)
+    failed.stdout.fnmatch_lines(["dropped_call: not everything in cassettes/test_weather/test_rain.jsonl was asked for.", "*exchange 2: POST /v1/responses m"])
+
+
+@pytest.mark.parametrize("allowed", ["True", "1"])
+def test_what_may_stay_unused_does(project: Project, allowed: str) -> None:
+    project.tests(ONE + "    ask('two')")
+    project.record()
+    project.tests(f"@pytest.mark.playhead(allow_unused={allowed})" + ONE)
+    result = project.run("--playhead-unused=fail")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("not asked for*")
+
+
+def test_a_wrong_marker_is_an_error_that_says_what_is_allowed(project: Project) -> None:
+    project.tests("@pytest.mark.playhead(casette='x')" + ONE + "@pytest.mark.playhead(pace='fast')\ndef test_snow(): pass")
+    result = project.run()
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*knows no casette: it takes cassette, mode*", "*pace = 'fast'*allowed is instant*"])
+
+
+def test_a_wrong_ini_setting_is_wrong_usage(project: Project) -> None:
+    project.pytester.makeini("[pytest]\nplayhead_mode = twice")
+
+    assert project.run().ret == pytest.ExitCode.USAGE_ERROR
+
+
+# Styles of tests.
+
+
+def test_the_marker_alone_will_do_and_leaves_the_environment_as_it_was(project: Project) -> None:
+    project.tests(
+        "import os\n@pytest.mark.playhead\ndef test_rain():\n    assert ask('one')\n\ndef test_after():\n    assert 'OPENAI_BASE_URL' not in os.environ"
+    )
+    project.record()
+
+    project.run().assert_outcomes(passed=2)
+
+
+def test_env_false_leaves_the_environment_alone(project: Project) -> None:
+    project.tests(
+        """
+import os
+@pytest.mark.playhead(env=False)
+def test_rain(playhead):
+    assert 'OPENAI_BASE_URL' not in os.environ and playhead.env
+"""
+    )
+
+    project.run().assert_outcomes(passed=1)
+
+
+def test_a_unittest_is_recorded_and_replayed_and_fails_by_a_divergence(project: Project) -> None:
+    text = """
+@pytest.mark.playhead
+class Rain(unittest.TestCase):
+    def test_it(self):
+        try:
+            ask('TEXT')
+        except OSError:
+            pass
+"""
+    project.tests(text.replace("TEXT", "one"))
+    project.record()
+    project.run().assert_outcomes(passed=1)
+    assert project.cassettes() == ["cassettes/test_weather/Rain.test_it.jsonl"]
+    project.tests(text.replace("TEXT", "uno"))
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['*recorded "one", asked "uno"'])
+
+
+def test_a_unittest_that_fails_keeps_its_own_words(project: Project) -> None:
+    project.tests(
+        "@pytest.mark.playhead\nclass Rain(unittest.TestCase):\n    def test_it(self):\n        try:\n            ask('one')\n        except OSError:\n            self.fail('dry')"
+    )
+    result = project.run()
+
+    result.stdout.fnmatch_lines(["E *AssertionError: dry", "*- playhead -*", "1 request of this test was not answered*"])
+
+
+ASYNC = """
+import asyncio
+
+PYTESTMARK
+async def test_rain(playhead):
+    assert await asyncio.to_thread(ask, "one")
+"""
+
+
+def test_async_tests_of_anyio_are_recorded_and_replayed(project: Project) -> None:
+    project.tests("@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n" + ASYNC.replace("PYTESTMARK", "@pytest.mark.anyio"))
+    project.record()
+
+    project.run().assert_outcomes(passed=1)
+
+
+def test_async_tests_of_pytest_asyncio_are_recorded_and_replayed(project: Project) -> None:
+    pytest.importorskip("pytest_asyncio")
+    project.tests(ASYNC.replace("PYTESTMARK", "@pytest.mark.asyncio"))
+    run = project.pytester.runpytest_subprocess
+    run("--playhead-mode=once", "-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(passed=1)
+
+    run("-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(passed=1)
+
+
+def test_parametrized_tests_have_a_cassette_each(project: Project) -> None:
+    project.tests("@pytest.mark.parametrize('city', ['Oslo', 'a/b'])\ndef test_rain(playhead, city):\n    assert ask(city)")
+    project.record()
+
+    project.run().assert_outcomes(passed=2)
+    assert project.cassettes() == ["cassettes/test_weather/test_rain[Oslo].jsonl", "cassettes/test_weather/test_rain[a-b].jsonl"]
+
+
+def test_tests_that_would_take_each_others_cassette_are_told_to_name_one(project: Project) -> None:
+    project.tests("@pytest.mark.parametrize('city', ['a:b', 'a/b'])\ndef test_rain(playhead, city): pass")
+    result = project.run()
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*test_weather.py::test_rain*a:b* and *a/b* would have one cassette: name one for each*"])
+
+
+def test_a_named_cassette_may_serve_several_tests(project: Project) -> None:
+    project.tests(
+        "@pytest.mark.playhead('both.jsonl')\n@pytest.mark.parametrize('number', [1, 2])\ndef test_rain(playhead, number):\n    assert ask('one') == '\"answer 1\"'"
+    )
+    project.record()
+
+    project.run().assert_outcomes(passed=2)
+    assert project.cassettes() == ["both.jsonl"]
+
+
+def test_xdist_workers_share_the_work_and_one_report(project: Project) -> None:
+    project.tests("@pytest.mark.parametrize('number', range(4))\ndef test_rain(playhead, number):\n    assert ask(f'{number}')")
+    project.record()
+    (project.path / "cassettes/test_weather/test_gone.jsonl").write_text("")
+    result = project.pytester.runpytest_subprocess("-n", "2")
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["4 tests: 4 replayed, 0 went to upstream, 0 diverged", "1 cassette that no test uses:", "*test_gone.jsonl"])
+
+
+# The server of all tests.
+
+
+def test_a_program_that_is_started_once_is_served_what_belongs_to_the_running_test(project: Project) -> None:
+    text = """
+@pytest.fixture(scope="session")
+def agent(playhead_server):
+    return lambda text: ask(text, playhead_server.base_url)
+
+@pytest.mark.playhead
+@pytest.mark.parametrize("city", ["Oslo", "Rome"])
+def test_rain(agent, city):
+    assert agent(city)
+"""
+    project.tests(text)
+    project.record()
+    result = project.run()
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["2 tests: 2 replayed, 0 went to upstream, 0 diverged"])
+    assert len(project.cassettes()) == 2
+
+
+def test_what_comes_while_no_test_is_running_is_told(project: Project) -> None:
+    project.tests(
+        "def test_rain(playhead_server):\n    try:\n        ask('x', playhead_server.base_url)\n    except OSError:\n        pass\n\ndef test_snow(playhead): pass"
+    )
+
+    project.run().stdout.fnmatch_lines(["1 request came while no test was running that had a playhead"])
+
+
+# Orphans, CI, settings.
+
+
+def test_cassettes_of_nobody_are_listed(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    for name in ("test_weather/test_gone", "test_old/test_it"):
+        path = project.path / f"cassettes/{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+
+    project.run("-k", "nothing").stdout.fnmatch_lines(
+        ["2 cassettes that no test uses:", "  cassettes/test_old/test_it.jsonl", "  cassettes/test_weather/test_gone.jsonl"]
+    )
+    project.run("test_weather.py::test_rain").stdout.no_fnmatch_line("*test_gone*")
+
+
+def test_where_ci_is_set_only_the_command_line_lets_a_test_go_live(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.pytester.makeini("[pytest]\nplayhead_mode = once")
+    project.tests("@pytest.mark.playhead(mode='all')" + ONE)
+    monkeypatch.setenv("CI", "true")
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*on a machine that may go to upstream: CI is set here*"])
+    assert project.upstream.asked == []
+    project.record()
+    assert len(project.upstream.asked) == 1
+
+
+def test_the_ini_file_sets_the_mode_and_the_directory(project: Project) -> None:
+    project.pytester.makeini("[pytest]\nplayhead_mode = once\nplayhead_cassettes = tapes")
+    project.tests(ONE)
+
+    project.run().assert_outcomes(passed=1)
+    assert project.cassettes() == ["tapes/test_weather/test_rain.jsonl"]
+
+
+def test_a_marker_may_go_to_another_upstream(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLAYHEAD_UPSTREAM")
+    project.tests(f"@pytest.mark.playhead(upstream={project.upstream.url!r})" + ONE)
+
+    project.record()
+    assert len(project.upstream.asked) == 1
+
+
+# What it costs those who do not use it.
+
+UNUSED = """
+import sys
+
+def test_rain(): pass
+
+def pytest_sessionfinish():
+    heavy = {"aiohttp", "sqlalchemy", "pydantic", "uvloop", "asyncio", "click"} & set(sys.modules)
+    ours = [name for name in sys.modules if name.startswith("playhead.")]
+    print("HEAVY", sorted(heavy), "OURS", sorted(ours))
+"""
+
+
+def test_a_run_that_does_not_use_it_imports_nothing_of_it(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(UNUSED)
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:xdist", "-s")
+
+    result.stdout.fnmatch_lines(["*HEAVY [[][]] OURS [[]'playhead.proxy', 'playhead.proxy.pytest_plugin'[]]"])
