@@ -164,11 +164,13 @@ class _Run:
         return server_of(self._wanted(None), self._running())
 
     def _wanted(self, item: pytest.Item | None) -> Wanted:
+        from playhead.config.policies import in_ci
+
         from .testing.begun import run_of
-        from .testing.wanted import in_force, is_ci, with_markers
+        from .testing.wanted import in_force, with_markers
 
         markers = [] if item is None else [(marker.args, marker.kwargs) for marker in item.iter_markers("playhead")]
-        return in_force(with_markers(run_of(self._config), markers), ci=is_ci(os.environ.get("CI")))
+        return in_force(with_markers(run_of(self._config), markers), ci=in_ci(os.environ))
 
     def _running(self) -> Servers:
         if self._servers is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playhead.config.errors import ConfigError
-from playhead.proxy.testing.wanted import Act, Mode, Wanted, act_of, in_force, is_ci, with_markers
+from playhead.proxy.testing.wanted import Act, Mode, Wanted, act_of, in_force, with_markers
 
 
 def marked(*keywords: dict[str, Any], run: Wanted | None = None) -> Wanted:
@@ -82,8 +82,3 @@ def test_where_things_are_built_only_the_command_line_lets_a_test_go_live(told: 
 )
 def test_each_mode_says_what_a_server_does(mode: Mode, exists: bool, act: Act) -> None:
     assert act_of(mode, exists=exists) == act
-
-
-@pytest.mark.parametrize(("value", "ci"), [(None, False), ("", False), ("false", False), ("0", False), ("true", True), ("1", True), ("azure", True)])
-def test_ci_is_what_those_who_build_say(value: str | None, ci: bool) -> None:
-    assert is_ci(value) is ci

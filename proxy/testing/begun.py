@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playhead.config.errors import ConfigError
+from playhead.config.policies import in_ci
 
 from .fixture import PlayheadFixture, PlayheadServer
 from .names import file_name, session_name
 from .servers import KINDS, Order, Servers
 from .telling import Named, missing
-from .wanted import Wanted, act_of, is_ci, listed
+from .wanted import Wanted, act_of, listed
 
 if TYPE_CHECKING:
     import pytest
@@ -53,7 +54,7 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
         cassette=cassette,
         rules=wanted.rules,
         settings=wanted.settings,
-        missing=missing(tested, ci=is_ci(os.environ.get("CI")) and not wanted.told),
+        missing=missing(tested, ci=in_ci(os.environ) and not wanted.told),
     )
     made = PlayheadFixture(servers.begin(order), wanted, cassette, tested)
     return made, made.env if wanted.env else {}

@@ -1,21 +1,21 @@
-"""Cassettes on their way into a store of their own, and out of one into their file."""
+"""Cassettes on their way into stores, and out of them into their files."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
-import sqlite3
 from pathlib import Path
 
 from playhead.config.errors import StoreError
-from playhead.config.settings import Settings
+from playhead.storage.cassettes import Cassette
 from playhead.storage.store import Store
+
+from ..formats.cassette import read, write
 
 
 class Stores:
-    """Makes stores for one test each, below one directory. The first one takes as long as a store does; the others are copies of it."""
+    """Makes stores for one test each, below one directory: copies of the first one, which takes the longest."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -32,35 +32,42 @@ class Stores:
         shutil.copyfile(self._empty, place / "store.db")
         return place
 
-    def holding(self, cassette: Path, session: str, place: Path) -> Store:
+    @staticmethod
+    def holding(cassette: Path, session: str, place: Path) -> Store:
         """The store of that place, in which the session is what the cassette holds. Raises StoreError: it is damaged, or cannot be read."""
-        shutil.copyfile(cassette, place / "store.db")
-        with contextlib.closing(sqlite3.connect(place / "store.db")) as plain, plain:
-            plain.execute("PRAGMA foreign_keys = OFF")
-            for (table,) in plain.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                if "session" in [row[1] for row in plain.execute(f"PRAGMA table_info({table})")]:
-                    plain.execute(f"UPDATE {table} SET session = ?", (session,))
-        return Store.open(_url(place / "store.db"))
+        held = loaded(cassette)
+        store = Store.open(_url(place / "store.db"))
+        try:
+            store.import_cassette(held, session)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
 
-def add(cassette: Path, session: str, settings: Settings) -> None:
-    """Put what a cassette holds into the store of a server, as that session. Raises StoreError."""
-    raise NotImplementedError
+def loaded(path: Path) -> Cassette:
+    """What a cassette holds. Raises StoreError: it is damaged, or cannot be read."""
+    try:
+        return read(path.read_bytes(), str(path))
+    except OSError as error:
+        raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
 
 
-def content(settings: Settings, session: str, name: str) -> bytes | None:
-    """What is recorded of a session in the store of a server, as a cassette that calls it by that name; None: nothing is. Raises StoreError."""
-    with Store.open(settings.store_url) as store:
+def add(cassette: Path, session: str, store_url: str) -> None:
+    """Put what a cassette holds into a store, as that session. Raises StoreError."""
+    held = loaded(cassette)
+    with Store.open(store_url) as store:
+        store.import_cassette(held, session)
+
+
+def content(store_url: str, session: str, name: str) -> bytes | None:
+    """What is recorded of a session, as a cassette that calls it by that name; None: nothing is. Raises StoreError."""
+    with Store.open(store_url) as store:
         if not store.takes(session):
             return None
-    with contextlib.closing(sqlite3.connect(settings.data / "store.db")) as plain, contextlib.closing(sqlite3.connect(settings.data / "x.db")) as other:
-        plain.backup(other)
-    with Store.open(f"sqlite:///{settings.data / 'x.db'}") as store:
-        for one in store.sessions():
-            if one.session != session:
-                store.delete_session(one.session)
-    with contextlib.closing(sqlite3.connect(settings.data / "x.db")) as plain:
-        return plain.serialize()
+        cassette, _ = store.export_cassette(session)
+    cassette.session = name
+    return b"".join(write(cassette))
 
 
 def replace(path: Path, content: bytes) -> bool:

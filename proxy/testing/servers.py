@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from playhead.config.errors import ConfigError
 from playhead.config.loading import load_settings
 from playhead.config.settings import Settings
 from playhead.storage.records import DivergenceRecord
@@ -85,6 +86,8 @@ class Servers:
         flags = {**_MODES[kind], **dict(given), "data": data, "store": f"sqlite:///{data / 'store.db'}", "session": _NO_ONE, "listen": "127.0.0.1:0"}
         environ = {name: value for name, value in os.environ.items() if name.lower().removeprefix("playhead_") not in _OURS}
         loaded = load_settings({**flags, "workers": 1}, environ=environ, cwd=self._cwd, place=lambda name: f"playhead of a test, {name}").settings
+        if kind == "live" and not loaded.records:
+            raise ConfigError("the mode of this test lets it go to upstream, and the setting live is no")
         return loaded.model_copy(update={"replay_token": None, "console_token": None, "key_file": None, "take": "newest", "drain_timeout": 2.0})
 
     def free(self, session: str) -> None:
@@ -168,7 +171,7 @@ class Served:
             self._server.insert(self.session, self._store)
         else:
             if order.act == "auto" and order.cassette.is_file():
-                add(order.cassette, self.session, self._server.settings)
+                add(order.cassette, self.session, self._server.settings.store_url)
             self._server.insert(self.session, None)
 
     def unused(self) -> list[Unused]:
@@ -203,4 +206,4 @@ class Served:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
         if self._order.act in ("replay", "forward") or not self.live:
             return None
-        return content(self._server.settings, self.session, self._order.session)
+        return content(self._server.settings.store_url, self.session, self._order.session)

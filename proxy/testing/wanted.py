@@ -117,8 +117,3 @@ def act_of(mode: Mode, *, exists: bool) -> Act:
         return "replay" if exists else "auto"
     acts: Mapping[str, Act] = {"none": "replay", "new_episodes": "auto", "all": "record", "off": "forward"}
     return acts[mode]
-
-
-def is_ci(value: str | None) -> bool:
-    """By the variable CI, as those who build set it."""
-    return (value or "").strip().lower() not in ("", "0", "false", "no", "off")
