@@ -2,55 +2,100 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 from pathlib import Path
+
+from sqlalchemy import event
 
 from playhead.config.errors import StoreError
 from playhead.storage.cassettes import Cassette
+from playhead.storage.engine import Database, open_database
+from playhead.storage.records import StoredRequest
 from playhead.storage.store import Store
 
 from ..formats.cassette import read, write
+from ..request_memo import RequestMemo
 
 
 class Stores:
-    """Makes stores for one test each, below one directory: copies of the first one, which takes the longest."""
+    """Stores for one test each, below one directory. One that a test has done with serves another one: what takes long is not the file, of which
+    there is a new one each time, but what the database library learns about its statements."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._empty = directory / "empty.db"
+        self._free: list[Database] = []
         self._made = 0
 
-    def place(self) -> Path:
-        """A new directory, in which there is a store with nothing in it."""
-        if not self._empty.exists():
-            Store.open(_url(self._empty), create=True).close()
-        self._made += 1
-        place = self._directory / str(self._made)
-        place.mkdir(mode=0o700)
-        shutil.copyfile(self._empty, place / "store.db")
-        return place
-
-    @staticmethod
-    def holding(cassette: Path, session: str, place: Path) -> Store:
-        """The store of that place, in which the session is what the cassette holds. Raises StoreError: it is damaged, or cannot be read."""
+    def holding(self, cassette: Path, session: str) -> tuple[Store, Database]:
+        """A store in which the session is what the cassette holds; when it has been closed, `release` the other. Raises StoreError: it is damaged, ..."""
         held = loaded(cassette)
-        store = Store.open(_url(place / "store.db"))
+        database = self._taken()
+        store = Store(database)
         try:
             store.import_cassette(held, session)
         except BaseException:
             store.close()
+            self.release(database)
             raise
-        return store
+        return store, database
+
+    def _taken(self) -> Database:
+        """A database with an empty store in it."""
+        if not self._empty.exists():
+            Store.open(_url(self._empty), create=True).close()
+            with contextlib.closing(sqlite3.connect(self._empty)) as plain:
+                plain.execute("PRAGMA journal_mode = DELETE")
+        if not self._free:
+            self._made += 1
+            path = self._directory / f"{self._made}.db"
+            shutil.copyfile(self._empty, path)
+            return _careless(open_database(_url(path), create=False, durability="relaxed", lock_timeout=5.0))
+        database = self._free.pop()
+        assert database.path is not None
+        _remove(database.path)
+        shutil.copyfile(self._empty, database.path)
+        return database
+
+    def release(self, database: Database) -> None:
+        """Nobody uses it any more."""
+        self._free.append(database)
+
+
+def _careless(database: Database) -> Database:
+    """Nothing in it outlives the process: what keeps a database from harm when the machine dies costs more than all the rest."""
+
+    @event.listens_for(database.engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    database.engine.dispose()
+    return database
+
+
+def _remove(path: Path) -> None:
+    """A closed database, with what stands beside it: a connection that is still somewhere open keeps what it had."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def loaded(path: Path) -> Cassette:
-    """What a cassette holds. Raises StoreError: it is damaged, or cannot be read."""
+    """What a cassette holds, with fingerprints under the default rules. Raises StoreError: it is damaged, or cannot be read."""
     try:
-        return read(path.read_bytes(), str(path))
+        cassette = read(path.read_bytes(), str(path))
     except OSError as error:
         raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+    memo = RequestMemo(tells=False)
+    for one in cassette.exchanges:
+        if one.connection_number is None:  # what was said over a WebSocket is looked for where it is stored
+            request = StoredRequest(one.raw.request_head, one.upstream, one.facts.problem, iter((one.raw.request,)))
+            one.fingerprint = memo.stored_fingerprint(request)
+    return cassette
 
 
 def add(cassette: Path, session: str, store_url: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from playhead.config.errors import ConfigError
 from playhead.config.loading import load_settings
 from playhead.config.settings import Settings
+from playhead.storage.engine import Database
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
@@ -55,7 +56,7 @@ class Servers:
     def __init__(self, cwd: Path) -> None:
         self._cwd = cwd
         self._directory = Path(tempfile.mkdtemp(prefix="playhead-"))
-        self._stores = Stores(self._directory)
+        self.stores = Stores(self._directory)
         self._running: dict[tuple[Kind, tuple[tuple[str, Any], ...]], InProcess] = {}
         self._names = count(1)
         self._busy: set[str] = set()
@@ -69,7 +70,7 @@ class Servers:
             session = f"{order.session[:120]}-{number}"
         self._busy.add(session)
         served = Served(self, server, order, session)
-        served.insert(self._stores)
+        served.insert(self.stores)
         return served
 
     def server(self, kind: Kind, settings: tuple[tuple[str, Any], ...] = ()) -> InProcess:
@@ -117,8 +118,8 @@ class Served:
         self._order = order
         self.session = session
         self._before = (server.counters.replayed, server.counters.live)
-        self._place: Path | None = None
         self._store: Store | None = None
+        self._database: Database | None = None
         self._numbers = 0
         self._over: tuple[int, int] | None = None
         self._divergences: list[DivergenceRecord] = []
@@ -166,8 +167,7 @@ class Served:
             self._server.insert(self.session, order.missing)
             return
         if order.act == "replay":
-            self._place = stores.place()
-            self._store = stores.holding(order.cassette, self.session, self._place)
+            self._store, self._database = stores.holding(order.cassette, self.session)
             self._server.insert(self.session, self._store)
         else:
             if order.act == "auto" and order.cassette.is_file():
@@ -199,8 +199,8 @@ class Served:
                 self._server.divergences.remove(one)
             if self._order.act == "replay":
                 self._servers.free(self.session)
-            if self._place is not None:
-                shutil.rmtree(self._place, ignore_errors=True)
+            if self._database is not None:
+                self._servers.stores.release(self._database)
 
     def content(self) -> bytes | None:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
