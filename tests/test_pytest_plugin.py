@@ -270,7 +270,15 @@ class Rain(unittest.TestCase):
 
 def test_a_unittest_that_fails_keeps_its_own_words(project: Project) -> None:
     project.tests(
-        "@pytest.mark.playhead\nclass Rain(unittest.TestCase):\n    def test_it(self):\n        try:\n            ask('one')\n        except OSError:\n            self.fail('dry')"
+        """
+@pytest.mark.playhead
+class Rain(unittest.TestCase):
+    def test_it(self):
+        try:
+            ask('one')
+        except OSError:
+            self.fail('dry')
+"""
     )
     result = project.run()
 
@@ -320,7 +328,12 @@ def test_tests_that_would_take_each_others_cassette_are_told_to_name_one(project
 
 def test_a_named_cassette_may_serve_several_tests(project: Project) -> None:
     project.tests(
-        "@pytest.mark.playhead('both.jsonl')\n@pytest.mark.parametrize('number', [1, 2])\ndef test_rain(playhead, number):\n    assert ask('one') == '\"answer 1\"'"
+        """
+@pytest.mark.playhead('both.jsonl')
+@pytest.mark.parametrize('number', [1, 2])
+def test_rain(playhead, number):
+    assert ask('one') == '"answer 1"'
+"""
     )
     project.record()
 
@@ -363,7 +376,15 @@ def test_rain(agent, city):
 
 def test_what_comes_while_no_test_is_running_is_told(project: Project) -> None:
     project.tests(
-        "def test_rain(playhead_server):\n    try:\n        ask('x', playhead_server.base_url)\n    except OSError:\n        pass\n\ndef test_snow(playhead): pass"
+        """
+def test_rain(playhead_server):
+    try:
+        ask('x', playhead_server.base_url)
+    except OSError:
+        pass
+
+def test_snow(playhead): pass
+"""
     )
 
     project.run().stdout.fnmatch_lines(["1 request came while no test was running that had a playhead"])
