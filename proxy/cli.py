@@ -60,6 +60,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
         "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
         "import": Listed("cassettes", "Add the sessions in files to the store."),
+        "redact": Listed("redacting", "Take away from a session what should not have been recorded."),
         "delete": Listed("keeping", "Delete an exchange or a whole session."),
         "config": Listed("keeping", "Show the settings in force and where each comes from."),
     },

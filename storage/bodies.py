@@ -186,6 +186,11 @@ class BodyCodec:
             else:
                 self._index.pop(key, None)
 
+    def remembers(self, exchange_id: int, digest: str) -> bool:
+        """Whether an exchange that has this digest in the store is what it was when it was remembered; True if it is not remembered any more."""
+        entry = self._entries.get(exchange_id)
+        return entry is None or entry.digest == digest
+
     @property
     def held(self) -> int:
         """Bytes of exchanges remembered, about."""

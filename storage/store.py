@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +16,11 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, served_faults
+from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, rewriting, served_faults
 from .cassettes import Cassette
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
+from .content import Change
 from .engine import Database, Durability, open_database
 from .queries import Filter, Stats
 from .records import (
@@ -39,6 +40,7 @@ from .records import (
 from .rederiving import Rederivation
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback
+from .rewriting import Changed
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
@@ -93,6 +95,11 @@ class Store:
     def name(self) -> str:
         """For messages: path, or host and database; no password."""
         return self._database.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it is; None: it is on a server."""
+        return self._database.path
 
     @property
     def local(self) -> bool:
@@ -379,6 +386,21 @@ class Store:
     def delete_exchange(self, id_: int) -> None:
         """Delete an exchange; its bytes leave the files. Raises StoreError if there is none."""
         deletion.delete_exchange(self._database, id_)
+
+    def rewrite(self, session: str, change: Change, *, dry: bool = False) -> Changed:
+        """Change what is recorded of a session, all of it or nothing; what was derived of it is to be derived again. `dry`: it is only counted.
+
+        Raises StoreError: no such session, something of it still goes on or cannot be read.
+        """
+        return rewriting.rewrite(self._database, session, change, dry=dry)
+
+    def make_anew(self, found: Callable[[str], bool]) -> None:
+        """Make the files anew, so that nothing is left in them of what was rewritten; `found`: words that nothing needs any more go, too.
+
+        Raises StoreError: another program uses the store.
+        """
+        rewriting.forget_words(self._database, found)
+        rewriting.make_anew(self._database)
 
     def delete_session(self, session: str) -> int:
         """Delete a session and its exchanges; how many they were. Raises StoreError if there is none."""

@@ -269,12 +269,12 @@ class _Transaction:
         standing.open = False
 
     def _without_lost_bases(self, stored: dict[int, StoredBody], items: dict[int, WrittenItems], recorded: dict[int, Recorded]) -> None:
-        """Somebody may have deleted a base since it was remembered; on PostgreSQL, what is found is kept until the commit."""
+        """Somebody may have deleted or rewritten a base since it was remembered; on PostgreSQL, what is found is kept until the commit."""
         bases = {*(body.base for body in stored.values()), *(written.base for written in items.values())}
         wanted = {base for base in bases if base is not None} - stored.keys()
         lost = set(wanted)
         for part in _parts(sorted(wanted)):
-            lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part})}
+            lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part}) if self._codec.remembers(row.exchange, row.digest)}
         if not lost:
             return
         for id_, body in stored.items():
@@ -382,7 +382,7 @@ _AMONG = (
     _STANDING.where(exchanges.c.number.in_(bindparam("numbers", expanding=True))),
     _DELETED.where(deleted.c.number.in_(bindparam("numbers", expanding=True))),
 )
-_BASES = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
+_BASES = select(bodies.c.exchange, bodies.c.digest).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
 _LAST_TIMES = (
     select(pieces.c.seq, pieces.c.digest).where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times").order_by(pieces.c.seq.desc()).limit(1)
 )

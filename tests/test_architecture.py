@@ -30,7 +30,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *("storage.exporting", "storage.importing", "proxy.cassette_files"),
-        *(f"storage.{name}" for name in ["replays", "divergences", "served_faults", "rederiving"]),
+        *(f"storage.{name}" for name in ["replays", "divergences", "served_faults", "rederiving", "rewriting", "rewriting_connections"]),
         *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),

@@ -12,6 +12,7 @@ from playhead.config.errors import ConfigError, StoreError
 from playhead.config.settings import Settings, shown
 
 from .options import RECORDINGS, SERVING, default_text, exchange_id, in_words, json_flag, loaded, recordings, session_name, setting_flags
+from .saying import agreed
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store
@@ -128,7 +129,7 @@ def _delete_exchange(store: Store, id_: int, yes: bool) -> int:
     row = store.exchange(id_)
     if any(each.session == str(id_) for each in store.sessions()):
         raise ConfigError(f"{id_} is an exchange and a session: give the session as @{id_}; the exchange goes with its session {row.session}")
-    if not yes and not _agreed(f"Delete exchange {id_} of session {row.session} ({row.method} {row.path}, {row.started_at:%Y-%m-%d %H:%M:%S} UTC)?"):
+    if not yes and not agreed(f"Delete exchange {id_} of session {row.session} ({row.method} {row.path}, {row.started_at:%Y-%m-%d %H:%M:%S} UTC)?", "deleted"):
         return 1
     store.delete_exchange(id_)
     click.echo(f"Exchange {id_} is deleted.")
@@ -140,22 +141,11 @@ def _delete_session(store: Store, name: str, yes: bool) -> int:
     if found is None:
         raise StoreError(f"There is no session {name!r}. `playhead sessions` lists those there are.")
     counted = f"{found.exchanges:,} exchange{'s'[: found.exchanges != 1]} in {found.takes:,} take{'s'[: found.takes != 1]}"
-    if not yes and not _agreed(f"Delete session {name} with {counted}?"):
+    if not yes and not agreed(f"Delete session {name} with {counted}?", "deleted"):
         return 1
     store.delete_session(name)
     click.echo(f"Session {name} is deleted with {counted}.")
     return 0
-
-
-def _agreed(question: str) -> bool:
-    try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
-        click.echo(err=True)
-        raise ConfigError("nobody answered, so nothing was deleted: --yes deletes without asking") from None
-    if not agreed:
-        click.echo("Nothing was deleted.", err=True)
-    return agreed
 
 
 @click.command()

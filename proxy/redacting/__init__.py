@@ -1,0 +1,1 @@
+"""`playhead redact`: what was recorded is rewritten after the fact. Pure."""
