@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,3 +107,13 @@ class Project:
     @property
     def path(self) -> Path:
         return self.pytester.path
+
+
+def projects(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """One, for which no setting of whoever runs the tests counts."""
+    for name in os.environ:
+        if name.upper().startswith(("PLAYHEAD_", "OPENAI_", "ANTHROPIC_", "PYTEST_")) or name.upper().endswith("_PROXY") or name == "CI":
+            monkeypatch.delenv(name)
+    with threaded_upstream() as upstream:
+        monkeypatch.setenv("PLAYHEAD_UPSTREAM", upstream.url)
+        yield Project(pytester, upstream)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 import shutil
 import sqlite3
 from pathlib import Path
 
 from sqlalchemy import event
 
-from playhead.config.errors import StoreError
 from playhead.storage.cassettes import Cassette
 from playhead.storage.engine import Database, open_database
 from playhead.storage.records import StoredRequest
 from playhead.storage.store import Store
 
-from ..formats.cassette import read, write
+from ..cassette_files import load, read_file
+from ..formats.cassette import write
 from ..request_memo import RequestMemo
 
 
@@ -37,7 +35,7 @@ class Stores:
         database = self._taken()
         store = Store(database)
         try:
-            store.import_cassette(held, session)
+            load(store, held, session)
         except BaseException:
             store.close()
             self.release(database)
@@ -86,10 +84,7 @@ def _remove(path: Path) -> None:
 
 def loaded(path: Path) -> Cassette:
     """What a cassette holds, with fingerprints under the default rules. Raises StoreError: it is damaged, or cannot be read."""
-    try:
-        cassette = read(path.read_bytes(), str(path))
-    except OSError as error:
-        raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+    cassette = read_file(path)
     memo = RequestMemo(tells=False)
     for one in cassette.exchanges:
         if one.connection_number is None:  # what was said over a WebSocket is looked for where it is stored
@@ -102,7 +97,7 @@ def add(cassette: Path, session: str, store_url: str) -> None:
     """Put what a cassette holds into a store, as that session. Raises StoreError."""
     held = loaded(cassette)
     with Store.open(store_url) as store:
-        store.import_cassette(held, session)
+        load(store, held, session)
 
 
 def content(store_url: str, session: str, name: str) -> bytes | None:
@@ -113,22 +108,6 @@ def content(store_url: str, session: str, name: str) -> bytes | None:
         cassette, _ = store.export_cassette(session)
     cassette.session = name
     return b"".join(write(cassette))
-
-
-def replace(path: Path, content: bytes) -> bool:
-    """Write a cassette, at once or not at all, unless it is the same already. Raises StoreError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        if path.exists() and path.read_bytes() == content:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(f"The cassette {path} cannot be written: {error.strerror}.") from None
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
 
 
 def _url(path: Path) -> str:
