@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from .cassettes import Cassette
 from .engine import Database
@@ -30,9 +30,12 @@ def import_cassette(database: Database, write: Callable[..., None], cassette: Ca
 def _shift(database: Database, cassette: Cassette, session: str) -> int:
     """What is added to the places: they stay as they are in a new session, and follow what is there in another one."""
     with database.reading() as connection:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+        if connection.execute(_SESSION, {"session": session}).first() is None:
             return 0
         return first_free_seq(connection, session) - min([r.seq or 1 for r in cassette.exchanges], default=1)
+
+
+_SESSION = select(sessions.c.id).where(sessions.c.name == bindparam("session"))
 
 
 def _batches(cassette: Cassette, session: str, writer: str, shift: int) -> Iterator[Batch]:
@@ -42,4 +45,4 @@ def _batches(cassette: Cassette, session: str, writer: str, shift: int) -> Itera
         run = f"{writer} take {take}"
         known = [replace(one, writer=writer, session=session, run=run) for one in cassette.connections if one.run == take]
         own = [replace(r, writer=writer, session=session, run=run, seq=(r.seq or 1) + shift) for r in cassette.exchanges if r.run == take]
-        yield Batch(finished=own, connections=known, gone=[writer] if take == names[-1] else [])
+        yield Batch(finished=own, connections=known, gone=[writer])

@@ -63,10 +63,14 @@ class Places:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
         self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
         # Another recorder may be about to begin a take of this session: it has to wait here.
-        self._connection.execute(select(sessions.c.id).where(sessions.c.name == r.session).with_for_update())
-        last = self._connection.execute(select(func.max(takes.c.take)).where(takes.c.session == r.session)).scalar() or 0
-        self._connection.execute(insert(takes), {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
+        if self._connection.dialect.name != "sqlite":  # where one writes at a time
+            self._connection.execute(_LOCKED, {"session": r.session})
+        last = self._connection.execute(_LAST, {"session": r.session}).scalar() or 0
+        self._connection.execute(_NEW, {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
         return int(last) + 1
 
 
+_LOCKED = select(sessions.c.id).where(sessions.c.name == bindparam("session")).with_for_update()
+_LAST = select(func.max(takes.c.take)).where(takes.c.session == bindparam("session"))
+_NEW = insert(takes)
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))

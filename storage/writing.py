@@ -10,7 +10,7 @@ import json
 import platform
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, starmap
 from typing import Any
@@ -139,6 +139,7 @@ class _Transaction:
         self._types = Words(connection, event_types, memory.types)
         self._words = Words(connection, item_words, memory.words)
         self._writers = dict(memory.writers)
+        self._fresh: set[str] = set()  # writers that began and are gone with these batches: nothing of them can stand
         self._places = Places(connection, memory.seqs)
         self._connections = Connections(connection, self._places, self._insert)
         self._encoded = encoded
@@ -154,8 +155,9 @@ class _Transaction:
     def store(self, batch: Batch) -> None:
         """Write the rows of a batch."""
         recorded = [*batch.finished, *(spill.recorded for spill in batch.spills)]
-        self._know_writers({*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone})
-        self._look_up(recorded, batch.connections)
+        names = {*(r.writer for r in recorded), *(c.writer for c in batch.connections), *(p.writer for p in batch.positions), *batch.gone}
+        self._know_writers(names, batch.gone)
+        self._look_up([r for r in recorded if r.writer not in self._fresh], [one for one in batch.connections if one.writer not in self._fresh])
         named = [((self._writers[one.writer], one.number), one) for one in batch.connections]
         given = [one for one in named if one[0] not in self._deleted]
         if given:
@@ -167,14 +169,16 @@ class _Transaction:
         for position in batch.positions:
             self._move(position)
         for writer in batch.gone:
-            self._bury(self._writers[writer])
+            if writer not in self._fresh:
+                self._bury(self._writers[writer])
 
     # What is known already.
 
-    def _know_writers(self, names: set[str]) -> None:
+    def _know_writers(self, names: set[str], gone: Container[str]) -> None:
         for name in sorted(names - self._writers.keys()):
-            row = {"writer": name, "host": self._memory.host, "segment": 0, "position": 0, "open": "{}", "state": "live"}
-            self._connection.execute(insert_new(self._connection, writers), row)
+            row = {"writer": name, "host": self._memory.host, "segment": 0, "position": 0, "open": "{}", "state": "gone" if name in gone else "live"}
+            if self._connection.execute(insert_new(self._connection, writers), row).rowcount == 1 and name in gone:
+                self._fresh.add(name)
             self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
 
     def _look_up(self, recorded: list[Recorded], given: list[RecordedConnection]) -> None:
