@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from playhead.config.errors import StoreError
+from playhead.config.errors import ConfigError, StoreError
 from playhead.storage.cassettes import Cassette
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, fingerprint
 from .formats.cassette import read, write
+from .formats.secret_scan import refusal, secrets_in
 
 
 def read_file(path: Path) -> Cassette:
@@ -33,10 +35,21 @@ def load(store: Store, cassette: Cassette, session: str) -> int:
     return store.import_cassette(cassette, session)
 
 
-def text_of(store: Store, session: str, take: int | Literal["newest", "all"] = "newest") -> tuple[bytes, int]:
-    """A session as a cassette, and how many exchanges were left out because they still go on. Raises StoreError."""
+def text_of(store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = ()) -> tuple[bytes, int]:
+    """A session as a cassette, and how many exchanges were left out because they still go on.
+
+    Raises StoreError: no such session or take, damaged, or it would hold what looks like a secret; `allow`: paths where that may stand (ConfigError if
+    one is none).
+    """
     cassette, going_on = store.export_cassette(session, take)
-    return b"".join(write(cassette)), going_on
+    lines = [*write(cassette)]
+    try:
+        findings = [*secrets_in(lines, allow)]
+    except ValueError as error:
+        raise ConfigError(f"--allow: {error}") from None
+    if findings:
+        raise StoreError(refusal(findings))
+    return b"".join(lines), going_on
 
 
 def write_file(path: Path, data: bytes) -> bool:

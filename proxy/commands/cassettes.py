@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 @click.option("--take", default="newest", metavar="N", help="Which take: its number, or all. [the newest]")
 @click.option("--format", "form", type=click.Choice(["cassette"]), default="cassette", help="What kind of file. [cassette]")
 @click.option("-o", "--output", metavar="FILE", help="The file; - is standard output. [SESSION.jsonl]")
+@click.option("--allow", multiple=True, metavar="PATH", help="Where what looks like a secret may stand, as the refusal names it.")
 @setting_flags(*RECORDINGS)
 def export(session: str, take: str, form: str, output: str | None, **flags: Any) -> None:
     """Write a session to a file: a cassette, which is text made for git, and holds everything that was recorded."""
     from ..cassette_files import text_of, write_file
 
-    name = session_name(session)
-    which = _take(take)
+    name, which, allow = session_name(session), _take(take), flags.pop("allow")
     with recordings(loaded(flags).settings) as store:
-        data, going_on = text_of(store, name, which)
+        data, going_on = text_of(store, name, which, allow=allow)
     if going_on:
         warn(f"{going_on} exchange{'s'[: going_on != 1]} of session {name} still go on, and are left out")
     if output == "-":

@@ -1,0 +1,112 @@
+"""Looks for secrets in what is about to leave the machine: keys of known formats, and credentials that no redaction has seen. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from playhead.config.key_formats import KEY, KEY_FORMATS, OPAQUE, OPAQUE_LINES, STARTS
+from playhead.config.rules import Step, steps_of
+
+_NAMES = tuple(KEY_FORMATS)
+_CREDENTIAL = re.compile(r"(?:authorization: *(?:bearer|basic|token) +|api-key: *)(?!<redacted:)[^\s\"\\]{16,}", re.IGNORECASE)
+_HEADERS = (b"uthorization:", b"UTHORIZATION:", b"pi-key:", b"PI-KEY:", b"pi-Key:", b"PI-Key:")
+_STARTS = (*STARTS, *_HEADERS)
+_WORDS = tuple([start.decode() for start in STARTS])
+_NAMED = tuple([header.decode() for header in _HEADERS])
+_ENCODED = re.compile(r"[A-Za-z0-9+/_=-]{512,}")
+_SHOWN = 20  # findings in one message
+
+_Path = tuple[str | int, ...]
+
+
+class Finding(NamedTuple):
+    """Something that looks like a secret. `line`: of the file, from 1. `exchange`: in whose lines it stands, if in any. `path`: into the line's JSON."""
+
+    line: int
+    exchange: int | None
+    path: _Path
+    what: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}" + (f", exchange {self.exchange}" if self.exchange is not None else "")
+        return f"{where}, {spelled(self.path)}: {self.what}"
+
+
+def secrets_in(lines: Iterable[bytes], allowed: Sequence[str] = ()) -> Iterator[Finding]:
+    """What looks like a secret in the lines of a cassette, where it is not allowed by its path. Raises ValueError: `allowed` has what is no path."""
+    passes = [steps_of(path) for path in allowed]
+    exchange: int | None = None
+    for number, data in enumerate(lines, 1):
+        if data.startswith(b'{"exchange":'):
+            found = re.match(rb"\d{1,18}", data[12:])
+            exchange = int(found[0]) if found else None
+        elif data.startswith(b'{"take":'):
+            exchange = None
+        if all(start not in data for start in _STARTS):
+            continue
+        for path, text in _texts(json.loads(data), ()):
+            if (what := _secret(text, path)) and not any(_matches(steps, path) for steps in passes):
+                yield Finding(number, exchange, path, what)
+
+
+def _secret(text: str, path: _Path) -> str | None:
+    """What a text holds that should not leave."""
+    if found := next(_keys(text), None):
+        return None if _is_opaque(text, path) else f"it looks like a key ({_NAMES[int((found.lastgroup or 'k0')[1:])]})"
+    return "it looks like a credential" if any(name in text for name in _NAMED) and _CREDENTIAL.search(text) else None
+
+
+def _keys(text: str) -> Iterator[re.Match[str]]:
+    """Only where one of their beginnings stands: to try a pattern everywhere in a long text takes seconds."""
+    for start in _WORDS:
+        place = text.find(start)
+        while place >= 0:
+            if found := KEY.match(text, place) or KEY.match(text, max(place - 1, 0)):
+                yield found
+            place = text.find(start, place + 1)
+
+
+def _is_opaque(text: str, path: _Path) -> bool:
+    return bool(path) and (path[0] in OPAQUE_LINES or path[-1] == "encrypted_content" or (path[-1] in OPAQUE and _ENCODED.search(text) is not None))
+
+
+def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield (*path, key), key
+            yield from _texts(child, (*path, key))
+    elif isinstance(value, list):
+        for place, child in enumerate(value):
+            yield from _texts(child, (*path, place))
+
+
+def _matches(steps: Sequence[Step], path: _Path) -> bool:
+    """Whether a path is one of those that steps tell."""
+    if not steps:
+        return not path
+    step, rest = steps[0], steps[1:]
+    places = range(len(path)) if step.deep else range(min(1, len(path)))
+    return any((step.key is None or step.key == path[place]) and _matches(rest, path[place + 1 :]) for place in places)
+
+
+def spelled(path: _Path) -> str:
+    """As `--allow` takes it."""
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" if re.fullmatch(r"[A-Za-z0-9_@-]+", key) else f"['{_escaped(key)}']" for key in path)
+
+
+def _escaped(key: str) -> str:
+    return key.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def refusal(findings: Sequence[Finding]) -> str:
+    """Why nothing was written, and what to do."""
+    shown = [f"  {finding}" for finding in findings[:_SHOWN]]
+    more = [f"  and {len(findings) - _SHOWN:,} more"] if len(findings) > _SHOWN else []
+    advice = "Take it out with `playhead redact`, or let it pass: " + f"--allow '{spelled(findings[0].path)}'"
+    return "\n".join(chain(["Nothing was written, because it would hold what looks like a secret:"], shown, more, [advice]))
