@@ -220,6 +220,9 @@ class Settings(BaseSettings):
     session: Annotated[str, BeforeValidator(_session), Hint("NAME", "1 to 128 of the characters A-Z a-z 0-9 . _ : -")] = Field(
         default="default", description="The session of requests that name none."
     )
+    cassette: Annotated[Path | None, BeforeValidator(_path), _FILE] = Field(
+        default=None, description="A cassette that is replayed as the session, in place of what the store holds; nothing is written beside it."
+    )
     workers: Annotated[int, BeforeValidator(_count), Field(ge=1, le=64), Hint("N", "a whole number from 1 to 64")] = Field(
         default=1, description="How many worker processes share the port."
     )
@@ -299,6 +302,12 @@ class Settings(BaseSettings):
     def _console_is_guarded(self) -> Settings:
         if not self.console.loopback and self.console_token is None:
             raise ValueError(f"console = {str(self.console)!r} can be reached from other machines: it needs a console_token that its users must give")
+        return self
+
+    @model_validator(mode="after")
+    def _cassette_is_replayed(self) -> Settings:
+        if self.cassette is not None and (self.mode != "replay" or self.on_miss == "record"):
+            raise ValueError(f"cassette = {str(self.cassette)!r}: only a replay that records nothing can serve it; `playhead export` writes cassettes")
         return self
 
     @model_validator(mode="after")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from playhead.config.errors import ConfigError, StoreError
+from playhead.config.settings import Settings
 from playhead.storage.cassettes import Cassette
 from playhead.storage.store import Store
 
-from .fingerprint import Asked, fingerprint
 from .formats.cassette import read, write
+from .formats.cassette_prints import with_fingerprints
 from .formats.secret_scan import refusal, secrets_in
 
 
@@ -29,10 +32,24 @@ def read_file(path: Path) -> Cassette:
 
 def load(store: Store, cassette: Cassette, session: str) -> int:
     """Add a cassette to a session of a store; how many exchanges it has. Raises StoreError: nothing of it is stored."""
-    for one in cassette.connections:
-        if one.heads[0]:  # as the recorder does it: not in the cassette, since another version may do it otherwise
-            one.digest = fingerprint(Asked.of(one.heads[0], one.upstream), b"").digest
-    return store.import_cassette(cassette, session)
+    return store.import_cassette(with_fingerprints(cassette), session)
+
+
+@contextmanager
+def unpacked(settings: Settings) -> Iterator[Settings]:
+    """Settings with which the cassette they name, if any, is replayed: from a store that nobody else sees, and that is gone afterwards.
+
+    Raises StoreError: there is no such cassette, or it is damaged.
+    """
+    if settings.cassette is None:
+        yield settings
+        return
+    cassette = read_file(settings.cassette)
+    with TemporaryDirectory(prefix="playhead-", ignore_cleanup_errors=True) as directory:
+        own = settings.model_copy(update={"data": Path(directory), "store": None, "key_file": None})
+        with Store.open(own.store_url, create=True) as store:
+            load(store, cassette, own.session)
+        yield own
 
 
 def text_of(store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = ()) -> tuple[bytes, int]:

@@ -54,6 +54,7 @@ class Playhead:
         *,
         mode: Mode = "replay",
         session: str | None = None,
+        cassette: str | os.PathLike[str] | None = None,
         data: str | os.PathLike[str] | None = None,
         store: str | None = None,
         upstream: str | None = None,
@@ -64,6 +65,7 @@ class Playhead:
     ) -> None:
         spec = faults if faults is None or isinstance(faults, str) else tuple(faults)
         named = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace, "fault": spec}
+        named["cassette"] = None if cassette is None else Path(cassette)
         self._settings = _settings(mode, {**named, "data": None if data is None else Path(data), **settings})
         self._proxy: InProcess | None = None
         self._closing = threading.Lock()

@@ -71,6 +71,10 @@ class InProcess:
     def start(self) -> None:
         """Return when it serves. Raises PlayheadError, OSError; then nothing is left of it."""
         with ExitStack() as stack:
+            if self.settings.cassette is not None:
+                from .cassette_files import unpacked
+
+                self.settings = stack.enter_context(unpacked(self.settings))
             if self.settings.mode == "replay" and (missing := settle(self.settings)):
                 log.warning("%s", missing)
             listener = bind(self.settings.listen)[0]

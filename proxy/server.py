@@ -187,7 +187,7 @@ class Supervisor:
         if settings.mode != "replay" or settings.on_miss != "fail":
             parts.append(f"upstream {settings.upstream}")
         if settings.mode != "forward":
-            parts += [f"session {settings.session}", f"data {settings.data}"]
+            parts += [f"session {settings.session}", f"data {settings.data}" if settings.cassette is None else f"cassette {settings.cassette}"]
         print("  ".join(parts), flush=True)
 
     async def _shut(self) -> bool:

@@ -88,10 +88,12 @@ def _serve(mode: Literal["record", "replay", "forward"], flags: Mapping[str, Any
         return _around(mode, flags, settings, command)
     for note in settings.notes:
         warn(note)
+    from ..cassette_files import unpacked
     from ..console.app import console_app
     from ..server import serve
 
-    return serve(settings.settings, console_app)
+    with unpacked(settings.settings) as served:
+        return serve(served, console_app)
 
 
 def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tuple[str, ...]) -> int:
@@ -120,8 +122,9 @@ def _replayed(settings: Settings, line: str) -> int:
         return 1
     served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
     parts = [f"{served:,} served", *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
-    say(f"replayed from session {settings.session}: {', '.join(parts)}")
-    if diverged:
+    source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
+    say(f"replayed from {source}: {', '.join(parts)}")
+    if diverged and settings.cassette is None:
         say(f"`playhead divergences {settings.session}` shows what diverged")
     elif not served and not live:
         say("nothing was replayed: the command sent no request to playhead")
