@@ -46,7 +46,7 @@ class Playhead:
 
     Settings are those of the command line: keywords over `PLAYHEAD_*` of the environment over `playhead.toml`; but it always takes a free port,
     unless `listen` is given here. `mode`: replay, unless another one is given, so that nothing goes to the network by omission; auto is replay
-    with `on_miss="record"`. `faults`: what a replay serves on top, such as "429 at turn 2". Raises ConfigError: a setting is wrong.
+    with `on_miss="record"`. `cassette`: a file that is replayed. `faults`: what a replay serves on top, such as "429 at turn 2". Raises ConfigError: a setting is wrong.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Playhead:
         **settings: Any,
     ) -> None:
         spec = faults if faults is None or isinstance(faults, str) else tuple(faults)
-        named = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace, "fault": spec}
+        named: dict[str, Any] = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace, "fault": spec}
         named["cassette"] = None if cassette is None else Path(cassette)
         self._settings = _settings(mode, {**named, "data": None if data is None else Path(data), **settings})
         self._proxy: InProcess | None = None
