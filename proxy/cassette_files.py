@@ -52,13 +52,16 @@ def unpacked(settings: Settings) -> Iterator[Settings]:
         yield own
 
 
-def text_of(store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = ()) -> tuple[bytes, int]:
-    """A session as a cassette, and how many exchanges were left out because they still go on.
+def text_of(
+    store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = (), name: str | None = None
+) -> tuple[bytes, int]:
+    """A session as a cassette, which calls it by that name, and how many exchanges were left out because they still go on.
 
     Raises StoreError: no such session or take, damaged, or it would hold what looks like a secret; `allow`: paths where that may stand (ConfigError if
     one is none).
     """
     cassette, going_on = store.export_cassette(session, take)
+    cassette.session = name or session
     lines = [*write(cassette)]
     try:
         findings = [*secrets_in(lines, allow)]

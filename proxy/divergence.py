@@ -105,6 +105,8 @@ class Miss:
     rules: Sequence[str] = ()
     note: str = ""
     message: str = ""
+    from_cassette: bool = False
+    """What is replayed is in no store in which a command would find it."""
 
     def answer(self, id_: int = 0) -> str:
         """For the client: a few sentences on one line. `id_`: of the divergence that was kept; 0: none was."""
@@ -138,7 +140,7 @@ class Miss:
     def told(self, id_: int = 0) -> dict[str, Any]:
         """For programs: what an error of playhead's own says beside its message."""
         return {
-            "id": id_ or None,
+            "id": None if self.from_cassette else id_ or None,
             "session": self.session,
             "cause": self.cause,
             "nearest": self.nearest,
@@ -146,8 +148,13 @@ class Miss:
             "expected": self.expected,
             "differences": self.details[:_IN_ANSWER],
             "rules": [*self.rules],
-            "actions": actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected),
+            "actions": []
+            if self.from_cassette
+            else actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected),
         }
+
+    def _actions(self, id_: int) -> list[str]:
+        return actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected)
 
     def _why(self) -> str:
         return f"Cause: {self.cause} ({CAUSES[self.cause]})." if self.cause is not None and self.cause != "transport" and self.code == "no_match" else ""
@@ -168,12 +175,16 @@ class Miss:
     def _advice(self, id_: int) -> str:
         if self.code != "no_match" or self.recorded:
             return ""
+        if self.from_cassette:
+            return self._under() if self.rules else ""
         if self.rules and not self.served and id_:
             return f"{self._under()} `playhead accept {id_}` adds {'it' if len(self.rules) == 1 else 'them'}."
         return f"`playhead divergences {self.session}` shows all of it."
 
     @property
     def _where(self) -> str:
+        if self.from_cassette:
+            return "the cassette"
         return f"session {self.session}" if self.take is None else f"take {self.take} of session {self.session}"
 
     def _what(self) -> str:

@@ -46,7 +46,8 @@ class Playhead:
 
     Settings are those of the command line: keywords over `PLAYHEAD_*` of the environment over `playhead.toml`; but it always takes a free port,
     unless `listen` is given here. `mode`: replay, unless another one is given, so that nothing goes to the network by omission; auto is replay
-    with `on_miss="record"`. `cassette`: a file that is replayed. `faults`: what a replay serves on top, such as "429 at turn 2". Raises ConfigError: a setting is wrong.
+    with `on_miss="record"`. `cassette`: a file that is replayed. `faults`: what a replay serves on top, such as "429 at turn 2".
+    Raises ConfigError: a setting is wrong.
     """
 
     def __init__(

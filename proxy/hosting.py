@@ -79,7 +79,8 @@ def replaying(run: str) -> MakeReplays:
         settings = service.settings
         store = await asyncio.to_thread(_open_store, settings)
         settled = Settled(service.tape, DataDir(settings.data).journal_dir)
-        player = Player(store, settings, run=run, settled=settled if settings.records else None, reopens=settings.mode == "record")
+        waits = settled if settings.records else None
+        player = Player(store, settings, run=run, settled=waits, reopens=settings.mode == "record", from_cassette=settings.cassette is not None)
         return Replays(service, reception, player)
 
     return make

@@ -91,14 +91,25 @@ class Missing(NamedTuple):
 class Player:
     """All playbacks of a server. `run` names this start of it; `settled` waits until the store holds what the server has recorded.
 
-    `reopens`: sessions are read again for each request, since this server adds to them what it may have to replay.
+    `reopens`: sessions are read again for each request, since this server adds to them what it may have to replay. `from_cassette`: the store is made of
+    one, and nobody else sees it.
     """
 
-    def __init__(self, store: Store, settings: Settings, *, run: str, settled: Callable[[], Awaitable[None]] | None = None, reopens: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        run: str,
+        settled: Callable[[], Awaitable[None]] | None = None,
+        reopens: bool = False,
+        from_cassette: bool = False,
+    ) -> None:
         self.store = store
         self.run = run
         self.speed = settings.speed
         self.exhausted = settings.exhausted
+        self.from_cassette = from_cassette
         self._take = settings.take
         self._retry_after = settings.retry_after
         self._settled = settled

@@ -28,7 +28,7 @@ _MODES = ("none", "once", "new_episodes", "all", "off")
 _UNUSED = ("report", "fail")
 _MARKER = (
     "playhead(cassette=None, *, mode=None, rules=[], ignore=[], pace=None, exhausted=None, retry_after=None, faults=[], allow_unused=False, upstream=None, "
-    "env=True): the test's LLM API traffic is recorded into a cassette and replayed from it."
+    "allow=[], env=True): the test's LLM API traffic is recorded into a cassette and replayed from it."
 )
 
 
@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("playhead_cassettes", "directory of the cassettes, beside each test module unless it is absolute", default="cassettes")
     parser.addini("playhead_rules", "match rules and sets of them that hold for every test, one a line", type="linelist")
     parser.addini("playhead_ignore", "JSONPaths of requests that do not count when they are matched, one a line", type="linelist")
+    parser.addini("playhead_allow", "paths in cassettes where what looks like a secret may stand, one a line", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:

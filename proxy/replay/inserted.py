@@ -55,7 +55,7 @@ class Inserted:
         requests that name none."""
         assert session not in self._cassettes
         if isinstance(recordings, Store):
-            player = Player(recordings, self._service.settings, run=self._run)
+            player = Player(recordings, self._service.settings, run=self._run, from_cassette=True)
             self._cassettes[session] = _Cassette(Replays(self._service, self._reception, player))
         else:
             self._cassettes[session] = _Cassette(missing=recordings or "")

@@ -147,6 +147,7 @@ class Misses:
         return self._told(miss, request, model)
 
     def _told(self, miss: Miss, request: _Request, model: str | None) -> Told:
+        miss = replace(miss, from_cassette=self._player.from_cassette)
         log.warning("%s", miss.story)
         id_ = self._keep(miss, request, model)
         return Told(miss.answer(id_), miss.told(id_))

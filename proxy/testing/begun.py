@@ -25,7 +25,7 @@ def run_of(config: pytest.Config) -> Wanted:
     told = config.getoption("--playhead-mode")
     rules = (*listed(config.getini("playhead_rules")), *(f"ignore {path}" for path in listed(config.getini("playhead_ignore"))))
     unused = config.getoption("--playhead-unused") or config.getini("playhead_unused")
-    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, unused=unused)
+    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, allow=listed(config.getini("playhead_allow")), unused=unused)
 
 
 def test_name(item: pytest.Item) -> str:
@@ -53,6 +53,8 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
         session=session_name(item.path.stem, test_name(item)),
         cassette=cassette,
         rules=wanted.rules,
+        faults=wanted.faults,
+        allow=wanted.allow,
         settings=wanted.settings,
         missing=missing(tested, ci=in_ci(os.environ) and not wanted.told),
     )

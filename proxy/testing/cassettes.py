@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import event
 
-from playhead.storage.cassettes import Cassette
 from playhead.storage.engine import Database, open_database
-from playhead.storage.records import StoredRequest
 from playhead.storage.store import Store
 
-from ..cassette_files import load, read_file
-from ..formats.cassette import write
-from ..request_memo import RequestMemo
+from ..cassette_files import load, read_file, text_of
 
 
 class Stores:
@@ -31,7 +28,7 @@ class Stores:
 
     def holding(self, cassette: Path, session: str) -> tuple[Store, Database]:
         """A store in which the session is what the cassette holds; when it has been closed, `release` the other. Raises StoreError: it is damaged, ..."""
-        held = loaded(cassette)
+        held = read_file(cassette)
         database = self._taken()
         store = Store(database)
         try:
@@ -82,32 +79,20 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def loaded(path: Path) -> Cassette:
-    """What a cassette holds, with fingerprints under the default rules. Raises StoreError: it is damaged, or cannot be read."""
-    cassette = read_file(path)
-    memo = RequestMemo(tells=False)
-    for one in cassette.exchanges:
-        if one.connection_number is None:  # what was said over a WebSocket is looked for where it is stored
-            request = StoredRequest(one.raw.request_head, one.upstream, one.facts.problem, iter((one.raw.request,)))
-            one.fingerprint = memo.stored_fingerprint(request)
-    return cassette
-
-
 def add(cassette: Path, session: str, store_url: str) -> None:
-    """Put what a cassette holds into a store, as that session. Raises StoreError."""
-    held = loaded(cassette)
+    """Put what a cassette holds into a store, as that session. Raises StoreError: it is damaged, or cannot be read."""
+    held = read_file(cassette)
     with Store.open(store_url) as store:
         load(store, held, session)
 
 
-def content(store_url: str, session: str, name: str) -> bytes | None:
-    """What is recorded of a session, as a cassette that calls it by that name; None: nothing is. Raises StoreError."""
+def content(store_url: str, session: str, name: str, allow: Sequence[str]) -> bytes | None:
+    """What is recorded of a session, as a cassette that calls it by that name; None: nothing is.
+
+    Raises StoreError: it would hold what looks like a secret, somewhere else than at the paths where that is allowed; ...; ConfigError.
+    """
     with Store.open(store_url) as store:
-        if not store.takes(session):
-            return None
-        cassette, _ = store.export_cassette(session)
-    cassette.session = name
-    return b"".join(write(cassette))
+        return text_of(store, session, allow=allow, name=name)[0] if store.takes(session) else None
 
 
 def _url(path: Path) -> str:

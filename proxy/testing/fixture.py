@@ -88,6 +88,10 @@ class PlayheadFixture(PlayheadServer):
         """What stands in the cassette and was not asked for so far."""
         return [str(one) for one in self._served.unused()]
 
+    def fault(self, spec: str) -> None:
+        """From now on the test's answers meet this fault, such as `429 retry-after=2` or `cut after 2 response.output_text.delta`. Raises ConfigError."""
+        self._served.fault(spec)
+
     def __repr__(self) -> str:
         return f"<playhead {self.mode} session {self.session} {self.url}>"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from playhead.config.errors import ConfigError
+from playhead.config.faults import parse_faults
 from playhead.config.loading import load_settings
 from playhead.config.settings import Settings
 from playhead.storage.engine import Database
@@ -46,6 +47,8 @@ class Order:
     session: str
     cassette: Path
     rules: Sequence[str] = ()
+    faults: Sequence[str] = ()
+    allow: Sequence[str] = ()
     settings: tuple[tuple[str, Any], ...] = ()
     missing: str = ""
 
@@ -158,7 +161,19 @@ class Served:
         return counters.replayed - self._before[0], live - self._before[1]
 
     def insert(self, stores: Stores) -> None:
-        """Raises StoreError: the cassette is damaged."""
+        """Raises StoreError: the cassette is damaged; ConfigError: a fault is none."""
+        self._insert(stores)
+        for spec in self._order.faults:
+            self.fault(spec)
+
+    def fault(self, spec: str) -> None:
+        """From now on answers of the test meet these faults, too. Raises ConfigError: it is no fault."""
+        try:
+            self._server.faults.add(parse_faults(spec), self.session)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def _insert(self, stores: Stores) -> None:
         order = self._order
         if order.act == "forward":
             self._before = (self._before[0], self._server.counters.requests.total())
@@ -206,4 +221,4 @@ class Served:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
         if self._order.act in ("replay", "forward") or not self.live:
             return None
-        return content(self._server.settings.store_url, self.session, self._order.session)
+        return content(self._server.settings.store_url, self.session, self._order.session, self._order.allow)

@@ -26,20 +26,21 @@ _ALLOWED: Mapping[str, str] = MappingProxyType(
         "exhausted": "fail or last",
         "retry_after": "a time in seconds or with a unit",
         "faults": "a list of faults",
+        "allow": "a list of paths in the cassette where what looks like a secret may stand",
         "allow_unused": "True, or how many exchanges",
         "upstream": "a URL",
         "env": "True or False",
     }
 )
 _SETTINGS = ("pace", "exhausted", "retry_after", "upstream")
-_LISTS = ("rules", "ignore", "faults")
+_LISTS = ("rules", "ignore", "faults", "allow")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`told`: the mode stands on the command line. `cassette`: None: the one that is named for the test. `rules`: those that hold beside the
-    cassette's own. `settings`: of the server, by name. `allow_unused`: so many recorded exchanges need not be asked for; True: any number.
-    `env`: whether the variables by which SDKs find their API are set while the test runs.
+    cassette's own. `allow`: where in the cassette what looks like a secret may stand. `settings`: of the server, by name. `allow_unused`: so many
+    recorded exchanges need not be asked for; True: any number. `env`: whether the variables by which SDKs find their API are set while the test runs.
     """
 
     mode: Mode = "none"
@@ -47,6 +48,7 @@ class Wanted:
     cassette: str | None = None
     rules: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
     allow_unused: bool | int = False
     unused: Unused = "report"
@@ -56,7 +58,7 @@ class Wanted:
 def with_markers(run: Wanted, markers: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> Wanted:
     """What a test wants. `run`: what the whole run wants; `markers`: arguments and keywords of the test's, the closest first.
 
-    Rules and paths to ignore add up; of everything else the closest counts. Raises ConfigError.
+    Rules, paths to ignore and what is allowed add up; of everything else the closest counts. Raises ConfigError.
     """
     found = run
     for arguments, keywords in reversed(markers):
@@ -82,6 +84,7 @@ def _with_marker(found: Wanted, given: Mapping[str, Any]) -> Wanted:
         mode=given.get("mode", found.mode),
         cassette=given.get("cassette", found.cassette),
         rules=tuple(dict.fromkeys((*found.rules, *listed(given.get("rules", ())), *(f"ignore {path}" for path in listed(given.get("ignore", ())))))),
+        allow=tuple(dict.fromkeys((*found.allow, *listed(given.get("allow", ()))))),
         faults=listed(given["faults"]) if "faults" in given else found.faults,
         settings=tuple(sorted(settings.items())),
         allow_unused=given.get("allow_unused", found.allow_unused),
