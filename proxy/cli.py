@@ -64,6 +64,9 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "delete": Listed("keeping", "Delete an exchange or a whole session."),
         "config": Listed("keeping", "Show the settings in force and where each comes from."),
     },
+    "Learn": {
+        "help": Listed("helping", "Explain a topic at length, or a command."),
+    },
 }
 
 
@@ -76,7 +79,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for section in SECTIONS.values():
             if listed := section.get(cmd_name):
-                name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+                name = f"{cmd_name}_" if iskeyword(cmd_name) or cmd_name == "help" else cmd_name
                 command: click.Command = getattr(importlib.import_module(f".commands.{listed.module}", __package__), name)
                 return command
         return None

@@ -89,7 +89,7 @@ def test_the_serving_commands_take_every_setting_as_a_flag() -> None:
         assert {option.name for option in commands()[name].params} >= set(SERVING)
 
 
-@pytest.mark.parametrize("name", [name for name in commands() if name not in ("record", "replay", "auto", "forward", "config")])
+@pytest.mark.parametrize("name", [name for name in commands() if name not in ("record", "replay", "auto", "forward", "config", "help")])
 def test_every_command_on_recordings_can_be_told_where_they_are(name: str) -> None:
     assert {option.name for option in commands()[name].params} >= {"data", "store", "config"}
 

@@ -92,11 +92,15 @@ class Story:
         if "import OpenAI from" not in text:
             return self.run("python", "-c", text)
         (self.folder / "program.mjs").write_text(text, encoding="utf-8")
+        self.provide_openai_js()
+        return self.run("node", "program.mjs")
+
+    def provide_openai_js(self) -> None:
+        """Put what stands for the package there."""
         package = self.folder / "node_modules" / "openai"
         package.mkdir(parents=True, exist_ok=True)
         (package / "package.json").write_text('{"name": "openai", "type": "module", "main": "index.js"}', encoding="utf-8")
         (package / "index.js").write_text(OPENAI_JS, encoding="utf-8")
-        return self.run("node", "program.mjs")
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a line of shell there, as written but for the address."""
