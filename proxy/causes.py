@@ -90,11 +90,11 @@ def cause_of(case: Case) -> Cause:
 
 def _moved(case: Case, steady: Sequence[Place]) -> Cause | None:
     """Where only items of the conversation moved, are missing or are new, and what is asked at its end is the same: what that means, if it can be told."""
-    if not all(_whole_item(place) or place.path == "$.previous_response_id" for place in steady):
+    if not all(whole_item(place) or place.path == "$.previous_response_id" for place in steady):
         return None
     if all(place.stood is not None for place in steady):
         return "order"
-    ends = [_newest(side.body) for side in (case.recorded, case.asked)]
+    ends = [newest(side.body) for side in (case.recorded, case.asked)]
     if ends[0] != ends[1]:
         return None
     goes_on = any(place.path == "$.previous_response_id" for place in steady)
@@ -105,14 +105,15 @@ def _moved(case: Case, steady: Sequence[Place]) -> Cause | None:
     return None
 
 
-def _whole_item(place: Place) -> bool:
+def whole_item(place: Place) -> bool:
+    """Whether an item of the conversation is missing there, is new, or has moved."""
     found = _ITEM.fullmatch(place.path)
     return found is not None and found[3] is None and not found[4] and (place.recorded is ABSENT or place.asked is ABSENT)
 
 
 def _strangers(case: Case) -> bool:
     """Whether what is asked at the end is nothing that the recording's end could have become."""
-    was, is_ = _newest(case.recorded.body), _newest(case.asked.body)
+    was, is_ = newest(case.recorded.body), newest(case.asked.body)
     if was is None or is_ is None or was == is_:
         return False
     if _origin(was, None) != _origin(is_, None):
@@ -122,7 +123,7 @@ def _strangers(case: Case) -> bool:
     return min(ours.total(), theirs.total()) >= _FEW and shared < _ALIKE * (ours.total() + theirs.total())
 
 
-def _newest(body: Any) -> Any:
+def newest(body: Any) -> Any:
     """What a request asks at its end: its last item, or its text. None: that cannot be told."""
     if not isinstance(body, dict):
         return None

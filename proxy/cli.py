@@ -54,6 +54,10 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "divergences": Listed("diverging", "List the requests of replays that had no recorded twin, and how they differ."),
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
+    "Decide": {
+        "rerecord": Listed("deciding", "Record an exchange anew in the next run that may go live."),
+        "fork": Listed("deciding", "Make a new session of the beginning of another one."),
+    },
     "Keep": {
         "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),

@@ -22,6 +22,7 @@ from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
 from .http1 import ProtocolError
+from .replay.decided import NOTHING_DECIDED, Decided, replaced, waiting_text
 from .replay.ready import Ready, Spoken, Usual, ready, usual
 from .replay.replay_index import ReplayIndex
 from .replay.retell import retell
@@ -68,6 +69,7 @@ class Playback:
     followers: Followers = field(default_factory=Followers)
     handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
+    decided: Decided = NOTHING_DECIDED
 
     def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
         """Those rows that are new; when all have passed, what is behind `final` is remembered."""
@@ -81,11 +83,15 @@ class Playback:
 
 
 class Missing(NamedTuple):
-    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it."""
+    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it.
+
+    `anew`: it was recorded, and is to be recorded again.
+    """
 
     code: DivergenceCode
     print: Fingerprint
     group: int | None
+    anew: bool = False
 
 
 class Player:
@@ -111,6 +117,7 @@ class Player:
         self.exhausted = settings.exhausted
         self.from_cassette = from_cassette
         self._take = settings.take
+        self._may_go_live = settings.mode != "replay" or settings.on_miss != "fail"
         self._retry_after = settings.retry_after
         self._settled = settled
         self.reopens = reopens
@@ -128,7 +135,8 @@ class Player:
 
     def opened(self, session: str) -> Playback | None:
         """A playback that need not be asked for, because nothing can have changed."""
-        return None if self.reopens else self._playbacks.get(session)
+        found = None if self.reopens else self._playbacks.get(session)
+        return found if found is None or not found.decided.anew else None
 
     async def missing(self, session: str) -> str | None:
         """What a request for that session would be told; None if there is something to replay."""
@@ -210,7 +218,11 @@ class Player:
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live)
-        found.index.add(found.passing(rows, final), live)
+        placed, waiting = replaced(found.passing(rows, final), self.store.rerecordings(session))
+        found.index.add(placed, live)
+        found.decided = Decided.of(self.store.equivalences(session), waiting if self._may_go_live else ())
+        if waiting and not self._may_go_live:
+            log.warning("session %s: %s be recorded anew: `playhead auto --session %s` does it", session, waiting_text(waiting), session)
         found.handshakes.known(self.store.handshakes(session, take))
         return found, ()
 
@@ -234,7 +246,9 @@ class Player:
         `create`: it makes a Response, so that a recording of another transport will do where those of its own are used up.
         """
         index = playback.index
+        tried: list[Fingerprint] = []
         for one in prints:
+            tried.append(one)
             if (place := self.next(playback, one)) is not None:
                 return place
             if create and (place := self._elsewhere(playback, one)) is not None:
@@ -242,7 +256,16 @@ class Player:
             own = index.group(one.digest, one.asks)
             if own is not None or (create and index.others(one.digest, one.asks)):
                 return Missing("exhausted", one, own if own is not None else index.others(one.digest, one.asks)[0])
-        return Missing("no_match", one, next(iter(index.others(one.digest, one.asks)), None))
+        accepted = next((place for each in tried if (place := self.accepted(playback, each)) is not None), None)
+        return accepted if accepted is not None else Missing("no_match", one, next(iter(index.others(one.digest, one.asks)), None))
+
+    def accepted(self, playback: Playback, one: Fingerprint) -> int | None:
+        """The place of an exchange that stands for such a request since it was accepted, and is served with this."""
+        place = next(playback.decided.places(playback.index, one.digest), None)
+        if place is not None:
+            playback.index.serve_this(place)
+            playback.place = place
+        return place
 
     def _elsewhere(self, playback: Playback, one: Fingerprint) -> int | None:
         """The place of the exchange that is due on another transport, which is served with this; or of the last one again."""

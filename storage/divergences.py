@@ -43,6 +43,7 @@ def add(database: Database, one: Divergence) -> int:
         "proposal": None if one.proposal is None else _cleaned(one.proposal),
         "parted": one.parted,
         "expected": one.expected,
+        "served": one.served,
         "digest": one.digest,
         "head_bytes": len(one.request_head),
         "request_bytes": one.request_bytes,

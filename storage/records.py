@@ -285,7 +285,7 @@ class Divergence:
     `request_bytes`: of all of it, on the wire.
     `nearest`: the exchange it resembles most. `differences`: JSON objects, as `divergence.py` makes them. `message`: what the log said.
     `cause`: its class. `proposal`: the rules under which it would match. `parted`: the exchange after which the program left the recording; `expected`:
-    the one that was due then. `digest`: of its fingerprint without rules.
+    the one that was due then. `served`: the nearest had answered another request already. `digest`: of its fingerprint without rules.
     """
 
     session: str
@@ -307,6 +307,7 @@ class Divergence:
     proposal: list[str] | None = None
     parted: int | None = None
     expected: int | None = None
+    served: bool | None = None
     digest: bytes | None = None
 
     @property
@@ -412,7 +413,7 @@ class DivergenceRecord(Record):
     """One divergence as `playhead divergences --json` prints it. `nearest`: id of the exchange it resembles most; null: none, or it was deleted.
 
     `cause`: its class; `proposal`: the rules under which it would match. `parted`: the exchange after which the program left the recording; `expected`: the
-    one that was due then.
+    one that was due then. `served`: the nearest had answered another request already.
     """
 
     id: int
@@ -433,3 +434,4 @@ class DivergenceRecord(Record):
     proposal: list[str] | None = None
     parted: int | None = None
     expected: int | None = None
+    served: bool | None = None

@@ -74,3 +74,20 @@ class TurnRow(NamedTuple):
     previous_response_id: str | None
     steer: str | None
     outcome: Outcome | None
+
+
+class Equivalence(NamedTuple):
+    """A request that stands for a recorded one. `digest`: of its fingerprint without rules; `asks`: its transport. `divergence`: that was accepted."""
+
+    session: str
+    exchange: int
+    digest: bytes
+    asks: Asks
+    divergence: int
+
+
+class Rerecording(NamedTuple):
+    """An exchange that is recorded anew. `after`: what takes its place has a greater id."""
+
+    exchange: int
+    after: int

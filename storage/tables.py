@@ -11,6 +11,7 @@ from types import MappingProxyType
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -321,6 +322,7 @@ divergences = Table(
     Column("proposal", JSON(none_as_null=True), comment="The rules that would have made it match, each a line of text; null: none known."),
     Column("parted", BigInteger, comment="The exchange that was served last before; null: none."),
     Column("expected", BigInteger, comment="The exchange that was due then; null: none."),
+    Column("served", Boolean, comment="The nearest exchange had answered another request already."),
     Column("digest", LargeBinary, comment="Of the request's fingerprint without rules."),
     Index(None, "session", "id"),
     sqlite_autoincrement=True,

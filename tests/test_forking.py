@@ -1,116 +1,110 @@
-"""Children that are copies of the main process: each test asks a small program, since this one has threads."""
+"""Sessions made of the beginning of others."""
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
-import threading
-from pathlib import Path
+from collections.abc import Iterator
 
-import psutil
 import pytest
+from sqlalchemy import text
 
-from fakes import FakeUpstream, echo
-from playhead.proxy.forking import spares
-from playhead.proxy.recorder_process import NAME as RECORDER
-from playhead.proxy.worker import NAME as WORKER
-from proxied import until
-from running import Running
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every child is a Python of its own")
-
-MAIN = """
-import asyncio, os, sys, signal
-from playhead.proxy.forking import spares
-
-async def main(child):
-    ready, _ = os.pipe(), sys.stdout.write("said before, ")
-    output = await child.begin({orders!r}, {given})
-    print((await output.read()).decode(), await child.wait(), child.returncode)
-
-{before}
-with spares(["part"]) as made:
-    {then}
-"""
-ASK = "asyncio.run(main(made.take('part')))"
+from playhead.config.errors import StoreError
+from playhead.storage.engine import open_database
+from playhead.storage.records import Batch, ExchangeRecord, Fingerprint, ItemRow, Recorded
+from playhead.storage.replay_rows import Equivalence
+from playhead.storage.store import Store
+from stores import event, raw, recorded
 
 
-def told(tmp_path: Path, part: str, *, before: str = "", then: str = ASK, given: str = "[]", orders: bytes = b"") -> str:
-    """What a program says that makes a child of the module `part`."""
-    (tmp_path / "part.py").write_text(f"import os, sys\n\ndef main():\n    {part}\n")
-    (tmp_path / "program.py").write_text(MAIN.format(before=before, then=then, given=given, orders=orders))
-    done = subprocess.run([sys.executable, tmp_path / "program.py"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+def grown(number: int) -> Recorded:
+    """One that sends all that the one before it has sent, and an item more."""
+    request = b'{"input":[%s]}' % b",".join([b'"item %d, which is not short"' % item for item in range(number)])
+    known = Fingerprint(bytes([number]) * 16, "http", b"".join([b"it%02d" % item for item in range(number)]))
+    items = [ItemRow("input", number - 1, "message", None, None, None, None)]
+    return recorded(number, session="a", run="second", raw=raw(number, request=request), fingerprint=known, items=items, events=[event(0)], event_count=1)
 
 
-def test_a_copy_has_what_the_main_process_has_imported(tmp_path: Path) -> None:
-    said = told(tmp_path, "print('there' if 'part' in sys.modules and 'colorsys' in sys.modules else 'not', flush=True)", before="import colorsys")
-
-    assert said == "said before, there\n 0 0\n"
-
-
-def test_orders_come_on_standard_input(tmp_path: Path) -> None:
-    assert told(tmp_path, "os.write(1, os.read(0, 100))", orders=b"do this\n") == "said before, do this\n 0 0\n"
-
-
-def test_a_descriptor_has_the_same_number_there_and_nothing_else_is_open(tmp_path: Path) -> None:
-    said = told(tmp_path, "print(sorted(os.listdir('/proc/self/fd'), key=int), flush=True)", given="[ready[1], ready[0]]")
-    numbers = [int(each.strip("'")) for each in said.partition("[")[2].partition("]")[0].split(", ")]
-
-    # The last is that of the listing.
-    assert len(numbers) == 6
-    assert numbers[:3] == [0, 1, 2]
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """A session with two takes, in which the bodies of the second go on from one another; and another session between them."""
+    with Store.open(url, create=True) as opened:
+        opened.write(Batch([recorded(1, session="a", run="first"), recorded(2, session="b")]))
+        opened.write(Batch([grown(number) for number in (3, 4, 5, 6)]))
+        yield opened
+        assert list(opened.verify()) == []
 
 
-@pytest.mark.parametrize(("part", "status"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9), ("sys.exit('no')", 1)])
-def test_its_end_is_told(tmp_path: Path, part: str, status: int) -> None:
-    assert told(tmp_path, part) == f"said before,  {status} {status}\n"
+def of(store: Store, session: str) -> list[ExchangeRecord]:
+    return list(store.exchanges(session))
 
 
-def test_a_failure_is_shown_as_by_a_program_of_its_own(tmp_path: Path) -> None:
-    said = told(tmp_path, "raise ValueError('of the child')")
+def test_a_fork_is_what_was_recorded_before_in_that_take(store: Store) -> None:
+    first, one, two, three, _ = of(store, "a")
+    count = store.fork("a", three.id, "f")
+    forked = of(store, "f")
 
-    assert "said before,  1 1\n" in said
-    assert said.count("ValueError: of the child") == 1
-
-
-def test_a_copy_that_is_not_needed_ends(tmp_path: Path) -> None:
-    assert told(tmp_path, "print('never', flush=True)", then="pass") == ""
-
-
-async def test_a_copy_ends_when_the_main_process_does(tmp_path: Path) -> None:
-    said = told(tmp_path, "print('never', flush=True)", then="print(made.take('part').pid, flush=True); os._exit(0)")
-
-    await until(lambda: not psutil.pid_exists(int(said)) or psutil.Process(int(said)).status() == psutil.STATUS_ZOMBIE)
+    assert count == 2
+    assert [(one.take, one.seq) for one in forked] == [(1, one.seq), (1, two.seq)]
+    plain = {"id", "session", "take"}
+    assert [left.model_dump(exclude=plain) for left in forked] == [right.model_dump(exclude=plain) for right in (one, two)]
+    assert min(one.id for one in forked) > three.id > first.id
 
 
-def test_a_process_with_threads_is_not_copied() -> None:
-    release = threading.Event()
-    thread = threading.Thread(target=release.wait)
-    thread.start()
-    with spares(["playhead.proxy.worker"]) as made:
-        assert made.take("playhead.proxy.worker") is None
-    release.set()
-    thread.join()
+def test_all_of_the_exchanges_is_there(store: Store) -> None:
+    _, one, two, three, _ = of(store, "a")
+    store.fork("a", three.id, "f")
+
+    for left, right in zip((one, two), of(store, "f"), strict=True):
+        assert store.raw(right.id) == store.raw(left.id)
+        assert list(store.event_rows(right.id)) == list(store.event_rows(left.id))
+        assert store.items(right.id) == store.items(left.id)
+        assert store.item_digests([right.id])[right.id] == store.item_digests([left.id])[left.id]
+    index = {row.exchange: row for row in store.replay_index("a")}
+    assert [row.digest for row in store.replay_index("f")] == [index[one.id].digest, index[two.id].digest]
 
 
-def words(main: psutil.Process) -> set[str]:
-    """Of the command lines of those children that are there."""
-    found: set[str] = set()
-    for child in main.children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found.update(child.cmdline())
-    return found
+@pytest.mark.parametrize("gone", ["a", "f"])
+def test_either_may_be_deleted_without_the_other(store: Store, gone: str) -> None:
+    *_, last = of(store, "a")
+    store.fork("a", last.id, "f")
+    kept = "f" if gone == "a" else "a"
+    before = [(one.id, store.raw(one.id)) for one in of(store, kept)]
+    store.delete_session(gone)
+
+    assert [(one.id, store.raw(one.id)) for one in of(store, kept)] == before
 
 
-async def test_the_children_of_a_server_are_copies_until_they_are_started_again(tmp_path: Path) -> None:
-    async with FakeUpstream({"*": echo}) as upstream:
-        with Running(tmp_path, upstream.url) as running:
-            main, *children = running.processes
-            found = {child.name(): (child, child.cmdline() == main.cmdline()) for child in children}
-            worker, copied = found[WORKER]
-            worker.kill()
-            await until(lambda: "playhead.proxy.worker" in words(main))
+def test_what_was_decided_comes_along(store: Store) -> None:
+    _, one, two, three, _ = of(store, "a")
+    store.add_equivalence(Equivalence("a", one.id, b"d" * 16, "http", 1))
+    store.add_equivalence(Equivalence("a", three.id, b"e" * 16, "http", 2))
+    store.fork("a", three.id, "f")
 
-    assert (found[RECORDER][1], copied) == (True, True)
+    assert [(each.exchange, each.digest) for each in store.equivalences("f")] == [(of(store, "f")[0].id, b"d" * 16)]
+    assert two.id not in [each.exchange for each in store.equivalences("f")]
+
+
+def test_nothing_may_stand_before_it(store: Store) -> None:
+    first, *_ = of(store, "a")
+
+    assert store.fork("a", first.id, "f") == 0
+    assert (of(store, "f"), len(store.takes("f"))) == ([], 1)
+
+
+def test_a_fork_needs_an_exchange_of_the_session_and_a_new_name(store: Store) -> None:
+    (other,) = of(store, "b")
+    with pytest.raises(StoreError, match="is not one of session 'a', but of 'b'"):
+        store.fork("a", other.id, "f")
+    with pytest.raises(StoreError, match="There is a session 'b' already"):
+        store.fork("b", other.id, "b")
+    with pytest.raises(StoreError, match="no exchange"):
+        store.fork("a", 99, "f")
+
+
+def test_a_session_tells_what_it_was_forked_from(store: Store, url: str) -> None:
+    *_, last = of(store, "a")
+    store.fork("a", last.id, "f")
+    database = open_database(url, create=False, durability="relaxed", lock_timeout=1)
+    with Store(database), database.reading() as connection:
+        rows = connection.execute(text("SELECT name, forked_from, forked_at FROM sessions ORDER BY name")).all()
+
+    assert [tuple(row) for row in rows] == [("a", None, None), ("b", None, None), ("f", "a", last.id)]

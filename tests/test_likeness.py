@@ -23,8 +23,8 @@ def like(exchange: int, recorded: Any, asked: Side, *, served: bool = False, tar
     return Likeness.of(Candidate(exchange, exchange, "POST", target, None, b"", served), side(recorded, target), asked)
 
 
-def best(*found: Likeness, expected: int = 0) -> int:
-    one = closest(found, expected)
+def best(asked: Side, *found: Likeness, expected: int = 0) -> int:
+    one = closest(found, asked, expected)
     assert one is not None
     return one.candidate.exchange
 
@@ -37,29 +37,37 @@ def around(*, missed: bool = False, **served: bool) -> Around:
 def test_the_fewest_differences_win_whatever_is_volatile() -> None:
     asked = side({"input": f"run {OTHER}", "user": "a"})
 
-    assert best(like(1, {"input": f"run {OTHER}", "user": "b"}, asked), like(2, {"input": f"run {ONE}", "user": "a"}, asked)) == 2
+    assert best(asked, like(1, {"input": f"run {OTHER}", "user": "b"}, asked), like(2, {"input": f"run {ONE}", "user": "a"}, asked)) == 2
 
 
 def test_of_equals_the_one_that_was_expected_wins_and_what_stands_behind_it_before_what_stands_ahead() -> None:
     asked = side({"input": "a"})
 
-    assert best(*(like(number, {"input": "b"}, asked) for number in (1, 4, 6)), expected=5) == 6
+    assert best(asked, *(like(number, {"input": "b"}, asked) for number in (1, 4, 6)), expected=5) == 6
 
 
 def test_what_was_served_wins_only_if_nothing_but_volatile_values_differs() -> None:
     asked = side({"input": f"run {OTHER}", "a": 1})
     served = like(1, {"input": f"run {ONE}", "a": 1}, asked, served=True)
 
-    assert best(served, like(2, {"input": "b", "a": 2}, asked)) == 1
-    assert best(like(1, {"input": "x", "a": 1}, asked, served=True), like(2, {"input": "b", "a": 2}, asked)) == 2
-    assert best(served, like(2, {"input": f"run {ONE}", "a": 1}, asked)) == 2
+    assert best(asked, served, like(2, {"input": "b", "a": 2}, asked)) == 1
+    assert best(asked, like(1, {"input": "x", "a": 1}, asked, served=True), like(2, {"input": "b", "a": 2}, asked)) == 2
+    assert best(asked, served, like(2, {"input": f"run {ONE}", "a": 1}, asked)) == 2
+
+
+def test_items_of_calls_that_were_left_out_do_not_count_where_the_same_is_asked_at_the_end() -> None:
+    asked = side({"input": [{"role": "user", "content": text} for text in ("a", "d")]})
+    short, long = ({"input": [{"role": "user", "content": text} for text in texts]} for texts in ("a", "abcd"))
+
+    assert best(asked, like(1, short, asked), like(2, long, asked), expected=1) == 2
+    assert best(asked, like(1, short, asked), like(2, long | {"model": "m"}, asked), expected=1) == 1
 
 
 def test_what_was_sent_elsewhere_comes_last() -> None:
     asked = side({"input": "a"})
 
-    assert best(like(1, {"input": "a"}, asked, target="/v1/other"), like(2, {"x": 1, "y": 2}, asked, served=True)) == 2
-    assert closest([], 0) is None
+    assert best(asked, like(1, {"input": "a"}, asked, target="/v1/other"), like(2, {"x": 1, "y": 2}, asked, served=True)) == 2
+    assert closest([], asked, 0) is None
 
 
 def test_a_miss_is_explained_by_it() -> None:

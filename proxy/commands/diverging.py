@@ -70,10 +70,9 @@ def _lines(one: DivergenceRecord, most: int | None) -> Iterator[tuple[str, str]]
             yield f"      + {difference.asked}", "green"
     if most is not None and (more := len(one.differences) - most) > 0:
         yield f"    and {more} more: --all shows them", "dim"
-    served = ", which has been served" in first
     if one.proposal:
         rules = " and ".join(f"`{rule}`" for rule in one.proposal)
-        yield f"  Under {rules} it would match exchange {one.nearest}{', which has been served' if served else ''}.", ""
-    nearest = None if served or one.code != "no_match" else one.nearest
+        yield f"  Under {rules} it would match exchange {one.nearest}{', which has been served' if one.served else ''}.", ""
+    nearest = None if one.served or one.code != "no_match" else one.nearest
     for action in actions(one.session, one.id, rules=one.proposal or (), nearest=nearest, expected=one.expected):
         yield f"    {action}", "bold"

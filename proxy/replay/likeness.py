@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..causes import Case, cause_of, class_of
-from ..differences import Place, places, told
+from ..causes import Case, cause_of, class_of, newest, whole_item
+from ..differences import ABSENT, Place, places, told
 from ..divergence import Candidate, Miss
 from ..fingerprint import Rules
 from ..proposals import Proposal, propose
@@ -17,13 +17,14 @@ from .comparing import Side, equal
 class Around(NamedTuple):
     """Where the nearest recording is looked for. `near`: place, and whether it was served, of each exchange. `place`: where the request was expected.
 
-    `items`: of the request; `missed`: whether a request was not answered before it.
+    `items`: of the request; `missed`: whether a request was not answered before it. `big`: those that are not kept in one piece.
     """
 
     near: Mapping[int, tuple[int, bool]]
     place: int
     items: bytes
     missed: bool = False
+    big: frozenset[int] = frozenset()
 
     def skipped(self, place: int) -> bool:
         """Whether something that nobody has asked for stands before a place."""
@@ -55,8 +56,23 @@ class Likeness(NamedTuple):
         """How many of the places differ by more than volatile values."""
         return len(self.places) - len(self.proposal.volatile)
 
+    def strange(self, asked: Side) -> int:
+        """How much of it differs. Items that are missing or new one behind the other count once; and not at all where nothing else differs and the same is
+        asked at the end: a call that was left out takes its items with it."""
+        steady = [_kind(place) for number, place in enumerate(self.places) if number not in self.proposal.volatile]
+        if steady and all(steady) and newest(self.recorded.compared.body) == newest(asked.compared.body):
+            return 0
+        return sum(1 for kind, before in zip(steady, [None, *steady], strict=False) if kind is None or kind != before)
 
-def closest(found: Collection[Likeness], expected: int) -> Likeness | None:
+
+def _kind(place: Place) -> str | None:
+    """What neighbours have in common if they count as one."""
+    if not whole_item(place) or place.stood is not None:
+        return None
+    return "missing" if place.asked is ABSENT else "new"
+
+
+def closest(found: Collection[Likeness], asked: Side, expected: int) -> Likeness | None:
     """The one that the request resembles most. One that was served already is that only if nothing but volatile values differs, or if none is left.
 
     `expected`: the place where it was expected.
@@ -65,7 +81,7 @@ def closest(found: Collection[Likeness], expected: int) -> Likeness | None:
     def unlike(one: Likeness) -> tuple[int, ...]:
         elsewhere = any(place.path in ("method", "path") for place in one.places)
         served, off = one.candidate.served, one.candidate.place - expected
-        return int(elsewhere), int(served and one.steady > 0), one.steady, int(served), int(off < 0), abs(off)
+        return int(elsewhere), int(served and one.steady > 0), one.strange(asked), int(served), int(off < 0), abs(off)
 
     return min(found, key=unlike, default=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -32,6 +32,7 @@ _NEAR = 2_000  # exchanges before and behind the place where a request was expec
 _COMPARED = 4  # of them in full, of those that were not served
 _COMPARED_SERVED = 2  # and of those that were
 _LONGEST = 8 << 20  # bytes of a body that is compared
+_MOST = 64 << 20  # bytes of all that are read together
 
 
 class Asking(Protocol):
@@ -173,6 +174,7 @@ class Misses:
             proposal=miss.proposal,
             parted=miss.after,
             expected=miss.expected,
+            served=miss.served,
             digest=request.digest,
         )
         id_ = 0
@@ -193,12 +195,14 @@ class Misses:
         candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
         wanted = Wanted(method, path, model, around.items, around.place)
         asked = Side.of(request.asked, request.text if request.whole else None, request.rules)
-        found = [
-            Likeness.of(candidate, self._recorded(records[candidate.exchange], request.rules), asked)
+        chosen = [
+            candidate
             for served, most in ((False, _COMPARED), (True, _COMPARED_SERVED))
             for candidate in rank(wanted, (one for one in candidates if one.served == served), most)
         ]
-        best = closest(found, around.place)
+        sides = self._recorded([records[one.exchange] for one in chosen], around.big, request.rules)
+        found = [Likeness.of(candidate, side, asked) for candidate, side in zip(chosen, sides, strict=True)]
+        best = closest(found, asked, around.place)
         if best is None:
             return known
         record = records[best.candidate.exchange]
@@ -211,18 +215,21 @@ class Misses:
         _, path, *_ = line(Asked(method, record.path, {}, record.upstream))
         return Candidate(record.exchange, place, method, path, record.model, items, served)
 
-    def _recorded(self, record: RequestRow, rules: Rules) -> Side:
-        """A recorded request, as far as it can be compared. Raises StoreError."""
+    def _recorded(self, records: Sequence[RequestRow], big: Collection[int], rules: Rules) -> Iterator[Side]:
+        """Recorded requests, as far as they can be compared. Raises StoreError."""
         store = self._player.store
-        body: bytes | None = None
-        if record.request_bytes <= _LONGEST:
-            body = b"".join(store.request_chunks(record.exchange))
-        asked = Asked.of(store.heads(record.exchange).request_head, record.upstream)
-        if not record.turn:
-            return Side.of(asked, body, rules)
-        # What the client said after the create stands behind it.
-        create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
-        return Side.of(create_over(asked), body and body[:create], rules)
+        small = [record.exchange for record in records if record.exchange not in big]
+        raws = dict(zip(small, store.replayable(small, _MOST, times=False) if small else (), strict=False))
+        for record in records:
+            raw = raws.get(record.exchange) or store.heads(record.exchange)
+            asked = Asked.of(raw.request_head, record.upstream)
+            body: bytes | None = raw.request
+            if record.exchange not in raws:
+                body = b"".join(store.request_chunks(record.exchange)) if record.request_bytes <= _LONGEST else None
+            if record.turn:  # what the client said after the create stands behind it
+                create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
+                asked, body = create_over(asked), body and body[:create]
+            yield Side.of(asked, body, rules)
 
 
 def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -> DivergenceRecord:
@@ -272,4 +279,5 @@ def _around(playback: Playback, items: bytes) -> Around:
     index = playback.index
     lowest, highest = max(playback.place - _NEAR, 0), min(playback.place + _NEAR, len(index))
     near = {index.exchange(place): (place, index.served(place)) for place in range(lowest, highest)}
-    return Around(near, playback.place + 1, items, playback.missed > 0)
+    big = frozenset([index.exchange(place) for place in range(lowest, highest) if index.big(place)])
+    return Around(near, playback.place + 1, items, playback.missed > 0, big)

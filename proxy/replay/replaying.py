@@ -117,6 +117,8 @@ class ReplayExchange(HttpExchange):
         found = player.match(playback, chain((first,), prints), create=create)
         if isinstance(found, Missing) and found.code == "exhausted" and self._replays.faulting.give_back(playback, found.print.digest):
             found = player.match(playback, (found.print,), create=create)
+        if not isinstance(found, Missing) and address.on_miss != "fail" and playback.index.exchange(found) in playback.decided.anew:
+            found = Missing("no_match", first, None, anew=True)
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
         else:
@@ -235,7 +237,7 @@ class ReplayExchange(HttpExchange):
 
     async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         address = self.inbound.address
-        if missing.group is None and incoming.bytes:
+        if missing.group is None and not missing.anew and incoming.bytes:
             early = await self._replays.player.match_start(playback, incoming.asked, incoming.text())
             if early is not None:
                 await self._serve(playback, early)

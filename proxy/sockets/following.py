@@ -60,7 +60,7 @@ class Followers:
             place = next(index.unserved(due))
         if place is not None:
             index.serve_this(place)
-            self._follow(follower, index.lane(place))
+            self.follow(follower, index.lane(place))
         return place
 
     def leave(self, follower: Follower) -> None:
@@ -68,7 +68,8 @@ class Followers:
         if follower.lane is not None and self.by_lane.get(follower.lane) is follower:
             del self.by_lane[follower.lane]
 
-    def _follow(self, follower: Follower, lane: Lane | None) -> None:
+    def follow(self, follower: Follower, lane: Lane | None) -> None:
+        """The client's lane is answered by a turn of that recorded lane."""
         if lane is None or lane == follower.lane or "" in (lane.name, follower.name):
             return
         self.leave(follower)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+from playhead.storage.records import Fingerprint
+
 from ..addressing import NO_KEY, Refusal
 from ..answers import ERRORS
 from ..frames import Message, Opcode
@@ -111,9 +113,12 @@ class TurnsTalk:
     def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
         playback = self._playback
         found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, exhausted=self._asking.player.exhausted)
-        if found.place is None:
+        if found.place is None and found.group is None:
+            found.place = self._accepted(lane, found.print)
+        anew = found.place is not None and self.live is not None and playback.index.exchange(found.place) in playback.decided.anew
+        if found.place is None or anew:
             code = "no_match" if found.group is None else "exhausted"
-            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group)
+            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group, anew)
             if self.live is None:
                 return self._missed(lane, spoke, missing)
             return self._go_live(lane, spoke, missing, self.live)
@@ -127,6 +132,13 @@ class TurnsTalk:
         if socket is None:
             return self._read_and_begin(lane, recorded.connection, found.place)
         return self._begin_in(lane, recorded.connection, socket, found.place)
+
+    def _accepted(self, lane: ClientLane, one: Fingerprint) -> int | None:
+        """A recording that stands for such a turn since it was accepted."""
+        place = self._asking.player.accepted(self._playback, one)
+        if place is not None:
+            self._playback.followers.follow(lane.follower, self._playback.index.lane(place))
+        return place
 
     async def _read_and_begin(self, lane: ClientLane, connection: int, place: int) -> None:
         socket = await self._asking.sockets.connection(connection)

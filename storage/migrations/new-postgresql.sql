@@ -364,5 +364,7 @@ ALTER TABLE divergences ADD COLUMN parted BIGINT;
 
 ALTER TABLE divergences ADD COLUMN expected BIGINT;
 
+ALTER TABLE divergences ADD COLUMN served BOOLEAN;
+
 ALTER TABLE divergences ADD COLUMN digest BYTEA;
 

@@ -187,7 +187,7 @@ CREATE TABLE divergences (
 	head_bytes INTEGER NOT NULL,
 	request_bytes BIGINT NOT NULL,
 	data BLOB NOT NULL
-, cause TEXT, proposal JSON, parted BIGINT, expected BIGINT, digest BLOB);
+, cause TEXT, proposal JSON, parted BIGINT, expected BIGINT, served BOOLEAN, digest BLOB);
 
 CREATE INDEX ix_divergences_session_id ON divergences (session, id);
 

@@ -2,11 +2,13 @@
 
     python tests/bench/replay_store.py load --exchanges 10000 --kib 200
     python tests/bench/replay_store.py match --kib 200
+    python tests/bench/replay_store.py miss --exchanges 10000 --kib 200
     python tests/bench/replay_store.py memory --gib 5
     python tests/bench/replay_store.py memory --exchanges 1000000 --kib 0
 
 `load`: the time until the index of a session stands whose requests are the turns of one growing conversation. `match`: the time from the bytes of a request
-to the exchange that answers it, for a request that goes on from the one before, and for one that begins anew. `memory`: of all processes of a replay after
+to the exchange that answers it, for a request that goes on from the one before, and for one that begins anew. `miss`: the time until a request that one
+word was changed in has its 404, at the beginning, in the middle and at the end of such a session. `memory`: of all processes of a replay after
 it has served every exchange of a store of that size, of which nothing can be compressed.
 """
 
@@ -117,6 +119,40 @@ def measure_match(size: int) -> None:
         print(f"match: a request of {len(requests[-1]) >> 10} KiB that {name}: {statistics.median(times[1:]) * 1e6:.0f} us")
 
 
+def measure_miss(count: int, size: int, work: Path) -> None:
+    """Print one line for each place."""
+    from playhead.proxy.embedded import Playhead
+
+    memo, requests = RequestMemo(), list(conversation(count, size))
+    with Store.open(f"sqlite:///{work / 'store.db'}", create=True) as store:
+        fill(store, (exchange(number, request, b'{"id": "resp"}', memo) for number, request in enumerate(requests, 1)))
+    with Playhead(data=work) as playhead:
+        post(playhead.url, requests[0])
+        for turn in (1, count // 2, count - 1):
+            post(playhead.url, requests[turn - 1])
+            old = text(10**6 + turn, 1000).encode()
+            changed = {"last": requests[turn].replace(old, old[:-1] + b"x"), "first": requests[turn].replace(b"-0 ", b"-changed ", 1)}
+            for item, asked in changed.items():
+                began = time.perf_counter()
+                status, answer = post(playhead.url, asked)
+                spent = time.perf_counter() - began
+                told = json.loads(answer)["error"]["divergence"]
+                said = f"{status} {told['cause']} {told['nearest']}"
+                print(f"miss: {count:,} exchanges of {size >> 10} KiB, turn {turn + 1}, its {item} item: {spent * 1000:.0f} ms ({said})")
+
+
+def post(url: str, body: bytes) -> tuple[int, bytes]:
+    """One request on a connection of its own."""
+    from http.client import HTTPConnection
+
+    connection = HTTPConnection(url.removeprefix("http://"))
+    connection.request("POST", "/v1/responses", body, {"Content-Type": "application/json"})
+    got = connection.getresponse()
+    told = got.read()
+    connection.close()
+    return got.status, told
+
+
 def measure_memory(count: int, size: int, work: Path) -> None:
     """Print one line for a replay that has only begun, and one when all has been served."""
     url = f"sqlite:///{work / 'store.db'}"
@@ -161,7 +197,7 @@ def serve_all(port: int, count: int) -> int:
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["load", "match", "memory"])
+    parser.add_argument("what", choices=["load", "match", "miss", "memory"])
     parser.add_argument("--exchanges", type=int, default=10_000)
     parser.add_argument("--kib", type=int, default=200)
     parser.add_argument("--gib", type=float, help="size of the store for `memory`, in place of the number of exchanges")
@@ -174,7 +210,7 @@ def main() -> None:
         if args.what == "match":
             measure_match(size)
         else:
-            (measure_load if args.what == "load" else measure_memory)(count, size, work)
+            {"load": measure_load, "miss": measure_miss, "memory": measure_memory}[args.what](count, size, work)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 # While this changes: `python tests/migrated.py` writes down anew what new stores are made of.
@@ -85,6 +85,7 @@ COLUMNS = (
     ("divergences", "proposal", JSON()),
     ("divergences", "parted", BigInteger()),
     ("divergences", "expected", BigInteger()),
+    ("divergences", "served", Boolean()),
     ("divergences", "digest", LargeBinary()),
 )
 

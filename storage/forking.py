@@ -1,0 +1,125 @@
+"""A session made of the beginning of another one: what was recorded before an exchange, as a take of its own.
+
+All rows are copied, so that either session can be deleted, redacted or recorded anew without the other. Bodies are copied as they are kept: as differences
+to the copies of those that theirs are differences to, so that a fork takes as little room as its beginning did.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, and_, case, func, literal, select
+
+from playhead.config.errors import StoreError
+
+from .engine import Database
+from .queries import find_exchange
+from .replay_tables import equivalences, match_rules
+from .tables import bodies, connection_pieces, connections, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers
+
+_IDS = ("id",)
+
+
+class _Fork(NamedTuple):
+    """What is copied. `writers`: of the copies, by those of the originals."""
+
+    session: str
+    take: int
+    before: int
+    name: str
+    writers: Mapping[int, int]
+
+    def writer(self, of: ColumnElement[int]) -> ColumnElement[int]:
+        """Of the copy, in SQL."""
+        return case(dict(self.writers), value=of, else_=None)
+
+    def chosen(self, e: Any) -> ColumnElement[bool]:
+        """Whether an exchange belongs to it."""
+        return and_(e.session == self.session, e.take == self.take, e.seq < self.before, e.outcome.is_not(None))
+
+    def pairs(self, table: Table) -> FromClause:
+        """Ids of the originals and of their copies."""
+        old, new = table.alias(), table.alias()
+        alike = and_(new.c.writer == self.writer(old.c.writer), new.c.number == old.c.number)
+        return select(old.c.id.label("old"), new.c.id.label("new")).join(new, alike).where(new.c.session == self.name).subquery()
+
+
+def fork(database: Database, session: str, exchange: int, name: str) -> int:
+    """See `Store.fork`."""
+    at = find_exchange(database, exchange)
+    if at.session != session:
+        raise StoreError(f"Exchange {exchange} is not one of session {session!r}, but of {at.session!r}.")
+    with database.writing() as connection:
+        if connection.execute(select(sessions.c.id).where(sessions.c.name == name)).first() is not None:
+            raise StoreError(f"There is a session {name!r} already: give the fork another name.")
+        started = _begin(connection, session, exchange, name)
+        wanted = _Fork(session, at.take, at.seq, name, {})
+        made = wanted._replace(writers=_writers(connection, wanted))
+        connection.execute(takes.insert(), {"session": name, "take": 1, "run": f"fork-{uuid.uuid4().hex}", "started_at": started})
+        if made.writers:
+            _copy_connections(connection, made)
+            _copy_exchanges(connection, made)
+        _copy_rules(connection, made)
+        return connection.execute(select(func.count()).select_from(exchanges).where(exchanges.c.session == name)).scalar_one()
+
+
+def _begin(connection: Connection, session: str, exchange: int, name: str) -> datetime:
+    """Make the session; when it began."""
+    created = connection.execute(select(sessions.c.created_at).where(sessions.c.name == session)).scalar() or datetime.now(UTC)
+    connection.execute(sessions.insert(), {"name": name, "created_at": created, "forked_from": session, "forked_at": exchange})
+    return created
+
+
+def _writers(connection: Connection, wanted: _Fork) -> dict[int, int]:
+    """Writers for the copies, which never say more: of each original's one."""
+    old = connection.execute(select(exchanges.c.writer).where(wanted.chosen(exchanges.c)).distinct().order_by(exchanges.c.writer)).scalars().all()
+    found = {}
+    for one in old:
+        row = {"writer": f"fork-{uuid.uuid4().hex}", "host": "", "segment": 0, "position": 0, "open": "{}", "state": "gone"}
+        key = connection.execute(writers.insert(), row).inserted_primary_key
+        assert key is not None
+        found[one] = int(key[0])
+    return found
+
+
+def _copy_connections(connection: Connection, made: _Fork) -> None:
+    e = exchanges.c
+    used = select(e.connection).where(made.chosen(e), e.connection.is_not(None))
+    changed = {"session": literal(made.name), "take": literal(1), "writer": made.writer(connections.c.writer)}
+    _copy(connection, connections, changed, connections.c.id.in_(used))
+    pairs = made.pairs(connections)
+    _copy(connection, connection_pieces, {"connection": pairs.c.new}, connection_pieces.c.connection == pairs.c.old)
+
+
+def _copy_exchanges(connection: Connection, made: _Fork) -> None:
+    links = made.pairs(connections)
+    link = select(links.c.new).where(links.c.old == exchanges.c.connection).scalar_subquery()
+    changed = {"session": literal(made.name), "take": literal(1), "writer": made.writer(exchanges.c.writer), "connection": link}
+    _copy(connection, exchanges, changed, made.chosen(exchanges.c))
+    pairs, base = made.pairs(exchanges), made.pairs(exchanges)
+    for table in (bodies, fingerprints):  # each base stands before what is written against it
+        copied = select(base.c.new).where(base.c.old == table.c.base).scalar_subquery()
+        _copy(connection, table, {"exchange": pairs.c.new, "base": func.coalesce(copied, table.c.base)}, table.c.exchange == pairs.c.old)
+    for table in (pieces, event_rows, item_rows):
+        _copy(connection, table, {"exchange": pairs.c.new}, table.c.exchange == pairs.c.old)
+
+
+def _copy_rules(connection: Connection, made: _Fork) -> None:
+    """The match rules that are in force, and what was accepted of the exchanges that are copied."""
+    m = match_rules.c
+    newest = select(func.max(m.version)).where(m.session == made.session).scalar_subquery()
+    _copy(connection, match_rules, {"session": literal(made.name), "version": literal(1)}, and_(m.session == made.session, m.version == newest))
+    pairs = made.pairs(exchanges)
+    if made.writers:
+        _copy(connection, equivalences, {"session": literal(made.name), "exchange": pairs.c.new}, equivalences.c.exchange == pairs.c.old)
+
+
+def _copy(connection: Connection, table: Table, changed: Mapping[str, Any], condition: ColumnElement[bool]) -> None:
+    """Copy rows, the oldest first, with these columns changed."""
+    names = [column.name for column in table.columns if column.name not in _IDS]
+    columns = [changed.get(name, table.c[name]) for name in names]
+    order = table.c.id if "id" in table.c else table.c.exchange if "exchange" in table.c else next(iter(table.primary_key.columns))
+    connection.execute(table.insert().from_select(names, select(*columns).where(condition).order_by(order)))

@@ -1,0 +1,55 @@
+"""A program that changed is told what changed: one change at a time is planted in an agent on OpenAI's client, over HTTP and over a WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import openai
+import pytest
+
+from planted import CHANGES, RECORDED, Agent, Refused, changed, over_http, over_websocket
+from playhead.proxy.embedded import Playhead
+from playhead.proxy.simulator import simulated_upstream
+
+Work = Callable[[str, Agent], Awaitable[list[dict[str, Any]]]]
+OVER: Mapping[str, Work] = MappingProxyType({"http": over_http, "ws": over_websocket})
+
+
+async def recorded(work: Work, tmp_path: Path) -> None:
+    """What the agent does when nothing was changed."""
+    async with simulated_upstream(pace=0) as upstream:
+        with Playhead(mode="record", data=tmp_path, upstream=upstream) as recording:
+            await work(recording.base_url, RECORDED)
+
+
+async def refused(work: Work, playhead: Playhead, agent: Agent) -> dict[str, Any]:
+    """What the agent is told when it meets the first request that has no twin."""
+    playhead.rewind()
+    try:
+        await work(playhead.base_url, agent)
+    except openai.NotFoundError as error:
+        return dict(error.body) if isinstance(error.body, dict) else {}
+    except Refused as error:
+        return dict(error.args[0])
+    return {}
+
+
+@pytest.mark.parametrize("over", [*OVER])
+async def test_each_change_fails_and_is_named(over: str, tmp_path: Path) -> None:
+    work = OVER[over]
+    await recorded(work, tmp_path)
+    with Playhead(data=tmp_path) as playhead:
+        assert await refused(work, playhead, RECORDED) == {}
+        for name in CHANGES:
+            change = changed(name)
+            error = await refused(work, playhead, change.agent)
+            told, kept = error["divergence"], playhead.divergences[-1]
+
+            assert (name, told["nearest"], told["differences"][0]["path"], told["cause"]) == (name, change.exchange, change.path, change.cause)
+            assert (kept.id, kept.nearest, kept.cause, kept.parted) == (told["id"], change.exchange, change.cause, told["after"])
+            assert error["code"] == "no_match"
+            assert f"Cause: {change.cause} " in error["message"]
+            assert f"exchange {change.exchange} " in error["message"]
