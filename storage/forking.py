@@ -48,7 +48,7 @@ class _Fork(NamedTuple):
 
 
 def fork(database: Database, session: str, exchange: int, name: str) -> int:
-    """See `Store.fork`."""
+    """See `Decisions.fork`."""
     at = find_exchange(database, exchange)
     if at.session != session:
         raise StoreError(f"Exchange {exchange} is not one of session {session!r}, but of {at.session!r}.")

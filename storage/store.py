@@ -7,7 +7,7 @@ import hmac
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from playhead.config.errors import StoreError
 
-from . import accepting, chains, connection_reads, deletion, divergences, exporting, forking, importing, queries, replays, rewriting, served_faults
+from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, rewriting, served_faults
+from .accepting import Decisions
 from .cassettes import Cassette
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
@@ -38,7 +39,7 @@ from .records import (
     WireProblems,
 )
 from .rederiving import Rederivation
-from .replay_rows import Equivalence, ReplayRow, RequestRow, Rerecording, Streamed, TakeRow, TurnRow
+from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback
 from .rewriting import Changed
 from .tables import meta
@@ -344,33 +345,10 @@ class Store:
         """Head and body of a request that had no twin; of a long body the first MiB. Raises StoreError if there is none, or it is damaged."""
         return divergences.request(self._database, id_)
 
-    def divergence(self, id_: int) -> tuple[DivergenceRecord, bytes | None]:
-        """A divergence, and the digest of its request's fingerprint without rules, if that is known. Raises StoreError: there is none."""
-        return accepting.find_divergence(self._database, id_)
-
-    def add_equivalence(self, one: Equivalence) -> None:
-        """From now on such a request is answered by that exchange; idempotent. Raises StoreError: there is no such exchange."""
-        accepting.add_equivalence(self._database, one, datetime.now(UTC))
-
-    def equivalences(self, session: str) -> list[Equivalence]:
-        """The requests of a session that stand for recorded ones, the oldest first."""
-        return accepting.list_equivalences(self._database, session)
-
-    def add_rerecording(self, session: str, exchange: int) -> None:
-        """An exchange is to be recorded anew. Raises StoreError: there is no such session, or exchange in it."""
-        accepting.add_rerecording(self._database, session, exchange, datetime.now(UTC))
-
-    def drop_rerecording(self, session: str, exchange: int) -> bool:
-        """It is not, after all; whether it was to be. What was recorded in its place stands for itself then."""
-        return accepting.drop_rerecording(self._database, session, exchange)
-
-    def rerecordings(self, session: str) -> list[Rerecording]:
-        """The exchanges of a session that are to be recorded anew, or were, in the order in which that was asked for."""
-        return accepting.list_rerecordings(self._database, session)
-
-    def fork(self, session: str, exchange: int, name: str) -> int:
-        """Make a session of what stands before an exchange in its take; of how many exchanges. Raises StoreError: no such exchange, or the name is taken."""
-        return forking.fork(self._database, session, exchange, name)
+    @property
+    def decisions(self) -> Decisions:
+        """What was decided about divergences."""
+        return Decisions(self._database)
 
     # Faults.
 

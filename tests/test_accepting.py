@@ -54,49 +54,53 @@ def test_a_divergence_is_found_with_its_digest(store: Store) -> None:
     )
     id_ = store.add_divergence(one)
 
-    assert store.divergence(id_) == (one.listed(id_), DIGEST)
+    assert store.decisions.divergence(id_) == (one.listed(id_), DIGEST)
     assert list(store.divergences("a")) == [one.listed(id_)]
     for missing in (-1, id_ + 1, 1 << 70):
         with pytest.raises(StoreError, match=f"There is no divergence {missing} "):
-            store.divergence(missing)
+            store.decisions.divergence(missing)
 
 
 def test_what_was_accepted_is_listed_once_in_its_session(store: Store) -> None:
     first, second = ids(store, "a")
     one, other = Equivalence("a", first, DIGEST, "http", 1), Equivalence("a", second, DIGEST, "http", 2)
     for accepted in (one, other, one):
-        store.add_equivalence(accepted)
+        store.decisions.accept(accepted)
 
-    assert store.equivalences("a") == [one, other]
-    assert store.equivalences("b") == []
+    assert store.decisions.accepted("a") == [one, other]
+    assert store.decisions.accepted("b") == []
     with pytest.raises(StoreError, match="no exchange"):
-        store.add_equivalence(one._replace(exchange=99))
+        store.decisions.accept(one._replace(exchange=99))
 
 
 def test_what_is_to_be_recorded_anew_is_known_by_what_was_there_then(store: Store) -> None:
     first, second = ids(store, "a")
     newest = ids(store, "b")[-1]
-    store.add_rerecording("a", second)
-    store.add_rerecording("a", first)
-    store.add_rerecording("a", first)
+    store.decisions.rerecord("a", second)
+    store.decisions.rerecord("a", first)
+    store.decisions.rerecord("a", first)
 
-    assert store.rerecordings("a") == [Rerecording(first, newest), Rerecording(second, newest)]
-    assert (store.drop_rerecording("a", first), store.drop_rerecording("a", first), store.rerecordings("a")) == (True, False, [Rerecording(second, newest)])
+    assert store.decisions.rerecorded("a") == [Rerecording(first, newest), Rerecording(second, newest)]
+    assert (store.decisions.leave("a", first), store.decisions.leave("a", first), store.decisions.rerecorded("a")) == (
+        True,
+        False,
+        [Rerecording(second, newest)],
+    )
 
 
 def test_only_an_exchange_of_the_session_can_be(store: Store) -> None:
     with pytest.raises(StoreError, match="is not one of session 'b'"):
-        store.add_rerecording("b", ids(store, "a")[0])
+        store.decisions.rerecord("b", ids(store, "a")[0])
     with pytest.raises(StoreError, match="no session 'nowhere'"):
-        store.add_rerecording("nowhere", 1)
+        store.decisions.rerecord("nowhere", 1)
 
 
 def test_they_go_with_their_exchanges(store: Store) -> None:
     first, second = ids(store, "a")
     for exchange in (first, second):
-        store.add_equivalence(Equivalence("a", exchange, DIGEST, "http", 1))
-        store.add_rerecording("a", exchange)
+        store.decisions.accept(Equivalence("a", exchange, DIGEST, "http", 1))
+        store.decisions.rerecord("a", exchange)
     store.delete_exchange(first)
 
-    assert [one.exchange for one in store.equivalences("a")] == [second]
-    assert [one.exchange for one in store.rerecordings("a")] == [second]
+    assert [one.exchange for one in store.decisions.accepted("a")] == [second]
+    assert [one.exchange for one in store.decisions.rerecorded("a")] == [second]

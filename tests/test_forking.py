@@ -39,7 +39,7 @@ def of(store: Store, session: str) -> list[ExchangeRecord]:
 
 def test_a_fork_is_what_was_recorded_before_in_that_take(store: Store) -> None:
     first, one, two, three, _ = of(store, "a")
-    count = store.fork("a", three.id, "f")
+    count = store.decisions.fork("a", three.id, "f")
     forked = of(store, "f")
 
     assert count == 2
@@ -51,7 +51,7 @@ def test_a_fork_is_what_was_recorded_before_in_that_take(store: Store) -> None:
 
 def test_all_of_the_exchanges_is_there(store: Store) -> None:
     _, one, two, three, _ = of(store, "a")
-    store.fork("a", three.id, "f")
+    store.decisions.fork("a", three.id, "f")
 
     for left, right in zip((one, two), of(store, "f"), strict=True):
         assert store.raw(right.id) == store.raw(left.id)
@@ -65,7 +65,7 @@ def test_all_of_the_exchanges_is_there(store: Store) -> None:
 @pytest.mark.parametrize("gone", ["a", "f"])
 def test_either_may_be_deleted_without_the_other(store: Store, gone: str) -> None:
     *_, last = of(store, "a")
-    store.fork("a", last.id, "f")
+    store.decisions.fork("a", last.id, "f")
     kept = "f" if gone == "a" else "a"
     before = [(one.id, store.raw(one.id)) for one in of(store, kept)]
     store.delete_session(gone)
@@ -75,34 +75,34 @@ def test_either_may_be_deleted_without_the_other(store: Store, gone: str) -> Non
 
 def test_what_was_decided_comes_along(store: Store) -> None:
     _, one, two, three, _ = of(store, "a")
-    store.add_equivalence(Equivalence("a", one.id, b"d" * 16, "http", 1))
-    store.add_equivalence(Equivalence("a", three.id, b"e" * 16, "http", 2))
-    store.fork("a", three.id, "f")
+    store.decisions.accept(Equivalence("a", one.id, b"d" * 16, "http", 1))
+    store.decisions.accept(Equivalence("a", three.id, b"e" * 16, "http", 2))
+    store.decisions.fork("a", three.id, "f")
 
-    assert [(each.exchange, each.digest) for each in store.equivalences("f")] == [(of(store, "f")[0].id, b"d" * 16)]
-    assert two.id not in [each.exchange for each in store.equivalences("f")]
+    assert [(each.exchange, each.digest) for each in store.decisions.accepted("f")] == [(of(store, "f")[0].id, b"d" * 16)]
+    assert two.id not in [each.exchange for each in store.decisions.accepted("f")]
 
 
 def test_nothing_may_stand_before_it(store: Store) -> None:
     first, *_ = of(store, "a")
 
-    assert store.fork("a", first.id, "f") == 0
+    assert store.decisions.fork("a", first.id, "f") == 0
     assert (of(store, "f"), len(store.takes("f"))) == ([], 1)
 
 
 def test_a_fork_needs_an_exchange_of_the_session_and_a_new_name(store: Store) -> None:
     (other,) = of(store, "b")
     with pytest.raises(StoreError, match="is not one of session 'a', but of 'b'"):
-        store.fork("a", other.id, "f")
+        store.decisions.fork("a", other.id, "f")
     with pytest.raises(StoreError, match="There is a session 'b' already"):
-        store.fork("b", other.id, "b")
+        store.decisions.fork("b", other.id, "b")
     with pytest.raises(StoreError, match="no exchange"):
-        store.fork("a", 99, "f")
+        store.decisions.fork("a", 99, "f")
 
 
 def test_a_session_tells_what_it_was_forked_from(store: Store, url: str) -> None:
     *_, last = of(store, "a")
-    store.fork("a", last.id, "f")
+    store.decisions.fork("a", last.id, "f")
     database = open_database(url, create=False, durability="relaxed", lock_timeout=1)
     with Store(database), database.reading() as connection:
         rows = connection.execute(text("SELECT name, forked_from, forked_at FROM sessions ORDER BY name")).all()

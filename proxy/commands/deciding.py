@@ -23,13 +23,13 @@ def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, **flags: An
     with recordings(loaded(flags).settings) as store:
         for exchange in wanted:
             if cancel:
-                gone = store.drop_rerecording(name, exchange)
+                gone = store.decisions.leave(name, exchange)
                 say(f"exchange {exchange} stays as it is" if gone else f"exchange {exchange} was not to be recorded anew")
             else:
-                store.add_rerecording(name, exchange)
+                store.decisions.rerecord(name, exchange)
                 say(f"exchange {exchange} is recorded anew by the next `playhead auto --session {name}` that asks for it")
         if not wanted:
-            for mark in store.rerecordings(name):
+            for mark in store.decisions.rerecorded(name):
                 click.echo(str(mark.exchange))
 
 
@@ -42,5 +42,5 @@ def fork(session: str, at: str, as_: str, **flags: Any) -> None:
     """Make a new session of the beginning of another one: `playhead auto --session NAME` replays what is in it, and goes live after."""
     old, new = session_name(session), session_name(as_)
     with recordings(loaded(flags).settings) as store:
-        count = store.fork(old, exchange_id(at), new)
+        count = store.decisions.fork(old, exchange_id(at), new)
     say(f"session {new}: {count} exchange{'s'[: count != 1]} of session {old}; `playhead auto --session {new}` goes on from there")
