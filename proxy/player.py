@@ -10,19 +10,22 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.storage.records import Asks, DivergenceCode, Fingerprint, Frame, Outcome
+from playhead.storage.records import Asks, Fingerprint, Frame, Outcome
 from playhead.storage.replay_rows import ReplayRow
 from playhead.storage.store import Store
 
 from .fingerprint import Asked, line_of
 from .http1 import ProtocolError
-from .replay.decided import NOTHING_DECIDED, Decided, replaced, waiting_text
+from .replay.decided import Decided, replaced, waiting_text
+from .replay.playback import Missing as Missing
+from .replay.playback import Playback as Playback
+from .replay.playback import SessionMissing as SessionMissing
 from .replay.ready import Ready, Spoken, Usual, ready, usual
 from .replay.replay_index import ReplayIndex
 from .replay.retell import retell
@@ -30,8 +33,6 @@ from .replay.rewinding import Rewound
 from .replay.told import Recording
 from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
-from .sockets.following import Followers
-from .sockets.handshakes import Handshakes
 
 log = logging.getLogger("playhead")
 
@@ -45,53 +46,6 @@ _BATCH = 4 << 20  # bytes of them
 _LITTLE = 1 << 19  # bytes that are read in the event loop itself: what a thread would add to them costs more than they do
 _KEPT = 24 << 20  # bytes of exchanges that are ready to be served
 _RETOLD = 64 << 20  # bytes of an answer that is told as another transport has it, for which all of it is needed
-
-
-class SessionMissing(Exception):
-    """There is nothing to replay: the text says what is missing and what there is."""
-
-
-@dataclass(slots=True, eq=False)
-class Playback:
-    """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own.
-
-    `final`: the id up to which nothing is added to the session any more; `known`: those behind it that are in the index.
-    """
-
-    session: str
-    take: int | None
-    run: str | None
-    index: ReplayIndex
-    final: int = 0
-    known: frozenset[int] = frozenset()
-    place: int = -1  # of what was served last
-    missed: int = 0  # requests that were not answered
-    followers: Followers = field(default_factory=Followers)
-    handshakes: Handshakes = field(default_factory=Handshakes)
-    live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
-    decided: Decided = NOTHING_DECIDED
-
-    def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
-        """Those rows that are new; when all have passed, what is behind `final` is remembered."""
-        seen = set()
-        for row in rows:
-            if row.exchange > final:
-                seen.add(row.exchange)
-            if row.exchange not in self.known:
-                yield row
-        self.final, self.known = final, frozenset(seen)
-
-
-class Missing(NamedTuple):
-    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it.
-
-    `anew`: it was recorded, and is to be recorded again.
-    """
-
-    code: DivergenceCode
-    print: Fingerprint
-    group: int | None
-    anew: bool = False
 
 
 class Player:

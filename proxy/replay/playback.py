@@ -1,0 +1,63 @@
+"""One session as it is replayed, and what is said where nothing answers a request. Pure: the player reads what is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from playhead.storage.records import DivergenceCode, Fingerprint
+from playhead.storage.replay_rows import ReplayRow
+
+from ..sockets.following import Followers
+from ..sockets.handshakes import Handshakes
+from .decided import NOTHING_DECIDED, Decided
+from .replay_index import ReplayIndex
+
+
+class SessionMissing(Exception):
+    """There is nothing to replay: the text says what is missing and what there is."""
+
+
+@dataclass(slots=True, eq=False)
+class Playback:
+    """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own.
+
+    `final`: the id up to which nothing is added to the session any more; `known`: those behind it that are in the index.
+    """
+
+    session: str
+    take: int | None
+    run: str | None
+    index: ReplayIndex
+    final: int = 0
+    known: frozenset[int] = frozenset()
+    place: int = -1  # of what was served last
+    missed: int = 0  # requests that were not answered
+    followers: Followers = field(default_factory=Followers)
+    handshakes: Handshakes = field(default_factory=Handshakes)
+    live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
+    decided: Decided = NOTHING_DECIDED
+
+    def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
+        """Those rows that are new; when all have passed, what is behind `final` is remembered."""
+        seen = set()
+        for row in rows:
+            if row.exchange > final:
+                seen.add(row.exchange)
+            if row.exchange not in self.known:
+                yield row
+        self.final, self.known = final, frozenset(seen)
+
+
+class Missing(NamedTuple):
+    """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it.
+
+    `anew`: it was recorded, and is to be recorded again.
+    """
+
+    code: DivergenceCode
+    print: Fingerprint
+    group: int | None
+    anew: bool = False
