@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .connected import RecordedConnection
-from .records import PARSER, Recorded
+from .records import PARSER, Asks, Recorded
+
+
+class Equivalence(NamedTuple):
+    """A request that stands for a recorded one. `place`: of that among the exchanges. `digest`, `asks`: of its fingerprint without rules."""
+
+    place: int
+    digest: bytes
+    asks: Asks
 
 
 @dataclass(slots=True)
@@ -22,6 +31,7 @@ class Cassette:
     connections: list[RecordedConnection] = field(default_factory=list)
     exchanges: list[Recorded] = field(default_factory=list)
     rules: Sequence[str] = ()
+    equivalences: Sequence[Equivalence] = ()
     parser: int = PARSER
 
 

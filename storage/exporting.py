@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Row, exists, func, literal, select
 
 from playhead.config.errors import StoreError
 
-from .cassettes import PLAIN, Cassette
+from .cassettes import PLAIN, Cassette, Equivalence
 from .connected import RecordedConnection, turn_number, turn_of
 from .connection_log import PARTS, unpack_heads, unpack_log
 from .engine import Database
 from .queries import BodyReader, read_raw, require_session
 from .records import PARSER, EventRow, Facts, Raw, Recorded
+from .replay_tables import equivalences, match_rules
 from .rows import piece_data
 from .tables import connection_pieces, connections, event_rows, event_types, exchanges, pieces, takes
 
@@ -53,7 +54,27 @@ def export_cassette(database: Database, session: str, take: int | Literal["newes
         one.events, one.seq = events.get(row.id, []), row.seq - before
         one.number = PLAIN + plain if one.connection_number is None else one.number
     parser = min([row.parser or 0 for row in rows], default=PARSER)
-    return Cassette(session, [*known.values()], recorded, parser=parser), going_on
+    with database.reading() as connection:
+        rules, equal = _rules(connection, session), _equivalences(connection, session, [row.id for row in rows])
+    return Cassette(session, [*known.values()], recorded, rules, equal, parser), going_on
+
+
+def _rules(connection: Connection, session: str) -> tuple[str, ...]:
+    """Those in force."""
+    m = match_rules.c
+    newest = select(m.rules).where(m.session == session).order_by(m.version.desc()).limit(1)
+    return tuple(connection.execute(newest).scalar() or ())
+
+
+def _equivalences(connection: Connection, session: str, ids: Sequence[int]) -> tuple[Equivalence, ...]:
+    q = equivalences.c
+    places = {id_: place for place, id_ in enumerate(ids)}
+    found = {
+        Equivalence(places[row.exchange], row.digest, row.asks)
+        for row in connection.execute(select(equivalences).where(q.session == session))
+        if row.exchange in places
+    }
+    return tuple(sorted(found))
 
 
 def _takes(database: Database, session: str, take: int | Literal["newest", "all"]) -> list[int]:

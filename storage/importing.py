@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from .cassettes import Cassette
 from .engine import Database
 from .places import first_free_seq
 from .records import PARSER, Batch
+from .replay_tables import equivalences, match_rules
 from .tables import exchanges, sessions, writers
 
 
@@ -20,11 +22,27 @@ def import_cassette(database: Database, write: Callable[..., None], cassette: Ca
     writer = f"import-{uuid.uuid4().hex}"  # whose numbers are those in the cassette; it never says more
     shift = _shift(database, cassette, session)
     write(*_batches(cassette, session, writer, shift))
-    if cassette.parser != PARSER:
+    if cassette.parser != PARSER or cassette.rules or cassette.equivalences:
         with database.writing() as connection:
-            own = select(writers.c.id).where(writers.c.writer == writer).scalar_subquery()
-            connection.execute(update(exchanges).where(exchanges.c.writer == own).values(parser=cassette.parser))
+            _add_rest(connection, cassette, session, writer)
     return len(cassette.exchanges)
+
+
+def _add_rest(connection: Connection, cassette: Cassette, session: str, writer: str) -> None:
+    """What is not of the recorder. Rules that the session has already are no new version of them."""
+    own = exchanges.c.writer == select(writers.c.id).where(writers.c.writer == writer).scalar_subquery()
+    if cassette.parser != PARSER:
+        connection.execute(update(exchanges).where(own).values(parser=cassette.parser))
+    m, now = match_rules.c, datetime.now(UTC)
+    last = connection.execute(select(m.version, m.rules).where(m.session == session).order_by(m.version.desc()).limit(1)).first()
+    if cassette.rules and (last is None or list(last.rules) != list(cassette.rules)):
+        version = 1 if last is None else last.version + 1
+        connection.execute(insert(match_rules), {"session": session, "version": version, "at": now, "rules": list(cassette.rules)})
+    if cassette.equivalences:
+        numbers: dict[int, int] = dict(connection.execute(select(exchanges.c.number, exchanges.c.id).where(own)).all())
+        known = [(numbers[cassette.exchanges[one.place].number], one) for one in cassette.equivalences]
+        rows = [{"session": session, "exchange": id_, "digest": one.digest, "asks": one.asks, "divergence": 0, "at": now} for id_, one in known]
+        connection.execute(insert(equivalences), rows)
 
 
 def _shift(database: Database, cassette: Cassette, session: str) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
 from playhead.proxy.formats.cassette import VERSION, is_cassette, read, write
-from playhead.storage.cassettes import PLAIN, Cassette
+from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
 from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Raw, Recorded
 from spoken import Socket
@@ -153,6 +153,19 @@ def test_rules_come_back() -> None:
     assert {"rule": "normalize uuid"} in kept(cassette(posted(1, b"{}"), rules=("normalize uuid", "ignore $.metadata")))
 
 
+def test_a_rule_that_cannot_be_followed_is_told() -> None:
+    data = b"".join(write(cassette(posted(1, b"{}"), rules=("normalize uuid",))))
+
+    assert "line 2: 'normalize nonsense' is no match rule" in refusal(data.replace(b"normalize uuid", b"normalize nonsense"))
+
+
+def test_requests_that_stand_for_others_come_back() -> None:
+    one = cassette(posted(1, b"{}"), posted(2, b"{}"))
+    one.equivalences = (Equivalence(1, bytes(range(16)), "sse"),)
+
+    assert {"equivalence": 1, "digest": bytes(range(16)).hex(), "asks": "sse"} in kept(one)
+
+
 def test_takes_come_back() -> None:
     kept(cassette(posted(1, b"{}", run="1"), posted(2, b"{}", run="2")))
 
@@ -199,7 +212,7 @@ def sample() -> bytes:
     for place, r in enumerate(others.exchanges, len(one.exchanges) + 1):
         r.seq = place
     one.exchanges += others.exchanges
-    one.rules = others.rules
+    one.rules, one.equivalences = others.rules, (Equivalence(1, bytes(16), "ws"),)
     return b"".join(write(one))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from playhead.config.errors import StoreError
 from playhead.proxy.cassette_files import load
-from playhead.proxy.formats.cassette import read
+from playhead.proxy.formats.cassette import read, write
+from playhead.storage.cassettes import Equivalence
 from playhead.storage.store import Store
 from taped import agent_loop, batch, posted, taped
 
@@ -37,6 +40,31 @@ def test_what_was_imported_can_be_matched(tmp_path: Path) -> None:
         from playhead.proxy.fingerprint import stored_fingerprint
 
         assert len({row.digest for row in store.replay_index("default", compute=stored_fingerprint)}) == 2
+
+
+def test_rules_come_with_it_and_are_no_new_version_if_they_are_there(tmp_path: Path) -> None:
+    cassette = read(taped(tmp_path, batch(posted(1, b"{}"))), "x")
+    cassette.rules = ("normalize uuid",)
+    path = tmp_path / "second.db"
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        load(store, cassette, "default")
+        load(store, cassette, "default")
+        assert store.export_cassette("default")[0].rules == ("normalize uuid",)
+        cassette.rules = ("normalize date",)
+        load(store, cassette, "default")
+        assert store.export_cassette("default")[0].rules == ("normalize date",)
+
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("SELECT version FROM match_rules").fetchall() == [(1,), (2,)]
+
+
+def test_equivalences_come_with_it(tmp_path: Path) -> None:
+    cassette = read(taped(tmp_path, batch(posted(1, b"{}"), posted(2, b"{}"))), "x")
+    cassette.equivalences = (Equivalence(1, bytes(16), "http"),)
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        load(store, read(b"".join(write(cassette)), "x"), "default")
+
+        assert store.export_cassette("default")[0].equivalences == cassette.equivalences
 
 
 def test_nothing_is_stored_of_a_cassette_that_the_store_does_not_take(tmp_path: Path) -> None:

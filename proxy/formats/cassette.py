@@ -50,6 +50,8 @@ def write(cassette: Cassette) -> Iterator[bytes]:
         yield check.end({"end": r.seq})
     for take in dict.fromkeys([one.run for _, one in rest]):  # nothing came of their connections
         yield from check.lines(_take_lines(take, [(number, one) for number, one in rest if one.run == take], upstream))
+    for one in cassette.equivalences:
+        yield check.line({"equivalence": one.place, "digest": one.digest.hex(), "asks": one.asks})
     yield check.end({"end": "cassette", "exchanges": len(cassette.exchanges), "connections": len(cassette.connections)})
 
 

@@ -19,7 +19,7 @@ def with_fingerprints(cassette: Cassette) -> Cassette:
         if one.heads[0]:
             one.digest = fingerprint(Asked.of(one.heads[0], one.upstream), b"").digest
     for r in cassette.exchanges:
-        r.fingerprint = _of(r, memo)
+        r.fingerprint = r.fingerprint or _of(r, memo)
     return cassette
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast, get_args
 
 from xxhash import xxh3_64
 
 from playhead.config.errors import StoreError
-from playhead.storage.cassettes import PLAIN, Cassette
+from playhead.config.rules import parse_rule
+from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
 from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection, turn_number
-from playhead.storage.records import Facts, Recorded
+from playhead.storage.records import Asks, Facts, Recorded
 
 from .cassette_fields import EXCHANGE, FACTS, Line, checked, connection_of, nanoseconds_of
 from .cassette_pieces import Pieces, head_bytes
@@ -20,6 +21,7 @@ from .shared_values import Pool
 
 VERSIONS = (1,)
 _INT63 = 1 << 63
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _SESSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -137,9 +139,9 @@ class _Reader:
 
     def _outside(self, key: str, line: Line) -> bool:
         if key == "rule":
-            if not isinstance(line["rule"], str):
-                raise ValueError("'rule' must be a string")
-            self._cassette.rules = (*self._cassette.rules, line["rule"])
+            self._cassette.rules = (*self._cassette.rules, _rule(line["rule"]))
+        elif key == "equivalence":
+            self._cassette.equivalences = (*self._cassette.equivalences, self._equivalence(line))
         elif key == "take":
             self._end_connection()
             if type(line["take"]) is not int or not self._last_take < line["take"] < 1 << 31:
@@ -155,6 +157,14 @@ class _Reader:
         else:
             return self._of_connection(key, line)
         return True
+
+    def _equivalence(self, line: Line) -> Equivalence:
+        place, digest, asks = line["equivalence"], line.get("digest"), line.get("asks", "")
+        if type(place) is not int or not 0 <= place < len(self._cassette.exchanges) or asks not in get_args(Asks):
+            raise ValueError("'equivalence' must be the place of an exchange in this file, from 0, and 'asks' http, sse or ws")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise ValueError("'digest' must be 32 hexadecimal digits")
+        return Equivalence(place, bytes.fromhex(digest), cast("Asks", asks))
 
     def _of_connection(self, key: str, line: Line) -> bool:
         one = self._connection
@@ -275,6 +285,14 @@ class _Reader:
             writer="", number=number, session="", run=self._take, started_at_ns=started, event_count=count, facts=self._facts, raw=raw, events=events,
             seq=seq, connection_number=connection, **known,
         )  # fmt: skip
+
+
+def _rule(text: Any) -> str:
+    """A match rule that can be followed. Raises ValueError."""
+    if not isinstance(text, str):
+        raise ValueError("'rule' must be a string")
+    parse_rule(text)
+    return text
 
 
 def _plain(error: ValueError) -> str:
