@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import click
 import openai
 import pytest
 
 from planted import CHANGES, RECORDED, Agent, Refused, changed, over_http, over_websocket
+from playhead.proxy.commands.deciding import fork, rerecord
 from playhead.proxy.embedded import Playhead
 from playhead.proxy.simulator import simulated_upstream
+from playhead.storage.store import Store
 
 Work = Callable[[str, Agent], Awaitable[list[dict[str, Any]]]]
 OVER: Mapping[str, Work] = MappingProxyType({"http": over_http, "ws": over_websocket})
+
+
+async def in_a_thread(command: click.Command, *arguments: str) -> None:
+    """Run a command beside the event loop."""
+    await asyncio.to_thread(command.main, list(arguments), standalone_mode=False)
 
 
 async def recorded(work: Work, tmp_path: Path) -> None:
@@ -53,3 +62,38 @@ async def test_each_change_fails_and_is_named(over: str, tmp_path: Path) -> None
             assert error["code"] == "no_match"
             assert f"Cause: {change.cause} " in error["message"]
             assert f"exchange {change.exchange} " in error["message"]
+
+
+@pytest.mark.parametrize("over", [*OVER])
+async def test_one_request_of_a_conversation_is_recorded_anew(over: str, tmp_path: Path) -> None:
+    work = OVER[over]
+    await recorded(work, tmp_path)
+    await in_a_thread(rerecord, "default", "--exchange", "3", "--data", str(tmp_path))
+    async with simulated_upstream(pace=0) as upstream:
+        with Playhead(mode="auto", data=tmp_path, upstream=upstream) as auto:
+            told = await work(auto.base_url, RECORDED)
+    with Playhead(data=tmp_path) as replay:
+        again = await work(replay.base_url, RECORDED)
+
+    # Over a WebSocket the simulator makes up new ids, so that what follows is asked in other words.
+    assert (auto.live, auto.replayed, replay.replayed) == ((1, 3, 4) if over == "http" else (2, 2, 4))
+    assert again == told
+
+
+@pytest.mark.parametrize("over", [*OVER])
+async def test_a_fork_goes_on_where_the_conversation_was_cut(over: str, tmp_path: Path) -> None:
+    work = OVER[over]
+    await recorded(work, tmp_path)
+    await in_a_thread(fork, "default", "--at", "3", "--as", "fork", "--data", str(tmp_path))
+    agent = changed("tool result").agent
+    async with simulated_upstream(pace=0) as upstream:
+        with Playhead(mode="auto", session="fork", data=tmp_path, upstream=upstream) as auto:
+            told = await work(auto.base_url, agent)
+    with Playhead(session="fork", data=tmp_path) as replay:
+        again = await work(replay.base_url, agent)
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        problems = list(store.verify())
+
+    assert (auto.live, auto.replayed, replay.replayed, replay.divergences) == (2, 2, 4, [])
+    assert again == told
+    assert problems == []

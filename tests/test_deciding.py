@@ -1,0 +1,96 @@
+"""What is done about divergences: exchanges recorded anew, and sessions forked, as the commands do it and replays go by it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from fakes import FakeUpstream, fetch
+from playhead.config.errors import ConfigError, StoreError
+from playhead.proxy.commands.deciding import fork, rerecord
+from playhead.proxy.embedded import Playhead
+from replays import NOWHERE, ask, code, numbered, recording
+
+BODIES = [b'{"model":"m","input":"%s"}' % text for text in (b"a", b"b", b"c")]
+
+
+def run(command: click.Command, tmp_path: Path, *arguments: str) -> None:
+    command.main([*arguments, "--data", str(tmp_path)], standalone_mode=False)
+
+
+async def recorded(tmp_path: Path) -> None:
+    """Exchanges 1, 2 and 3, answered 0, 1 and 2."""
+    async with recording(tmp_path, numbered()) as proxy:
+        for body in BODIES:
+            await fetch(proxy.port, ask(body))
+
+
+async def answers(playhead: Playhead, bodies: Sequence[bytes] = BODIES) -> list[str]:
+    """What each is answered, or the code of the error."""
+    got = [await fetch(int(playhead.url.rpartition(":")[2]), ask(body)) for body in bodies]
+    return [one.body.decode() if one.status == 200 else code(one) for one in got]
+
+
+async def test_an_exchange_that_is_recorded_anew_is_served_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    run(rerecord, tmp_path, "default", "--exchange", "2")
+    async with FakeUpstream({"*": numbered()}) as upstream:
+        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url) as auto:
+            assert (await answers(auto), auto.live) == (["0", "0", "2"], 1)
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay) == ["0", "0", "2"]
+        assert await answers(replay, BODIES[1:2]) == ["exhausted"]
+    with Playhead(mode="auto", data=tmp_path, upstream=NOWHERE) as again:
+        assert (await answers(again), again.live) == (["0", "0", "2"], 0)
+
+
+async def test_until_then_a_replay_serves_the_old_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await recorded(tmp_path)
+    for exchange in ("1", "3"):
+        run(rerecord, tmp_path, "default", "--exchange", exchange)
+    with caplog.at_level(logging.WARNING, "playhead"), Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay) == ["0", "1", "2"]
+
+    assert "session default: exchanges 1, 3 are to be recorded anew: `playhead auto --session default` does it" in caplog.text
+
+
+async def test_a_mark_can_be_taken_back_and_marks_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    run(rerecord, tmp_path, "default", "--exchange", "1", "--exchange", "3")
+    run(rerecord, tmp_path, "default", "--exchange", "1", "--cancel")
+    run(rerecord, tmp_path, "default", "--exchange", "1", "--cancel")
+    run(rerecord, tmp_path, "default")
+    told = capsys.readouterr()
+
+    assert told.out == "3\n"
+    assert "exchange 1 is recorded anew by the next `playhead auto --session default` that asks for it" in told.err
+    assert "exchange 1 stays as it is" in told.err
+    assert "exchange 1 was not to be recorded anew" in told.err
+
+
+async def test_a_fork_replays_what_was_before_and_goes_live_after(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    run(fork, tmp_path, "default", "--at", "3", "--as", "other")
+    async with FakeUpstream({"*": numbered()}) as upstream:
+        with Playhead(mode="auto", session="other", data=tmp_path, upstream=upstream.url) as auto:
+            assert (await answers(auto, [*BODIES, b"new"]), auto.live) == (["0", "1", "0", "1"], 2)
+    with Playhead(session="other", data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [*BODIES, b"new"]) == ["0", "1", "0", "1"]
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [*BODIES, b"new"]) == ["0", "1", "2", "no_match"]
+
+    assert "session other: 2 exchanges of session default" in capsys.readouterr().err
+
+
+async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    with pytest.raises(StoreError, match="There is a session 'default' already"):
+        run(fork, tmp_path, "default", "--at", "3", "--as", "default")
+    with pytest.raises(StoreError, match="There is no exchange 9"):
+        run(rerecord, tmp_path, "default", "--exchange", "9")
+    with pytest.raises(ConfigError, match="is no exchange"):
+        run(rerecord, tmp_path, "default", "--exchange", "x")
