@@ -22,7 +22,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def matches(told: str, shown: str) -> bool:
     """Whether a program said what a page shows; `...` stands for anything."""
-    pattern = re.escape(shown.strip()).replace(r"\.\.\.\n", r"(?:.*\n)*?").replace(r"\.\.\.", ".*?")
+    told, shown = (re.sub(r"[ \t]+", " ", text) for text in (told, shown))
+    pattern = re.escape(shown.strip()).replace(r"\.\.\.", ".*?")
     return re.search(pattern, "\n".join([line.rstrip() for line in told.splitlines()]), re.DOTALL) is not None
 
 
