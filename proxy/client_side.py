@@ -16,6 +16,13 @@ _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held
 _BUFFERED = 1 << 18
 
 
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection so that its other end sees that nobody closed it."""
+    with contextlib.suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 class ClientSide(ABC):
     """The client's side of one exchange. What one read from upstream brought leaves together, once the journal has it."""
 
@@ -92,11 +99,8 @@ class ClientSide(ABC):
             self._request.transport.close()
 
     def _reset(self) -> None:
-        transport = self._request.transport
-        if transport is not None:
-            with contextlib.suppress(OSError, AttributeError):
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            transport.abort()
+        if self._request.transport is not None:
+            reset(self._request.transport)
 
     # The end.
 

@@ -41,6 +41,7 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
         *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
         *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
+        *(f"proxy.sockets.{name}" for name in ["faulty_speech", "faulty_turns", "faulty_openings"]),
         *(f"proxy.{name}" for name in ["server", "children", "forking", "worker", "hosting", "in_process"]),
         *(f"proxy.testing.{name}" for name in ["begun", "cassettes", "collected", "fixture", "servers"]),
     )

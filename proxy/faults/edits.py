@@ -76,6 +76,11 @@ def wait_of(fault: Fault, place: str) -> int:
     return fault.low + int((fault.high - fault.low) * chance(fault.seed, place))
 
 
+def at_start(fault: Fault) -> bool:
+    """Whether it is met before an answer begins."""
+    return fault.kind in ("status", "latency") if fault.place is None else fault.place.side == "start"
+
+
 class Edit:
     """One fault in one answer. `place`: of the answer, by which chance goes."""
 
@@ -83,7 +88,7 @@ class Edit:
         self.fault = fault
         self._form = form
         self._chance = place
-        self._place = fault.place or (_START if fault.kind in ("status", "latency") else _FIRST)
+        self._place = fault.place or (_START if at_start(fault) else _FIRST)
         self._halfway = form == "body" and self._place.side in ("after", "before") and self._place.event in (ANY, BODY)
         self._left = self._place.count
         self._behind: Block | None = None  # the last event that passed
@@ -95,6 +100,10 @@ class Edit:
         """Before the answer begins."""
         if self._place.side == "start":
             yield from self._meet(None)
+
+    def opening(self) -> Iterator[Act]:
+        """Where a WebSocket is opened."""
+        yield from self._meet(None)
 
     def feed(self, block: Block) -> Iterator[Act]:
         """The next event of the answer."""
@@ -216,6 +225,10 @@ class Edits:
         self._edits = [Edit(fault, form, place) for fault in ordered]
         self.over = False
         """Whether nothing more comes."""
+
+    def opening(self) -> list[Act]:
+        """Where a WebSocket is opened."""
+        return self._taken([act for edit in self._edits for act in edit.opening()])
 
     def begin(self) -> list[Act]:
         """Before the answer begins."""

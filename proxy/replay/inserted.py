@@ -20,6 +20,7 @@ from ..inbound import Inbound, Reception
 from ..player import Player
 from ..service import Service
 from ..settled import Settled
+from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine
 from ..sockets.socket_opening import Passed
 from .misses import unrecorded
@@ -111,7 +112,7 @@ class Inserted:
         found = await replays.exchange(request, inbound, None)
         if isinstance(found, Refusal):
             return refuse(found)
-        if isinstance(found, Passed):
+        if isinstance(found, Passed | MetOpening):
             return await found.run()
         cassette.in_flight.add(found)
         try:

@@ -33,6 +33,7 @@ class Playback:
     index: ReplayIndex
     final: int = 0
     known: frozenset[int] = frozenset()
+    openings: int = 0  # of WebSockets that met no fault
     place: int = -1  # of what was served last
     missed: int = 0  # requests that were not answered
     followers: Followers = field(default_factory=Followers)

@@ -24,6 +24,7 @@ from ..inbound import Inbound, Reception
 from ..player import Missing, Playback, Player, SessionMissing
 from ..script import Break, End, Step
 from ..service import Service
+from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine
 from ..sockets.socket_opening import Openings, Passed, Refused, Unrecorded
 from ..tape import Tape
@@ -53,14 +54,14 @@ class Replays:
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
         self.at_once = AtOnce(service, player, self.memory.requests)
-        self.openings = Openings(service, reception, player, self.misses, self.memory)
+        self.openings = Openings(service, reception, player, self.misses, self.memory, faulting=self.faulting)
 
     async def close(self) -> None:
         """Give up the recordings; idempotent."""
         await self.faulting.close()
         self.player.close()
 
-    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Passed | Refusal:
+    async def exchange(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> HttpExchange | SocketLine | Passed | MetOpening | Refusal:
         """What serves a request. `begun`: how far the short way has come with it. Raises StoreError."""
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)

@@ -43,6 +43,10 @@ class Handshakes:
             self._taken[digest] = 0
         return self.next(digests)
 
+    def take_back(self, handshake: Handshake) -> None:
+        """It has not been followed to its end: the next one of its fingerprint follows it again."""
+        self._taken[handshake.digest] = max(self._taken[handshake.digest] - 1, 0)
+
     def last(self, digests: Sequence[bytes]) -> Handshake | None:
         """The last one that was recorded of these fingerprints."""
         return next((self._recorded[digest][-1] for digest in digests if digest in self._recorded), None)

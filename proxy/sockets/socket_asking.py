@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from playhead.config.errors import StoreError
+from playhead.storage.connected import Handshake
 from playhead.storage.records import Fingerprint
 
 from ..addressing import NO_KEY, Refusal
@@ -14,6 +15,7 @@ from ..fingerprint import Asked, create_over
 from ..inbound import Inbound
 from ..player import Missing, Playback, Player
 from ..redaction import RequestScanner
+from ..replay.faulting import Afflicted, Faulting
 from ..replay.incoming import Memory
 from ..replay.misses import Expected, Misses, Told
 from ..replay.ready import Spoken
@@ -108,9 +110,12 @@ class Spoke:
 class Asking:
     """For one WebSocket of a client."""
 
-    def __init__(self, service: Service, player: Player, sockets: RecordedSockets, misses: Misses, asker: Asker) -> None:
+    def __init__(self, service: Service, player: Player, sockets: RecordedSockets, misses: Misses, asker: Asker, *, faulting: Faulting) -> None:
         self.player = player
         self.sockets = sockets
+        self.handshake: Handshake | None = None
+        """The recorded one that this one follows."""
+        self._faulting = faulting
         self._service = service
         self._misses = misses
         self._asker = asker
@@ -122,6 +127,41 @@ class Asking:
     def served(self) -> None:
         """Something was answered from a recording."""
         self._service.counters.replayed += 1
+
+    # Faults.
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a turn may meet a fault."""
+        return self._service.faults.any(self._asker.inbound.address.faults)
+
+    async def afflicted(self, playback: Playback, place: int, digest: bytes) -> Afflicted | None:
+        """What the answer at that place meets. Raises StoreError."""
+        return await self._faulting.due(playback, place, self._asker.inbound.address.faults, digest)
+
+    def asked(self, playback: Playback, digest: bytes) -> None:
+        """The client has asked for something."""
+        self._faulting.asked(playback, digest, "")
+
+    def give_back(self, playback: Playback, digest: bytes) -> bool:
+        """Whether an answer that had been served with a fault is due again."""
+        return self._faulting.give_back(playback, digest)
+
+    def lost(self, playback: Playback) -> None:
+        """The connection ended by a fault: the next one follows the same handshake."""
+        if self.handshake is not None:
+            playback.handshakes.take_back(self.handshake)
+            self.handshake = None
+
+    async def whole(self, playback: Playback, place: int) -> tuple[RecordedSocket, int, bytes]:
+        """A turn alone, on a connection of its own: which one it is there, and all that upstream said in it. Raises StoreError."""
+        lane, turn = playback.index.lane(place), playback.index.turn(place)
+        socket = None if lane is None else await self.sockets.connection(lane.connection)
+        if socket is None or socket.log.asked(turn) is None:
+            alone_, payload = await self.retold(playback, place)
+            return alone_, 1, payload
+        exchange = playback.index.exchange(place)
+        return socket.solo(turn), turn, await self._service.loop.run_in_executor(None, lambda: b"".join(self.pieces(exchange)))
 
     def live(self, playback: Playback, missing: Missing) -> Refusal | None:
         """A create goes to upstream; the reason if it must not."""

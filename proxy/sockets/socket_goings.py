@@ -9,10 +9,14 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..frames import Message
+from .faulty_speech import FaultySpeech
 from .following import Follower
 from .interleaving import OPCODE, Interleaving
 from .recorded_sockets import RecordedSocket
 from .speech import Speech
+
+NEVER = 1 << 62
+"""When a group is due that hangs."""
 
 
 @dataclass(eq=False, slots=True)
@@ -24,6 +28,12 @@ class ClientLane:
     follower: Follower
     queue: deque[Asked | LiveTurn | Message] = field(default_factory=deque)
     fair: bool = True
+
+    @property
+    def late(self) -> int:
+        """When the first group on it is due, if it comes late and ever."""
+        head = self.queue[0] if self.queue else None
+        return head.due if isinstance(head, Asked) and head.held and head.due < NEVER else 0
 
 
 @dataclass(eq=False, slots=True)
@@ -37,15 +47,18 @@ class Going:
     places: dict[int, int] = field(default_factory=dict)  # in the index, by turn
     used: set[int] = field(default_factory=set)
     primary: bool = False
+    faulty: FaultySpeech | None = None
 
 
 @dataclass(eq=False, slots=True)
 class Asked:
-    """A group that was asked for. `held`: it is not the first on its lane, and nothing but that keeps it back."""
+    """A group that was asked for. `held`: it is not the first on its lane, and nothing but that keeps it back; or it comes late: `due`, on the monotonic
+    clock in ns."""
 
     going: Going
     root: int
     held: bool
+    due: int = 0
 
 
 @dataclass(eq=False, slots=True)

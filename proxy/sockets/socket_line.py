@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from playhead.config.errors import PlayheadError
 
+from ..client_side import reset
 from ..clients import ClientRequest
 from ..frames import Message, Opcode
 from ..replay.members import with_member, without_member
@@ -49,12 +50,36 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A close frame with that payload; None: the connection is dropped without one."""
+    """A close frame with that payload; None: the connection is dropped without one, or with a `reset`."""
 
     payload: bytes | None
+    reset: bool = False
 
 
-Item = Portion | Message | Close
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes as they are."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """So many seconds in which nothing leaves."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """A message that leaves in pieces of that size, with so many seconds before each."""
+
+    message: Message
+    size: int
+    seconds: float
+
+
+Item = Portion | Message | Close | Raw | Rest | Drip
 
 
 class Talk(Protocol):
@@ -96,6 +121,7 @@ class SocketLine:
         self._working: asyncio.Task[None] | None = None  # what a message of the client needs
         self._pumping: asyncio.Task[None] | None = None  # reading from the store, or waiting for the client
         self._timer: asyncio.TimerHandle | None = None
+        self._resets = False  # at the end
         self._over: asyncio.Future[str] = service.loop.create_future()
 
     # In flight.
@@ -137,6 +163,8 @@ class SocketLine:
                 self.pump()
                 outcome = await self._over
                 await self._flushed()
+                if self._resets:
+                    reset(transport)
         finally:
             service.counters.outcome(outcome)
             service.counters.open_connections -= 1
@@ -292,7 +320,13 @@ class SocketLine:
                 if isinstance(item, Close):
                     self._say_goodbye(item, out)
                     break
-                data = self._end.message(item.opcode, item.payload)
+                if isinstance(item, Rest):
+                    self._pumping = asyncio.ensure_future(self._aside(asyncio.sleep(item.seconds)))
+                    break
+                if isinstance(item, Drip):
+                    self._drip(item)
+                    continue
+                data = item.data if isinstance(item, Raw) else self._end.message(item.opcode, item.payload)
             out.append(data)
             size += len(data)
             if size + transport.get_write_buffer_size() > _BUFFERED:
@@ -330,10 +364,17 @@ class SocketLine:
         self.pump()
         self._hold_back()
 
+    def _drip(self, item: Drip) -> None:
+        """Piece by piece, before all that follows."""
+        data = self._end.message(item.message.opcode, item.message.payload)
+        pieces = [data[start : start + item.size] for start in range(0, len(data), item.size)]
+        self._queue.extendleft(reversed([one for piece in pieces for one in (Rest(item.seconds), Raw(piece))]))
+
     def _say_goodbye(self, item: Close, out: list[bytes]) -> None:
         """The recorded end."""
         self._queue.clear()
         if item.payload is None:
+            self._resets = item.reset
             self._finish("upstream_closed")
             return
         self._end.close(item.payload)

@@ -13,20 +13,25 @@ from ..chains.context import as_input, expanded
 from ..chains.linked import Near
 from ..chains.recalling import Recalled
 from ..clients import ClientRequest
+from ..faults.edits import at_start
 from ..http1 import ProtocolError, end_to_end, response_head
 from ..inbound import Inbound, Reception
 from ..models.kind import shape_of
 from ..player import Missing, Playback, Player, SessionMissing
+from ..replay.faulting import Faulting
 from ..replay.incoming import Incoming, Memory
 from ..replay.misses import Misses
 from ..service import Service
+from .faulty_openings import MetOpening, meet_opening
+from .faulty_speech import FaultySpeech
+from .faulty_turns import FaultyTalk
 from .recorded_sockets import RecordedSockets
 from .recorded_transcripts import read_transcript
 from .socket_asking import Asker, Asking
+from .socket_goings import messages_of
 from .socket_line import SocketLine, Talk
 from .socket_live import Listens, LiveSocket
 from .socket_transcript import TranscriptTalk
-from .socket_turns import TurnsTalk
 from .upgrading import upgrade
 from .upstream_socket import RECORDING, Unrecordable
 from .upstream_socket import Refused as UpstreamRefused
@@ -67,7 +72,8 @@ class Unrecorded(NamedTuple):
 class Openings:
     """Opens the WebSockets of a server."""
 
-    def __init__(self, service: Service, reception: Reception, player: Player, misses: Misses, memory: Memory) -> None:
+    def __init__(self, service: Service, reception: Reception, player: Player, misses: Misses, memory: Memory, *, faulting: Faulting) -> None:
+        self._faulting = faulting
         self._service = service
         self._reception = reception
         self._player = player
@@ -75,7 +81,7 @@ class Openings:
         self._memory = memory
         self._sockets = RecordedSockets(player.store)
 
-    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Passed | Unrecorded | Refusal:
+    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Passed | MetOpening | Unrecorded | Refusal:
         """What serves a WebSocket of a client. Raises StoreError."""
         player, session = self._player, inbound.address.session
         try:
@@ -88,11 +94,17 @@ class Openings:
         incoming.end()
         prints = list(incoming.fingerprints())
         digests = [one.digest for one in prints]
-        asking = Asking(self._service, player, self._sockets, self._misses, Asker.of(inbound, self._service.settings.upstream, self._memory))
+        self._faulting.connected(session)
+        self._faulting.asked(playback, digests[0], "")
+        if (met := await self._met(request, inbound, playback, digests)) is not None:
+            return met
+        asker = Asker.of(inbound, self._service.settings.upstream, self._memory)
+        asking = Asking(self._service, player, self._sockets, self._misses, asker, faulting=self._faulting)
         opening = _Opening(self._service, request, asking, playback, self._live(inbound, playback))
         found = playback.handshakes.next(digests)
         if found is None:
             found = playback.handshakes.again(digests, player.exhausted)
+        asking.handshake = found
         if found is not None and found.exchange is not None:
             place = playback.index.find(found.exchange)
             return await opening.exchange(found.exchange, place)
@@ -107,6 +119,15 @@ class Openings:
         if opening.live is None:
             return await self._missed(playback, incoming, prints)
         return await opening.anew() if responses else Unrecorded(playback.run)
+
+    async def _met(self, request: ClientRequest, inbound: Inbound, playback: Playback, digests: list[bytes]) -> MetOpening | None:
+        """What the opening meets, if that ends it."""
+        address = inbound.address
+        afflicted = self._faulting.at_handshake(playback, playback.openings, address.faults, digests[0], address.target.decode("latin-1"))
+        if afflicted is None:
+            playback.openings += 1
+            return None
+        return await meet_opening(self._service, request, afflicted)
 
     def _live(self, inbound: Inbound, playback: Playback) -> MakeLive | None:
         """Makes what asks upstream, if that may be."""
@@ -141,7 +162,7 @@ class _Opening(NamedTuple):
     playback: Playback
     live: MakeLive | None
 
-    async def exchange(self, exchange: int, place: int | None) -> SocketLine | Refused:
+    async def exchange(self, exchange: int, place: int | None) -> SocketLine | Refused | MetOpening:
         """One that is an exchange: a refusal, or a transcript."""
         if place is not None:
             self.playback.index.serve_this(place)
@@ -151,18 +172,29 @@ class _Opening(NamedTuple):
         if place is not None and not heads.response_heads.startswith(b"HTTP/1.1 101 "):
             return Refused(self.playback, place)
         recorded = await loop.run_in_executor(None, read_transcript, store, exchange)
-        return self._line(recorded.head, TranscriptTalk(self.asking, self.playback, recorded))
+        afflicted = await self.asking.afflicted(self.playback, place, self.playback.index.digest(place)) if place is not None else None
+        if afflicted is None:
+            return self._line(recorded.head, TranscriptTalk(self.asking, self.playback, recorded))
+        early, later = [fault for fault in afflicted.faults if at_start(fault)], [fault for fault in afflicted.faults if not at_start(fault)]
+        afflicted.faults = early
+        if early and (met := await meet_opening(self.service, self.request, afflicted)) is not None:
+            self.asking.lost(self.playback)
+            return met
+        afflicted.faults = later
+        payload = await loop.run_in_executor(None, lambda: b"".join(recorded.pieces(store)))
+        speech = FaultySpeech(afflicted, 1, payload, *messages_of(recorded.socket, 1))
+        return self._line(recorded.head, TranscriptTalk(self.asking, self.playback, recorded, speech))
 
     async def turns(self, connection: int | None, head_of: int | None) -> SocketLine:
         """One in Responses mode. `connection`: the recorded one that it goes by; `head_of`: the one whose handshake it is answered as."""
         sockets = self.asking.sockets
         head = await sockets.head(head_of) if head_of is not None else b""
         socket = await sockets.connection(connection) if connection is not None else None
-        return self._line(head, TurnsTalk(self.asking, self.playback, connection, socket, self.live))
+        return self._line(head, FaultyTalk(self.asking, self.playback, connection, socket, self.live))
 
     async def anew(self) -> SocketLine | Passed | Refusal:
         """One whose handshake upstream is asked for."""
-        talk = TurnsTalk(self.asking, self.playback, None, None, self.live)
+        talk = FaultyTalk(self.asking, self.playback, None, None, self.live)
         assert talk.live is not None
         try:
             return self._line(await talk.live.open(), talk)

@@ -10,6 +10,7 @@ from ..frames import Message, Opcode
 from ..player import Playback
 from ..replay.misses import Expected
 from .expecting import Expecting, may_be_missing
+from .faulty_speech import FaultySpeech
 from .interleaving import OPCODE, Interleaving, Play
 from .recorded_transcripts import RecordedTranscript, sense, text_at
 from .socket_asking import Asking, Spoke
@@ -21,7 +22,8 @@ from .speech import Speech
 class TranscriptTalk:
     """One client WebSocket."""
 
-    def __init__(self, asking: Asking, playback: Playback, recorded: RecordedTranscript) -> None:
+    def __init__(self, asking: Asking, playback: Playback, recorded: RecordedTranscript, faulty: FaultySpeech | None = None) -> None:
+        self._faulty = faulty
         self._asking = asking
         self._playback = playback
         self._recorded = recorded
@@ -72,11 +74,15 @@ class TranscriptTalk:
 
     def end(self) -> None:
         """Nothing is left to be done."""
+        if self._faulty is not None:
+            self._faulty.left()
 
     def _advance(self) -> None:
         socket = self._recorded.socket
         for out in self._inter.advance(time.monotonic_ns()):
-            if isinstance(out, Play) and out.turn:
+            if isinstance(out, Play) and out.turn and self._faulty is not None:
+                self._say_faulty(self._faulty, out)
+            elif isinstance(out, Play) and out.turn:
                 self._line.put(Portion(self._speech, out.start, out.stop))
             elif isinstance(out, Play):
                 opcode = socket.log.flags[socket.log.answers[0][out.start]] & OPCODE
@@ -85,6 +91,16 @@ class TranscriptTalk:
             elif out is not None and not isinstance(out, tuple) and socket.finale.drops:
                 self._line.put(Close(None))
         self._line.wake_at(self._inter.wake)
+
+    def _say_faulty(self, faulty: FaultySpeech, out: Play) -> None:
+        """As the faults have it. All has been said with the last message of upstream."""
+        items = [] if faulty.over else faulty.say(out.start, out.stop)
+        if not faulty.over and out.stop == len(self._recorded.socket.log.answers[1]):
+            items += faulty.end()
+        for item in items:
+            if isinstance(item, Close):
+                self._asking.lost(self._playback)
+            self._line.put(item)
 
     async def _unexpected(self, spoke: Spoke) -> None:
         told = await self._asking.tell_message(self._playback, spoke, self._expected())

@@ -17,13 +17,13 @@ from ..answers import ERRORS
 from ..frames import Message, Opcode
 from ..player import Missing, Playback
 from ..replay.misses import Expected
-from .following import Follower
+from .following import Follower, Found
 from .interleaving import HIDDEN, OPCODE, Interleaving, Over, Play
 from .recorded_sockets import RecordedSocket, meaning
 from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
 from .socket_goings import Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
-from .socket_line import Close, Portion, SocketLine
+from .socket_line import Close, Item, Portion, SocketLine
 from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
 
@@ -81,6 +81,9 @@ class TurnsTalk:
         for going in [*self._goings.values(), *self._solos]:
             if going.inter.wake is not None and going.inter.wake <= now:
                 self._advance(going)
+        for lane in [lane for lane in self._lanes.values() if lane.late]:
+            for going in self._next(lane):
+                self._advance(going)
         self._set_timer()
 
     def answer_to_close(self, payload: bytes) -> bytes:
@@ -111,10 +114,8 @@ class TurnsTalk:
             await waiting
 
     def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
+        found = self._look(lane, spoke)
         playback = self._playback
-        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, exhausted=self._asking.player.exhausted)
-        if found.place is None and found.group is None:
-            found.place = self._accepted(lane, found.print)
         anew = found.place is not None and self.live is not None and playback.index.exchange(found.place) in playback.decided.anew
         if found.place is None or anew:
             code = "no_match" if found.group is None else "exhausted"
@@ -124,7 +125,20 @@ class TurnsTalk:
             return self._go_live(lane, spoke, missing, self.live)
         playback.place = found.place
         self._asking.served()
-        recorded = playback.index.lane(found.place)
+        return self._answer(lane, found)
+
+    def _look(self, lane: ClientLane, spoke: Spoke) -> Found:
+        """The recording of a create, which is served with this."""
+        playback = self._playback
+        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, exhausted=self._asking.player.exhausted)
+        if found.place is None and found.group is None:
+            found.place = self._accepted(lane, found.print)
+        return found
+
+    def _answer(self, lane: ClientLane, found: Found) -> Awaitable[None] | None:
+        """It is answered as it was."""
+        assert found.place is not None
+        recorded = self._playback.index.lane(found.place)
         if recorded is None:
             return self._retell(lane, found.place)
         going = self._goings.get(recorded.connection)
@@ -166,12 +180,12 @@ class TurnsTalk:
     def _refuse(self, lane: ClientLane, code: str, message: str, more: Mapping[str, Any]) -> None:
         self._say(lane, error_event(lane.name, ERRORS[code].status, {"code": code, "message": message, **more}))
 
-    def _say(self, lane: ClientLane, message: Message) -> None:
+    def _say(self, lane: ClientLane, item: Item) -> None:
         """When its lane is free."""
-        if lane.queue:
-            lane.queue.append(message)
+        if lane.queue and isinstance(item, Message):
+            lane.queue.append(item)
         else:
-            self._line.put(message)
+            self._line.put(item)
 
     def _lane_of(self, value: dict[str, Any]) -> ClientLane:
         """The lane that a create names; one of its own if that is no name, which is refused whatever else goes on."""
@@ -224,10 +238,12 @@ class TurnsTalk:
             going.places = places
         self._come(lane, going, root)
 
-    def _come(self, lane: ClientLane, going: Going, root: int) -> None:
+    def _come(self, lane: ClientLane, going: Going, root: int, *, due: int = 0) -> None:
+        """`due`: nothing of it leaves before, in ns on the monotonic clock."""
         last = lane.queue[-1] if lane.queue else None
         held = last is not None and not (isinstance(last, Asked) and not last.held and self._in_line(last, going, root))
-        lane.queue.append(Asked(going, root, held))
+        held = held or due > 0
+        lane.queue.append(Asked(going, root, held, due))
         going.lanes[root] = lane
         going.inter.come(root, time.monotonic_ns(), held=held)
         self._advance(going)
@@ -292,6 +308,9 @@ class TurnsTalk:
         while lane.queue:
             head = lane.queue[0]
             if isinstance(head, Asked):
+                if head.held and head.due > time.monotonic_ns():
+                    self._set_timer()
+                    return
                 if head.held:
                     head.held = False
                     head.going.inter.release(head.root, time.monotonic_ns())
@@ -366,6 +385,7 @@ class TurnsTalk:
 
     def _set_timer(self) -> None:
         wakes = [going.inter.wake for going in (*self._goings.values(), *self._solos) if going.inter.wake is not None]
+        wakes += [late for lane in self._lanes.values() if (late := lane.late)]
         self._line.wake_at(min(wakes, default=None))
 
     # Other messages of the client.
