@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,19 +15,26 @@ from playhead.config.settings import Settings
 from playhead.storage.cassettes import Cassette
 from playhead.storage.store import Store
 
-from .formats.cassette import read, write
+from .formats.cassette import is_cassette, read, write
 from .formats.cassette_prints import with_fingerprints
 from .formats.secret_scan import refusal, secrets_in
 
+_VCR = b"interactions"
+_UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
+
 
 def read_file(path: Path) -> Cassette:
-    """What a file holds. Raises StoreError: it is not there, or no cassette, or damaged."""
+    """What a file holds: a cassette, ours or VCR.py's. Raises StoreError: it is not there, or no cassette, or damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise StoreError(f"There is no cassette {path}.") from None
     except OSError as error:
         raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+    if not is_cassette(data) and _VCR in data:
+        from .formats import vcr
+
+        return vcr.read(data, str(path), _UNNAMED.sub("-", path.stem)[:128] or "default")
     return read(data, str(path))
 
 

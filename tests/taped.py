@@ -48,13 +48,13 @@ def posted(number: int, request: bytes, answer: bytes = b'{"id":"resp"}', **chan
     return recorded(number, **{"raw": raw, "request_bytes": len(request), "response_bytes": len(answer), **changes})
 
 
-def agent_loop(turns: int) -> list[Recorded]:
-    """Each request repeats the history before it; tools and instructions stay."""
+def agent_loop(turns: int, lines: int = 40) -> list[Recorded]:
+    """Each request repeats the history before it; tools and instructions stay. `lines`: of the output of each tool call."""
     tools = [{"type": "function", "name": "shell", "description": "Runs it. " * 40}]
     history: list[dict[str, Any]] = []
     found = []
     for turn in range(turns):
-        history.append({"type": "function_call_output", "call_id": f"call_{turn}", "output": f"line {turn}\n" * 40})
+        history.append({"type": "function_call_output", "call_id": f"call_{turn}", "output": f"line {turn}\n" * lines})
         body = json.dumps({"model": "gpt-5", "instructions": "Be good. " * 100, "tools": tools, "input": history}).encode()
         ended = {"type": "response.completed", "sequence_number": 1, "response": {"id": f"resp_{turn}", "tools": tools, "output": history[-1:]}}
         found.append(stream(turn, [sse({"type": "response.created", "sequence_number": 0}), sse(ended)], body))
