@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from playhead.config.rules import Step
 
-STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 """A string of a JSON text, quotes included."""
 
 _WHITE = re.compile(r"[ \t\n\r]*")

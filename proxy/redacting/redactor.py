@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
 _DELTAS = ((Step("delta", deep=True),),)
 _TELLING = ("type", "item_id", "output_index", "content_index", "summary_index", "index")
 _DATA = re.compile(r"^data:[ ]?([^\r\n]*)", re.MULTILINE)
+_KNOWN = 32 << 20  # characters of texts in which nothing was found
 _LEAST = 4  # characters of a text that is looked for in files afterwards
 
 
@@ -48,6 +49,8 @@ class Redactor:
 
     def __post_init__(self) -> None:
         self._searches = [_Search(re.compile(rule.what[1:-1]), redacted(rule)) for rule in self.rules if rule.what[0] == "/" and not rule.place]
+        self._clean: set[str] = set()
+        self._room = _KNOWN
         self._paths = [(steps_of(rule.what), redacted(rule)) for rule in self.rules if rule.what[0] == "$"]
 
     @property
@@ -146,10 +149,21 @@ class Redactor:
         return "".join([*pieces, self._numbers(text[end:])])
 
     def _string(self, literal: str) -> str:
+        if literal in self._clean:
+            return literal
         plain = _plain(literal) if "\\" in literal else literal[1:-1]
         if not any(search.regex.search(plain) for search in self._searches):
+            self._remember(literal)
             return literal
         return _quoted(self.text(plain), literal)
+
+    def _remember(self, literal: str) -> None:
+        """There is nothing in it, and histories say it again and again."""
+        self._room -= len(literal)
+        if self._room < 0:
+            self._clean.clear()
+            self._room = _KNOWN
+        self._clean.add(literal)
 
     def _numbers(self, text: str) -> str:
         """What stands between two strings."""
