@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -83,8 +83,12 @@ class Module:
     def package(self) -> str:
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
-    def imports(self) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+    @cache  # noqa: B019  (they live as long as the tests)
+    def imports(self) -> Sequence[tuple[ast.Import | ast.ImportFrom, str]]:
         """Every import, also those inside functions, with the dotted name it asks for; names out of a module one by one."""
+        return tuple(self._imports())
+
+    def _imports(self) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from ((node, alias.name) for alias in node.names)

@@ -125,7 +125,7 @@ async def test_what_follows_that_is_not_kept() -> None:
         for _ in range(100):
             await client.write(b"garbage\r\n\r\n")
             await asyncio.sleep(0.001)
-        kept = sum(isinstance(one, HttpProcessingError) for one in gc.get_objects())
+        kept = sum(issubclass(type(one), HttpProcessingError) for one in gc.get_objects())
         say(service.requests[0], b"first")
         service.open[0](True)
         await client.answer()
@@ -250,7 +250,8 @@ async def test_much_that_follows_an_upgrade_waits_outside() -> None:
     async with serving(later) as (service, _, client):
         await client.write(UPGRADE)
         await until(lambda: len(service.open) == 1)
-        sending = asyncio.ensure_future(client.write(b"".join(GET % number for number in range(200_000))))
+        much = GET.replace(b"\r\n\r\n", b"\r\nPadding: " + b"x" * 4000 + b"\r\n\r\n")
+        sending = asyncio.ensure_future(client.write(b"".join(much % number for number in range(4_000))))
         await asyncio.sleep(0.05)
         assert not sending.done()
         service.serve = at_once
@@ -258,7 +259,7 @@ async def test_much_that_follows_an_upgrade_waits_outside() -> None:
         service.open[0](True)
 
         assert (await client.answer()).body == b"declined"
-        assert [(await client.answer()).body for _ in range(200_000)][-1] == b"/199999"
+        assert [(await client.answer()).body for _ in range(4_000)][-1] == b"/3999"
         await sending
 
 

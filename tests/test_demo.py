@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import in_a_process
+from command_line import Told, in_a_process
 from playhead.config.settings import Settings
 from playhead.proxy.commands.demo import Answer, Demo, difference
 from playhead.storage.store import Store
@@ -18,19 +20,35 @@ from playhead.storage.store import Store
 ANSWER = Answer(200, ((b"Content-Type", b"text/plain"), (b"X-A", b"1")), b"hello")
 
 
-class Tampered(Demo):
-    """A demo whose store is changed between recording and replaying."""
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Told]:
+    """A data directory in which the demo was run once, and what it said."""
+    data = tmp_path_factory.mktemp("demo") / "d"
+    return data, in_a_process("demo", "--data", str(data))
 
-    def __init__(self, data: Path, tamper: Callable[[sqlite3.Connection], object]) -> None:
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Answer]]:
+    """A data directory with the first half of a demo, and what its agent received."""
+    data = tmp_path_factory.mktemp("recorded") / "d"
+    return data, asyncio.run(Demo({"data": str(data)}, Settings(data=data), "demo").record())
+
+
+class Tampered(Demo):
+    """The second half of a demo, on a copy of its store that was changed in between."""
+
+    def __init__(self, data: Path, recorded: tuple[Path, list[Answer]], tamper: Callable[[sqlite3.Connection], object]) -> None:
         super().__init__({"data": str(data)}, Settings(data=data), "demo")
-        self._file = data / "store.db"
+        self._data = data
+        self._first, self._answers = recorded
         self._tamper = tamper
 
-    async def replay(self) -> list[Answer]:
-        with closing(sqlite3.connect(self._file)) as store:
+    async def record(self) -> list[Answer]:
+        shutil.copytree(self._first, self._data)
+        with closing(sqlite3.connect(self._data / "store.db")) as store:
             self._tamper(store)
             store.commit()
-        return await super().replay()
+        return self._answers
 
 
 def one_byte(exchange: int) -> Callable[[sqlite3.Connection], object]:
@@ -45,13 +63,13 @@ def one_byte(exchange: int) -> Callable[[sqlite3.Connection], object]:
     return tamper
 
 
-def test_the_demo_replays_what_its_agent_received(tmp_path: Path) -> None:
-    done = in_a_process("demo", "--data", str(tmp_path / "d"))
+def test_the_demo_replays_what_its_agent_received(told: tuple[Path, Told]) -> None:
+    data, done = told
 
     assert done.status == 0, done.err
     assert "All 6 answers are the same, byte for byte" in done.out
-    assert f"playhead replay --session demo --data={tmp_path / 'd'}" in done.out
-    with Store.open(f"sqlite:///{tmp_path}/d/store.db") as store:
+    assert f"playhead replay --session demo --data={data}" in done.out
+    with Store.open(f"sqlite:///{data}/store.db") as store:
         found = list(store.exchanges("demo"))
         assert list(store.divergences("demo")) == []
     assert [(row.transport, row.status) for row in found] == [("http", 200), ("sse", 200), ("http", 500), ("http", 200), ("ws", 101), ("ws", 101)]
@@ -59,23 +77,24 @@ def test_the_demo_replays_what_its_agent_received(tmp_path: Path) -> None:
     assert [row.stream_id for row in found[4:]] == ["paris", "rome"]
 
 
-def test_the_demo_sums_up_the_tokens_of_its_answers(tmp_path: Path) -> None:
-    done = in_a_process("demo", "--data", str(tmp_path / "d"))
-
+def test_the_demo_sums_up_the_tokens_of_its_answers(told: tuple[Path, Told]) -> None:
+    _, done = told
     table = [line.split() for line in done.out.splitlines() if line.endswith(("the same", "REPLAYED")) or "in all" in line]
     totals = [int(cells[-3]) for cells in table[1:-1] if "server_error" not in cells]
     assert (table[-1][:2], int(table[-1][-1]), len(totals)) == (["in", "all"], sum(totals), 5)
 
 
 @pytest.mark.parametrize("exchange", [2, 4, 5])
-def test_one_changed_byte_in_the_store_fails_the_demo(exchange: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    status = Tampered(tmp_path / "d", one_byte(exchange)).run()
+def test_one_changed_byte_in_the_store_fails_the_demo(
+    recorded: tuple[Path, list[Answer]], exchange: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status = Tampered(tmp_path / "d", recorded, one_byte(exchange)).run()
 
     assert (status, "differ from what was recorded" in capfd.readouterr().err) == (1, True)
 
 
-def test_a_recording_that_is_gone_fails_the_demo(tmp_path: Path) -> None:
-    assert Tampered(tmp_path / "d", lambda store: store.execute("DELETE FROM exchanges WHERE id = 4")).run() == 1
+def test_a_recording_that_is_gone_fails_the_demo(recorded: tuple[Path, list[Answer]], tmp_path: Path) -> None:
+    assert Tampered(tmp_path / "d", recorded, lambda store: store.execute("DELETE FROM exchanges WHERE id = 4")).run() == 1
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,7 @@ def elsewhere(story: Story, folder: Path) -> Story:
     return replace(story, folder=folder)
 
 
+@pytest.fixture(scope="module")
 def first_exchange(story: Story) -> str:
     """The id of the story's first exchange."""
     listed = story.run("playhead", "exchanges", "default", "--json", "--limit", "1").stdout
@@ -170,9 +171,9 @@ def test_the_servers_are_started_as_the_readme_says(server: str) -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_does_not_fail(story: Story, tmp_path: Path, command: str) -> None:
+def test_a_command_does_not_fail(story: Story, first_exchange: str, tmp_path: Path, command: str) -> None:
     needs(*(tool for tool in ("curl", "jq") if re.search(rf"\b{tool}\b", command)))
-    command = re.sub(r"(?<=playhead show )\d+", lambda _: first_exchange(story), command)
+    command = re.sub(r"(?<=playhead show )\d+", lambda _: first_exchange, command)
     place = elsewhere(story, tmp_path) if " -- " in command else story
     if command.startswith(REPLAY):
         place.shell(command.replace(REPLAY, SERVER)).check_returncode()

@@ -88,9 +88,12 @@ def _serve(mode: Literal["record", "replay", "forward"], flags: Mapping[str, Any
         return _around(mode, flags, settings, command)
     for note in settings.notes:
         warn(note)
-    from ..cassette_files import unpacked
     from ..console.app import console_app
     from ..server import serve
+
+    if settings.settings.cassette is None:
+        return serve(settings.settings, console_app)
+    from ..cassette_files import unpacked  # with the store, which a server that only records leaves to its recorder
 
     with unpacked(settings.settings) as served:
         return serve(served, console_app)
