@@ -52,6 +52,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "connections": Listed("connecting", "List the WebSocket connections of a session."),
         "connection": Listed("connecting", "Show one WebSocket connection: what is known of it, and its lanes over time."),
         "divergences": Listed("diverging", "List the requests of replays that had no recorded twin, and how they differ."),
+        "faults": Listed("faulting", "List the faults that replays of a session served, and what the client did after each."),
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
     "Decide": {

@@ -246,7 +246,8 @@ def summary(reports: Iterable[Mapping[str, Any]]) -> str:
     for report in reports:
         found = report.get("metrics", {})
         counted.update(replayed=found.get("replayed", 0), live=found.get("live", 0), diverged=sum(found.get("missed", {}).values()))
-    return f"playhead replayed {counted['replayed']}  diverged {counted['diverged']}  live {counted['live']}"
+        counted.update(faults=found.get("faults", 0))
+    return f"playhead replayed {counted['replayed']}  diverged {counted['diverged']}  live {counted['live']}  faults {counted['faults']}"
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

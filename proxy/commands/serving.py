@@ -119,14 +119,20 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
 
 def _replayed(settings: Settings, line: str) -> int:
     """Say what was replayed, by the server's own last line; how many divergences there were."""
-    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live) (\d+)", line)}
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults) (\d+)", line)}
     if not counts:
         say("the replay ended without saying what it had served")
         return 1
     served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
     parts = [f"{served:,} served", *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
+    if settings.fault:
+        parts.append(f"{counts.get('faults', 0):,} faults met")
     source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
     say(f"replayed from {source}: {', '.join(parts)}")
+    if settings.fault and not counts.get("faults"):
+        say(f"no request met {' or '.join(settings.fault)}: is there such a place? `playhead help faults`")
+    elif settings.fault and settings.cassette is None:
+        say(f"`playhead faults {settings.session}` shows what the command did after each")
     if diverged and settings.cassette is None:
         say(f"`playhead divergences {settings.session}` shows what diverged")
     elif not served and not live:
