@@ -14,6 +14,8 @@ from playhead.proxy.answers import ERRORS, Error
 from playhead.proxy.cli import SECTIONS, cli
 from playhead.proxy.commands.options import SERVING, default_text
 from playhead.proxy.console.exposition import METRICS, Described
+from playhead.proxy.testing.fixture import PlayheadFixture
+from playhead.proxy.testing.wanted import ALLOWED, MODES
 from playhead.storage import tables
 from playhead.storage.column_types import metadata
 
@@ -134,3 +136,21 @@ def test_the_version_has_its_entry_in_the_changelog() -> None:
 
     assert version is not None
     assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_option_and_setting_of_the_pytest_plugin_is_there(pytestconfig: pytest.Config) -> None:
+    options = [name for option in vars(pytestconfig.option) if option.startswith("playhead_") for name in (f"--{option.replace('_', '-')}",)]
+    settings = [name for name in pytestconfig._parser._inidict if name.startswith("playhead_")]
+
+    assert len(options) > 1
+    assert [name for name in (*options, *settings, *MODES) if f"`{name}`" not in TEXT] == []
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_every_keyword_of_the_marker_is_there(name: str) -> None:
+    assert re.search(rf"^\|[^|]*`{name}`", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(PlayheadFixture) if not name.startswith("_") and name not in ("complaint", "finish", "counted")])
+def test_everything_that_the_fixture_offers_is_there(name: str) -> None:
+    assert re.search(rf"`{name}(\(SPEC\))?`", TEXT)

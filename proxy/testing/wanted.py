@@ -16,7 +16,7 @@ Unused = Literal["report", "fail"]
 MODES: Sequence[Mode] = get_args(Mode)
 UNUSED: Sequence[Unused] = get_args(Unused)
 
-_ALLOWED: Mapping[str, str] = MappingProxyType(
+ALLOWED: Mapping[str, str] = MappingProxyType(
     {
         "cassette": "the path of a cassette, beside the test module unless it is absolute",
         "mode": ", ".join(MODES),
@@ -74,10 +74,10 @@ def _named(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Mapping[str
 
 def _with_marker(found: Wanted, given: Mapping[str, Any]) -> Wanted:
     for name, value in given.items():
-        if name not in _ALLOWED:
-            raise ConfigError(f"@pytest.mark.playhead knows no {name}: it takes {', '.join(_ALLOWED)}")
+        if name not in ALLOWED:
+            raise ConfigError(f"@pytest.mark.playhead knows no {name}: it takes {', '.join(ALLOWED)}")
         if not _fits(name, value):
-            raise ConfigError(f"@pytest.mark.playhead({name}={value!r}): allowed is {_ALLOWED[name]}")
+            raise ConfigError(f"@pytest.mark.playhead({name}={value!r}): allowed is {ALLOWED[name]}")
     settings = {**dict(found.settings), **{name: given[name] for name in _SETTINGS if name in given}}
     return replace(
         found,
