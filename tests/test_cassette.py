@@ -149,6 +149,16 @@ def test_a_turn_says_its_messages_in_their_order() -> None:
     assert [next(iter(line)) for line in found if {"sent", "event"} & {*line} and "events" not in line] == ["sent", "event", "event", "event"]
 
 
+@pytest.mark.parametrize("payload", [b"no JSON", b"true", b"\xff\x00", b""])
+def test_messages_of_a_turn_that_are_no_events_come_back(payload: bytes) -> None:
+    socket = Socket()
+    turn = socket.create("hello")
+    socket.says(turn, payload)
+    socket.answers(turn)
+
+    kept(spoken(socket))
+
+
 def test_rules_come_back() -> None:
     assert {"rule": "normalize uuid"} in kept(cassette(posted(1, b"{}"), rules=("normalize uuid", "ignore $.metadata")))
 

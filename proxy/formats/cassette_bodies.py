@@ -203,10 +203,9 @@ def _event_lines(pieces: Sequence[Piece], sharing: Sharing) -> Iterator[Line]:
         if content.form == "json":
             manner = f"{piece.framing} {content.style}"
             line |= ({"as": manner} if manner != usual[row.direction] else {}) | patches_of(content)
-        told = [row.type, row.sequence_number, row.stream_id]
-        if told != names_of(content.value if content.form == "json" else None):
-            line["row"] = told
-        if row.flags != (TEXT_MESSAGE if piece.framing == "message" else 0):
+        if told_by(row) != names_of(content.value if content.form == "json" else None):
+            line["row"] = told_by(row)
+        if row.flags != opcode_of(piece.framing, content):
             line["opcode"] = row.flags
         yield line
 

@@ -189,7 +189,7 @@ def _is_patch(patch: Any) -> bool:
 def _body(key: str, form: str, line: Line) -> bytes:
     _known(line, key, "as", "patches")
     style = line.get("as", USUAL)
-    if style not in STYLES:
+    if not isinstance(style, str) or style not in STYLES:
         raise ValueError(f"there is no style {style!r}")
     return restored(Written(form, line[key], style, _patches(line)))
 
