@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .assumptions import ASSUMED_HINT, Assumptions
 from .faults import parse_faults
 from .policies import Exhausted
 
@@ -187,6 +188,14 @@ def _faults(value: object) -> tuple[str, ...]:
         raise ValueError(f"faults such as 429 retry-after=2 at turn 3, with ; between them; {error}") from None
 
 
+def _assumed(value: object) -> str:
+    return str(Assumptions.parse(_text(value)))
+
+
+def _paths(value: object) -> tuple[Path, ...]:
+    return tuple(map(_path, value)) if isinstance(value, list | tuple) else (_path(value),)
+
+
 _ADDRESS = Hint("HOST:PORT", "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one")
 _FILE = Hint("FILE", "the path of a file")
 _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
@@ -269,6 +278,15 @@ class Settings(BaseSettings):
         BeforeValidator(_faults),
         Hint("SPEC", "a fault such as 429 retry-after=2 at turn 3, or several with ; between them; the flag may be given several times"),
     ] = Field(default=(), description="Faults that a replay serves on top of what was recorded: `playhead help faults`.")
+    assume: Annotated[str, BeforeValidator(_assumed), Hint("NAME=VALUE,...", ASSUMED_HINT)] = Field(
+        default="provider=path,region=global",
+        description="What is taken for true where an exchange does not say it, so that it has a price; each price says what of it was assumed.",
+    )
+    price_table: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(_paths),
+        Hint("FILE", "the path of a TOML file; the flag may be given several times, and the last counts most"),
+    ] = Field(default=(), description="Prices of your own, on top of those that playhead knows: `playhead help prices`.")
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )

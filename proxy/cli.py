@@ -63,6 +63,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
+        "reprice": Listed("pricing", "Compute again what exchanges cost, by other prices or those of another time."),
         "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
         "import": Listed("cassettes", "Add the sessions in files to the store."),
         "redact": Listed("redacting", "Take away from a session what should not have been recorded."),

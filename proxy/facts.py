@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -16,19 +15,20 @@ from .assembling.edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire, field
+from .plain import MAX_TEXT, PLAIN_DEPTH, plain, text_of
+from .pricing.billing import answered, asked
 
 UNPARSED = "it is stored as it came, since it could not be parsed"
 """In `Facts.problem` of an exchange that nobody looked at, since it broke the parser."""
 
-_MAX_TEXT = 1024
 _FORM_MODEL = re.compile(rb'name="?model"?[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n')
 _FORM_EDGE = 1 << 16
 _CONVERSATION = re.compile(r"/conversations/([^/?]+)")
 _MAX_WORD = 200  # of types, names and statuses, which stores have an index of
 _MAX_NUMBER = 10**18
 _TYPE_IN = 4096  # bytes of an event that is no JSON, in which its type is looked for
-_PLAIN_DEPTH = 8
 _WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
+_WITH_BILLING = frozenset(("responses", "images", "other"))
 _WITH_STATUS = frozenset(("responses", "realtime"))
 _TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage", "conversation")
 _UNUSUAL = (b"[", b"\\", b"null")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
@@ -44,17 +44,18 @@ class Told(NamedTuple):
     problems: tuple[Problem, ...] = ()
     items: tuple[ItemRow, ...] = ()
     conversation: str | None = None
+    billing: Mapping[str, Any] | None = None
 
     def state(self) -> list[Any]:
         """What `restore` needs, as JSON."""
-        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items], self.conversation]
+        return [*self[:4], [list(problem) for problem in self.problems], [list(row) for row in self.items], self.conversation, self.billing]
 
     @classmethod
     def restore(cls, state: list[Any]) -> Told:
-        """The one that gave this state; older versions knew of no conversation."""
-        model, parent, cache_key, user, problems, items, *conversation = state
+        """The one that gave this state; older versions knew of no conversation, and not what decides about its price."""
+        model, parent, cache_key, user, problems, items, *rest = state
         rows = tuple([ItemRow(*row) for row in items])
-        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), rows, *conversation)
+        return cls(model, parent, cache_key, user, tuple([Problem(*problem) for problem in problems]), rows, *rest)
 
 
 NOTHING = Told()
@@ -66,31 +67,6 @@ def members(model: Any) -> Mapping[str, Any]:
         extra = model.__pydantic_extra__
         return {**extra, **model.__dict__} if extra else model.__dict__
     return model if isinstance(model, dict) else {}
-
-
-def text_of(value: Any) -> str | None:
-    """A value as a text that any database takes; None for what is none, or empty."""
-    if value.__class__ is not str or not value:
-        return None
-    if len(value) <= _MAX_TEXT and value.isascii() and "\0" not in value:
-        return value
-    text: str = value[:_MAX_TEXT]
-    return text if text.isascii() and "\0" not in text else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """JSON that any database takes."""
-    if isinstance(value, str):
-        return text_of(value) or ""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict | list) and depth >= _PLAIN_DEPTH:
-        return None
-    if isinstance(value, dict):
-        return {text_of(key) or "": plain(member, depth + 1) for key, member in value.items()}
-    if isinstance(value, list):
-        return [plain(member, depth + 1) for member in value]
-    return value
 
 
 def type_of(event: Wire | None, data: bytes) -> str | None:
@@ -120,6 +96,7 @@ def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = 
         request.problems if isinstance(request, Wire) else (),
         item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
         conversation_in(get("conversation")),
+        asked(request) or None,
     )
 
 
@@ -140,6 +117,7 @@ def take_request(facts: Facts, told: Told, path: str) -> None:
     """What was told, as the first word on the exchange."""
     facts.model, facts.previous_response_id, facts.prompt_cache_key, facts.user = told[:4]
     facts.problems += told.problems
+    facts.billing = dict(told.billing) if told.billing else None
     if facts.kind == "responses":
         facts.conversation = told.conversation
     elif facts.kind == "other" and (called := _CONVERSATION.search(path)):
@@ -214,8 +192,8 @@ def _block_row(position: int, block: Wire) -> ItemRow:
 # Answers.
 
 
-def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
-    """What the object of an answer says: a Response, a chat completion, a message, a list, an error."""
+def take_answer(facts: Facts, answer: Wire | dict[str, Any], items: Iterable[Any] | None = None) -> None:
+    """What the object of an answer says: a Response, a chat completion, a message, a list, an error. `items`: of its output, where it lacks them."""
     if isinstance(answer, Unparsed):
         return
     get, kind = members(answer).get, facts.kind
@@ -227,6 +205,8 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
         facts.response_id = text_of(get("id")) or facts.response_id
     if kind == "responses":
         facts.conversation = facts.conversation or conversation_in(get("conversation"))
+    elif kind == "other" and get("object") == "batch":  # its usage is paid where it is told first
+        facts.response_id, facts.response_status = text_of(get("id")), text_of(get("status"))
     elif kind == "other" and get("object") == "conversation":
         facts.conversation = facts.conversation or text_of(get("id"))
     if kind in _WITH_STATUS:
@@ -235,12 +215,16 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any]) -> None:
     facts.usage = usage or facts.usage
     facts.service_tier = text_of(get("service_tier") or (usage or {}).get("service_tier")) or facts.service_tier
     facts.error_code = error_code(answer) or facts.error_code
+    if kind in _WITH_BILLING and (found := answered(answer, items)):
+        facts.billing = {**(facts.billing or {}), **found}
 
 
 def take_told(facts: Facts, told: Facts) -> None:
     """What was gathered apart, over what is known."""
     for name in _TOLD:
         setattr(facts, name, getattr(told, name) or getattr(facts, name))
+    if told.billing:
+        facts.billing = {**(facts.billing or {}), **told.billing}
 
 
 def usage_of(usage: Any) -> dict[str, Any] | None:
@@ -256,7 +240,7 @@ def _usual_usage(usage: Wire) -> dict[str, Any] | None:
         text = usage.__pydantic_serializer__.to_json(usage, exclude_unset=True, by_alias=True, warnings=False)
     except ValueError:
         return None
-    plain_text = len(text) < _MAX_TEXT and text.isascii() and text.count(b"{") <= _PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL)
+    plain_text = len(text) < MAX_TEXT and text.isascii() and text.count(b"{") <= PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL)
     return from_json(text) if plain_text else None
 
 

@@ -27,6 +27,7 @@ from playhead.storage.store import Store
 from .faults.due import Faults
 from .hosting import Host, forwarder_of
 from .metrics import Counters
+from .pricing.setting import Costing
 from .recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
 from .replay.rewinding import Rewound
@@ -272,7 +273,7 @@ class _Recording:
     def _record(self) -> None:
         store, self._store = self._store or _opened(self._settings), None
         with store:
-            recorder = Recorder(store, self._data.journal_dir, reuse=True)
+            recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings))
             try:
                 RecorderLoop(recorder, store, self).run()
                 self._stored_all = recorder.idle

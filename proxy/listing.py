@@ -190,6 +190,11 @@ def tokens(row: ExchangeRecord) -> str:
     return "" if into is None and out is None else f"{_grouped(into)} + {_grouped(out)}"
 
 
+def price(row: ExchangeRecord) -> str:
+    """What it costs; a question mark if that cannot be known."""
+    return row.cost or ("?" if row.cost_note and row.cost_note.startswith("unpriced") else "")
+
+
 _TOKENS = (("input_tokens", "prompt_tokens", "input"), ("output_tokens", "completion_tokens", "output"))
 
 
@@ -217,6 +222,7 @@ EXCHANGES = Layout(
         Column("RESULT", result, least=16, typical=16),
         Column("MODEL", lambda row: row.model or "", least=10, typical=12),
         Column("TOKENS", tokens, right=True, typical=11),
+        Column("COST (USD)", price, right=True, typical=10),
         Column("TIME", lambda row: span(row.duration_ms), right=True, typical=7),
     ),
     lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",

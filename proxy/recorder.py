@@ -24,6 +24,7 @@ from playhead.storage.store import Store
 from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
 from .notes import bundle, read_opening, session_of, unbundle
+from .pricing.setting import CostOf
 from .progress import Progress
 from .recording import Assembly
 from .request_memo import RequestMemo
@@ -46,7 +47,16 @@ _CHEAP = 4  # where no turn is open, a connection is stored in part at that frac
 class Recorder:
     """Drains a journal directory into a store. `step` does what there is to do now."""
 
-    def __init__(self, store: Store, directory: Path, *, reuse: bool = False, limits: Limits | None = None, assembly: type[Assembly] = Assembly) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directory: Path,
+        *,
+        reuse: bool = False,
+        limits: Limits | None = None,
+        assembly: type[Assembly] = Assembly,
+        cost_of: CostOf | None = None,
+    ) -> None:
         self.exchanges = 0
         self.commits = 0
         self.commit_seconds = 0.0
@@ -55,6 +65,7 @@ class Recorder:
         self._reuse = reuse  # whether workers live that may write over drained segments
         self._limits = limits or Limits()
         self._assembly = assembly
+        self._cost_of = cost_of  # None: nothing is priced
         self._tails: dict[str, Tail] = {}
         self._batch = Batch()
         self._batch_bytes = 0
@@ -340,6 +351,9 @@ class Recorder:
 
     def _take(self, made: Recorded | Spill, seq: int | None) -> None:
         """Into the batch."""
+        recorded = made.recorded if isinstance(made, Spill) else made
+        if self._cost_of is not None and recorded.outcome is not None:
+            recorded.cost = self._cost_of(recorded)
         if isinstance(made, Spill):
             made.recorded.seq = seq
             self._batch.spills.append(made)

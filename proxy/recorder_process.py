@@ -15,6 +15,7 @@ from playhead.storage.journal import remove_free
 from playhead.storage.store import Store
 
 from .children import be_called, keep_memory, read_orders, report, start_logging
+from .pricing.setting import Costing
 from .recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
 
@@ -39,7 +40,7 @@ def main() -> None:
         report({"problem": str(error)})
         raise SystemExit(3) from None
     with store:
-        recorder = Recorder(store, data.journal_dir, reuse=True)
+        recorder = Recorder(store, data.journal_dir, reuse=True, cost_of=Costing(settings))
         _stand_back()
         gc.freeze()
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do

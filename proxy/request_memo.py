@@ -46,7 +46,7 @@ _MOST = 4 << 20
 _OUTLINES = 8
 _EQUALS = 64
 
-_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session", "conversation")
+_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session", "conversation", "service_tier", "background_options", "voice")
 _KEPT = frozenset((*_TELLING, "stream", "stream_options", "input"))
 
 
@@ -150,7 +150,8 @@ class RequestMemo:
 def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
     """What all of it says, and of what is new the problems and the items."""
     members, items = fresh(found, known)
-    told = told_of({member.name: member.value for member in found.members if member.name in _TELLING and member.value is not None}, ())
+    wanted = (member for member in found.members if member.name in _TELLING or (member.name == "input" and isinstance(member.value, str)))
+    told = told_of({member.name: member.value for member in wanted if member.value is not None}, ())
     problems = parse_request(shape, members).problems if len(members) > len(b"{}") else ()
     if not items or found.conversation is None:
         return told._replace(problems=problems)

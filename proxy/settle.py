@@ -10,6 +10,7 @@ from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import SegmentReader, segments
 
+from .pricing.setting import Costing
 from .progress import read_progress
 
 _WAIT_SECONDS = 10.0
@@ -56,7 +57,7 @@ def _drain(settings: Settings, data: DataDir) -> None:
 
     with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
         store.check_key(data.key())
-        recorder = Recorder(store, data.journal_dir)
+        recorder = Recorder(store, data.journal_dir, cost_of=Costing(settings))
         try:
             while recorder.step():
                 pass

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 _MOST = 2**63 - 1  # what an integer column of any database holds
 _MODALITIES = ("text", "audio", "image", "video")
-_DETAILS = {
+_DETAILS: Mapping[str, Sequence[str]] = {
     "input": ("input_tokens_details", "input_token_details", "prompt_tokens_details", "prompt_token_details"),
     "output": ("output_tokens_details", "output_token_details", "completion_tokens_details"),
-}.get
+}
 _CACHED_BESIDE = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")  # where others than OpenAI say it
-_CACHED_OF = ("{}_tokens", "cached_{}_tokens")
+_BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens",) for modality in _MODALITIES}
+_CACHED_BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens", f"cached_{modality}_tokens") for modality in _MODALITIES}
 
 
 class _Part(BaseModel):
@@ -137,6 +138,7 @@ class _Reading:
 
     def __init__(self, usage: dict[str, Any]) -> None:
         self.usage, self.notes = usage, list[str]()
+        self._holders: dict[str, list[tuple[str, dict[str, Any]]]] = {}
 
     def count(self, *names: str, of: str | None = None) -> int | None:
         """The first of these that the object, or that object in it, gives."""
@@ -146,23 +148,36 @@ class _Reading:
                 return self._count(holder[name], f"{of}.{name}" if of else name)
         return None
 
-    def detail(self, side: str, *names: str) -> int | None:
-        """The same in the details of the input or the output, whatever the API calls those."""
-        return next((found for of in _DETAILS(side, ()) if (found := self.count(*names, of=of)) is not None), None)
+    def holders(self, side: str) -> list[tuple[str, dict[str, Any]]]:
+        """The details of the input or the output, with what the API calls them."""
+        found = self._holders.get(side)
+        if found is None:
+            found = self._holders[side] = [(of, holder) for of in _DETAILS[side] if isinstance(holder := self.usage.get(of), dict) and holder]
+        return found
 
-    def modalities(self, holder: Mapping[str, Any], path: str, names: Sequence[str] = ("{}_tokens",)) -> Modalities | None:
+    def detail(self, side: str, *names: str) -> int | None:
+        """The first of these that the details of the input or the output give."""
+        for of, holder in self.holders(side):
+            name = next((name for name in names if holder.get(name) is not None), None)
+            if name is not None and (found := self._count(holder[name], f"{of}.{name}")) is not None:
+                return found
+        return None
+
+    def modalities(self, holder: Mapping[str, Any], path: str, names: Mapping[str, Sequence[str]]) -> Modalities | None:
         counts = {}
-        for modality in _MODALITIES:
-            name = next((name.format(modality) for name in names if holder.get(name.format(modality)) is not None), None)
-            if name and (count := self._count(holder[name], f"{path}.{name}")) is not None:
-                counts[modality] = count
+        for modality, spelled in names.items():
+            for name in spelled:
+                if holder.get(name) is not None:
+                    if (count := self._count(holder[name], f"{path}.{name}")) is not None:
+                        counts[modality] = count
+                    break
         return Modalities(**counts) if counts else None
 
     def side(self, side: str) -> tuple[Modalities | None, dict[str, Any], str]:
         """The modalities of the input or the output, with the details they stand in and the name of these."""
-        of = next((of for of in _DETAILS(side, ()) if _object(self.usage.get(of))), "")
-        details = _object(self.usage.get(of))
-        return self.modalities(details, of), details, of
+        for of, details in self.holders(side):
+            return self.modalities(details, of, _BY_MODALITY), details, of
+        return None, {}, ""
 
     def seconds(self) -> int | float | None:
         value = self.usage.get("seconds")
@@ -217,8 +232,7 @@ def _openai(reading: _Reading, kind: str) -> dict[str, Any]:
     writes, reasoning = _openai_writes(reading), reading.detail("output", "reasoning_tokens")
     output = _whole_output(reading, (whole, output, reasoning, total))
     input_modalities, details, of = reading.side("input")
-    of_cached = reading.modalities(_object(details.get("cached_tokens_details")), f"{of}.cached_tokens_details", _CACHED_OF)
-    of_cached = of_cached or reading.modalities(_object(reading.usage.get("cached_tokens_details")), "cached_tokens_details", _CACHED_OF)
+    of_cached = _cached_modalities(reading, details, of)
     output_modalities = reading.side("output")[0]
     _check_modalities(reading, "input", input_modalities, whole)
     _check_modalities(reading, "cached input", of_cached, cached)
@@ -237,11 +251,22 @@ def _openai(reading: _Reading, kind: str) -> dict[str, Any]:
     }
 
 
+def _cached_modalities(reading: _Reading, details: Mapping[str, Any], of: str) -> Modalities | None:
+    for holder, path in ((details, f"{of}."), (reading.usage, "")):
+        if inner := _object(holder.get("cached_tokens_details")):
+            found = reading.modalities(inner, f"{path}cached_tokens_details", _CACHED_BY_MODALITY)
+            if found is not None:
+                return found
+    return None
+
+
 def _openai_writes(reading: _Reading) -> CacheWrites | None:
     total = reading.detail("input", "cache_write_tokens")
     if total is None:
         total = reading.count("cache_creation_input_tokens")
-    by_time = next((found for of in _DETAILS("input", ()) if (found := _object(_object(reading.usage.get(of)).get("cache_write_tokens_details")))), {})
+    by_time = next((found for _, holder in reading.holders("input") if (found := _object(holder.get("cache_write_tokens_details")))), {})
+    if not by_time and total is None:
+        return None
     inner = _Reading({"cache_write_tokens_details": by_time})
     times = {name: inner.count(f"{name}_tokens", of="cache_write_tokens_details") for name in ("ttl_30m", "ttl_12h")}
     reading.notes += inner.notes
@@ -345,6 +370,8 @@ _REQUESTS, _CALLS = "_requests", "_calls"
 def _tools(reading: _Reading, tool_usage: dict[str, Any], calls: Mapping[str, int]) -> dict[str, int]:
     """Calls of hosted tools: as OpenAI says them, or Anthropic, or xAI, else as counted."""
     said: dict[str, int] = {}
+    if not (tool_usage or calls or "server_tool_use" in reading.usage or "server_side_tool_usage_details" in reading.usage):
+        return said
     for of, ending in (("server_tool_use", _REQUESTS), ("server_side_tool_usage_details", _CALLS)):
         for name in _object(reading.usage.get(of)):
             if isinstance(name, str) and name.endswith(ending) and (count := reading.count(name, of=of)) is not None:
@@ -361,6 +388,8 @@ def _tools(reading: _Reading, tool_usage: dict[str, Any], calls: Mapping[str, in
 
 def _tool_parts(tool_usage: dict[str, Any], svg_usage: dict[str, Any]) -> Iterable[UsagePart]:
     for name, raw in (("image_generation", _object(tool_usage.get("image_gen"))), ("svg", svg_usage)):
+        if not raw:
+            continue
         flat = {**raw, "output_tokens_details": {"reasoning_tokens": raw["reasoning_tokens"]}} if "reasoning_tokens" in raw else raw
         if (usage := normal_usage("images", flat)) is not None:
             yield UsagePart(name=name, model=_text(raw.get("model")), usage=usage.model_copy(update={"raw": raw}))

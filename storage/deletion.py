@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, exists, literal, or_, select, update
 from playhead.config.errors import StoreError
 
 from .bodies import Base, encode_against
+from .cost_tables import cost_history, cost_line_rows, costs, paid_responses
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
@@ -36,6 +37,7 @@ from .tables import (
     writers,
 )
 
+_LEDGER = (costs, cost_history, cost_line_rows, paid_responses)
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
 _PAGES_AT_ONCE = 1000
 
@@ -88,7 +90,7 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     theirs = select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()
     turned = connection.execute(theirs).scalars().all()
     whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all()
-    for table in (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults):
+    for table in (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults, *_LEDGER):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     if turned or whole:

@@ -6,7 +6,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from playhead.config.errors import ConfigError, StoreError
 
 from .bodies import StoredBody, decode_against, decode_chain
 from .column_types import metadata
+from .costs import dollars
 from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
@@ -23,7 +23,6 @@ from .rows import piece_data, rows_by_key, unpack_times
 from .tables import HEAD, bodies, connection_pieces, connections, event_rows, event_types, events, exchanges, items, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
-_PICO = Decimal(10) ** -12
 _AT_ONCE = 64  # bodies read at once
 _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
@@ -148,7 +147,7 @@ def exchange_record(row: Row[Any]) -> ExchangeRecord:
     """As the listings print it."""
     fields = dict(row._mapping)
     if fields["cost"] is not None:
-        fields["cost"] = format(fields["cost"] * _PICO, "f")
+        fields["cost"] = dollars(fields["cost"])
     return ExchangeRecord.model_construct(**fields)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from .connected import RecordedConnection
+from .costs import Cost
 
 Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
@@ -24,7 +25,7 @@ DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
-PARSER = 2
+PARSER = 3
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
 
 ENDED = ("completed", "failed", "incomplete", "cancelled")
@@ -167,6 +168,8 @@ class Facts:
     user: str | None = None
     usage: dict[str, Any] | None = None
     conversation: str | None = None
+    billing: dict[str, Any] | None = None
+    """What decides about the price beside model, tier and usage: see proxy/pricing/billing.py."""
     parse: Parse = "not_applicable"
     problem: str | None = None
     problems: list[tuple[str, str, str]] = field(default_factory=list)
@@ -212,6 +215,7 @@ class Recorded:
     connection_number: int | None = None
     stream_id: str | None = None
     steer: str | None = None
+    cost: Cost | None = None
     items: list[ItemRow] = field(default_factory=list)
     """All items of the answer; of the request all, or those that are new. The store leaves out what the exchange before has sent already."""
 

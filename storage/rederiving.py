@@ -27,7 +27,7 @@ _MARKED = 5000  # exchanges of one transaction
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DERIVED = (
     *("events", "parse", "kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "conversation", "error_code"),
-    *("request_id", "attempt", "organization", "project", "user", "usage", "problem", "problems", "parser"),
+    *("request_id", "attempt", "organization", "project", "user", "usage", "billing", "problem", "problems", "parser"),
 )
 
 
@@ -205,7 +205,7 @@ class _Transaction:
 _ITEMS = select(item_rows).where(item_rows.c.exchange == bindparam("exchange")).order_by(item_rows.c.part, item_rows.c.position)
 _PLACES = tuple([[*exchanges.columns.keys()].index(name) for name in _DERIVED])
 # JSON as its text: what has not changed is written in the same way.
-_BEFORE = select(*[cast(exchanges.c[name], Text) if name in ("usage", "problems") else exchanges.c[name] for name in _DERIVED]).where(
+_BEFORE = select(*[cast(exchanges.c[name], Text) if name in ("usage", "billing", "problems") else exchanges.c[name] for name in _DERIVED]).where(
     exchanges.c.id == bindparam("exchange")
 )
 

@@ -139,7 +139,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
         kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
         tier, error, user, problem, lane, conversation, steer = map(clean, (tier, error, user, problem, lane, conversation, steer))
-    first, duration, attempt = r.first_event_ns, r.duration_ns, r.attempt
+    first, duration, attempt, cost = r.first_event_ns, r.duration_ns, r.attempt, r.cost
     return (
         id_,
         r.session,
@@ -173,8 +173,8 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         user,
         upstream,
         usage_text(facts.usage),
-        None,
-        None,
+        None if cost is None else cost.listed,
+        None if cost is None else clean(cost.note),
         conversation,
         steer,
         problem,
@@ -182,6 +182,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         r.number,
         problems_text(facts) if facts.problems else None,
         PARSER,
+        usage_text(facts.billing or None),
     )
 
 

@@ -23,6 +23,7 @@ from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .content import Change
 from .engine import Database, Durability, open_database
+from .ledger import Ledger
 from .queries import Filter, Stats
 from .records import (
     Batch,
@@ -367,6 +368,13 @@ class Store:
     def creates(self, session: str, take: int | None) -> list[int]:
         """The exchanges of a session, or of one take, whose requests ask for a response of a model, in the order of the requests."""
         return served_faults.creates(self._database, session, take)
+
+    # Costs.
+
+    @property
+    def ledger(self) -> Ledger:
+        """What exchanges cost, and the way to compute it again."""
+        return Ledger(self._database)
 
     # Deriving again.
 

@@ -29,9 +29,10 @@ from sqlalchemy import (
 
 from .column_types import Id, UtcTime, metadata
 from .connected import MAX_TURNS
+from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, paid_responses, price_bases, price_rates, pricings
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
@@ -161,6 +162,7 @@ exchanges = Table(
     Column("number", BigInteger, nullable=False, comment="Counts within the writer; negative: a turn of a connection."),
     Column("problems", JSON(none_as_null=True), comment="Values that do not fit their fields: how many, and the first of them; null: none."),
     Column("parser", Integer, comment="Version of the parsing that found all this in the raw bytes; null: before it was noted. See `playhead reparse`."),
+    Column("billing", JSON(none_as_null=True), comment="What decides about its price beside model, tier and usage: tools, windows, ..."),
     Index(None, "session", "seq"),
     # On PostgreSQL, too; but to say so here would import all that knows PostgreSQL, which where it is not used nobody should wait for.
     *[Index(None, name, sqlite_where=text(f"{name} IS NOT NULL")) for name in ("response_id", "conversation")],
@@ -360,9 +362,10 @@ IS_WHOLE = and_(exchanges.c.writer == connections.c.writer, exchanges.c.number =
 
 def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
-    people = [exchanges, events, items, sessions, takes]
+    people = [exchanges, events, items, sessions, takes, cost_lines]
     own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
     own += [match_rules, equivalences, rerecordings, rule_hits, served_faults]
+    own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses]
     return "\n".join(_describe(table) for table in (*people, *own))
 
 

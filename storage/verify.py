@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from playhead.config.errors import StoreError
 
 from .checks import Found, each, ids_of, readable, sound_pieces, there
+from .cost_tables import cost_history, cost_line_rows, costs
 from .engine import Database
 from .queries import BodyReader
 from .records import DEFAULT_RULES, Record
@@ -65,7 +66,7 @@ def _references(database: Database) -> Iterator[Found]:
     ]
     for text, condition in wanted:
         yield from each(database, select(e.id).where(condition), e.id, text)
-    for table in (bodies, pieces, event_rows, item_rows, fingerprints):
+    for table in (bodies, pieces, event_rows, item_rows, fingerprints, costs, cost_history, cost_line_rows):
         column = table.c.exchange
         orphans = select(column).distinct().where(~there(exchanges, exchanges.c.id == column))
         yield from each(database, orphans, column, f"rows of {table.name} are left of it, the exchange itself is not there")

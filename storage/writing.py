@@ -12,6 +12,8 @@ import threading
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, starmap
 from typing import Any
 
@@ -21,6 +23,7 @@ from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .connected import RecordedConnection
 from .engine import Database
 from .items import ItemMemory, WrittenItems, new_items
+from .ledger_writing import LedgerMemory, LedgerWriter
 from .places import Places, first_free_seq, new_ids
 from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
 from .replays import last_lists
@@ -71,6 +74,7 @@ class _Memory:
 
     codec: BodyCodec = field(default_factory=BodyCodec)
     items: ItemMemory = field(default_factory=ItemMemory)
+    ledger: LedgerMemory = field(default_factory=LedgerMemory)
     host: str = field(default_factory=platform.node)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
     words: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
@@ -142,6 +146,7 @@ class _Transaction:
         self._fresh: set[str] = set()  # writers that began and are gone with these batches: nothing of them can stand
         self._places = Places(connection, memory.seqs)
         self._connections = Connections(connection, self._places, self._insert)
+        self._ledger = LedgerWriter(connection, memory.ledger, self._insert, partial(datetime.now, UTC))
         self._encoded = encoded
         self._standing: dict[_Identity, _Standing] = {}
         self._deleted: set[_Identity] = set()
@@ -150,6 +155,7 @@ class _Transaction:
         """The transaction is committed: what it learnt holds."""
         self._memory.types.update(self._types)
         self._memory.words.update(self._words)
+        self._ledger.remember()
         self._memory.writers.update(self._writers)
 
     def store(self, batch: Batch) -> None:
@@ -230,7 +236,9 @@ class _Transaction:
         items: dict[int, WrittenItems] = {}
         recorded: dict[int, Recorded] = {}
         encode, types = self._codec.encode, self._types
-        for id_, (identity, r) in zip(new_ids(self._connection, "exchanges", len(fresh)), fresh.items(), strict=True):
+        ids = list(new_ids(self._connection, "exchanges", len(fresh)))
+        self._ledger.settle([*zip(ids, fresh.values(), strict=True)])
+        for id_, (identity, r) in zip(ids, fresh.items(), strict=True):
             place = self._place(identity[0], r)
             self._standing[identity] = _Standing(id_, *place, open=False)
             rows += exchange_row(id_, place, identity[0], r)
@@ -252,6 +260,7 @@ class _Transaction:
         if items:
             self._insert(fingerprints, _fingerprint_values(items, recorded), literals=_DEFAULT)
         self._insert(item_rows, item_values, ignore=True)
+        self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
         for literals, values in events.items():
             self._insert(event_table, values, literals=literals)
 
@@ -266,7 +275,9 @@ class _Transaction:
         """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
         for table in (pieces, bodies, event_table):
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
+        self._ledger.settle([(standing.id, r)])
         self._update(identity, standing, r)
+        self._ledger.put([(standing.id, 1, r.cost)] if r.cost else [])
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
         self._insert_items(standing.id, r, final=True)
         self._insert_events(standing.id, r.events)
@@ -307,6 +318,9 @@ class _Transaction:
             self._insert(exchanges, [*row])
         elif standing.connection is None and r.transport == "ws":  # which was not known before upstream had answered
             standing.connection = self._connections.of(identity[0], r, standing.take)
+        if spill.final:
+            self._ledger.settle([(standing.id, r)])
+            self._ledger.put([(standing.id, 1, r.cost)] if r.cost else [])
         self._update(identity, standing, r, final=spill.final)
         self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
         self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])

@@ -243,6 +243,7 @@ OTHERS = [
         kind="audio",
     ),
     Case("a transcription by time", "whisper-1", {"type": "duration", "seconds": 90.5}, D("90.5") * D("0.36") / 3600, None, kind="audio"),
+    Case("speech by its characters", "tts-1", None, 2000 * D("15") / MILLION, None, kind="audio", extra={"characters": 2000}),
     Case("a Live session", "gpt-live-1", {"seconds": 600}, 600 * D("3") / 3600, None, kind="realtime"),
     Case("embeddings", "text-embedding-3-large", {"prompt_tokens": 5000, "total_tokens": 5000}, 5000 * D("0.13") / MILLION, None, kind="embeddings"),
     Case(

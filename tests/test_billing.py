@@ -30,14 +30,13 @@ def test_a_request_tells_its_tier_and_its_window() -> None:
     ],
 )
 def test_tools_tell_the_model_of_images_and_the_memory_of_containers(tool: dict[str, Any], found: dict[str, str]) -> None:
-    assert asked({"tools": [tool]}) == found
     assert answered({"tools": [tool]}) == found
 
 
 def test_tools_that_do_not_agree_tell_nothing() -> None:
     tools = [{"type": "code_interpreter", "container": {"memory_limit": memory}} for memory in ("1g", "4g")]
 
-    assert asked({"tools": tools}) == {}
+    assert answered({"tools": tools}) == {}
 
 
 def test_a_text_to_be_spoken_is_counted() -> None:

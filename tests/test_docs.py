@@ -22,7 +22,7 @@ from playhead.storage.column_types import metadata
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 SHARED = {"help", *Settings.model_fields, "config"}
-PUBLIC = tables.describe().rstrip("\n").split("\n\n")[:5]  # exchanges, events, items, sessions, takes
+PUBLIC = tables.describe().rstrip("\n").split("\n\n")[:6]  # exchanges, events, items, sessions, takes, cost_lines
 
 
 def commands() -> dict[str, click.Command]:

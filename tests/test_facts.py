@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.facts import Told, number_of, output_rows, plain, take_answer, take_request, tell, text_of, type_of
+from playhead.proxy.facts import Told, number_of, output_rows, take_answer, take_request, tell, type_of
 from playhead.proxy.models.doors import event_door, parse_body
 from playhead.proxy.models.kind import Shape
+from playhead.proxy.plain import plain, text_of
 from playhead.storage.records import Facts, ItemRow
 
 
@@ -218,7 +219,7 @@ def test_what_was_told_is_restored_from_its_state() -> None:
 def test_a_state_of_before_conversations_were_told_of_is_restored() -> None:
     told = tell(Shape("responses"), b'{"model":"m","conversation":"conv_1"}', b"")
 
-    assert Told.restore(told.state()[:-1]) == told._replace(conversation=None)
+    assert Told.restore(told.state()[:-2]) == told._replace(conversation=None)
 
 
 @pytest.mark.parametrize(

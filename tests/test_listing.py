@@ -64,11 +64,17 @@ def drawn(table: listing.Layout, rows: list[Any], width: int = 100, **options: A
 def test_an_exchange_reads_at_a_glance() -> None:
     usage = {"input_tokens": 1204, "output_tokens": 88}
 
-    assert drawn(listing.EXCHANGES, [exchange(model="gpt-5-mini", usage=usage)]) == [
-        "ID  AT (UTC)  REQUEST             VIA  RESULT  MODEL           TOKENS   TIME",
+    assert drawn(listing.EXCHANGES, [exchange(model="gpt-5-mini", usage=usage, cost="0.000477")]) == [
+        "ID  AT (UTC)  REQUEST             VIA  RESULT  MODEL           TOKENS  COST (USD)   TIME",
         "take 1, 2026-11-22",
-        " 7  08:31:05  POST /v1/responses  sse  200     gpt-5-mini  1,204 + 88  1.2 s",
+        " 7  08:31:05  POST /v1/responses  sse  200     gpt-5-mini  1,204 + 88    0.000477  1.2 s",
     ]
+
+
+def test_what_cannot_be_priced_has_a_question_mark_for_a_cost() -> None:
+    rows = [exchange(cost_note="unpriced: the answer told no usage"), exchange(cost_note="not billed: refused with 429")]
+
+    assert [listing.price(row) for row in rows] == ["?", ""]
 
 
 def test_an_event_reads_at_a_glance() -> None:

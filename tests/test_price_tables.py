@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from playhead.config.assumptions import ASSUMED_HINT, Assumptions
 from playhead.config.errors import ConfigError
-from playhead.config.prices import ASSUMED_HINT, UNITS, Assumptions, PriceTable, Span, own_table, parse_table
+from playhead.config.prices import UNITS, PriceTable, Span, own_table, parse_table
 
 HEAD = 'name = "contract"\nversion = "2026"\nsource = "our contract"\n'
 PRICE = '[[price]]\nprovider = "openai"\nmodels = ["gpt-6-sol"]\n'

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.pricing.priced import CostLine, Priced, dollars, pico
+from playhead.proxy.pricing.priced import CostLine, Priced, pico
+from playhead.storage.costs import dollars
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,15 @@ from typing import Any
 
 import genai_prices
 
+from playhead.config.assumptions import Assumptions
 from playhead.config.listed_prices import installed_list
-from playhead.config.prices import Assumptions, own_table
+from playhead.config.prices import own_table
 from playhead.proxy.pricing.billing import answered, asked
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.dimensions import located
-from playhead.proxy.pricing.priced import Billable, Priced, dollars
+from playhead.proxy.pricing.priced import Billable, Priced
 from playhead.proxy.pricing.pricing import Pricer, usage_of
+from playhead.storage.costs import dollars
 from test_recording_corpus import CORPUS, KINDS, events_of, exchanges
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

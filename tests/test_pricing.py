@@ -8,11 +8,13 @@ from functools import cache
 
 import pytest
 
+from playhead.config.assumptions import Assumptions
 from playhead.config.listed_prices import installed_list
-from playhead.config.prices import Assumptions, own_table
+from playhead.config.prices import own_table
 from playhead.proxy.pricing.book import Book
-from playhead.proxy.pricing.priced import Priced, dollars
+from playhead.proxy.pricing.priced import Priced
 from playhead.proxy.pricing.pricing import Pricer
+from playhead.storage.costs import dollars
 from prices_by_hand import ASTRA, PRICED, UNPRICED, Case, used
 
 

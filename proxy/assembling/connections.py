@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import Recorded
 
-from ..facts import text_of
+from ..plain import text_of
 
 
 def connection_of(one: Recorded, heads: tuple[bytes, bytes], answered: Mapping[bytes, bytes], digest: bytes) -> RecordedConnection:

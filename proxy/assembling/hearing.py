@@ -9,11 +9,12 @@ from typing import Any
 
 from playhead.storage.records import Facts, ItemRow
 
-from ..facts import error_code, row_of, take_answer, take_told, text_of, usage_of
+from ..facts import error_code, row_of, take_answer, take_told, usage_of
 from ..fold import Fold, ResponseFold, fold_for
 from ..folds.folding import text_in
 from ..models.kind import Shape
 from ..models.wire import PROBLEMS, Problem, Wire, field
+from ..plain import text_of
 from .socket_usage import SocketUsage
 
 MAX_PROBLEMS = 50
@@ -126,7 +127,7 @@ def _placed(rows: Iterable[ItemRow]) -> list[ItemRow]:
 def take_fold(facts: Facts, fold: Fold[Any]) -> None:
     """What was folded says."""
     if isinstance(fold, ResponseFold):
-        take_answer(facts, fold.newest or {})
+        take_answer(facts, fold.newest or {}, fold.newest_items())
     else:
         if facts.kind != "other":
             facts.response_id = text_of(fold.id) or facts.response_id

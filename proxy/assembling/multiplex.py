@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple
 from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection
 from playhead.storage.records import Direction, Outcome, Recorded, Spill
 
-from ..facts import text_of
 from ..frames import INSTEAD
 from ..lanes import Assigned, Begun, Lanes, Step
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
 from ..models.wire import Wire
+from ..plain import text_of
 from .channels import Channels
 from .edges import leading
 from .lane_turns import lane_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..facts import plain
 from ..folds.folding import as_object
 from ..models.wire import Wire, field
+from ..plain import plain
 
 _DONE = "response.done"
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"

@@ -7,8 +7,8 @@ from typing import Any
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import Direction
 
-from ..facts import text_of
 from ..frames import Opcode
+from ..plain import text_of
 
 NO_CODE = 1005
 """What stands for the code of a close frame that has none (RFC 6455 section 7.1.5)."""

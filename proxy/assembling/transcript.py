@@ -7,11 +7,12 @@ from typing import Any
 
 from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
-from ..facts import NOTHING, Told, item_rows, number_of, text_of, told_of, type_of
+from ..facts import NOTHING, Told, item_rows, number_of, told_of, type_of
 from ..frames import Opcode, unpack
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire, field
+from ..plain import text_of
 from ..sse import type_of as type_name
 from .channels import Channels
 from .gathered import Gathered

@@ -16,13 +16,14 @@ from playhead.config import secrets as secret_rules
 from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
-from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, text_of, told_of, type_of
+from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
 from ..fingerprint import Asked
 from ..frames import Opcode
 from ..lanes import Begun
 from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire
 from ..models.wire import field as member
+from ..plain import text_of
 from ..request_memo import RequestMemo
 from ..sse import type_of as type_name
 from .gathered import Gathered

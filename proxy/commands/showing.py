@@ -30,14 +30,15 @@ _SHOWN = 64 << 10  # bytes of a body that are shown as text; `--raw` writes the 
 @click.option("--decoded", is_flag=True, help="With --raw: undo the response's Content-Encoding (gzip, deflate, br, zstd).")
 @click.option("--parsed", is_flag=True, help="The models of its request and its answer, of a stream what its events tell, and values that do not fit.")
 @click.option("--context", is_flag=True, help="All that the model saw: the conversation that it goes on with, each item with the exchange that it came from.")
+@click.option("--cost", is_flag=True, help="What it costs, line by line: quantity, unit price, amount, table, and what it cost before.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="What is known of it as one line of JSON, as `exchanges --json` has it; with --parsed: the models; with --context: a line for each item.",
+    help="What is known of it as one line of JSON, as `exchanges --json` has it; with --parsed: the models; with --context and --cost: a line for each item.",
 )
 @setting_flags(*RECORDINGS)
-def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context: bool, as_json: bool, **flags: Any) -> None:
+def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context: bool, cost: bool, as_json: bool, **flags: Any) -> None:
     """Show one exchange: what is known of it, its request and its response.
 
     The request's body is kept as text: its Content-Encoding is undone and secrets in it are replaced. The response's is as the client got it.
@@ -46,7 +47,7 @@ def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context
     id_ = exchange_id(exchange)
     if decoded and raw is None:
         raise ConfigError("--decoded goes with --raw request or --raw response; without --raw bodies are shown decoded anyway")
-    ways = [name for name, given in (("--raw", raw is not None), ("--parsed", parsed), ("--context", context)) if given]
+    ways = [name for name, given in (("--raw", raw is not None), ("--parsed", parsed), ("--context", context), ("--cost", cost)) if given]
     if len(ways) > 1:
         raise ConfigError(f"{' and '.join(ways)} are {len(ways)} ways to show it: give one of them")
     with recordings(loaded(flags).settings) as store:
@@ -60,6 +61,10 @@ def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context
             from .context import print_context
 
             print_context(store, id_, as_json=as_json)
+        elif cost:
+            from .costing import print_cost
+
+            print_cost(store, id_, as_json=as_json)
         elif as_json:
             from ..listing import print_json
 

@@ -195,6 +195,13 @@ class ResponseFold(Fold["Response"]):
             return [item_row(position, item) for position, item in enumerate(own) if isinstance(item, Wire | dict)]
         return [item_row(item.index, item.newest, item.status) for item in self._standing()]
 
+    def newest_items(self) -> list[Any]:
+        """The output items, models or JSON, right in all that does not grow."""
+        own = field(self._response, "output")
+        if own and isinstance(own, list) and (self._terminated or not self._output):
+            return own
+        return [item.newest for item in self._standing()]
+
     def state(self) -> dict[str, Any]:
         return super().state() | {
             "ending": self.ending,

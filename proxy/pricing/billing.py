@@ -3,7 +3,7 @@
 It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
 `asked_tier`, `window`: the service tier and the completion window that the request asks for; `calls`: of hosted tools in the output, by name;
 `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there; `memory`: of its containers; `image_model`:
-of the image tool; `characters`: of a text to be spoken.
+of the image tool, as the answer repeats its tools; `characters`: of a text to be spoken.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..facts import plain, text_of
 from ..models.wire import Wire, field
+from ..plain import plain, text_of
 from ..used import billed_calls
 
 _MOST_ITEMS = 10_000
@@ -28,7 +28,7 @@ def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
         found["window"] = window[:64]
     if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
         found["characters"] = len(text)
-    return found | _tools(field(request, "tools"))
+    return found
 
 
 def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = None) -> dict[str, Any]:

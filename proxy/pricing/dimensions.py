@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from playhead.config.prices import BY_PATH, STANDARD, Assumptions
+from playhead.config.assumptions import BY_PATH, Assumptions
+from playhead.config.prices import STANDARD
 
 from .book import GLOBAL, Book
 from .priced import Billable, Dimension, How

@@ -73,8 +73,8 @@ class Priced:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why not all of it has a price; empty if all has."""
-        lines = (f"{line.item}: {line.reason}" for line in self.lines if line.reason)
-        return tuple(dict.fromkeys([*([self.reason] if self.reason else []), *lines]))
+        lines = [f"{line.item}: {line.reason}" for line in self.lines if line.reason]
+        return tuple(dict.fromkeys([*([self.reason] if self.reason else []), *lines])) if lines or self.reason else ()
 
     @property
     def amount(self) -> int | None:
@@ -84,15 +84,8 @@ class Priced:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What settings said where the exchange did not, as `tier default`."""
-        own = (each for line in self.lines for each in line.dimensions)
-        return tuple(dict.fromkeys(f"{each.name} {each.value}" for each in (*self.dimensions, *own) if each.how == "assumed"))
-
-
-def dollars(pico: int) -> str:
-    """10^-12 USD as a decimal string in USD, exact, without an exponent."""
-    sign, digits = ("-" if pico < 0 else ""), f"{abs(pico):013d}"
-    whole, rest = digits[:-12], digits[-12:].rstrip("0")
-    return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"
+        own = [each for line in self.lines if line.dimensions for each in line.dimensions]
+        return tuple(dict.fromkeys([f"{each.name} {each.value}" for each in (*self.dimensions, *own) if each.how == "assumed"]))
 
 
 def pico(dollars_text: str) -> int:

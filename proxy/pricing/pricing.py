@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from playhead.config.prices import MEMORIES, UNITS, Assumptions
+from playhead.config.assumptions import MEMORIES, Assumptions
+from playhead.config.prices import UNITS
 
 from ..usage import Usage, UsagePart, normal_usage
 from .book import Book, NoRates, Rates
@@ -21,6 +22,7 @@ _BY_TOKENS = frozenset(("code_interpreter", "image_generation", "container", "we
 _LEAST_MINUTES = 5
 """A container is paid by the minute, so many at least."""
 _BESIDE = ("input_audio_transcription", "responses")  # of a Realtime or Live connection, beside its own usage
+_MOST_SELLERS = 1024  # that are kept
 _NO_NUMBER = ("is no count", "is no duration", "more by time than in all")  # what notes on a usage end with that has no price for certain
 _NO_USAGE = "the answer told no usage"
 
@@ -30,25 +32,45 @@ class Pricer:
 
     def __init__(self, book: Book, assumed: Assumptions) -> None:
         self.book, self.assumed = book, assumed
+        self._sellers: dict[tuple[str, str, str, str | None], Seller] = {}
 
     def price(self, item: Billable) -> Priced:
         """What that exchange costs. Never raises for what an exchange says."""
-        seller = seller_of(self.book, item, self.assumed)
+        seller = self._seller(item)
         if seller.provider is None:
             return Priced((), (*seller.dimensions, _model(item)), seller.reason)
         tier = tier_of(item, seller.provider, self.assumed)
         dimensions = (*seller.dimensions, tier.dimension, _model(item))
         reason = seller.reason or tier.reason or (None if item.model else "neither request nor answer names a model")
-        if reason or item.usage is None:
+        if reason or (item.usage is None and "characters" not in item.extra):
             return Priced((), dimensions, reason or _NO_USAGE)
         rates = self.book.rates(seller.provider, item.model or "", item.at_ns, tier.name, seller.region)
         if isinstance(rates, NoRates):
             return Priced((), dimensions, rates.reason)
         if rates.strange:
             return Priced((), dimensions, f"{item.model} is also paid by {', '.join(rates.strange)}, which playhead does not count")
+        if item.usage is None:
+            return self._spoken(item, rates, dimensions)
         if odd := [note for note in item.usage.notes if note.endswith(_NO_NUMBER)]:
             return Priced((), dimensions, f"the usage cannot be read: {odd[0]}")
         return Priced(tuple(self._lines(item, item.usage, seller, tier, rates)), dimensions)
+
+    def _spoken(self, item: Billable, rates: Rates, dimensions: tuple[Dimension, ...]) -> Priced:
+        """Speech that tells no usage is paid by the characters of what was said."""
+        rate = rates.at(0).get("characters")
+        if rate is None:
+            return Priced((), dimensions, _NO_USAGE)
+        return Priced((Quantity("characters", int(item.extra["characters"]), rate).line(None),), dimensions)
+
+    def _seller(self, item: Billable) -> Seller:
+        """The same for all exchanges with an upstream."""
+        key = (item.upstream, item.kind, item.path if item.kind == "other" else "", item.usage.region if item.usage else None)
+        found = self._sellers.get(key)
+        if found is None:
+            if len(self._sellers) >= _MOST_SELLERS:
+                self._sellers.clear()
+            found = self._sellers[key] = seller_of(self.book, item, self.assumed)
+        return found
 
     def _lines(self, item: Billable, usage: Usage, seller: Seller, tier: Tier, rates: Rates) -> Iterator[CostLine]:
         prices = rates.at(usage.input or 0)

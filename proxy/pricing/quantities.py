@@ -12,6 +12,7 @@ from .priced import CostLine, Dimension
 Prices = Mapping[str, Rate]
 
 _CACHED: Mapping[str, str] = {"audio": "cached_audio", "image": "cached_image"}
+_APART: Mapping[str, tuple[str, str]] = {side: (f"{side}_audio", f"{side}_image") for side in ("input", "output")}
 _LIFETIMES = ("5m", "30m", "1h", "12h")
 
 
@@ -108,10 +109,9 @@ def _writes(usage: Usage, prices: Prices, ttl: Dimension) -> Iterator[Quantity]:
     writes = usage.cache_writes
     if writes is None:
         return
-    counts = {lifetime: getattr(writes, f"ttl_{lifetime}") or 0 for lifetime in _LIFETIMES}
     rest = writes.ttl_unknown or 0
     priced = any(name.startswith("cache_write") for name in prices)
-    for lifetime, count in counts.items():
+    for lifetime, count in zip(_LIFETIMES, (writes.ttl_5m, writes.ttl_30m, writes.ttl_1h, writes.ttl_12h), strict=True):
         if count:
             yield _write(lifetime, count, prices, priced, ())
     if rest and not priced:  # models without a price for it: it costs as much as other input
@@ -156,8 +156,8 @@ def _output(usage: Usage, prices: Prices) -> Iterator[Quantity]:
 
 def _prices_differ(prices: Prices, side: str) -> bool:
     """Whether audio or images have a price of their own."""
-    own = {name for name in (f"{side}_audio", f"{side}_image") if name in prices}
-    return any(side not in prices or prices[name].price != prices[side].price for name in own)
+    own = [prices[name] for name in _APART[side] if name in prices]
+    return any(side not in prices or rate.price != prices[side].price for rate in own) if own else False
 
 
 def _of(modalities: Modalities | None, name: str) -> int:

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0005;
+-- What the migrations make, up to 0006;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -367,4 +367,108 @@ ALTER TABLE divergences ADD COLUMN expected BIGINT;
 ALTER TABLE divergences ADD COLUMN served BOOLEAN;
 
 ALTER TABLE divergences ADD COLUMN digest BYTEA;
+
+CREATE TABLE pricings (
+	id BIGSERIAL NOT NULL,
+	digest BYTEA NOT NULL,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	made_by TEXT NOT NULL,
+	as_of TIMESTAMP WITH TIME ZONE,
+	tables JSON NOT NULL,
+	assumed TEXT NOT NULL,
+	CONSTRAINT pk_pricings PRIMARY KEY (id),
+	CONSTRAINT uq_pricings_digest UNIQUE (digest)
+);
+
+CREATE TABLE price_bases (
+	id BIGSERIAL NOT NULL,
+	digest BYTEA NOT NULL,
+	dimensions JSON NOT NULL,
+	reason TEXT,
+	CONSTRAINT pk_price_bases PRIMARY KEY (id),
+	CONSTRAINT uq_price_bases_digest UNIQUE (digest)
+);
+
+CREATE TABLE price_rates (
+	id BIGSERIAL NOT NULL,
+	digest BYTEA NOT NULL,
+	item TEXT NOT NULL,
+	model TEXT,
+	counts TEXT NOT NULL,
+	price TEXT,
+	per BIGINT NOT NULL,
+	tables TEXT,
+	dimensions JSON,
+	reason TEXT,
+	CONSTRAINT pk_price_rates PRIMARY KEY (id),
+	CONSTRAINT uq_price_rates_digest UNIQUE (digest)
+);
+
+CREATE TABLE costs (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	pricing INTEGER NOT NULL,
+	basis INTEGER NOT NULL,
+	state TEXT NOT NULL,
+	amount BIGINT,
+	told BOOLEAN,
+	counted_in BIGINT,
+	input_tokens BIGINT,
+	cached_tokens BIGINT,
+	written_tokens BIGINT,
+	output_tokens BIGINT,
+	reasoning_tokens BIGINT,
+	input_amount BIGINT,
+	cached_amount BIGINT,
+	written_amount BIGINT,
+	output_amount BIGINT,
+	tools_amount BIGINT,
+	CONSTRAINT pk_costs PRIMARY KEY (exchange)
+);
+
+CREATE TABLE cost_history (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	pricing INTEGER NOT NULL,
+	basis INTEGER NOT NULL,
+	state TEXT NOT NULL,
+	amount BIGINT,
+	told BOOLEAN,
+	counted_in BIGINT,
+	input_tokens BIGINT,
+	cached_tokens BIGINT,
+	written_tokens BIGINT,
+	output_tokens BIGINT,
+	reasoning_tokens BIGINT,
+	input_amount BIGINT,
+	cached_amount BIGINT,
+	written_amount BIGINT,
+	output_amount BIGINT,
+	tools_amount BIGINT,
+	note TEXT,
+	until TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_cost_history PRIMARY KEY (exchange, version)
+);
+
+CREATE TABLE cost_line_rows (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	line INTEGER NOT NULL,
+	rate INTEGER NOT NULL,
+	quantity BIGINT NOT NULL,
+	amount BIGINT,
+	CONSTRAINT pk_cost_line_rows PRIMARY KEY (exchange, version, line)
+);
+
+CREATE TABLE paid_responses (
+	response_id TEXT NOT NULL,
+	exchange BIGINT NOT NULL,
+	CONSTRAINT pk_paid_responses PRIMARY KEY (response_id)
+);
+
+CREATE INDEX ix_paid_responses_exchange ON paid_responses (exchange);
+
+ALTER TABLE exchanges ADD COLUMN billing JSON;
+
+CREATE VIEW cost_lines AS SELECT l.exchange, l.line, r.item, r.model, l.quantity, r.counts, r.price, r.per, l.amount, r.tables, r.reason FROM cost_line_rows l JOIN costs c ON c.exchange = l.exchange AND c.version = l.version JOIN price_rates r ON r.id = l.rate;
 

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0005;
+-- What the migrations make, up to 0006;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE exchanges (
 	cost_note TEXT,
 	problem TEXT,
 	writer BIGINT NOT NULL,
-	number BIGINT NOT NULL, problems JSON, parser INTEGER, conversation TEXT, steer TEXT,
+	number BIGINT NOT NULL, problems JSON, parser INTEGER, conversation TEXT, steer TEXT, billing JSON,
 	CONSTRAINT uq_exchanges_writer_number UNIQUE (writer, number),
 	CONSTRAINT fk_exchanges_session FOREIGN KEY(session) REFERENCES sessions (name)
 );
@@ -294,4 +294,110 @@ CREATE TABLE served_faults (
 );
 
 CREATE INDEX ix_served_faults_session_id ON served_faults (session, id);
+
+CREATE TABLE pricings (
+	id INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	at TEXT NOT NULL,
+	made_by TEXT NOT NULL,
+	as_of TEXT,
+	tables JSON NOT NULL,
+	assumed TEXT NOT NULL,
+	CONSTRAINT pk_pricings PRIMARY KEY (id),
+	CONSTRAINT uq_pricings_digest UNIQUE (digest)
+);
+
+CREATE TABLE price_bases (
+	id INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	dimensions JSON NOT NULL,
+	reason TEXT,
+	CONSTRAINT pk_price_bases PRIMARY KEY (id),
+	CONSTRAINT uq_price_bases_digest UNIQUE (digest)
+);
+
+CREATE TABLE price_rates (
+	id INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	item TEXT NOT NULL,
+	model TEXT,
+	counts TEXT NOT NULL,
+	price TEXT,
+	per BIGINT NOT NULL,
+	tables TEXT,
+	dimensions JSON,
+	reason TEXT,
+	CONSTRAINT pk_price_rates PRIMARY KEY (id),
+	CONSTRAINT uq_price_rates_digest UNIQUE (digest)
+);
+
+CREATE TABLE costs (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	pricing INTEGER NOT NULL,
+	basis INTEGER NOT NULL,
+	state TEXT NOT NULL,
+	amount BIGINT,
+	told BOOLEAN,
+	counted_in BIGINT,
+	input_tokens BIGINT,
+	cached_tokens BIGINT,
+	written_tokens BIGINT,
+	output_tokens BIGINT,
+	reasoning_tokens BIGINT,
+	input_amount BIGINT,
+	cached_amount BIGINT,
+	written_amount BIGINT,
+	output_amount BIGINT,
+	tools_amount BIGINT,
+	CONSTRAINT pk_costs PRIMARY KEY (exchange)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE cost_history (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	pricing INTEGER NOT NULL,
+	basis INTEGER NOT NULL,
+	state TEXT NOT NULL,
+	amount BIGINT,
+	told BOOLEAN,
+	counted_in BIGINT,
+	input_tokens BIGINT,
+	cached_tokens BIGINT,
+	written_tokens BIGINT,
+	output_tokens BIGINT,
+	reasoning_tokens BIGINT,
+	input_amount BIGINT,
+	cached_amount BIGINT,
+	written_amount BIGINT,
+	output_amount BIGINT,
+	tools_amount BIGINT,
+	note TEXT,
+	until TEXT NOT NULL,
+	CONSTRAINT pk_cost_history PRIMARY KEY (exchange, version)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE cost_line_rows (
+	exchange BIGINT NOT NULL,
+	version INTEGER NOT NULL,
+	line INTEGER NOT NULL,
+	rate INTEGER NOT NULL,
+	quantity BIGINT NOT NULL,
+	amount BIGINT,
+	CONSTRAINT pk_cost_line_rows PRIMARY KEY (exchange, version, line)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE paid_responses (
+	response_id TEXT NOT NULL,
+	exchange BIGINT NOT NULL,
+	CONSTRAINT pk_paid_responses PRIMARY KEY (response_id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_paid_responses_exchange ON paid_responses (exchange);
+
+CREATE VIEW cost_lines AS SELECT l.exchange, l.line, r.item, r.model, l.quantity, r.counts, r.price, r.per, l.amount, r.tables, r.reason FROM cost_line_rows l JOIN costs c ON c.exchange = l.exchange AND c.version = l.version JOIN price_rates r ON r.id = l.rate;
 

@@ -1,0 +1,130 @@
+"""Entries of the ledger: what an exchange costs, by a price book, as the store keeps it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from playhead.storage.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
+from playhead.storage.records import Recorded
+
+from ..usage import Usage, written
+from .priced import Billable, CostLine, Dimension, Priced
+from .pricing import Pricer, usage_of
+from .roles import goes_on, is_batch, part_of, refused, unfinished
+
+_MOST = 4096  # texts that are kept
+_CLASSES: Mapping[str, int] = {"input": 0, "input_audio": 0, "input_image": 0, "cached_input": 1, "cached_audio": 1, "cached_image": 1} | dict.fromkeys(
+    ("output", "output_audio", "output_image"), 3
+)
+_TOOLS = CLASSES.index("tools")
+_WRITTEN = CLASSES.index("written")
+_NO_COUNTS = (None,) * 5
+_BACKGROUND = "it goes on in the background: its money is counted where its usage is told"
+
+
+class Entries:
+    """Makes entries. `as_of_ns`: the time whose prices hold, in place of each exchange's own."""
+
+    def __init__(self, pricer: Pricer, made_by: str = "recorder", as_of: datetime | None = None) -> None:
+        self._pricer = pricer
+        self._as_of_ns = None if as_of is None else int(as_of.timestamp()) * 10**9
+        tables = json.dumps([list(table) for table in pricer.book.tables], separators=(",", ":"))
+        self._pricing = Pricing(tables, str(pricer.assumed), "reprice" if made_by == "reprice" else "recorder", None if as_of is None else as_of.isoformat())
+        self._texts: dict[Any, Any] = {}
+
+    @property
+    def tables(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, version and hash of the price tables, the lowest first."""
+        return self._pricer.book.tables
+
+    def of(self, one: Priceable) -> Cost | None:
+        """The entry of an exchange; None if it has nothing to do with money."""
+        part = part_of(one)
+        if part.role == "none" or one.outcome is None:
+            return None
+        if part.why or (free := refused(one)):
+            return self._plain("free", part.why or free)
+        if goes_on(one):
+            return self._plain("pending", _BACKGROUND)
+        extra = one.billing or {}
+        usage = usage_of(one.kind, one.usage, extra, one.service_tier)
+        if (why := unfinished(one)) is not None:
+            return self._priced(Priced(reason=why), None, told=False)
+        item = Billable(one.kind, one.path, one.upstream, one.model, self._as_of_ns or one.started_at_ns, usage, one.service_tier, is_batch(one), extra)
+        return self._priced(self._pricer.price(item), usage, told=part.role == "tells")
+
+    def _plain(self, state: State, note: str | None) -> Cost:
+        return Cost(self._pricing, state, None, note, Basis("[]", None))
+
+    def _priced(self, priced: Priced, usage: Usage | None, *, told: bool) -> Cost:
+        amounts: list[int | None] = [None] * len(CLASSES)
+        lines = []
+        for line in priced.lines:
+            if line.amount is not None:
+                place = _class_of(line.item)
+                amounts[place] = (amounts[place] or 0) + line.amount
+            lines.append(LineRow(self._rate(line), line.quantity, line.amount))
+        found = [amount for amount in amounts if amount is not None]
+        whole = not priced.reason and all(line.amount is not None for line in lines)
+        known = sum(found) if whole or found else None
+        state: State = "priced" if whole else "unpriced" if known is None else "partly"
+        basis = Basis(self._json(priced.dimensions), priced.reason)
+        return Cost(self._pricing, state, known, _note(priced), basis, tuple(lines), counts_of(usage), tuple(amounts), told)
+
+    def _rate(self, line: CostLine) -> RateRow:
+        key = (line.item, line.model, line.counts, line.price, line.per, line.table, line.dimensions, line.reason)
+        found = self._texts.get(key)
+        if found is None:
+            price = None if line.price is None else format(line.price, "f")
+            dimensions = self._json(line.dimensions) if line.dimensions else None
+            found = self._keep(key, RateRow(line.item, line.model, line.counts, price, line.per, line.table, dimensions, line.reason))
+        return found  # type: ignore[no-any-return]
+
+    def _json(self, dimensions: tuple[Dimension, ...]) -> str:
+        found = self._texts.get(dimensions)
+        if found is None:
+            found = self._keep(dimensions, json.dumps([list(each) for each in dimensions], separators=(",", ":")))
+        return str(found)
+
+    def _keep(self, key: Any, value: Any) -> Any:
+        if len(self._texts) >= _MOST:
+            self._texts.clear()
+        self._texts[key] = value
+        return value
+
+
+def priceable(r: Recorded) -> Priceable:
+    """What of an exchange that is being recorded decides about its price."""
+    f = r.facts
+    told = (f.kind, f.model, f.response_id, f.response_status, f.service_tier, f.error_code, f.usage, f.billing)
+    return Priceable(0, r.method, r.path, r.transport, r.upstream, r.started_at_ns, r.status, r.outcome, f.parse, *told, r.steer)
+
+
+def counts_of(usage: Usage | None) -> tuple[int | None, ...]:
+    """Tokens by class, in the order of COUNTS."""
+    if usage is None:
+        return _NO_COUNTS
+    fresh = usage.input if usage.uncached_input is None else usage.uncached_input
+    return fresh, usage.cached_input, written(usage.cache_writes), usage.output, usage.reasoning
+
+
+def _class_of(item: str) -> int:
+    name = item.rpartition(".")[2]  # of a part by another model: its own item follows
+    found = _CLASSES.get(name)
+    if found is None:
+        return _WRITTEN if name.startswith("cache_write") else _TOOLS
+    return _TOOLS if "." in item else found
+
+
+def _note(priced: Priced) -> str | None:
+    """What listings say of the price: nothing, if all of it is certain."""
+    names = priced.assumed
+    assumed = f"assumed: {', '.join(names)}" if names else None
+    reasons = priced.reasons
+    if not reasons:
+        return assumed
+    rest = f"the rest comes to {dollars(priced.known_amount)} USD" if priced.known_amount else None
+    return "; ".join(filter(None, (f"unpriced: {'; '.join(reasons)}", rest, assumed)))

@@ -1,0 +1,128 @@
+"""What the ledger keeps of an exchange: its cost lines, by which tables they were made, and where its money is counted. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+State = Literal["priced", "partly", "unpriced", "free", "elsewhere", "pending"]
+"""priced: all of it has a price. partly: some of it has none. unpriced: nothing has. free: nothing is billed. elsewhere: its money is counted in another
+exchange. pending: its usage will be told by another exchange."""
+
+CLASSES = ("input", "cached", "written", "output", "tools")
+"""What the money of an exchange is for: uncached input, input read from a cache and written to it, output, and all else."""
+
+COUNTS = ("input", "cached", "written", "output", "reasoning")
+"""Tokens by class. Input: not cached and not written. Reasoning is part of the output."""
+
+
+class Pricing(NamedTuple):
+    """By what prices were made. `tables`: JSON of name, version and hash of each. `assumed`: what settings said. `as_of`: prices of that time (RFC 3339)
+    in place of the exchange's own; None: its own."""
+
+    tables: str
+    assumed: str
+    made_by: Literal["recorder", "reprice"] = "recorder"
+    as_of: str | None = None
+
+
+class RateRow(NamedTuple):
+    """What lines have in common. `price`: decimal text, in USD per `per` of what `counts` names; None: `reason` says why there is none.
+
+    `model`: where it is another than the exchange's. `tables`: who says so. `dimensions`: JSON of what is known of these lines alone.
+    """
+
+    item: str
+    model: str | None
+    counts: str
+    price: str | None
+    per: int
+    tables: str | None
+    dimensions: str | None
+    reason: str | None
+
+
+class LineRow(NamedTuple):
+    """One cost line. `amount`: in 10^-12 USD; None: it has no price."""
+
+    rate: RateRow
+    quantity: int
+    amount: int | None
+
+
+class Basis(NamedTuple):
+    """What was known of an exchange as a whole. `dimensions`: JSON of name, value and how each is known. `reason`: why it has no price at all."""
+
+    dimensions: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The price of an exchange. `amount`: the sum of its lines that have a price, in 10^-12 USD; None if none has.
+
+    `note`: as listings show it. `counts`, `amounts`: by COUNTS and CLASSES. `told`: this exchange only tells of a usage that another one made;
+    `counted_in`: the exchange that its money is counted in.
+    """
+
+    pricing: Pricing
+    state: State
+    amount: int | None
+    note: str | None
+    basis: Basis
+    lines: tuple[LineRow, ...] = ()
+    counts: tuple[int | None, ...] = (None,) * len(COUNTS)
+    amounts: tuple[int | None, ...] = (None,) * len(CLASSES)
+    told: bool = False
+    counted_in: int | None = None
+
+    @property
+    def listed(self) -> int | None:
+        """What listings show as its cost: only if all of it has a price."""
+        return self.amount if self.state == "priced" else None
+
+    @property
+    def used(self) -> bool:
+        """Whether its usage is known."""
+        return self.counts != (None,) * len(COUNTS) or bool(self.lines)
+
+
+class Priceable(NamedTuple):
+    """What of a stored exchange decides about its price; times in ns since the epoch. `billing`: see proxy/pricing/billing.py."""
+
+    id: int
+    method: str
+    path: str
+    transport: str
+    upstream: str
+    started_at_ns: int
+    status: int | None
+    outcome: str | None
+    parse: str
+    kind: str
+    model: str | None
+    response_id: str | None
+    response_status: str | None
+    service_tier: str | None
+    error_code: str | None
+    usage: dict[str, Any] | None
+    billing: dict[str, Any] | None
+    steer: str | None
+
+
+class Repriced(NamedTuple):
+    """What computing a price again has changed. Amounts in 10^-12 USD; None: it had no price, or was not in the ledger."""
+
+    exchange: int
+    model: str | None
+    state_before: State | None
+    amount_before: int | None
+    state: State
+    amount: int | None
+
+
+def dollars(pico: int) -> str:
+    """10^-12 USD as a decimal string in USD, exact, without an exponent."""
+    sign, digits = ("-" if pico < 0 else ""), f"{abs(pico):013d}"
+    whole, rest = digits[:-12], digits[-12:].rstrip("0")
+    return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"

@@ -1,0 +1,201 @@
+"""The ledger as it stands: what exchanges cost, and costs computed again beside the old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from .cost_tables import cost_history, cost_line_rows, costs, price_bases, price_rates, pricings
+from .costs import Cost, Priceable, Repriced, dollars
+from .engine import Database
+from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
+from .queries import require, require_session
+from .records import Record
+from .rows import Inserter, Literals
+from .tables import exchanges
+
+_AT_ONCE = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PRICEABLE = tuple(
+    exchanges.c[name]
+    for name in (
+        *("id", "method", "path", "transport", "upstream", "started_at", "status", "outcome", "parse", "kind", "model", "response_id"),
+        *("response_status", "service_tier", "error_code", "usage", "billing", "steer"),
+    )
+)
+
+
+class CostLineRecord(Record):
+    """One cost line as `playhead show --cost --json` prints it. `amount`: decimal in USD."""
+
+    item: str
+    model: str | None
+    quantity: int
+    counts: str
+    price: str | None
+    per: int
+    amount: str | None
+    tables: str | None
+    dimensions: list[list[str | None]] | None
+    reason: str | None
+
+
+class Ledger:
+    """The costs of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._memory = LedgerMemory()
+
+    def priceable(self, session: str | None = None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Priceable]:
+        """What of ended exchanges decides about their price, by id. Raises StoreError at once if there is no such session."""
+        if session is not None:
+            require_session(self._database, session)
+        return self._priceable(list(_wanted(session, since, until)))
+
+    def _priceable(self, wanted: list[ColumnElement[bool]]) -> Iterator[Priceable]:
+        after = 0
+        while True:
+            statement = select(*_PRICEABLE).where(exchanges.c.id > after, *wanted).order_by(exchanges.c.id).limit(_AT_ONCE)
+            with self._database.reading() as connection:
+                rows = connection.execute(statement).all()
+            yield from map(_as_priceable, rows)
+            if len(rows) < _AT_ONCE:
+                return
+            after = rows[-1].id
+
+    def changes(self, batch: Sequence[tuple[Priceable, Cost | None]]) -> list[Repriced]:
+        """What `replace` would change."""
+        with self._database.reading() as connection:
+            standing = _Standing(connection, [one.id for one, _ in batch])
+            return [_repriced(one, standing.costs.get(one.id), cost) for one, cost in batch if cost is not None and standing.differs(one, cost)]
+
+    def replace(self, batch: Sequence[tuple[Priceable, Cost | None]]) -> list[Repriced]:
+        """Put these costs in force where they differ, in one transaction; what was in force goes to the history. Raises StoreError: nothing of it is stored.
+
+        Those whose money another exchange counts stay as they are. Gives what has changed.
+        """
+        changed: list[Repriced] = []
+        with self._database.writing() as connection:
+            writer = LedgerWriter(connection, self._memory, _inserter(connection), _now)
+            ids = [one.id for one, _ in batch]
+            there = set(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(ids)).with_for_update()).scalars())
+            standing = _Standing(connection, ids)
+            for one, cost in batch:
+                if cost is None or one.id not in there or not standing.differs(one, cost):
+                    continue
+                before = standing.costs.get(one.id)
+                if before is None:
+                    cost = writer.settled(one.id, one.response_id, cost)
+                version = keep_history(connection, one.id, _now()) + 1
+                forget(connection, one.id)
+                writer.put([(one.id, version, cost)])
+                connection.execute(update(exchanges).where(exchanges.c.id == one.id).values(note_values(cost)))
+                changed.append(_repriced(one, before, cost))
+        writer.remember()
+        return changed
+
+    def lines(self, id_: int) -> list[CostLineRecord]:
+        """The cost lines of an exchange, as they are in force. Raises StoreError if there is no such exchange."""
+        require(self._database, id_)
+        with self._database.reading() as connection:
+            rows = connection.execute(_LINES_OF.where(costs.c.exchange == id_)).all()
+        return [CostLineRecord.model_construct(**{**row._mapping, "amount": None if row.amount is None else dollars(row.amount)}) for row in rows]
+
+    def about(self, id_: int) -> dict[str, Any] | None:
+        """What was known of an exchange when it was priced, by which tables, and how often; None if it is not in the ledger."""
+        require(self._database, id_)
+        joined = costs.join(price_bases, price_bases.c.id == costs.c.basis).join(pricings, pricings.c.id == costs.c.pricing)
+        columns = (costs.c.version, costs.c.state, costs.c.amount, costs.c.counted_in, price_bases.c.dimensions, price_bases.c.reason)
+        wanted = select(*columns, pricings.c.tables, pricings.c.assumed, pricings.c.made_by, pricings.c.as_of).select_from(joined)
+        with self._database.reading() as connection:
+            row = connection.execute(wanted.where(costs.c.exchange == id_)).first()
+        return None if row is None else {**row._mapping, "amount": None if row.amount is None else dollars(row.amount)}
+
+    def history(self, id_: int) -> list[dict[str, Any]]:
+        """What an exchange cost before, the oldest first."""
+        h = cost_history.c
+        columns = (h.version, h.state, h.amount, h.note, h.until, pricings.c.tables, pricings.c.assumed, pricings.c.made_by, pricings.c.as_of)
+        wanted = select(*columns).join_from(cost_history, pricings, pricings.c.id == h.pricing).where(h.exchange == id_).order_by(h.version)
+        with self._database.reading() as connection:
+            return [{**row._mapping, "amount": None if row.amount is None else dollars(row.amount)} for row in connection.execute(wanted)]
+
+
+def _repriced(one: Priceable, before: Row[Any] | None, cost: Cost) -> Repriced:
+    state, amount = (None, None) if before is None else (before.state, before.amount)
+    return Repriced(one.id, one.model, state, amount, cost.state, cost.amount)
+
+
+def _wanted(session: str | None, since: datetime | None, until: datetime | None) -> Iterator[ColumnElement[bool]]:
+    e = exchanges.c
+    yield e.outcome.is_not(None)
+    if session is not None:
+        yield e.session == session
+    if since is not None:
+        yield e.started_at >= since
+    if until is not None:
+        yield e.started_at < until
+
+
+def _as_priceable(row: Row[Any]) -> Priceable:
+    known = dict(row._mapping)
+    known["started_at_ns"] = (known.pop("started_at") - _EPOCH) // timedelta(microseconds=1) * 1000
+    return Priceable(**known)
+
+
+def _inserter(connection: Connection) -> Any:
+    def insert(table: Any, values: list[Any], *, literals: Literals = ()) -> None:
+        Inserter(connection, table, literals=literals)(connection, values)
+
+    return insert
+
+
+class _Standing:
+    """What is in force of some exchanges."""
+
+    def __init__(self, connection: Connection, ids: Sequence[int]) -> None:
+        r, lines = price_rates.c, cost_line_rows.c
+        self.costs = {row.exchange: row for row in connection.execute(select(costs).where(costs.c.exchange.in_(ids)))}
+        joined = costs.join(cost_line_rows, (lines.exchange == costs.c.exchange) & (lines.version == costs.c.version)).join(price_rates, r.id == lines.rate)
+        columns = (lines.exchange, r.item, r.model, r.price, r.per, r.reason, lines.quantity, lines.amount)
+        wanted = select(*columns).select_from(joined).where(costs.c.exchange.in_(ids)).order_by(lines.exchange, lines.line)
+        self._lines: dict[int, list[tuple[Any, ...]]] = {}
+        for exchange, *line in connection.execute(wanted):
+            self._lines.setdefault(exchange, []).append(tuple(line))
+
+    def differs(self, one: Priceable, cost: Cost) -> bool:
+        """Whether something has changed that anybody pays: by which tables it was found out is no change, nor is what another exchange counts."""
+        before = self.costs.get(one.id)
+        if before is None:
+            return True
+        now = [(rate.item, rate.model, rate.price, rate.per, rate.reason, quantity, amount) for rate, quantity, amount in cost.lines]
+        return before.state != "elsewhere" and ((before.state, before.amount) != (cost.state, cost.amount) or self._lines.get(one.id, []) != now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+_LINES_OF = (
+    select(
+        price_rates.c.item,
+        price_rates.c.model,
+        cost_line_rows.c.quantity,
+        price_rates.c.counts,
+        price_rates.c.price,
+        price_rates.c.per,
+        cost_line_rows.c.amount,
+        price_rates.c.tables,
+        price_rates.c.dimensions,
+        price_rates.c.reason,
+    )
+    .select_from(
+        costs.join(cost_line_rows, (cost_line_rows.c.exchange == costs.c.exchange) & (cost_line_rows.c.version == costs.c.version)).join(
+            price_rates, price_rates.c.id == cost_line_rows.c.rate
+        )
+    )
+    .order_by(cost_line_rows.c.line)
+)
