@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, Text, and_, case, cast, func, literal, null, select
 
 from playhead.config.errors import StoreError
 
+from .cost_tables import costs
 from .engine import Database
+from .ledger_writing import ELSEWHERE
 from .queries import find_exchange
 from .replay_tables import equivalences, match_rules
 from .tables import bodies, connection_pieces, connections, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers
@@ -97,7 +99,9 @@ def _copy_connections(connection: Connection, made: _Fork) -> None:
 def _copy_exchanges(connection: Connection, made: _Fork) -> None:
     links = made.pairs(connections)
     link = select(links.c.new).where(links.c.old == exchanges.c.connection).scalar_subquery()
-    changed = {"session": literal(made.name), "take": literal(1), "writer": made.writer(exchanges.c.writer), "connection": link}
+    e = exchanges.c
+    paid = case((e.cost.is_not(None), literal(ELSEWHERE.format("")) + cast(e.id, Text)), else_=e.cost_note)  # money is counted once
+    changed = {"session": literal(made.name), "take": literal(1), "writer": made.writer(e.writer), "connection": link, "cost": null(), "cost_note": paid}
     _copy(connection, exchanges, changed, made.chosen(exchanges.c))
     pairs, base = made.pairs(exchanges), made.pairs(exchanges)
     for table in (bodies, fingerprints):  # each base stands before what is written against it
@@ -105,6 +109,16 @@ def _copy_exchanges(connection: Connection, made: _Fork) -> None:
         _copy(connection, table, {"exchange": pairs.c.new, "base": func.coalesce(copied, table.c.base)}, table.c.exchange == pairs.c.old)
     for table in (pieces, event_rows, item_rows):
         _copy(connection, table, {"exchange": pairs.c.new}, table.c.exchange == pairs.c.old)
+    _copy_costs(connection, pairs)
+
+
+def _copy_costs(connection: Connection, pairs: FromClause) -> None:
+    """What the copies would cost is counted in the originals."""
+    c = costs.c
+    none = {column.name: null() for column in c if column.name == "told" or column.name.endswith("amount")}
+    state = case((c.state == "free", c.state), else_="elsewhere")
+    changed = {"exchange": pairs.c.new, "version": literal(1), "state": state, "counted_in": func.coalesce(c.counted_in, pairs.c.old), **none}
+    _copy(connection, costs, changed, c.exchange == pairs.c.old)
 
 
 def _copy_rules(connection: Connection, made: _Fork) -> None:

@@ -15,7 +15,7 @@ from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, no
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
-from .tables import exchanges
+from .tables import exchanges, writers
 
 _AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,7 +51,10 @@ class Ledger:
         self._memory = LedgerMemory()
 
     def priceable(self, session: str | None = None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Priceable]:
-        """What of ended exchanges decides about their price, by id. Raises StoreError at once if there is no such session."""
+        """What of ended exchanges decides about their price, by id; what was imported only if its session is named.
+
+        Raises StoreError at once if there is no such session.
+        """
         if session is not None:
             require_session(self._database, session)
         return self._priceable(list(_wanted(session, since, until)))
@@ -132,7 +135,9 @@ def _repriced(one: Priceable, before: Row[Any] | None, cost: Cost) -> Repriced:
 def _wanted(session: str | None, since: datetime | None, until: datetime | None) -> Iterator[ColumnElement[bool]]:
     e = exchanges.c
     yield e.outcome.is_not(None)
-    if session is not None:
+    if session is None:  # what was imported was paid where it was recorded
+        yield e.writer.not_in(select(writers.c.id).where(writers.c.writer.like("import-%")))
+    else:
         yield e.session == session
     if since is not None:
         yield e.started_at >= since

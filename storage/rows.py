@@ -139,7 +139,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
         kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
         tier, error, user, problem, lane, conversation, steer = map(clean, (tier, error, user, problem, lane, conversation, steer))
-    first, duration, attempt, cost = r.first_event_ns, r.duration_ns, r.attempt, r.cost
+    attempt, cost = r.attempt, r.cost
     return (
         id_,
         r.session,
@@ -151,8 +151,8 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         r.status,
         r.outcome,
         start_text(r.started_at_ns),
-        None if first is None else first / 1_000_000,
-        None if duration is None else duration / 1_000_000,
+        milliseconds(r.first_event_ns),
+        milliseconds(r.duration_ns),
         r.request_bytes,
         r.response_bytes,
         r.event_count,

@@ -224,6 +224,22 @@ def test_what_would_change_can_be_asked_for(store: Store) -> None:
     assert listed(store) == [("0.000000000007", None)]
 
 
+def test_money_of_a_fork_is_counted_in_its_original(store: Store) -> None:
+    write(store, exchange(1, price=cost(7)), exchange(2, price=cost(None, "free", note="not billed: refused with 429")), exchange(3))
+
+    store.decisions.fork("default", 3, "fork")
+    reprice(store, cost(9), cost(None, "free"), None, cost(9), cost(None, "free"))
+
+    assert [(row.cost, row.cost_note) for row in store.exchanges("fork")] == [ELSEWHERE, (None, "not billed: refused with 429")]
+
+
+def test_what_was_imported_is_priced_only_if_its_session_is_named(store: Store) -> None:
+    write(store, recorded(1, writer="import-1", session="imported"), exchange(1))
+
+    assert [one.id for one in store.ledger.priceable()] == [2]
+    assert [one.id for one in store.ledger.priceable("imported")] == [1]
+
+
 def test_a_deleted_exchange_leaves_nothing_in_the_ledger(store: Store) -> None:
     write(store, exchange(1, "resp_1", cost(told=True)), exchange(2, price=cost()))
     reprice(store, cost(9, told=True), cost(9))

@@ -29,7 +29,7 @@ _AT_ONCE = 500  # exchanges of one transaction
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines: each exchange whose price changes, with both prices.")
 @setting_flags(*RECORDINGS, "assume", "price_table")
-def reprice(session: str | None, as_of: str | None, tables: tuple[str, ...], since: str | None, dry_run: bool, as_json: bool, **flags: Any) -> int:
+def reprice(session: str | None, *, as_of: str | None, tables: tuple[str, ...], since: str | None, dry_run: bool, as_json: bool, **flags: Any) -> int:
     """Compute again what exchanges cost: all of them, or those of a session.
 
     It is done by the prices that this version knows, and by tables of your own. What an exchange cost before stays in the history of the ledger;
