@@ -199,3 +199,22 @@ def test_any_target_is_resolved_or_refused(target: bytes, method: str) -> None:
     answer = resolved(target, method=method)
 
     assert isinstance(answer, Refusal) or answer.target.startswith(b"/") or answer.target == b"*"
+
+
+@pytest.mark.parametrize(("mode", "spec"), [("record", b"429"), ("forward", b"429"), ("replay", b"cutt")])
+def test_a_fault_is_refused_where_nothing_is_replayed_and_where_it_is_none(mode: str, spec: bytes) -> None:
+    addressing = Addressing("default", "record", ("record", "forward", "replay"), b"")
+
+    refused = addressing.resolve("GET", b"/v1", [(b"Host", b"h"), (b"Playhead-Mode", mode.encode()), (b"Playhead-Fault", spec)], frozenset())
+
+    assert isinstance(refused, Refusal)
+    assert refused.code == "bad_fault"
+
+
+def test_several_headers_ask_for_several_faults() -> None:
+    addressing = Addressing("default", "replay", ("replay",), b"")
+
+    found = addressing.resolve("GET", b"/v1", [(b"Host", b"h"), (b"Playhead-Fault", b"429; cut"), (b"playhead-fault", b"503")], frozenset())
+
+    assert isinstance(found, Address)
+    assert [*map(str, found.faults)] == ["429", "cut", "503"]

@@ -63,7 +63,7 @@ def test_a_session_without_any_says_so(playhead: Playhead) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("playhead replayed 3  diverged 0  live 0  faults 1", ["3 served, 0 diverged, 1 faults met", "`playhead faults default` shows what the command did"]),
+        ("playhead replayed 3  diverged 0  live 0  faults 1", ["3 served, 0 diverged, 1 fault met", "`playhead faults default` shows what the command did"]),
         ("playhead replayed 3  diverged 0  live 0  faults 0", ["0 faults met", "no request met 429 at turn 9: is there such a place?"]),
     ],
 )

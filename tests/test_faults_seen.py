@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from playhead.config.errors import ConfigError
 from playhead.proxy import Playhead
 from playhead.proxy.simulator import simulated_upstream
 from replays import NOWHERE
@@ -69,12 +70,13 @@ def sdk(proxy: Playhead) -> OpenAI:
     return OpenAI(base_url=proxy.base_url, api_key="sk-faults-not-a-real-key", max_retries=0, timeout=30)
 
 
-def tried(proxy: Playhead, client: OpenAI, see: See, fault: str) -> tuple[Any, str, list[str]]:
-    """What the first try gave or raised, what the next gave, and what the client did then, by the faults that were met meanwhile."""
+def tried(proxy: Playhead, client: OpenAI, see: See, fault: str, **options: Any) -> tuple[Any, str, list[str]]:
+    """What the first try gave or raised, what the next gave, and what the client did then, by the faults that were met meanwhile. `options`: of the client in
+    its first try."""
     before = len(proxy.faults)
     asking = {"Playhead-Fault": f"{fault} seed={before}"}  # else one that was met before would be known
     try:
-        first: Any = see(client, asking)
+        first: Any = see(client.with_options(**options), asking)
     except Exception as error:
         first = error
     again = see(client, asking)
@@ -137,9 +139,8 @@ def test_so_it_is_in_the_middle_of_a_stream(proxy: Playhead, client: OpenAI, see
 
 @pytest.mark.parametrize("fault", ["hang", "latency 30s", "hang at start", "drip 1B/5s"])
 @pytest.mark.parametrize("see", [body, stream])
-def test_what_takes_too_long_times_out_and_the_retry_gets_the_recorded_answer(proxy: Playhead, see: See, fault: str) -> None:
-    with sdk(proxy).with_options(timeout=0.2) as client:
-        first, again, outcomes = tried(proxy, client, see, fault)
+def test_what_takes_too_long_times_out_and_the_retry_gets_the_recorded_answer(proxy: Playhead, client: OpenAI, see: See, fault: str) -> None:
+    first, again, outcomes = tried(proxy, client, see, fault, timeout=0.2)
 
     assert isinstance(first, openai.APITimeoutError)
     assert (again, outcomes) == (TEXT, ["retried"])
@@ -185,6 +186,25 @@ def test_the_sdk_itself_retries_and_its_user_sees_the_answer_alone(proxy: Playhe
 
     assert body(client.with_options(max_retries=2), {"Playhead-Fault": f"503 retry-after-ms=1 times 2 seed={before}"}) == TEXT
     assert [one.outcome and one.outcome["next"] for one in proxy.faults[before:]] == ["retried", "retried"]
+
+
+def test_faults_may_be_asked_for_while_it_runs_in_one_session_or_in_all(proxy: Playhead, client: OpenAI) -> None:
+    proxy.fault(f"409 once seed={len(proxy.faults) + 1}", session="another")
+    assert body(client, {}) == TEXT
+
+    proxy.fault(f"409 once seed={len(proxy.faults) + 1}")
+    with pytest.raises(openai.ConflictError):
+        body(client, {})
+    assert body(client, {}) == TEXT
+
+    proxy.fault(f"409 always seed={len(proxy.faults) + 1}")
+    proxy.clear_faults()
+    assert body(client, {}) == TEXT
+
+
+def test_what_is_no_fault_is_refused_there_too(proxy: Playhead) -> None:
+    with pytest.raises(ConfigError, match="'cutt' is no fault: allowed is"):
+        proxy.fault("cutt")
 
 
 def test_a_spec_that_is_wrong_is_refused_with_what_is_allowed(client: OpenAI) -> None:

@@ -126,7 +126,8 @@ def _replayed(settings: Settings, line: str) -> int:
     served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
     parts = [f"{served:,} served", *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
     if settings.fault:
-        parts.append(f"{counts.get('faults', 0):,} faults met")
+        met = counts.get("faults", 0)
+        parts.append(f"{met:,} {'fault' if met == 1 else 'faults'} met")
     source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
     say(f"replayed from {source}: {', '.join(parts)}")
     if settings.fault and not counts.get("faults"):
