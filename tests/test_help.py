@@ -21,10 +21,10 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def matches(told: str, shown: str) -> bool:
-    """Whether a program said what a page shows; `...` stands for anything."""
+    """Whether a program said what a page shows; `...` stands for anything, on a line of its own for any lines or none."""
     told, shown = (re.sub(r"[ \t]+", " ", text) for text in (told, shown))
-    pattern = re.escape(shown.strip()).replace(r"\.\.\.", ".*?")
-    return re.search(pattern, "\n".join([line.rstrip() for line in told.splitlines()]), re.DOTALL) is not None
+    lines = [r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", ".*?") + r" ?\n" for line in shown.splitlines()]
+    return re.search("".join(lines), f"{told}\n") is not None
 
 
 def follow(page: str, story: Story) -> Iterator[str]:
