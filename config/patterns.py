@@ -6,7 +6,6 @@ first appearance, so that two that changed places are still different. Times are
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,20 +16,21 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`regex`: what it finds is the last group that took part (`lastgroup`), or all of the match. `starts`: it is tried only where this finds something; the
-    quicker way to nothing. `hints`: one of these stands in every text in which it finds something; none: that is not known.
+    """`regex`: what it finds is the last named group that took part, or all of the match; it is compiled where it is needed, since that takes milliseconds.
+    `starts`: it is tried only where this finds something; the quicker way to nothing. `hints`: one of these stands in every text in which it finds
+    something; none: that is not known.
 
     `numbered`: it tells things from one another. `numbers`: JSON numbers of which all digits match count, too; `any_number`: where a rule names the place,
     every number there does.
     """
 
     name: str
-    regex: re.Pattern[str]
+    regex: str
     about: str
     hints: tuple[str, ...] = ()
     numbered: bool = False
-    starts: re.Pattern[str] | None = None
-    numbers: re.Pattern[str] | None = None
+    starts: str = ""
+    numbers: str = ""
     any_number: bool = False
 
 
@@ -50,7 +50,7 @@ _WIN = r"(?:[A-Za-z]:)\\+"
 _ALL = (
     Pattern(
         "tempdir",
-        re.compile(
+        (
             rf"(?<![\w.~-])(?:(?:/private)?(?:/tmp|/var/tmp|/var/folders/{_PART}/{_PART}/T)(?![\w~-])"
             rf"(?:/pytest-of-{_PART}/pytest-(?:\d+|current)(?:/popen-gw\d+)?|/(?:(?!\.[A-Za-z0-9]{{1,5}}(?![\w.-])){_PART[:-1]})+(?=[/\\\s\"'<>|:;,)\]}}`]|\.[A-Za-z0-9]{{1,5}}(?![\w.-])|$))?"
             rf"|{_WIN}(?:Users\\+{_PART}\\+AppData\\+Local\\+|Windows\\+)?Temp(?:\\+{_PART})?|%TEMP%(?:\\+{_PART})?)"
@@ -61,7 +61,7 @@ _ALL = (
     ),
     Pattern(
         "cwd",
-        re.compile(
+        (
             rf"<cwd>(?P<v>[^<]+)</cwd>|(?<![\w.~-])(?P<w>/home/runner/work/{_PART}/{_PART}|/builds/{_PART}/{_PART}|/github/workspace|/workspaces?/{_PART}"
             rf"|{_WIN}a\\+{_PART}\\+{_PART})"
             rf"|(?i:\b(?:cwd|workdir|(?:current|working) (?:working )?dir(?:ectory)?|pwd)\b[\"'\\]*\s*(?:[:=]|is)\s*[\"'\\`]*)"
@@ -72,75 +72,75 @@ _ALL = (
     ),
     Pattern(
         "home",
-        re.compile(rf"(?<![\w.~-])(?:(?:/export)?/home/{_PART}|/Users/{_PART}|/root(?![\w.-])|{_WIN}Users\\+{_PART})"),
+        rf"(?<![\w.~-])(?:(?:/export)?/home/{_PART}|/Users/{_PART}|/root(?![\w.-])|{_WIN}Users\\+{_PART})",
         "home directories: /home/NAME, /Users/NAME, /root, C:\\Users\\NAME",
         ("/home/", "/Users/", "/root", "Users\\"),
     ),
     Pattern(
         "uuid",
-        re.compile(rf"{_START}[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{12}}{_END}"),
+        rf"{_START}[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{12}}{_END}",
         "UUIDs",
         ("-",),
         numbered=True,
     ),
     Pattern(
         "id",
-        re.compile(rf"[_-](?<=[0-9A-Za-z].)(?P<v>(?<=call_){_LONG}{{24}}|(?=[A-Za-z]*\d){_LONG}{{16,}}){_END}"),
+        rf"[_-](?<=[0-9A-Za-z].)(?P<v>(?<=call_){_LONG}{{24}}|(?=[A-Za-z]*\d){_LONG}{{16,}}){_END}",
         "generated ids: 16 letters and digits or more behind a prefix that stays (call_..., resp_..., msg_..., toolu_..., chatcmpl-...)",
         ("_", "-"),
         numbered=True,
     ),
     Pattern(
         "hex",
-        re.compile(r"(?<![0-9A-Za-z])(?:0x[0-9a-fA-F]{4,}|(?=[0-9]*[a-fA-F])(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,})(?![0-9A-Za-z])"),
+        r"(?<![0-9A-Za-z])(?:0x[0-9a-fA-F]{4,}|(?=[0-9]*[a-fA-F])(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,})(?![0-9A-Za-z])",
         "8 hexadecimal digits or more, letters and digits among them; addresses with 0x",
         numbered=True,
     ),
     Pattern(
         "timestamp",
-        re.compile(
+        (
             rf"(?:{_YMD}(?:[T ]|,? at |, )\s?{_CLOCK}{_ZONE}|{_WORDS}(?:,? at |,? ){_CLOCK}{_ZONE}"
             rf"|{_DAY}\s{_MONTH}\s{{1,2}}\d{{1,2}}\s{_CLOCK}(?:\s[A-Z]{{3,4}})?\s\d{{4}}|\d{{1,2}}/\d{{1,2}}/\d{{4}},?\s{_CLOCK}"
             rf"|(?:19|20)\d{{6}}[T_-]?\d{{6}}Z?|{_YMD}[_-]\d\d[-_h.:]?\d\d(?:[-_m.:]?\d\d)?"
             rf"|\d{{1,2}}:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?\s?[AaPp]\.?[Mm]\b\.?|\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?{_ZONE}|{_EPOCH}(?:\.\d{{1,9}})?)(?![\w:]|-\d)"
         ),
         "points in time: ISO 8601, as mails and logs and people write them, times of day, seconds (ms, us, ns) since 1970 from 2017 on",
-        starts=re.compile(r"[0-9MTWFSJADNO](?<![0-9A-Za-z.:].)"),
-        numbers=re.compile(_EPOCH),
+        starts=r"[0-9MTWFSJADNO](?<![0-9A-Za-z.:].)",
+        numbers=_EPOCH,
         any_number=True,
     ),
     Pattern(
         "date",
-        re.compile(rf"(?:(?:{_DAY},?\s)?{_YMD}|{_WORDS}|\d{{1,2}}/\d{{1,2}}/\d{{4}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}})(?![\w/]|-\w)"),
+        rf"(?:(?:{_DAY},?\s)?{_YMD}|{_WORDS}|\d{{1,2}}/\d{{1,2}}/\d{{4}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}})(?![\w/]|-\w)",
         "days: 2026-01-31, January 31, 2026, 31 Jan 2026, 1/31/2026; not inside names of models",
-        starts=re.compile(r"[0-9MTWFSJADNO](?<![\w.:/-].)"),
+        starts=r"[0-9MTWFSJADNO](?<![\w.:/-].)",
     ),
     Pattern(
         "duration",
-        re.compile(
+        (
             rf"(?:(?:\d+\s?m(?:in)?\s?)?\d+\.\d+\s?{_UNIT}|\d+\s?(?:ns|[µu]s|ms|milliseconds?)|\d+m\s?\d+s|\d+:\d\d:\d\d\.\d{{3,6}}"
             rf"|(?<=took )\d+(?:\.\d+)?\s?{_UNIT}|(?<=elapsed: )\d+(?:\.\d+)?(?:\s?{_UNIT})?|(?<=Wall time: )\d+(?:\.\d+)?(?:\s?{_UNIT})?)(?!\w)"
         ),
         "how long something took: 0.11 seconds, 12ms, 1m 3s, took 3; whole seconds, minutes and hours only where it says so",
-        starts=re.compile(r"[0-9](?<![\w.:-].)"),
+        starts=r"[0-9](?<![\w.:-].)",
         any_number=True,
     ),
     Pattern(
         "port",
-        re.compile(r"(?:(?<![\w.])(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\]):|\b(?i:port)\b[\"'\\]*\s?(?:[:=#]\s?)?)(?P<v>\d{2,5})(?!\w)"),
+        r"(?:(?<![\w.])(?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\]):|\b(?i:port)\b[\"'\\]*\s?(?:[:=#]\s?)?)(?P<v>\d{2,5})(?!\w)",
         "ports of this machine: localhost:49152, 127.0.0.1:49152, port 49152",
         any_number=True,
     ),
     Pattern(
         "boundary",
-        re.compile(r"(?:\bboundary=\\?\"?(?P<v>[^\s\";,\\]{4,})|(?:^|(?<=\n))--+(?P<w>[0-9A-Za-z'()+_,./:=?]{12,}?)(?:--)?(?=\r?$|\r?\n))"),
+        r"(?:\bboundary=\\?\"?(?P<v>[^\s\";,\\]{4,})|(?:^|(?<=\n))--+(?P<w>[0-9A-Za-z'()+_,./:=?]{12,}?)(?:--)?(?=\r?$|\r?\n))",
         "random boundaries of multipart texts",
         ("boundary=", "--"),
         numbered=True,
     ),
     Pattern(
         "chunk",
-        re.compile(r"\bChunk ID: (?P<v>[0-9a-f]+)\b|\brunning with session ID (?P<w>\d+)\b"),
+        r"\bChunk ID: (?P<v>[0-9a-f]+)\b|\brunning with session ID (?P<w>\d+)\b",
         "chunk and session ids in front of what Codex's tools print",
         ("Chunk ID: ", "session ID "),
     ),

@@ -26,13 +26,13 @@ Action = Literal["ignore", "normalize", "redact", "header"]
 KINDS = ("responses", "chat.completions", "embeddings", "images", "audio", "realtime", "messages", "other")
 """Kinds of exchanges that a rule may be restricted to."""
 
-_PLACE = re.compile(r"\$(?:\.\.?\*|\.\.?[^\s.\[\]'\"*]+|\.?\.?\[(?:\d+|\*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\])*")
-_STEP = re.compile(r"(\.\.)?\.?(?:(\*)|([^\s.\[\]'\"*]+)|\[(?:(\d+)|(\*)|'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\])")
-_REGEX = re.compile(r"/((?:[^/\\]|\\.)+)/")
-_WORD = re.compile(r"\S+")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PLAIN = re.compile(r"[A-Za-z0-9_$-]+")
+_PLACE = r"\$(?:\.\.?\*|\.\.?[^\s.\[\]'\"*]+|\.?\.?\[(?:\d+|\*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\])*"
+_STEP = r"(\.\.)?\.?(?:(\*)|([^\s.\[\]'\"*]+)|\[(?:(\d+)|(\*)|'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\])"
+_REGEX = r"/((?:[^/\\]|\\.)+)/"
+_WORD = r"\S+"
+_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
+_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PLAIN = r"[A-Za-z0-9_$-]+"
 _SPELLINGS = "ignore PATH | normalize PATTERN [in PATH] | normalize /REGEX/ as NAME [in PATH] | redact /REGEX/ or PATH as KIND | header NAME"
 
 
@@ -83,10 +83,10 @@ class _Reader:
     def __init__(self, line: str) -> None:
         self._line, self._at = line, 0
 
-    def take(self, wanted: re.Pattern[str], what: str) -> re.Match[str]:
+    def take(self, wanted: str, what: str) -> re.Match[str]:
         """What must come next."""
         self._skip()
-        found = wanted.match(self._line, self._at)
+        found = re.compile(wanted).match(self._line, self._at)
         if found is None or self._line[found.end() : found.end() + 1].strip():
             raise ValueError(f"{what} is missing at {self._line[self._at :]!r}" if self._at < len(self._line) else f"{what} is missing at the end")
         self._at = found.end()
@@ -195,10 +195,10 @@ def _url_path(text: str) -> str:
 @lru_cache(512)
 def steps_of(place: str) -> tuple[Step, ...]:
     """The steps of a path. Raises ValueError."""
-    if _PLACE.fullmatch(place) is None:
+    if re.fullmatch(_PLACE, place) is None:
         raise ValueError(f"{place!r} is no path like $.metadata.run_id")
     steps: list[Step] = []
-    for deep, star, name, number, any_, single, double in _STEP.findall(place[1:]):
+    for deep, star, name, number, any_, single, double in re.findall(_STEP, place[1:]):
         quoted = single or double
         key: str | int | None = None if star or any_ else int(number) if number else name or re.sub(r"\\(.)", r"\1", quoted)
         steps.append(Step(key, bool(deep)))
@@ -211,7 +211,7 @@ def spelled(steps: Iterable[Step]) -> str:
 
 
 def _spelled(step: Step) -> str:
-    if isinstance(step.key, str) and _PLAIN.fullmatch(step.key):
+    if isinstance(step.key, str) and re.fullmatch(_PLAIN, step.key):
         return f"{'..' if step.deep else '.'}{step.key}"
     inside = "*" if step.key is None else str(step.key) if isinstance(step.key, int) else "'" + re.sub(r"(['\\])", r"\\\1", step.key) + "'"
     return f"{'..' if step.deep else ''}[{inside}]"
@@ -220,21 +220,25 @@ def _spelled(step: Step) -> str:
 # What is built in.
 
 
-def _rules(*lines: str) -> tuple[Rule, ...]:
-    return tuple(map(parse_rule, lines))
+def _normalize(*names: str) -> tuple[Rule, ...]:
+    return tuple([Rule("normalize", name) for name in names])
 
 
-_TIMES = ("normalize timestamp", "normalize date", "normalize duration")
-_IDS = ("normalize uuid", "normalize hex", "normalize id")
-_PATHS = ("normalize tempdir", "normalize home", "normalize cwd")
-_WHO_ASKS = ("ignore $.metadata", "ignore $.user", "ignore $.safety_identifier", "ignore $.prompt_cache_key")
+def _ignore(*places: str) -> tuple[Rule, ...]:
+    return tuple([Rule("ignore", place) for place in places])
+
+
+_TIMES = _normalize("timestamp", "date", "duration")
+_IDS = _normalize("uuid", "hex", "id")
+_PATHS = _normalize("tempdir", "home", "cwd")
+_WHO_ASKS = _ignore("$.metadata", "$.user", "$.safety_identifier", "$.prompt_cache_key")
 
 BUILT_IN: Mapping[str, RuleSet] = MappingProxyType(
     {
-        name: RuleSet(name, _rules(*lines))
-        for name, lines in (
+        name: RuleSet(name, rules)
+        for name, rules in (
             # Its ids and turn metadata, the environment that it describes, and what its tools print with each result.
-            ("codex", ("ignore $.client_metadata", "ignore $.prompt_cache_key", "normalize chunk", "normalize uuid", *_TIMES, *_PATHS)),
+            ("codex", (*_ignore("$.client_metadata", "$.prompt_cache_key"), *_normalize("chunk", "uuid"), *_TIMES, *_PATHS)),
             # What says who asks, not what is asked: programs fill it anew for each run.
             ("openai-sdk", _WHO_ASKS),
             # Agent frameworks: that, and ids that they make up for calls, runs and traces.
@@ -255,3 +259,17 @@ def named_rules(name: str) -> tuple[Rule, ...]:
     if name in PATTERNS:
         return (Rule("normalize", name),)
     raise ValueError(f"There are no match rules named {name!r}. Sets are: {', '.join(BUILT_IN)}. Patterns are: {', '.join(PATTERNS)}.")
+
+
+def rules_of(texts: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules that are asked for. Each text: a rule's line, or names with commas between them. Raises ValueError."""
+    found: list[Rule] = []
+    for text in texts:
+        if text.split(maxsplit=1)[:1] and text.split(maxsplit=1)[0] in _ACTIONS:
+            found.append(parse_rule(text))
+        else:
+            found += [rule for name in text.split(",") for rule in named_rules(name.strip())]
+    return tuple(dict.fromkeys(found))
+
+
+_ACTIONS = ("ignore", "normalize", "normalise", "redact", "header")

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .assumptions import ASSUMED_HINT, Assumptions
 from .faults import parse_faults
 from .policies import Exhausted
+from .rules import Rule, rules_of, spelled, steps_of
 
 PREFIX = "PLAYHEAD_"
 FILE_NAME = "playhead.toml"
@@ -196,6 +197,28 @@ def _paths(value: object) -> tuple[Path, ...]:
     return tuple(map(_path, value)) if isinstance(value, list | tuple) else (_path(value),)
 
 
+def _texts(value: object) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError
+    return list(texts)
+
+
+def _rules(value: object) -> tuple[str, ...]:
+    texts = _texts(value)
+    try:
+        return ("none",) if texts == ["none"] else tuple(map(str, rules_of(texts)))
+    except ValueError as error:
+        raise ValueError(f"names of match rules such as codex,times, rules, or none; {error}") from None
+
+
+def _ignored(value: object) -> tuple[str, ...]:
+    try:
+        return tuple([spelled(steps_of(text.strip())) for text in _texts(value)])
+    except ValueError as error:
+        raise ValueError(f"paths such as $.metadata.run_id; {error}") from None
+
+
 _ADDRESS = Hint("HOST:PORT", "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one")
 _FILE = Hint("FILE", "the path of a file")
 _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
@@ -273,6 +296,19 @@ class Settings(BaseSettings):
         description="What a replay does when a request comes more often than it was recorded. last: the last answer is served again. "
         "cycle: its answers are served again from the first.",
     )
+    rules: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_rules),
+        Hint("NAME,...", "names such as codex,times,uuid, a rule such as normalize uuid in $.input, or none; the flag may be given several times"),
+    ] = Field(
+        default=(),
+        description="What does not count when a request is compared with recordings, beside the match rules that are stored with its session. "
+        "When a session is recorded, its first ones. none: not even the stored ones. `playhead help rules` has the names.",
+        json_schema_extra={"shown_default": "those of the session"},
+    )
+    ignore: Annotated[tuple[str, ...], BeforeValidator(_ignored), Hint("JSONPATH", "a path such as $.metadata.run_id; the flag may be given several times")] = (
+        Field(default=(), description="A place in requests that does not count when they are compared with recordings.")
+    )
     fault: Annotated[
         tuple[str, ...],
         BeforeValidator(_faults),
@@ -346,6 +382,16 @@ class Settings(BaseSettings):
     def records(self) -> bool:
         """Whether anything may be recorded: a journal is written, and a recorder runs."""
         return self.mode == "record" or (self.mode == "replay" and self.on_miss == "record")
+
+    @property
+    def match_rules(self) -> tuple[Rule, ...]:
+        """Those that the settings ask for."""
+        return rules_of([*(text for text in self.rules if text != "none"), *(f"ignore {path}" for path in self.ignore)])
+
+    @property
+    def stored_rules(self) -> bool:
+        """Whether rules that are stored with a session hold, too."""
+        return self.rules != ("none",)
 
     @property
     def speed(self) -> float:

@@ -53,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "connection": Listed("connecting", "Show one WebSocket connection: what is known of it, and its lanes over time."),
         "divergences": Listed("diverging", "List the requests of replays that had no recorded twin, and how they differ."),
         "faults": Listed("faulting", "List the faults that replays of a session served, and what the client did after each."),
+        "rules": Listed("ruling", "List or change what does not count when requests are compared with a session's recordings."),
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
     "Decide": {

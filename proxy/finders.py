@@ -39,8 +39,15 @@ class Numbering:
             self._firsts.append(self.place)
         return found
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numbering) and (self._known, self._firsts) == (other._known, other._firsts)
+
+    __hash__ = None  # type: ignore[assignment]  # it goes on
+
     def before(self, place: int) -> Numbering:
-        """As it was before that item."""
+        """As it was before that item; itself, if it has not gone on since."""
+        if not self._firsts or self._firsts[-1] < place:
+            return self
         made = Numbering()
         for key, first in zip(self._known, self._firsts, strict=True):
             if first >= place:
@@ -57,7 +64,10 @@ class Finder:
     rank: int
     pattern: Pattern
     put: str
-    placed: bool = False
+    placed: bool
+    regex: re.Pattern[str]
+    starts: re.Pattern[str] | None
+    numbers: re.Pattern[str] | None
 
     def text(self, text: str, numbering: Numbering) -> str:
         """The text with all that is found replaced."""
@@ -66,7 +76,7 @@ class Finder:
             return text
         pieces: list[str] = []
         end = 0
-        for found in _found(pattern, text):
+        for found in self._found(text):
             group = found.lastgroup or 0
             start = found.start(group)
             put = f"<{self.put}:{numbering.number(self.put, found[group])}>" if pattern.numbered else f"<{self.put}>"
@@ -74,29 +84,27 @@ class Finder:
             end = found.end(group)
         return "".join([*pieces, text[end:]]) if pieces else text
 
+    def _found(self, text: str) -> Iterable[re.Match[str]]:
+        if self.starts is None:
+            return self.regex.finditer(text)
+        found: list[re.Match[str]] = []
+        end = 0
+        match = self.regex.match
+        for start in self.starts.finditer(text):
+            at = start.start()
+            if at >= end and (one := match(text, at)) is not None:
+                found.append(one)
+                end = one.end()
+        return found
+
     def finds_number(self, value: Any) -> bool:
         """Whether a number (as `canonical.parse` or `json` has it) is one of those that are looked for."""
         if self.placed and self.pattern.any_number:
             return True
-        numbers = self.pattern.numbers
-        if numbers is None:
+        if self.numbers is None:
             return False
         number = Decimal(value[1] if isinstance(value, tuple) else value)
-        return number.is_finite() and number.adjusted() < _LONGEST and numbers.fullmatch(str(int(number))) is not None
-
-
-def _found(pattern: Pattern, text: str) -> Iterable[re.Match[str]]:
-    if pattern.starts is None:
-        return pattern.regex.finditer(text)
-    found: list[re.Match[str]] = []
-    end = 0
-    match = pattern.regex.match
-    for start in pattern.starts.finditer(text):
-        at = start.start()
-        if at >= end and (one := match(text, at)) is not None:
-            found.append(one)
-            end = one.end()
-    return found
+        return number.is_finite() and number.adjusted() < _LONGEST and self.numbers.fullmatch(str(int(number))) is not None
 
 
 _RANKS = MappingProxyType({name: rank for rank, name in enumerate(PATTERNS, 2)})
@@ -105,14 +113,17 @@ _RANKS = MappingProxyType({name: rank for rank, name in enumerate(PATTERNS, 2)})
 @lru_cache(1024)
 def finder_of(rule: Rule) -> Finder:
     """Of a rule that looks for texts."""
-    placed = bool(rule.place)
     if rule.what[0] != "/":
         pattern = PATTERNS[rule.what]
-        return Finder(_RANKS[rule.what], pattern, rule.what, placed)
-    regex = re.compile(rule.what[1:-1])
+        return _finder(_RANKS[rule.what], pattern, rule.what, rule)
     if rule.action == "redact":
-        return Finder(0, Pattern(rule.name, regex, ""), redacted(rule)[1:-1], placed)
-    return Finder(1, Pattern(rule.name, regex, "", numbered=True), rule.name, placed)
+        return _finder(0, Pattern(rule.name, rule.what[1:-1], ""), redacted(rule)[1:-1], rule)
+    return _finder(1, Pattern(rule.name, rule.what[1:-1], "", numbered=True), rule.name, rule)
+
+
+def _finder(rank: int, pattern: Pattern, put: str, rule: Rule) -> Finder:
+    starts, numbers = (re.compile(text) if text else None for text in (pattern.starts, pattern.numbers))
+    return Finder(rank, pattern, put, bool(rule.place), re.compile(pattern.regex), starts, numbers)
 
 
 def redacted(rule: Rule) -> str:
@@ -122,7 +133,7 @@ def redacted(rule: Rule) -> str:
 
 def in_order(finders: Iterable[Finder]) -> tuple[Finder, ...]:
     """As they are to be applied; the order of their rules is of no account."""
-    return tuple(sorted(dict.fromkeys(finders), key=lambda finder: (finder.rank, finder.pattern.regex.pattern, finder.put, finder.placed)))
+    return tuple(sorted(dict.fromkeys(finders), key=lambda finder: (finder.rank, finder.pattern.regex, finder.put, finder.placed)))
 
 
 def replaced(text: str, finders: Sequence[Finder], numbering: Numbering) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from playhead.config.rules import Rule
 
-from .fingerprint import Asked, Rules, fingerprint
+from .fingerprint import HELD, Asked, Rules, content_of, leave_out, line_of, parsed
 from .normalising import Normaliser
 
 # From the most telling: of two patterns that explain a difference the first is proposed.
@@ -26,13 +27,54 @@ def rules_that_fit(recorded: Any, asked: Any) -> list[Rule]:
 
 
 def rules_between(recorded: tuple[Asked, bytes], asked: tuple[Asked, bytes], rules: Rules) -> list[Rule]:
-    """The fewest of these rules that make two requests, which are equal under all of them, equal. Empty: they are equal without."""
+    """The fewest of these rules that make two requests, which are equal under all of them, equal. Empty: they are equal without, or by none of them."""
+    bodies = _differing(recorded, asked)
 
     def equal(some: Sequence[Rule]) -> bool:
         under = Rules.of(some)
-        return fingerprint(*recorded, under).digest == fingerprint(*asked, under).digest
+        one, other = (line_of(request[0], under) for request in (recorded, asked))
+        return one.start == other.start and _equal(bodies, one.normaliser)
 
     return [] if equal(()) else fewest(rules.rules, equal)
+
+
+def _equal(bodies: tuple[Any, Any], rules: Normaliser | None) -> bool:
+    one, other = bodies
+    if callable(one):
+        return bool(one(rules) == other(rules))
+    return bool(one == other if rules is None else rules.whole(one) == rules.whole(other))
+
+
+def _differing(recorded: tuple[Asked, bytes], asked: tuple[Asked, bytes]) -> tuple[Any, Any]:
+    """What differs of two bodies: objects without the members and items that are equal; or what makes of each what is compared."""
+    values = [_object(*request) for request in (recorded, asked)]
+    if None in values or len(recorded[1]) > HELD:
+        return partial(_compared, *recorded), partial(_compared, *asked)
+    one, other = values
+    for name in set(one) & set(other):
+        if one[name] == other[name]:
+            del one[name], other[name]
+        elif isinstance(one[name], list) and isinstance(other[name], list):
+            same = [left == right for left, right in zip(one[name], other[name], strict=False)]
+            for value in (one, other):  # the others keep their places
+                value[name] = [None if place < len(same) and same[place] else item for place, item in enumerate(value[name])]
+    return one, other
+
+
+def _object(asked: Asked, body: bytes) -> Any:
+    try:
+        value = parsed(body, asked.headers.get(b"content-type", b""))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    if line_of(asked).create:
+        leave_out(value)
+    return value
+
+
+def _compared(asked: Asked, body: bytes, rules: Normaliser | None) -> bytes:
+    return content_of(body, asked.headers.get(b"content-type", b""), create=line_of(asked).create, rules=rules).hashed
 
 
 def fewest(rules: Sequence[Rule], equal: Callable[[Sequence[Rule]], bool]) -> list[Rule]:

@@ -273,6 +273,7 @@ class _Recording:
     def _record(self) -> None:
         store, self._store = self._store or _opened(self._settings), None
         with store:
+            store.begin_sessions_with(self._settings.match_rules, self._settings.session)
             recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings))
             try:
                 RecorderLoop(recorder, store, self).run()

@@ -19,6 +19,7 @@ class Counters:
     response_bytes: int = 0
     open_connections: int = 0  # WebSockets
     replayed: int = 0  # requests that were answered from recordings
+    ruled: int = 0  # of these, those that are equal to the recorded one only by a match rule
     live: int = 0  # requests that a replay passed on to upstream
     faults: int = 0  # that replays served
     missed: Counter[str] = field(default_factory=Counter)  # requests that a replay could not answer, by code
@@ -42,6 +43,7 @@ class Counters:
             "response_bytes": self.response_bytes,
             "open_connections": self.open_connections,
             "replayed": self.replayed,
+            "ruled": self.ruled,
             "live": self.live,
             "faults": self.faults,
             "missed": dict(self.missed),

@@ -17,6 +17,8 @@ from xxhash import xxh3_128_digest
 from playhead.storage.splits import longest
 
 from .canonical import dump, scan
+from .finders import Numbering
+from .normalising import GONE, Normaliser
 
 _OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
@@ -26,12 +28,15 @@ _TELLING = 64  # bytes before the end of a conversation that tell it from others
 _SELF_ENDING = frozenset(b'"}]')
 _LONG = 4096  # bytes of a member
 _QUOTE = 0x22
+_DIGEST = 16
+_NO_ITEM = bytes(_DIGEST)
 
 
 class Member(NamedTuple):
     """One member of the outer object. `start`, `end`: bytes of the body, from its key's first quote to behind its value.
 
-    `text`: canonical, key and colon included; empty for a conversation. `value`: kept only of members that are asked for, and no list.
+    `text`: canonical, under the rules, key and colon included; empty for a conversation and for what rules leave out. `value`: as it came, kept only of
+    members that are asked for, and no list.
     """
 
     name: str
@@ -42,11 +47,25 @@ class Member(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """The list of objects that is hashed item by item. `ends`: where in the body each item ends. `digests`: XXH3-128 of each, end to end."""
+    """The list of objects that is hashed item by item. `ends`: where in the body each item ends. `digests`: XXH3-128 of each under the rules, end to end;
+    zeros for one that rules leave out. `numbering`: behind the last item; it may have gone on since."""
 
     name: str
     ends: array[int]
     digests: bytes
+    numbering: Numbering
+
+    def before(self, place: int) -> Conversation:
+        """Its first items."""
+        return Conversation(self.name, self.ends[:place], self.digests[: _DIGEST * place], self.numbering.before(place))
+
+    @property
+    def counted(self) -> bytes:
+        """The digests of the items that rules do not leave out."""
+        if _NO_ITEM not in self.digests:
+            return self.digests
+        digests = (self.digests[at : at + _DIGEST] for at in range(0, len(self.digests), _DIGEST))
+        return b"".join([digest for digest in digests if digest != _NO_ITEM])
 
 
 class Outline(NamedTuple):
@@ -67,12 +86,36 @@ class Outline(NamedTuple):
         return end > 0 and body[start:end] == self.body[start:end]
 
 
-def outline(body: bytes, lists: Collection[str], kept: Collection[str], known: Outline | None) -> Outline | None:
-    """Read a body, with what is known of another one. `lists`: names of conversations; `kept`: names of members whose values are kept.
+class Reading(NamedTuple):
+    """How bodies are read. `lists`: names of conversations; `kept`: names of members whose values are kept; `rules`: what is made of values."""
+
+    lists: Collection[str]
+    kept: Collection[str]
+    rules: Normaliser | None = None
+
+    def is_list(self, name: str) -> bool:
+        """Whether a list of objects of that name is a conversation."""
+        return name in self.lists and (self.rules is None or self.rules.keeps(name))
+
+    def member(self, name: str, value: Any) -> bytes:
+        """The text of a member."""
+        if self.rules is not None and (value := self.rules.member(name, value)) is GONE:
+            return b""
+        return dump({name: value})[1:-1]
+
+    def item(self, name: str, place: int, value: Any, numbering: Numbering) -> bytes:
+        """The digest of an item of a conversation."""
+        if self.rules is not None and (value := self.rules.item(name, place, value, numbering)) is GONE:
+            return _NO_ITEM
+        return xxh3_128_digest(dump(value))
+
+
+def outline(body: bytes, reading: Reading, known: Outline | None) -> Outline | None:
+    """Read a body, with what is known of another one that was read in the same way.
 
     None: it has to be read in another way; it may be sound all the same. Raises ValueError, RecursionError: it is no JSON, most likely.
     """
-    reader = _Reader(body, lists, kept)
+    reader = _Reader(body, reading)
     return reader.read() if known is None else reader.read_changed(known, *_compare(body, known))
 
 
@@ -93,10 +136,9 @@ def _compare(body: bytes, known: Outline) -> tuple[int, int]:
 class _Reader:
     """Reads a body from some place on, up to another. Each method that gives a bool says whether it was sound; members are read in order."""
 
-    def __init__(self, body: bytes, lists: Collection[str], kept: Collection[str]) -> None:
+    def __init__(self, body: bytes, reading: Reading) -> None:
         self._body = body
-        self._lists = lists
-        self._kept = kept
+        self._reading = reading
         self._members: list[Member] = []
         self._conversation: Conversation | None = None
         self._closed = False  # whether the end of the object was read
@@ -126,10 +168,10 @@ class _Reader:
             self._conversation = old
         elif old and place >= last:
             shift = len(self._body) - len(known.body)
-            self._conversation = Conversation(old.name, array("q", [end + shift for end in old.ends]), old.digests)
+            self._conversation = old._replace(ends=array("q", [end + shift for end in old.ends]))
         elif old and place == first and (count := _same_items(known.body, old.ends, prefix)):
             self._take(old.ends[count - 1], stop)
-            return self._read_items(old.name, members[first].start, (old.ends[:count], old.digests[: 16 * count])) and self._go_on()
+            return self._read_items(old.name, members[first].start, old.before(count)) and self._go_on()
         if not first:
             return self._open(stop)
         self._take(members[first - 1].end, stop)
@@ -192,24 +234,24 @@ class _Reader:
         colon = _COLON.match(text, at)
         if colon is None:
             return False
-        if name in self._lists and (opened := _LIST.match(text, colon.end())):
+        if self._reading.is_list(name) and (opened := _LIST.match(text, colon.end())):
             self._at = opened.end()
             return self._conversation is None and self._read_items(name, start, None)
         value, self._at = scan(text, colon.end())
-        written = dump({name: value})[1:-1]
-        keep = name in self._kept and not isinstance(value, list)
+        written = self._reading.member(name, value)
+        keep = name in self._reading.kept and not isinstance(value, list)
         self._members.append(Member(name, start, self._here(), written, value if keep else None))
         return True
 
-    def _read_items(self, name: str, start: int, known: tuple[array[int], bytes] | None) -> bool:
+    def _read_items(self, name: str, start: int, known: Conversation | None) -> bool:
         """A conversation up to its end, behind the items that are known. `start`: of the member."""
         text = self._text
-        ends, digests = (known[0], [known[1]]) if known else (array("q"), [])
+        ends, digests, numbering = (known.ends, [known.digests], known.numbering) if known else (array("q"), [], Numbering())
         inside = known is None  # an item begins here
         while True:
             if inside:
                 value, self._at = scan(text, self._at)
-                digests.append(xxh3_128_digest(dump(value)))
+                digests.append(self._reading.item(name, len(ends), value, numbering))
                 ends.append(self._here())
             found = _NEXT.match(text, self._at)
             if found is None or found[1] == "}":
@@ -219,7 +261,7 @@ class _Reader:
                 break
             inside = True
         self._members.append(Member(name, start, self._here(), b"", None))
-        self._conversation = Conversation(name, ends, b"".join(digests))
+        self._conversation = Conversation(name, ends, b"".join(digests), numbering)
         return True
 
 

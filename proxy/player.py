@@ -18,9 +18,10 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.records import Asks, Fingerprint, Frame, Outcome
 from playhead.storage.replay_rows import ReplayRow
+from playhead.storage.replays import Under
 from playhead.storage.store import Store
 
-from .fingerprint import Asked, line_of
+from .fingerprint import F1, Asked, Rules, line_of
 from .http1 import ProtocolError
 from .replay.decided import Decided, replaced, waiting_text
 from .replay.playback import Missing as Missing
@@ -30,6 +31,7 @@ from .replay.ready import Ready, Spoken, Usual, ready, usual
 from .replay.replay_index import ReplayIndex
 from .replay.retell import retell
 from .replay.rewinding import Rewound
+from .replay.rule_hits import RuleHits
 from .replay.told import Recording
 from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
@@ -70,6 +72,8 @@ class Player:
         self.speed = settings.speed
         self.exhausted = settings.exhausted
         self.from_cassette = from_cassette
+        self.hits = RuleHits(store, run)
+        self._own_rules, self._stored_rules = settings.match_rules, settings.stored_rules
         self._take = settings.take
         self._may_go_live = settings.mode != "replay" or settings.on_miss != "fail"
         self._retry_after = settings.retry_after
@@ -106,7 +110,8 @@ class Player:
         return None if playback is None else [playback.index.exchange(place) for place in range(len(playback.index)) if not playback.index.served(place)]
 
     def close(self) -> None:
-        """Close the store; idempotent."""
+        """Keep what was counted, and close the store; idempotent."""
+        self.hits.close()
         self.store.close()
 
     async def open(self, session: str, *, begin: bool) -> Playback:
@@ -153,9 +158,9 @@ class Player:
 
     def _read_index(self, session: str, begin: bool, known: Playback | None) -> tuple[Playback, Sequence[ReplayRow]]:
         """In a thread: the playback, and what is new for its index, which belongs to the event loop once it is known."""
-        takes = self.store.takes(session)
+        takes, rules = self.store.takes(session), self._rules(session)
         if not takes and begin:
-            return known or Playback(session, None, None, ReplayIndex()), ()
+            return known or Playback(session, None, None, ReplayIndex(), rules=rules), ()
         if not takes:
             raise SessionMissing(f"Nothing is recorded in session {session}: `playhead sessions` lists those there are.")
         numbers = [one.take for one in takes]
@@ -163,15 +168,16 @@ class Player:
         if take is not None and take not in numbers:
             raise SessionMissing(f"Session {session} has no take {take}; it has {_numbers(numbers)}.")
         wanted: int | Literal["all"] = take if take is not None else "all"
-        fresh = known is None or known.run is None or known.take != take
+        fresh = known is None or known.run is None or (known.take, known.rules) != (take, rules)
         before = 0 if known is None or fresh else known.final
         final = self.store.ended_up_to(session, before) if self.reopens else _MOST
-        rows = self.store.replay_index(session, wanted, after=before, compute=RequestMemo(tells=False).stored_fingerprint)
+        under = Under(rules.name, *[RequestMemo(one, tells=False).stored_fingerprint for one in (rules, F1)])
+        rows = self.store.replay_index(session, wanted, after=before, under=under)
         if known is not None and not fresh:
             known.handshakes.known(self.store.handshakes(session, take))
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
-        found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live)
+        found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live, rules=rules)
         placed, waiting = replaced(found.passing(rows, final), self.store.decisions.rerecorded(session))
         found.index.add(placed, live)
         found.decided = Decided.of(self.store.decisions.accepted(session), waiting if self._may_go_live else ())
@@ -179,6 +185,10 @@ class Player:
             log.warning("session %s: %s be recorded anew: `playhead auto --session %s` does it", session, waiting_text(waiting), session)
         found.handshakes.known(self.store.handshakes(session, take))
         return found, ()
+
+    def _rules(self, session: str) -> Rules:
+        """In force for a session: those that are stored with it and those of the settings."""
+        return Rules.of([*(self.store.match_rules(session) if self._stored_rules else ()), *self._own_rules])
 
     # Matching.
 

@@ -40,6 +40,7 @@ def main() -> None:
         report({"problem": str(error)})
         raise SystemExit(3) from None
     with store:
+        store.begin_sessions_with(settings.match_rules, settings.session)
         recorder = Recorder(store, data.journal_dir, reuse=True, cost_of=Costing(settings))
         _stand_back()
         gc.freeze()

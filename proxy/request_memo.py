@@ -39,7 +39,8 @@ from .fingerprint import (
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
 from .models.wire import Problem, field
-from .outline import Outline, fresh, outline
+from .normalising import GONE, Normaliser
+from .outline import Outline, Reading, fresh, outline
 
 LEAST = 4 << 10
 _MOST = 4 << 20
@@ -61,10 +62,20 @@ _EMPTY = Read(NOTHING_TOLD, NOTHING)
 
 
 class _Known(NamedTuple):
+    """`parent`: the response that the request goes on from. `rules`: under which it was read."""
+
     outline: Outline
     session: str
     parent: Any
-    """The response that the request goes on from."""
+    rules: Normaliser | None
+
+
+class _Call(NamedTuple):
+    """What is asked, as far as a body's reading depends on it. `rules`: those that hold for it."""
+
+    shape: Shape
+    create: bool
+    rules: Normaliser | None
 
 
 class RequestMemo:
@@ -75,9 +86,9 @@ class RequestMemo:
     def __init__(self, rules: Rules = F1, *, tells: bool = True) -> None:
         self._rules = rules
         self._tells = tells
-        self._equal: dict[tuple[bytes, bytes, Shape], Read] = {}
+        self._equal: dict[tuple[bytes, bytes, _Call], Read] = {}
         self._known: list[_Known] = []  # the newest last
-        self._last: tuple[bytes, Shape, str, Read] | None = None  # body, call, session, what it says
+        self._last: tuple[bytes, _Call, str, Read] | None = None  # body, call, session, what it says
         self._heads: dict[bytes, dict[bytes, bytes]] = {}
 
     def headers(self, head: bytes) -> dict[bytes, bytes]:
@@ -97,41 +108,43 @@ class RequestMemo:
         if asked.undecoded or len(body) > HELD:
             return self._tell(shape, body, content_type), fingerprint(asked, body, self._rules)
         line = line_of(asked, self._rules)
-        found = self._read(body, content_type, session, shape, create=line.create) if body and line.asks != "ws" else _EMPTY
+        found = self._read(body, content_type, session, _Call(shape, line.create, line.normaliser)) if body and line.asks != "ws" else _EMPTY
         return found.told, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
         """As the function of that name; quicker for one request after the other."""
         pieces = list(islice(stored.body, 2))
         if len(pieces) > 1:
-            return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)))
+            return stored_fingerprint(stored._replace(body=chain(pieces, stored.body)), self._rules)
         made = self.read(asked_of(stored), b"".join(pieces))[1]
         return made._replace(asks="ws") if stored.turn else made
 
     def _tell(self, shape: Shape, body: bytes, content_type: bytes) -> Told:
         return tell(shape, body, content_type) if self._tells else NOTHING_TOLD
 
-    def _read(self, body: bytes, content_type: bytes, session: str, shape: Shape, *, create: bool) -> Read:
-        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, session, shape, create=create)):
+    def _read(self, body: bytes, content_type: bytes, session: str, call: _Call) -> Read:
+        if LEAST <= len(body) <= _MOST and may_be_json(body, content_type) and (found := self._read_big(body, session, call)):
             return found
-        key = (body, content_type, shape)
+        key = (body, content_type, call)
         known = self._equal.get(key)
         if known is None:
-            known = Read(self._tell(shape, body, content_type), content_of(body, content_type, create=create))
+            content = content_of(body, content_type, create=call.create, rules=call.rules)
+            known = Read(self._tell(call.shape, body, content_type), content)
             if len(body) < LEAST:
                 if len(self._equal) >= _EQUALS:
                     self._equal.clear()
                 self._equal[key] = known
         return known
 
-    def _read_big(self, body: bytes, session: str, shape: Shape, *, create: bool) -> Read | None:
+    def _read_big(self, body: bytes, session: str, call: _Call) -> Read | None:
         """By what is known of others; None if it is no JSON object, or an unusual one."""
-        if (last := self._last) is not None and last[1:3] == (shape, session) and last[0] == body:
+        if (last := self._last) is not None and last[1:3] == (call, session) and last[0] == body:
             return last[3]
-        place = next((i for i in range(len(self._known) - 1, -1, -1) if self._known[i].outline.goes_on_in(body)), -1)
-        known = self._known[place] if self._known else None
+        candidates = [i for i in range(len(self._known) - 1, -1, -1) if self._known[i].rules is call.rules]
+        place = next((i for i in candidates if self._known[i].outline.goes_on_in(body)), -1)
+        known = self._known[place if place >= 0 else candidates[0]] if candidates else None
         try:
-            found = outline(body, LISTS, _KEPT, known and known.outline)
+            found = outline(body, Reading(LISTS, _KEPT, call.rules), known and known.outline)
         except (ValueError, RecursionError):
             return None
         if found is None:
@@ -139,11 +152,11 @@ class RequestMemo:
         if place >= 0:
             del self._known[place]
         parent = next((member.value for member in found.members if member.name == "previous_response_id"), None)
-        self._known.append(_Known(found, session, parent))
+        self._known.append(_Known(found, session, parent, call.rules))
         del self._known[:-_OUTLINES]
         before = known.outline if known and (known.session, known.parent) == (session, parent) else None
-        read = Read(_told(found, before, shape) if self._tells else NOTHING_TOLD, _content(found, create=create))
-        self._last = body, shape, session, read
+        read = Read(_told(found, before, call.shape) if self._tells else NOTHING_TOLD, _content(found, call))
+        self._last = body, call, session, read
         return read
 
 
@@ -168,31 +181,35 @@ def _moved(path: str, name: str, places: Sequence[int]) -> str:
     return f"{name}[{places[int(place)]}]{rest}"
 
 
-def _content(found: Outline, *, create: bool) -> Content:
+def _content(found: Outline, call: _Call) -> Content:
     members, conversation = found.members, found.conversation
     values = {member.name: member.value for member in members if member.value is not None}
-    texts = {member.name: member.text for member in members}
+    texts = {member.name: member.text for member in members if member.text}
     streams = values.get("stream") is True
-    if create:
+    if call.create:
         for name in OF_A_TRANSPORT:
             texts.pop(name, None)
         if isinstance(options := values.get("stream_options"), dict):
-            _leave_out(options, texts)
+            _leave_out(options, texts, call.rules)
     if conversation is None:
-        return Content(b"json\n" + _joined(texts), streams, single_item(values.get("input")))
-    del texts[conversation.name]
-    return Content(hashed_json(_joined(texts), conversation.name, conversation.digests), streams, short_digests(conversation.digests))
+        told = values.get("input")
+        return Content(b"json\n" + _joined(texts), streams, single_item(told if call.rules is None else call.rules.member("input", told)))
+    digests = conversation.digests if call.rules is None else conversation.counted
+    return Content(hashed_json(_joined(texts), conversation.name, digests), streams, short_digests(digests))
 
 
 def _joined(texts: dict[str, bytes]) -> bytes:
     return b"{%b}" % b",".join([texts[name] for name in sorted(texts)])
 
 
-def _leave_out(options: dict[str, Any], texts: dict[str, bytes]) -> None:
+def _leave_out(options: dict[str, Any], texts: dict[str, bytes], rules: Normaliser | None) -> None:
     """As `leave_out`, of the canonical text of stream_options."""
     left = {"stream_options": dict(options)}
     leave_out(left)
-    if left:
-        texts["stream_options"] = dump(left)[1:-1]
+    value: Any = left.get("stream_options", GONE)
+    if rules is not None and value is not GONE:
+        value = rules.member("stream_options", value)
+    if value is GONE:
+        texts.pop("stream_options", None)
     else:
-        del texts["stream_options"]
+        texts["stream_options"] = dump({"stream_options": value})[1:-1]

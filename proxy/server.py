@@ -245,9 +245,9 @@ def summary(reports: Iterable[Mapping[str, Any]]) -> str:
     counted: Counter[str] = Counter()
     for report in reports:
         found = report.get("metrics", {})
-        counted.update(replayed=found.get("replayed", 0), live=found.get("live", 0), diverged=sum(found.get("missed", {}).values()))
-        counted.update(faults=found.get("faults", 0))
-    return f"playhead replayed {counted['replayed']}  diverged {counted['diverged']}  live {counted['live']}  faults {counted['faults']}"
+        names = ("replayed", "live", "faults", "ruled")
+        counted.update({name: found.get(name, 0) for name in names}, diverged=sum(found.get("missed", {}).values()))
+    return "playhead " + "  ".join([f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")])
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

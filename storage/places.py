@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from .connected import RecordedConnection
 from .records import Recorded
+from .replay_tables import match_rules
 from .rows import insert_new
 from .tables import exchanges, sessions, takes, writers
 
@@ -34,9 +35,11 @@ def new_ids(connection: Connection, table: str, count: int) -> Iterator[int]:
 
 
 class Places:
-    """The takes of one transaction, which it makes where there are none, and places in sessions. `seqs`: the next free one of each session."""
+    """The takes of one transaction, which it makes where there are none, and places in sessions. `seqs`: the next free one of each session. `rules`: match
+    rules of a session that has none when a take of it begins."""
 
-    def __init__(self, connection: Connection, seqs: dict[str, int]) -> None:
+    def __init__(self, connection: Connection, seqs: dict[str, int], rules: Sequence[str] = ()) -> None:
+        self._rules = rules
         self._connection = connection
         self._seqs = seqs
         self._takes: dict[tuple[str, str], int] = {}
@@ -67,6 +70,9 @@ class Places:
             self._connection.execute(_LOCKED, {"session": r.session})
         last = self._connection.execute(_LAST, {"session": r.session}).scalar() or 0
         self._connection.execute(_NEW, {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
+        if self._rules:
+            first = {"session": r.session, "version": 1, "at": started, "rules": list(self._rules)}
+            self._connection.execute(insert_new(self._connection, match_rules), first)
         return int(last) + 1
 
 

@@ -145,12 +145,13 @@ class Fingerprint(NamedTuple):
 
     `digest`: 16 bytes; equal requests have equal ones. `asks`: over which transport the request wants its answer (ws: it is a WebSocket's handshake).
     `items`: 4 bytes for each of the last 4096 items of its `input` or `messages`, in order, end to end; empty if it has none. They tell how alike two
-    requests are.
+    requests are. `plain`: under match rules the digest without them, of a request that is being replayed.
     """
 
     digest: bytes
     asks: Asks
     items: bytes = b""
+    plain: bytes = b""
 
 
 @dataclass(slots=True)

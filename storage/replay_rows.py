@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from .records import Asks, Frame, Outcome, Raw
+from .records import Asks, Frame, Outcome, Raw, Record
 
 
 class ReplayRow(NamedTuple):
@@ -15,7 +15,7 @@ class ReplayRow(NamedTuple):
 
     `big`: it is to be streamed (`Store.stream`), not decoded whole. `raw_bytes`: what it takes in memory when it is decoded, roughly.
     `turn`: which turn of its WebSocket `connection` it is, on the lane `stream_id`; 0: none. An empty name: it was
-    refused for its lane's name.
+    refused for its lane's name. `plain`: the digest without rules, where `digest` is one under rules.
     """
 
     exchange: int
@@ -29,6 +29,7 @@ class ReplayRow(NamedTuple):
     turn: int = 0
     connection: int | None = None
     stream_id: str | None = None
+    plain: bytes = b""
 
 
 class RequestRow(NamedTuple):
@@ -49,6 +50,22 @@ class TakeRow(NamedTuple):
     take: int
     run: str
     started_at: datetime
+
+
+class RuleHit(Record):
+    """Answers of one replay, `run`, that an exchange gave to requests which equal its own only by a rule, as `playhead rules --hits --json` prints it.
+
+    `rules`: what made them equal, each on a line: rules, or the divergence that was accepted.
+    """
+
+    session: str
+    take: int | None
+    run: str
+    exchange: int
+    rules: str
+    count: int
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _NO_LANE = "invalid_stream_id"
 _MOST = 1 << 62
 _PARAMETERS = 500  # of one statement
 _CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
+_UNKNOWN = bytes(16)  # the digest of what cannot be read
 _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 
 
@@ -60,9 +61,15 @@ class _Scope(NamedTuple):
             yield e.id > self.after
 
 
-def replay_rows(
-    database: Database, session: str, take: int | Literal["all"] | None, *, after: int, compute: Compute | None, rules: str = DEFAULT_RULES
-) -> Iterator[ReplayRow]:
+class Under(NamedTuple):
+    """The rules under which a session is replayed: their name, and what makes fingerprints under them, and without any; None: what is missing is left out."""
+
+    rules: str = DEFAULT_RULES
+    compute: Compute | None = None
+    plain: Compute | None = None
+
+
+def replay_rows(database: Database, session: str, take: int | Literal["all"] | None, *, after: int, under: Under) -> Iterator[ReplayRow]:
     """See `Store.replay_index`."""
     known = [row.take for row in list_takes(database, session)]
     if not known:
@@ -70,31 +77,41 @@ def replay_rows(
     if isinstance(take, int) and take not in known:
         raise StoreError(f"The session {session!r} has no take {take}: it has {', '.join(map(str, known)) or 'none'}.")
     wanted = None if take == "all" else take if isinstance(take, int) else max(known, default=0)
-    return _replay_rows(database, _Scope(session, wanted, after), rules, compute)
+    return _replay_rows(database, _Scope(session, wanted, after), under)
 
 
-def _replay_rows(database: Database, scope: _Scope, rules: str, compute: Compute | None) -> Iterator[ReplayRow]:
-    missing = None if compute is None else _Missing(database, scope.session, rules, compute)
-    for rows in _pages(database, scope, rules):
+def _replay_rows(database: Database, scope: _Scope, under: Under) -> Iterator[ReplayRow]:
+    missing = _Missing(database, scope.session, under.rules, under.compute)
+    ruled = under.rules != DEFAULT_RULES
+    missing_plain = _Missing(database, scope.session, DEFAULT_RULES, under.plain if ruled else None)
+    for rows in _pages(database, scope, under.rules):
         # A turn without a fingerprint began without a request: none will match it.
-        made = missing.made([row.exchange for row in rows if row.digest is None and row.number >= 0]) if missing is not None else {}
-        for exchange, take, seq, digest, asks, outcome, big, size, number, connection, stream_id, error in rows:
+        made = missing.made([row.exchange for row in rows if row.digest is None and (row.number >= 0 or row.plain is not None)])
+        plain = missing_plain.made([row.exchange for row in rows if row.plain is None and row.number >= 0])
+        for exchange, take, seq, digest, asks, outcome, big, size, number, connection, stream_id, error, unruled in rows:
             if digest is None:
                 if exchange not in made:
                     continue
                 digest, asks = made[exchange].digest, made[exchange].asks
+            if unruled is None and exchange in plain:
+                unruled = plain[exchange].digest
             known = (exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
+            shown = (unruled or _UNKNOWN) if ruled else b""
             lane = "" if error == _NO_LANE else stream_id
-            yield ReplayRow(*known) if number >= 0 else ReplayRow(*known, turn_of(number), connection, lane)
+            yield ReplayRow(*known, plain=shown) if number >= 0 else ReplayRow(*known, turn_of(number), connection, lane, shown)
 
 
 def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[Any]]:
     e, f = exchanges.c, fingerprints.c
     joined = exchanges.outerjoin(fingerprints, and_(f.exchange == e.id, f.rules == rules))
+    unruled: ColumnElement[Any] = f.digest
+    if rules != DEFAULT_RULES:
+        plain = fingerprints.alias("plain")
+        joined, unruled = joined.outerjoin(plain, and_(plain.c.exchange == e.id, plain.c.rules == DEFAULT_RULES)), plain.c.digest
     big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
     size = (e.request_bytes + e.response_bytes).label("size")
     columns = (e.id.label("exchange"), e.take, e.seq, f.digest, f.asks, e.outcome, big, size, e.number, e.connection, e.stream_id, e.error_code)
-    statement = select(*columns).select_from(joined).where(*scope.conditions())
+    statement = select(*columns, unruled.label("plain")).select_from(joined).where(*scope.conditions())
     order = [e.id] if scope.after else [e.seq, e.id]
     begin: ColumnElement[bool] = true()
     while True:
@@ -110,7 +127,7 @@ def _pages(database: Database, scope: _Scope, rules: str) -> Iterator[Sequence[A
 class _Missing:
     """Makes fingerprints of what has none, and keeps them if that can be done."""
 
-    def __init__(self, database: Database, session: str, rules: str, compute: Compute) -> None:
+    def __init__(self, database: Database, session: str, rules: str, compute: Compute | None) -> None:
         self._database = database
         self._session = session
         self._rules = rules
@@ -120,7 +137,9 @@ class _Missing:
 
     def made(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
         """By exchange; of those that cannot be read there is none."""
-        made = {}
+        made: dict[int, Fingerprint] = {}
+        if self._compute is None:
+            return made
         for id_ in ids:
             with contextlib.suppress(StoreError):
                 made[id_] = self._compute(stored_request(self._database, self._bodies, id_))

@@ -24,8 +24,10 @@ from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .content import Change
 from .engine import Database, Durability, open_database
 from .ledger import Ledger
+from .match_rules import StoredRules
 from .queries import Filter, Stats
 from .records import (
+    DEFAULT_RULES,
     Batch,
     Divergence,
     DivergenceRecord,
@@ -37,11 +39,12 @@ from .records import (
     Position,
     Raw,
     SessionRecord,
+    StoredRequest,
     WireProblems,
 )
 from .rederiving import Rederivation
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
-from .replays import Compute, Playback
+from .replays import Compute, Playback, Under
 from .rewriting import Changed
 from .tables import meta
 from .verify import Problem, find_problems
@@ -50,7 +53,7 @@ from .writing import Writer, positions
 __all__ = ["Compute", "Filter", "Problem", "Stats", "Store"]
 
 
-class Store:
+class Store(StoredRules):
     """An open store. Close it; it is a context manager. May be used by several threads.
 
     Every failure of the database is a StoreError, whose text says what to do. After it the store can be used again: what was to be written is not
@@ -290,13 +293,15 @@ class Store:
         """The takes of a session, the oldest first; none if there is no such session."""
         return replays.list_takes(self._database, session)
 
-    def replay_index(self, session: str, take: int | Literal["all"] | None = None, *, after: int = 0, compute: Compute | None = None) -> Iterator[ReplayRow]:
+    def replay_index(
+        self, session: str, take: int | Literal["all"] | None = None, *, after: int = 0, compute: Compute | None = None, under: Under | None = None
+    ) -> Iterator[ReplayRow]:
         """What is replayed of a session: the ended exchanges of a take (None: the newest), in any order; those with greater ids than `after`.
 
-        `compute`: makes the fingerprints that are missing; they are kept if the store can be written. Without it such exchanges are left out.
-        Raises StoreError at once: no such session or take.
+        `under`: with fingerprints under match rules; else `compute` makes those without rules. What is missing is made, and kept if the store can be
+        written; without what makes it such exchanges are left out. Raises StoreError at once: no such session or take.
         """
-        return replays.replay_rows(self._database, session, take, after=after, compute=compute)
+        return replays.replay_rows(self._database, session, take, after=after, under=under or Under(compute=compute))
 
     def replayable(self, ids: Sequence[int], most: int = 8 << 20, *, times: bool = True) -> list[Raw]:
         """The first of these exchanges, in that order: as many as take `most` bytes, at least one. Of big ones only what is not in pieces.
@@ -317,6 +322,10 @@ class Store:
         """The requests of these exchanges, as far as they are known without their bytes; in no order, and without those that are gone."""
         return replays.requests(self._database, ids)
 
+    def stored_request(self, id_: int) -> StoredRequest:
+        """What the fingerprint of a recorded exchange is made of. Raises StoreError, and so does drawing its body."""
+        return replays.stored_request(self._database, queries.BodyReader(), id_)
+
     def turn_rows(self, connection: int) -> list[TurnRow]:
         """The stored turns of a connection, in order; none if there is no such connection."""
         return replays.turn_rows(self._database, connection)
@@ -329,10 +338,10 @@ class Store:
         """An exchange of any size, in bounded memory. Raises StoreError as `raw`; so does drawing from the iterators."""
         return replays.stream(self._database, id_)
 
-    def item_digests(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """`Fingerprint.items` by exchange, of those that have a fingerprint."""
+    def item_digests(self, ids: Sequence[int], rules: str = DEFAULT_RULES) -> dict[int, bytes]:
+        """`Fingerprint.items` by exchange, of those that have a fingerprint under the rules of that name."""
         with self._database.reading() as connection:
-            return replays.load_items(connection, ids)
+            return replays.load_items(connection, ids, rules)
 
     def add_divergence(self, divergence: Divergence) -> int:
         """Keep a divergence; its id. Raises StoreError."""

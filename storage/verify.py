@@ -122,5 +122,5 @@ def _fingerprints(database: Database, compute: Compute) -> Iterator[Found]:
         with database.reading() as connection:
             row = connection.execute(select(f.digest, f.asks).where(f.exchange == id_, f.rules == DEFAULT_RULES)).first()
             items = load_items(connection, [id_]).get(id_)
-        if row is not None and (row.digest, row.asks, items) != made:
+        if row is not None and (row.digest, row.asks, items) != made[:3]:
             yield id_, "its fingerprint is not that of its request"

@@ -19,6 +19,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
+from playhead.config.rules import Rule
+
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .connected import RecordedConnection
 from .engine import Database
@@ -81,6 +83,7 @@ class _Memory:
     shared: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
+    first_rules: tuple[str, ...] = ()
     inserters: dict[tuple[str, bool, Literals], Inserter] = field(default_factory=dict)
 
 
@@ -108,6 +111,10 @@ class Writer:
                 self._memory.items = ItemMemory()  # what they went on from has been forgotten in their favour
                 raise
             transaction.remember()
+
+    def begin_with(self, rules: Sequence[Rule]) -> None:
+        """A session that has no match rules has these from its next take on."""
+        self._memory.first_rules = tuple(map(str, rules))
 
     def next_seq(self, session: str, own: int | None = None) -> int:
         """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""
@@ -144,7 +151,7 @@ class _Transaction:
         self._words = Words(connection, item_words, memory.words)
         self._writers = dict(memory.writers)
         self._fresh: set[str] = set()  # writers that began and are gone with these batches: nothing of them can stand
-        self._places = Places(connection, memory.seqs)
+        self._places = Places(connection, memory.seqs, memory.first_rules)
         self._connections = Connections(connection, self._places, self._insert)
         self._ledger = LedgerWriter(connection, memory.ledger, self._insert, partial(datetime.now, UTC))
         self._encoded = encoded

@@ -33,6 +33,7 @@ WORKER = {
     "faults": 3,
     "missed": {"no_match": 1},
     "live": 2,
+    "ruled": 1,
     "up": True,
 }
 RECORDER = {"exchanges": 5, "failures": 1, "commits": 2, "commit_seconds": 0.25, "up": True}
@@ -161,6 +162,7 @@ def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
         "playhead_replayed_total": 10,
         "playhead_faults_total": 6,
         "playhead_divergences_total": {"no_match": 2},
+        "playhead_ruled_total": 2,
         "playhead_live_total": 4,
         "playhead_journal_bytes": 9,
         "playhead_journal_lag_seconds": 0.5,

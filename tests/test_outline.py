@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from playhead.proxy.outline import Outline, fresh, outline
+from playhead.proxy.outline import Outline, Reading, fresh, outline
 
 LISTS, KEPT = ("input", "messages"), ("model", "stream")
 
 
 def of(text: str | bytes, known: Outline | None = None) -> Outline | None:
-    return outline(text.encode() if isinstance(text, str) else text, LISTS, KEPT, known)
+    return outline(text.encode() if isinstance(text, str) else text, Reading(LISTS, KEPT), known)
 
 
 def sound(text: str | bytes, known: Outline | None = None) -> Outline:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.config.rules import parse_rule
 from playhead.proxy.facts import NOTHING, tell
-from playhead.proxy.fingerprint import HELD, Asked, fingerprint, stored_fingerprint
+from playhead.proxy.fingerprint import HELD, Asked, Rules, fingerprint, stored_fingerprint
 from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Problem
 from playhead.proxy.request_memo import LEAST, RequestMemo
@@ -233,3 +234,52 @@ def test_problems_in_the_messages_of_other_apis_are_told_at_their_places() -> No
 
     assert [problem.path for problem in told.problems] == ["user", "messages[11].role", "messages[12]"]
     assert told.items == ()
+
+
+RULES = Rules.of(
+    map(
+        parse_rule,
+        [
+            "normalize uuid",
+            "normalize timestamp in $.input",
+            "ignore $.input[1]",
+            "ignore $.input[*].id",
+            "ignore $.prompt_cache_key",
+            "normalize duration in $.input[*].content for responses",
+            "ignore $.stream_options.include_usage",
+        ],
+    )
+)
+UUIDS = [f"0000000{number}-4a41-46fb-86ae-546cc1e4ba6c" for number in range(4)]
+SAID = st.lists(st.sampled_from([*UUIDS, "12:00:01", "took 3ms", "a", "\u00e9"]), max_size=4).map(" ".join)
+ITEMS = st.lists(st.fixed_dictionaries({"content": SAID}, optional={"id": st.sampled_from(UUIDS), "x": st.integers(0, 2)}), max_size=6)
+
+
+@given(st.lists(st.tuples(ITEMS, ITEMS, st.sampled_from(["input", "messages"]), SAID), min_size=2, max_size=6))
+def test_under_rules_bodies_are_read_as_without_a_memo(bodies: list[tuple[Any, Any, str, str]]) -> None:
+    memo = RequestMemo(RULES, tells=False)
+    for before, behind, name, key in bodies:
+        more = {"stream_options": {"include_usage": True, "include_obfuscation": True}, "instructions": key * 3}
+        text = json.dumps({"model": "m", name: [*before, *FILLER, *behind], "prompt_cache_key": key, **more}, ensure_ascii=False).encode()
+        for asked in (ASKED, CHAT):
+            assert memo.read(asked, text)[1] == fingerprint(asked, text, RULES)
+
+
+@pytest.mark.parametrize("line", ["ignore $.input", "redact $.input as said", "ignore $.*", "ignore $.stream_options", "ignore $.input[*]"])
+def test_what_rules_leave_out_whole_is_left_out(line: str) -> None:
+    rules = Rules.of([parse_rule(line)])
+    for text in (body(FILLER, stream_options={"a": 1}), body("x" * 2 * LEAST, stream_options={"a": 1}), body([])):
+        assert RequestMemo(rules).read(ASKED, text)[1] == fingerprint(ASKED, text, rules)
+
+
+def test_a_text_of_its_own_is_normalised_once_more() -> None:
+    rules = Rules.of([parse_rule("normalize uuid")])
+    one, two = (RequestMemo(rules).read(ASKED, body(f"{uuid} " + "x" * LEAST))[1] for uuid in UUIDS[:2])
+    assert one == two
+
+
+def test_a_recorded_request_has_its_fingerprint_under_rules() -> None:
+    stored = StoredRequest(HEAD, "", None, iter([body(UUIDS[0])]))
+    assert RequestMemo(RULES).stored_fingerprint(stored) == fingerprint(ASKED, body(UUIDS[0]), RULES)
+    pieces = StoredRequest(HEAD, "", None, iter([body(UUIDS[0])[:10], body(UUIDS[0])[10:]]))
+    assert RequestMemo(RULES).stored_fingerprint(pieces) == fingerprint(ASKED, body(UUIDS[0]), RULES)

@@ -114,6 +114,7 @@ def test_a_rule_holds_for_the_paths_that_it_names() -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_set_has_rules(name: str) -> None:
     assert len(named_rules(name)) >= 3
+    assert [parse_rule(str(rule)) for rule in named_rules(name)] == list(named_rules(name))
 
 
 @pytest.mark.parametrize("name", PATTERNS)

@@ -119,12 +119,13 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
 
 def _replayed(settings: Settings, line: str) -> int:
     """Say what was replayed, by the server's own last line; how many divergences there were."""
-    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults) (\d+)", line)}
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled) (\d+)", line)}
     if not counts:
         say("the replay ended without saying what it had served")
         return 1
     served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
-    parts = [f"{served:,} served", *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
+    ruled = [f"{counts['ruled']:,} of them by match rules"] if counts["ruled"] else []
+    parts = [f"{served:,} served", *ruled, *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
     if settings.fault:
         met = counts.get("faults", 0)
         parts.append(f"{met:,} {'fault' if met == 1 else 'faults'} met")
@@ -134,6 +135,8 @@ def _replayed(settings: Settings, line: str) -> int:
         say(f"no request met {' or '.join(settings.fault)}: is there such a place? `playhead help faults`")
     elif settings.fault and settings.cassette is None:
         say(f"`playhead faults {settings.session}` shows what the command did after each")
+    if ruled and settings.cassette is None:
+        say(f"`playhead rules {settings.session} --hits` shows which rules made them equal")
     if diverged and settings.cassette is None:
         say(f"`playhead divergences {settings.session}` shows what diverged")
     elif not served and not live:

@@ -14,9 +14,9 @@ from ..fingerprint import Asked
 from ..inbound import KEPT_HEAD, Inbound, head_size
 from ..player import Player
 from ..redaction import RequestScanner
-from ..request_memo import RequestMemo
 from ..service import Service
 from .begun import ANSWERED, Answered, Begun
+from .incoming import Memory
 
 _Headers = tuple[tuple[bytes, bytes], ...]
 _Key = tuple[str, bytes, _Headers]
@@ -29,10 +29,10 @@ _UNSENT = 1 << 16  # bytes for a client above which it is waited for
 class AtOnce:
     """Answers at once what can be."""
 
-    def __init__(self, service: Service, player: Player, requests: RequestMemo) -> None:
+    def __init__(self, service: Service, player: Player, memory: Memory) -> None:
         self._service = service
         self._player = player
-        self._requests = requests
+        self._memory = memory
         self._known: dict[_Key, tuple[str, Asked]] = {}
 
     def learn(self, request: ClientRequest, inbound: Inbound, asked: Asked) -> None:
@@ -58,9 +58,12 @@ class AtOnce:
         if len(body) > _SHORT:
             return Begun(body, None)
         text = RequestScanner().whole(body) if body else body
-        place = self._player.next(playback, self._requests.read(asked, text)[1])
+        one = self._memory.fingerprint(asked, text, playback.rules)
+        place = self._player.next(playback, one)
         if place is None:
             return Begun(body, None)
+        if one.plain and self._player.hits.saw(playback, place, one, asked, text):
+            self._service.counters.ruled += 1
         ready = self._player.at_hand(playback, place)
         if ready is None:
             with contextlib.suppress(StoreError):  # the long way will meet it again, and say what is wrong

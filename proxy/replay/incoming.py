@@ -7,6 +7,7 @@ stands. Only this text is ever shown or stored.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from xxhash import xxh3_128
 from playhead.storage.records import Fingerprint
 
 from ..decoding import BodyDecoder
-from ..fingerprint import HELD, Asked, Fingerprinter
+from ..fingerprint import F1, HELD, Asked, Fingerprinter, Rules
 from ..inbound import Inbound
 from ..redaction import RedactionMemo, RequestScanner
 from ..request_memo import RequestMemo
@@ -26,6 +27,7 @@ LIVE = 64 << 20
 SHOWN = 1 << 20
 """Bytes of a body that are kept to be shown."""
 
+_RULED = 64  # sets of rules whose bodies are remembered
 _REMEMBERED = 1 << 13  # as on recording: a shorter body is looked through faster than compared with others
 
 
@@ -35,6 +37,20 @@ class Memory:
 
     redaction: RedactionMemo = field(default_factory=RedactionMemo)
     requests: RequestMemo = field(default_factory=lambda: RequestMemo(tells=False))
+    ruled: OrderedDict[str, RequestMemo] = field(default_factory=OrderedDict)
+
+    def fingerprint(self, asked: Asked, text: bytes, rules: Rules) -> Fingerprint:
+        """Of a whole request; under rules with that without them."""
+        made = self.requests.read(asked, text)[1]
+        return made if rules is F1 else self._under(rules).read(asked, text)[1]._replace(plain=made.digest)
+
+    def _under(self, rules: Rules) -> RequestMemo:
+        memo = self.ruled.get(rules.name)
+        if memo is None:
+            memo = self.ruled[rules.name] = RequestMemo(rules, tells=False)
+            if len(self.ruled) > _RULED:
+                self.ruled.popitem(last=False)
+        return memo
 
 
 class Incoming:
@@ -42,6 +58,8 @@ class Incoming:
 
     def __init__(self, inbound: Inbound, upstream: str, memory: Memory, *, live: bool) -> None:
         self.bytes = 0
+        self.read: tuple[Asked, bytes] | None = None
+        """What the newest of `fingerprints` was made of; None: a body too long to be kept."""
         self.sendable = live
         self._inbound = inbound
         self._memory = memory
@@ -103,20 +121,24 @@ class Incoming:
         """The request's head without the search for its own secrets in it."""
         return self._asked._replace(target=self._inbound.plain_target.decode("latin-1"))
 
-    def fingerprints(self) -> Iterator[Fingerprint]:
+    def fingerprints(self, rules: Rules = F1) -> Iterator[Fingerprint]:
         """What to look for, the likelier first; a second one only if it differs. Call it once, at the end."""
-        if self._lanes is not None:
+        if self._lanes is not None:  # rules do not count
             plain, full = (lane.finish() for lane in self._lanes)
             yield plain
             if full != plain:
                 yield full
             return
         text = self._scanned(())
-        yield self._memory.requests.read(self.plain, text)[1]
+        yield self._fingerprint(self.plain, text, rules)
         if self._inbound.secrets:
             whole = self._scanned(self._inbound.secrets)
             if whole != text or self.plain != self._asked:
-                yield self._memory.requests.read(self._asked, whole)[1]
+                yield self._fingerprint(self._asked, whole, rules)
+
+    def _fingerprint(self, asked: Asked, text: bytes, rules: Rules) -> Fingerprint:
+        self.read = asked, text
+        return self._memory.fingerprint(asked, text, rules)
 
     def _scanned(self, secrets: tuple[bytes, ...] | list[bytes]) -> bytes:
         text = self._decoded[0] if len(self._decoded) == 1 else b"".join(self._decoded)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from playhead.storage.records import DivergenceCode, Fingerprint
 from playhead.storage.replay_rows import ReplayRow
 
+from ..fingerprint import F1, Rules
 from ..sockets.following import Followers
 from ..sockets.handshakes import Handshakes
 from .decided import NOTHING_DECIDED, Decided
@@ -40,6 +41,7 @@ class Playback:
     handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
     decided: Decided = NOTHING_DECIDED
+    rules: Rules = F1
 
     def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
         """Those rows that are new; when all have passed, what is behind `final` is remembered."""

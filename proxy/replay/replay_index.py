@@ -81,6 +81,7 @@ class ReplayIndex:
         """The greatest id of an exchange in it."""
         self._ids = array("q")
         self._digests = bytearray()
+        self._plain = bytearray()  # digests without rules; empty where no rules are in force
         self._flags = bytearray()
         self._served = bytearray()
         self._next = array("i")  # the place of the next exchange of the same group
@@ -111,6 +112,8 @@ class ReplayIndex:
                 continue
             self._ids.append(row.exchange)
             self._digests += row.digest
+            if row.plain:
+                self._plain += row.plain
             self._flags.append(_ASKS_CODE[row.asks] | _OUTCOME_CODE[row.outcome] | (_BIG if row.big else 0))
             order.extend((row.take, row.seq))
             if row.turn and row.connection is not None:
@@ -131,6 +134,8 @@ class ReplayIndex:
         self._ids[start:] = array("q", [self._ids[place] for place in places])
         self._flags[start:] = bytes([self._flags[place] for place in places])
         self._digests[_DIGEST * start :] = b"".join([self._digest(place) for place in places])
+        if self._plain:
+            self._plain[_DIGEST * start :] = b"".join([self.plain(place) for place in places])
 
     def _link(self, place: int) -> None:
         self._served.append(0)
@@ -310,6 +315,10 @@ class ReplayIndex:
         return self._flags[place] & _ASKS_BITS == self._flags[group] & _ASKS_BITS and self._digest(place) == self._digest(group)
 
     # What is known of a place.
+
+    def plain(self, place: int) -> bytes:
+        """The digest of its request without match rules; where none are in force, that is the only one."""
+        return bytes(self._plain[_DIGEST * place : _DIGEST * (place + 1)]) if self._plain else self._digest(place)
 
     def exchange(self, place: int) -> int:
         """Its id."""

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
 from playhead.config.faults import Fault
-from playhead.storage.records import Asks, DivergenceCode
+from playhead.storage.records import Asks, DivergenceCode, Fingerprint
 
 from ..addressing import NO_KEY, Refusal
 from ..clients import ClientRequest
@@ -53,7 +53,7 @@ class Replays:
         self.faulting = Faulting(service, player)
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)
-        self.at_once = AtOnce(service, player, self.memory.requests)
+        self.at_once = AtOnce(service, player, self.memory)
         self.openings = Openings(service, reception, player, self.misses, self.memory, faulting=self.faulting)
 
     async def close(self) -> None:
@@ -111,7 +111,8 @@ class ReplayExchange(HttpExchange):
             return
         self._received = incoming.bytes
         self._replays.at_once.learn(self._request, self.inbound, incoming.plain)
-        prints = incoming.fingerprints()
+        drawn: list[Fingerprint] = []
+        prints = _noted(incoming.fingerprints(playback.rules), drawn)
         first = next(prints)
         create = line_of(incoming.asked).create
         self._replays.faulting.asked(playback, first.digest, incoming.asked.target)
@@ -122,8 +123,10 @@ class ReplayExchange(HttpExchange):
             found = Missing("no_match", first, None, anew=True)
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
-        else:
-            await self._serve(playback, found, asks=first.asks, digest=first.digest)
+            return
+        if incoming.read is not None and player.hits.saw(playback, found, drawn[-1], *incoming.read):
+            self.service.counters.ruled += 1
+        await self._serve(playback, found, asks=first.asks, digest=first.digest)
 
     async def _collect(self, incoming: Incoming) -> None:
         """Take the whole request."""
@@ -278,3 +281,10 @@ class ReplayExchange(HttpExchange):
             playback.live[missing.print.digest] += 1
         self._tape = self.service.tape
         await self._forward(incoming.body, whole=True)
+
+
+def _noted(prints: Iterator[Fingerprint], drawn: list[Fingerprint]) -> Iterator[Fingerprint]:
+    """The fingerprints, each of which is written down when it is drawn: the last one is that which was found."""
+    for one in prints:
+        drawn.append(one)
+        yield one

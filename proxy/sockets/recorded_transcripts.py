@@ -14,6 +14,7 @@ from playhead.storage.store import Store
 
 from ..canonical import dump, parse
 from ..frames import Opcode
+from ..normalising import Normaliser
 from .interleaving import Log
 from .recorded_sockets import Finale, RecordedSocket, RecordedTurn
 from .speech import Reader
@@ -46,8 +47,8 @@ class RecordedTranscript:
             yield reader.take(size)
 
 
-def sense(opcode: int, payload: bytes) -> bytes:
-    """What is equal for messages of a client that are as good as one another: JSON by value, audio by its presence, other text as it is."""
+def sense(opcode: int, payload: bytes, rules: Normaliser | None = None) -> bytes:
+    """What is equal for messages of a client that are as good as one another: JSON by value, audio by its presence, other text as it is; under rules."""
     if opcode != Opcode.TEXT:
         return AUDIO + b"binary"
     try:
@@ -58,12 +59,12 @@ def sense(opcode: int, payload: bytes) -> bytes:
                 return AUDIO + kind.encode("utf-8", "replace")
             for name in _ODD:
                 value.pop(name, None)
-        return xxh3_128_digest(b"json\n" + dump(value))
+        return xxh3_128_digest(b"json\n" + dump(value if rules is None else rules.whole(value)))
     except (ValueError, RecursionError):
         return xxh3_128_digest(b"text\n" + payload)
 
 
-def read_transcript(store: Store, exchange: int) -> RecordedTranscript:
+def read_transcript(store: Store, exchange: int, rules: Normaliser | None = None) -> RecordedTranscript:
     """In a thread. Raises StoreError."""
     record, heads = store.exchange(exchange), store.heads(exchange)
     entries = [LogEntry(Direction.CLIENT, Opcode.TEXT, 0, 1, 0)]  # what opens it: nobody sends that
@@ -76,7 +77,7 @@ def read_transcript(store: Store, exchange: int) -> RecordedTranscript:
         control, whole = row.flags >= Opcode.CLOSE, row.type is not None
         if row.direction == Direction.CLIENT:
             if whole and not control:
-                expected.append((len(entries), at, sense(row.flags, payload)))
+                expected.append((len(entries), at, sense(row.flags, payload, rules)))
             at += row.bytes
         else:
             rows.append((row.bytes, control))

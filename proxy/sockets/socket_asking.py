@@ -11,8 +11,9 @@ from playhead.storage.connected import Handshake
 from playhead.storage.records import Fingerprint
 
 from ..addressing import NO_KEY, Refusal
-from ..fingerprint import Asked, create_over
+from ..fingerprint import F1, Asked, Rules, create_over
 from ..inbound import Inbound
+from ..normalising import Normaliser
 from ..player import Missing, Playback, Player
 from ..redaction import RequestScanner
 from ..replay.faulting import Afflicted, Faulting
@@ -54,15 +55,21 @@ class Spoke:
     def __init__(self, asker: Asker, payload: bytes) -> None:
         self._payload = payload
         self._asker = asker
+        self.read: tuple[Asked, bytes] = asker.asked, b""
+        """What the newest of `fingerprints` was made of."""
 
-    def fingerprints(self) -> Iterator[Fingerprint]:
+    def fingerprints(self, rules: Rules = F1) -> Iterator[Fingerprint]:
         """What to look for, the likelier first; a second one only if it differs."""
         asker, text = self._asker, self._scanned(())
-        yield asker.memory.requests.read(asker.plain, text)[1]._replace(asks="ws")
+        yield self._fingerprint(asker.plain, text, rules)
         if asker.inbound.secrets:
             whole = self.text()
             if whole != text or asker.plain != asker.asked:
-                yield asker.memory.requests.read(asker.asked, whole)[1]._replace(asks="ws")
+                yield self._fingerprint(asker.asked, whole, rules)
+
+    def _fingerprint(self, asked: Asked, text: bytes, rules: Rules) -> Fingerprint:
+        self.read = asked, text
+        return self._asker.memory.fingerprint(asked, text, rules)._replace(asks="ws")
 
     def readings(self) -> Iterator[bytes]:
         """What it may be called in a recording: as it came, or with what is secret in it replaced."""
@@ -123,6 +130,15 @@ class Asking:
     def spoke(self, payload: bytes) -> Spoke:
         """A message that the client has sent."""
         return Spoke(self._asker, payload)
+
+    def ruled(self, playback: Playback, place: int, one: Fingerprint, spoke: Spoke) -> None:
+        """A create has found a recording, perhaps only by a rule."""
+        if self.player.hits.saw(playback, place, one, *spoke.read):
+            self._service.counters.ruled += 1
+
+    def normaliser(self, playback: Playback) -> Normaliser | None:
+        """What rules make of messages that are no creates."""
+        return playback.rules.normaliser("GET", self._asker.asked.target)
 
     def served(self) -> None:
         """Something was answered from a recording."""

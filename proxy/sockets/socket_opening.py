@@ -14,6 +14,7 @@ from ..chains.linked import Near
 from ..chains.recalling import Recalled
 from ..clients import ClientRequest
 from ..faults.edits import at_start
+from ..fingerprint import F1
 from ..http1 import ProtocolError, end_to_end, response_head
 from ..inbound import Inbound, Reception
 from ..models.kind import shape_of
@@ -110,6 +111,8 @@ class Openings:
             return await opening.exchange(found.exchange, place)
         if found is not None:
             return await opening.turns(found.connection, found.connection)
+        if playback.rules is not F1:  # a handshake is followed by its own fingerprint, whatever the rules
+            prints = list(incoming.fingerprints(playback.rules))
         if (place := self._as_exchange(playback, prints)) is not None:
             return await opening.exchange(playback.index.exchange(place), place)
         responses = shape_of(inbound.method, incoming.asked.target).kind == "responses"
@@ -171,7 +174,7 @@ class _Opening(NamedTuple):
         heads = await loop.run_in_executor(None, store.heads, exchange)
         if place is not None and not heads.response_heads.startswith(b"HTTP/1.1 101 "):
             return Refused(self.playback, place)
-        recorded = await loop.run_in_executor(None, read_transcript, store, exchange)
+        recorded = await loop.run_in_executor(None, read_transcript, store, exchange, self.asking.normaliser(self.playback))
         afflicted = await self.asking.afflicted(self.playback, place, self.playback.index.digest(place)) if place is not None else None
         if afflicted is None:
             return self._line(recorded.head, TranscriptTalk(self.asking, self.playback, recorded))

@@ -27,6 +27,7 @@ class TranscriptTalk:
         self._asking = asking
         self._playback = playback
         self._recorded = recorded
+        self._rules = asking.normaliser(playback)
         senses = [meaning for _, _, meaning in recorded.expected]
         self._expecting = Expecting(senses)
         self._missing = frozenset(place for number, (place, _, _) in enumerate(recorded.expected) if may_be_missing(senses, number))
@@ -54,7 +55,8 @@ class TranscriptTalk:
     def message(self, message: Message) -> Awaitable[None] | None:
         """It is one that the client had sent, or the connection goes on without it."""
         spoke = self._asking.spoke(message.payload)
-        came = next((came for text in spoke.readings() if (came := self._expecting.come(sense(message.opcode, text))) is not None), None)
+        senses = (sense(message.opcode, text, self._rules) for text in spoke.readings())
+        came = next((came for one in senses if (came := self._expecting.come(one)) is not None), None)
         if came is None:
             return self._unexpected(spoke)
         now = time.monotonic_ns()

@@ -124,13 +124,14 @@ class TurnsTalk:
                 return self._missed(lane, spoke, missing)
             return self._go_live(lane, spoke, missing, self.live)
         playback.place = found.place
+        self._asking.ruled(playback, found.place, found.print, spoke)
         self._asking.served()
         return self._answer(lane, found)
 
     def _look(self, lane: ClientLane, spoke: Spoke) -> Found:
         """The recording of a create, which is served with this."""
         playback = self._playback
-        found = playback.followers.find(playback.index, spoke.fingerprints(), lane.follower, exhausted=self._asking.player.exhausted)
+        found = playback.followers.find(playback.index, spoke.fingerprints(playback.rules), lane.follower, exhausted=self._asking.player.exhausted)
         if found.place is None and found.group is None:
             found.place = self._accepted(lane, found.print)
         return found
