@@ -225,7 +225,7 @@ class Player:
 
     def accepted(self, playback: Playback, one: Fingerprint) -> int | None:
         """The place of an exchange that stands for such a request since it was accepted, and is served with this."""
-        place = next(playback.decided.places(playback.index, one.digest), None)
+        place = next(playback.decided.places(playback.index, one.unruled), None)
         if place is not None:
             playback.index.serve_this(place)
             playback.place = place

@@ -153,6 +153,11 @@ class Fingerprint(NamedTuple):
     items: bytes = b""
     plain: bytes = b""
 
+    @property
+    def unruled(self) -> bytes:
+        """The digest without rules, in any case."""
+        return self.plain or self.digest
+
 
 @dataclass(slots=True)
 class Facts:

@@ -55,7 +55,7 @@ class TakeRow(NamedTuple):
 class RuleHit(Record):
     """Answers of one replay, `run`, that an exchange gave to requests which equal its own only by a rule, as `playhead rules --hits --json` prints it.
 
-    `rules`: what made them equal, each on a line: rules, or the divergence that was accepted.
+    `rules`: what made them equal, each on a line: rules, or `accepted`: a divergence was.
     """
 
     session: str

@@ -132,7 +132,8 @@ class Misses:
         )
         around = _around(playback, missing.print.items)
         playback.missed += 1
-        request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes, missing.print.digest)
+        sizes = incoming.text(), incoming.whole, incoming.bytes
+        request = _Request(incoming.asked, incoming.head, *sizes, missing.print.unruled, playback.rules)
         return await asyncio.get_running_loop().run_in_executor(None, self._tell, known, request, around)
 
     def _tell(self, known: Miss, request: _Request, around: Around) -> Told:
@@ -191,7 +192,7 @@ class Misses:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
         method, path, *_ = line(request.asked)
         records = {record.exchange: record for record in self._player.store.requests(list(around.near))}
-        items = self._player.store.item_digests(list(records)) if around.items else {}
+        items = self._player.store.item_digests(list(records), request.rules.name) if around.items else {}
         candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
         wanted = Wanted(method, path, model, around.items, around.place)
         asked = Side.of(request.asked, request.text if request.whole else None, request.rules)

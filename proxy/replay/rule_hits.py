@@ -21,6 +21,9 @@ from .replay_index import ReplayIndex
 
 log = logging.getLogger("playhead")
 
+ACCEPTED = "accepted"
+"""In place of rules, where a request stands for a recorded one since `playhead accept`."""
+
 _SECONDS = 0.5  # after which hits are kept
 _HELD = 16 << 20  # bytes of requests that wait to be explained
 _EXPLAINED = 4096
@@ -36,7 +39,7 @@ class Replayed(Protocol):
 
 
 class _Pair(NamedTuple):
-    """An exchange, and a request by its fingerprint without rules; or by what was accepted."""
+    """An exchange, and a request by its fingerprint without rules. `line`: why they are equal, if that need not be found out."""
 
     session: str
     take: int | None
@@ -70,16 +73,14 @@ class RuleHits:
         self._why: OrderedDict[_Pair, str] = OrderedDict()  # only under the lock
 
     def saw(self, playback: Replayed, place: int, one: Fingerprint, asked: Asked, text: bytes) -> bool:
-        """A request is answered by the exchange at that place. Whether only a rule has made them equal: then it is kept."""
+        """A request is answered by the exchange at that place. Whether they are equal only by a rule, or since that was accepted: then it is kept."""
         index = playback.index
-        if not one.plain or one.plain == index.plain(place) or one.digest != index.digest(place):
+        if one.unruled == index.plain(place):
             return False
-        self._add(_Pair(playback.session, playback.take, playback.index.exchange(place), one.plain, ""), playback.rules, (asked, text))
+        accepted = one.digest != index.digest(place)
+        pair = _Pair(playback.session, playback.take, index.exchange(place), one.unruled, ACCEPTED if accepted else "")
+        self._add(pair, playback.rules, None if accepted else (asked, text))
         return True
-
-    def accepted(self, playback: Replayed, place: int, line: str) -> None:
-        """It is answered so because a person accepted it: `line` says what."""
-        self._add(_Pair(playback.session, playback.take, playback.index.exchange(place), b"", line), playback.rules, None)
 
     def _add(self, pair: _Pair, rules: Rules, request: tuple[Asked, bytes] | None) -> None:
         now = datetime.now(UTC)
