@@ -115,7 +115,7 @@ class StoredRules:
 
     def begin_sessions_with(self, rules: Sequence[Rule], session: str) -> None:
         """Sessions that this store writes have these rules from their next take on, if they had none before; that of this name at once. Raises StoreError."""
-        self._writer.begin_with(rules)
+        self._writer.first_rules[:] = map(str, rules)
         if rules and list_takes(self._database, session):
             put(self._database, session, rules, first=True)
 

@@ -19,8 +19,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
-from playhead.config.rules import Rule
-
 from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
 from .connected import RecordedConnection
 from .engine import Database
@@ -83,7 +81,7 @@ class _Memory:
     shared: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
-    first_rules: tuple[str, ...] = ()
+    first_rules: list[str] = field(default_factory=list)  # match rules of a session that has none, from its next take on
     inserters: dict[tuple[str, bool, Literals], Inserter] = field(default_factory=dict)
 
 
@@ -93,6 +91,7 @@ class Writer:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._memory = _Memory()
+        self.first_rules = self._memory.first_rules
         self._lock = threading.Lock()
 
     def write(self, *batches: Batch) -> None:
@@ -111,10 +110,6 @@ class Writer:
                 self._memory.items = ItemMemory()  # what they went on from has been forgotten in their favour
                 raise
             transaction.remember()
-
-    def begin_with(self, rules: Sequence[Rule]) -> None:
-        """A session that has no match rules has these from its next take on."""
-        self._memory.first_rules = tuple(map(str, rules))
 
     def next_seq(self, session: str, own: int | None = None) -> int:
         """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""

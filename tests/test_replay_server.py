@@ -66,7 +66,7 @@ async def test_a_replay_serves_says_what_it_is_and_what_it_did(tmp_path: Path) -
         await until(lambda: metrics().get("playhead_replayed_total") == 2)
         assert metrics()['playhead_divergences_total{code="no_match"}'] == 1
         assert replay.stop() == 0
-    assert replay.last_line == "playhead replayed 2  diverged 1  live 0  ruled 0"
+    assert replay.last_line == "playhead replayed 2  diverged 1  live 0  faults 0  ruled 0"
 
 
 async def test_no_process_of_a_replay_makes_a_connection(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_a_worker_that_is_killed_begins_anew_and_says_so(tmp_path: Path) -
 
         assert (await fetch(replay.port, ask(b"a"))).body == b"0"
         replay.stop()
-    assert replay.last_line == "playhead replayed 2  diverged 0  live 0  ruled 0"
+    assert replay.last_line == "playhead replayed 2  diverged 0  live 0  faults 0  ruled 0"
 
 
 async def test_a_stop_does_not_wait_for_clients_that_wait_for_nothing(tmp_path: Path) -> None:

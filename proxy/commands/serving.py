@@ -124,7 +124,7 @@ def _replayed(settings: Settings, line: str) -> int:
         say("the replay ended without saying what it had served")
         return 1
     served, diverged, live = counts["replayed"], counts["diverged"], counts["live"]
-    ruled = [f"{counts['ruled']:,} of them by match rules"] if counts["ruled"] else []
+    ruled = [f"{counts['ruled']:,} of them by match rules"] if counts.get("ruled") else []
     parts = [f"{served:,} served", *ruled, *([f"{live:,} went to upstream"] if live else []), f"{diverged:,} diverged"]
     if settings.fault:
         met = counts.get("faults", 0)
