@@ -76,6 +76,15 @@ def test_everything_of_an_exchange_comes_back() -> None:
     kept(cassette(one))
 
 
+def test_usage_with_the_look_of_a_reference_comes_back() -> None:
+    one = posted(1, b"{}")
+    one.facts.usage = {"@": "name", "more": [{"@=": {"@": 1}}]}
+    other = posted(2, b"{}")
+    other.facts.usage = {"@": 1}
+
+    kept(cassette(one, other))
+
+
 def test_a_json_body_stands_as_json() -> None:
     found = kept(cassette(posted(1, b'{"model": "gpt-5", "input": "hi"}')))
 
@@ -113,6 +122,7 @@ def test_an_event_that_is_like_the_one_before_says_what_is_other() -> None:
         ({"type": DELTA, "a": 1, "sequence_number": 1}, {"type": DELTA, "a": 1, "sequence_number": 3}),
         ({"type": DELTA, "a": [1], "b": 2}, {"type": DELTA, "a": [1.0], "b": 2}),
         ({"type": DELTA, "a": 1, "then": 2}, {"type": DELTA, "a": 1, "then": 3}),
+        ({"type": DELTA, "a": 1, "@": "x"}, {"type": DELTA, "a": 1, "@": "y"}),
         ({"type": DELTA, "a": 1, "b": 2}, {"type": "other", "a": 1, "b": 2}),
     ],
 )

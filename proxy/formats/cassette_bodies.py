@@ -15,7 +15,7 @@ from playhead.storage.records import Direction, EventRow, Frame, Raw
 
 from .cassette_fields import Line
 from .json_text import Written, compact, written
-from .shared_values import Census, Sharing, lines_of
+from .shared_values import SHARED, Census, Sharing, lines_of
 
 _END = b"\n\n"
 FRAMINGS = ("event", "data", "message")
@@ -101,12 +101,14 @@ def _changed(before: Piece, piece: Piece) -> dict[str, Any] | None:
     """What an event says otherwise than the one before, if all else is as there; its number counts on."""
     old, new = before.content.value, piece.content.value
     same = (before.framing, before.content.style, ()) == (piece.framing, piece.content.style, piece.content.patches)
-    if not same or not isinstance(old, dict) or not isinstance(new, dict) or [*old] != [*new] or len(new) < 3 or "then" in new:
+    if not same or not isinstance(old, dict) or not isinstance(new, dict) or [*old] != [*new] or len(new) < 3:
         return None
     if (piece.row.flags, told_by(piece.row)) != (opcode_of(piece.framing, piece.content), names_of(new)):
         return None
     expected = continued(old)
     changed = {key: value for key, value in new.items() if compact(value) != compact(expected[key])}
+    if len(changed) == 1 and next(iter(changed)).startswith(SHARED):
+        return None  # it would be taken for a reference
     return changed if len(changed) <= len(new) // 2 else None
 
 

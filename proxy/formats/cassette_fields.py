@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, get_args
 from playhead.storage.connected import MAX_TURNS, RecordedConnection
 from playhead.storage.records import Facts, Outcome, Parse, Recorded, Transport
 
+from .shared_values import quoted
+
 Line = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -198,7 +200,7 @@ def exchange_line(r: Recorded, upstream: str, turn: int, connection: int | None)
 def facts_line(facts: Facts) -> Line:
     """Empty if nothing is known."""
     told = {name: getattr(facts, name) for name in FACTS}
-    return {name: value for name, value in told.items() if value != FACT_DEFAULTS[name]}
+    return {name: quoted(value) for name, value in told.items() if value != FACT_DEFAULTS[name]}
 
 
 # Connections.

@@ -141,6 +141,18 @@ class Sharing:
         return name
 
 
+def quoted(value: Any) -> Any:
+    """A value in which nothing is taken for a reference, and nothing is shared."""
+    if isinstance(value, list):
+        return [quoted(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    written = {key: quoted(child) for key, child in value.items()}
+    if len(written) == 1 and (key := next(iter(written))).startswith(SHARED):
+        return {QUOTED: [key, written[key]]}
+    return written
+
+
 def list_digests(items: Sequence[Any]) -> list[bytes]:
     """Of each beginning of a list, the shortest first."""
     digests: list[bytes] = []
