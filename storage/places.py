@@ -43,6 +43,7 @@ class Places:
         self._connection = connection
         self._seqs = seqs
         self._takes: dict[tuple[str, str], int] = {}
+        self.begun: set[str] = set()  # sessions of which there was nothing before
 
     def seq(self, r: Recorded) -> int:
         """The place of an exchange: the next one if it has none."""
@@ -64,7 +65,8 @@ class Places:
 
     def _new_take(self, r: Recorded | RecordedConnection) -> int:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
-        self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started})
+        if self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started}).rowcount == 1:
+            self.begun.add(r.session)
         # Another recorder may be about to begin a take of this session: it has to wait here.
         if self._connection.dialect.name != "sqlite":  # where one writes at a time
             self._connection.execute(_LOCKED, {"session": r.session})
