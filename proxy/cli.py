@@ -57,6 +57,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "show": Listed("showing", "Show one exchange: what is known of it, its request and its response."),
     },
     "Decide": {
+        "accept": Listed("deciding", "Take a request without a twin for the exchange that it resembles most, by a rule or as it is."),
         "rerecord": Listed("deciding", "Record an exchange anew in the next run that may go live."),
         "fork": Listed("deciding", "Make a new session of the beginning of another one."),
     },

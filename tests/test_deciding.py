@@ -11,7 +11,7 @@ import pytest
 
 from fakes import FakeUpstream, fetch
 from playhead.config.errors import ConfigError, StoreError
-from playhead.proxy.commands.deciding import fork, rerecord
+from playhead.proxy.commands.deciding import accept, fork, rerecord
 from playhead.proxy.embedded import Playhead
 from replays import NOWHERE, ask, code, numbered, recording
 
@@ -33,6 +33,69 @@ async def answers(playhead: Playhead, bodies: Sequence[bytes] = BODIES) -> list[
     """What each is answered, or the code of the error."""
     got = [await fetch(int(playhead.url.rpartition(":")[2]), ask(body)) for body in bodies]
     return [one.body.decode() if one.status == 200 else code(one) for one in got]
+
+
+def volatile(run_: str) -> bytes:
+    return b'{"model":"m","input":"run %s"}' % run_.encode()
+
+
+RUNS = [f"6f1c1f6e-3f0f-4a58-9b1c-6f5f7d1f2a1{number}" for number in range(4)]
+
+
+async def diverged(tmp_path: Path, *bodies: bytes) -> list[int]:
+    """The ids of the divergences that these meet."""
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        await answers(replay, bodies)
+        return [one.id for one in replay.divergences]
+
+
+async def test_accepting_adds_the_rules_that_were_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(volatile(RUNS[0])))
+    (id_,) = await diverged(tmp_path, volatile(RUNS[1]))
+    run(accept, tmp_path, str(id_))
+    run(accept, tmp_path, str(id_))
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [volatile(RUNS[2])]) == ["0"]
+
+    assert [line.rpartition("playhead: ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "session default: the rule `normalize uuid` is added",
+        "session default: the rule `normalize uuid` was there already",
+    ]
+
+
+async def test_another_rule_may_be_given(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"model":"m","input":"a","metadata":{"who":"ann"}}'))
+    (id_,) = await diverged(tmp_path, b'{"model":"m","input":"a","metadata":{"who":"ben"}}')
+    run(accept, tmp_path, str(id_), "--rule", "ignore $.metadata")
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [b'{"model":"m","input":"a","metadata":{"where":"here"}}']) == ["0"]
+
+
+async def test_accepted_as_it_is_exactly_this_request_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    other = b'{"model":"m","input":"b, if you please"}'
+    (id_,) = await diverged(tmp_path, BODIES[0], other)
+    run(accept, tmp_path, str(id_), "--as-is")
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [BODIES[0], other, other, b'{"model":"m","input":"b, if you dare"}', BODIES[2]]) == ["0", "1", "no_match", "no_match", "2"]
+
+    assert "session default: exactly this request is answered by exchange 2" in capsys.readouterr().err
+
+
+async def test_what_cannot_be_accepted_is_said(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    exhausted, served = await diverged(tmp_path, *BODIES, BODIES[0], b'{"model":"m","input":"d"}')
+    for id_ in (exhausted, served):
+        with pytest.raises(ConfigError, match=f"divergence {id_} cannot be accepted: exchange . has answered another request"):
+            run(accept, tmp_path, str(id_))
+    with pytest.raises(ConfigError, match="leave out either"):
+        run(accept, tmp_path, str(served), "--as-is", "--rule", "normalize uuid")
+    with pytest.raises(ConfigError, match="no match rule"):
+        run(accept, tmp_path, str(served), "--rule", "nonsense")
+    with pytest.raises(StoreError, match="There is no divergence 99"):
+        run(accept, tmp_path, "99")
 
 
 async def test_an_exchange_that_is_recorded_anew_is_served_in_the_place_of_the_old_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from planted import CHANGES, RECORDED, Agent, Refused, changed, over_http, over_websocket
-from playhead.proxy.commands.deciding import fork, rerecord
+from playhead.proxy.commands.deciding import accept, fork, rerecord
 from playhead.proxy.embedded import Playhead
 from playhead.proxy.simulator import simulated_upstream
 from playhead.storage.store import Store
@@ -47,7 +47,7 @@ async def refused(work: Work, playhead: Playhead, agent: Agent) -> dict[str, Any
 
 
 @pytest.mark.parametrize("over", [*OVER])
-async def test_each_change_fails_and_is_named(over: str, tmp_path: Path) -> None:
+async def test_each_change_fails_and_is_named_and_only_the_volatile_one_passes_once_it_is_accepted(over: str, tmp_path: Path) -> None:
     work = OVER[over]
     await recorded(work, tmp_path)
     with Playhead(data=tmp_path) as playhead:
@@ -62,6 +62,12 @@ async def test_each_change_fails_and_is_named(over: str, tmp_path: Path) -> None
             assert error["code"] == "no_match"
             assert f"Cause: {change.cause} " in error["message"]
             assert f"exchange {change.exchange} " in error["message"]
+
+        (volatile,) = [one for one in playhead.divergences if one.cause == "volatile"]
+        await in_a_thread(accept, str(volatile.id), "--data", str(tmp_path))
+        passed = [name for name in CHANGES if not await refused(work, playhead, changed(name).agent)]
+
+    assert (passed, volatile.proposal) == (["volatile"], ["normalize uuid"])
 
 
 @pytest.mark.parametrize("over", [*OVER])

@@ -1,13 +1,64 @@
-"""`rerecord`, `fork`: what is done about a divergence."""
+"""`accept`, `rerecord`, `fork`: what is done about a divergence."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from playhead.config.errors import ConfigError
+
 from .options import RECORDINGS, exchange_id, loaded, recordings, session_name, setting_flags
 from .saying import say
+
+if TYPE_CHECKING:
+    from playhead.storage.records import DivergenceRecord
+    from playhead.storage.store import Store
+
+
+@click.command()
+@click.argument("divergence", type=click.IntRange(1), metavar="DIVERGENCE")
+@click.option("--rule", "rules", multiple=True, metavar="RULE", help="Add this match rule to the session, in place of the proposed ones.")
+@click.option("--as-is", is_flag=True, help="Add no rule: from now on exactly this request is answered by the exchange that it resembles most.")
+@setting_flags(*RECORDINGS)
+def accept(divergence: int, rules: tuple[str, ...], as_is: bool, **flags: Any) -> None:
+    """Take a request that had no recorded twin for the exchange that it resembles most: by the match rules that were proposed, which are added to its
+    session, or else for this one request."""
+    if rules and as_is:
+        raise ConfigError("--as-is adds no rule: leave out either that or --rule")
+    with recordings(loaded(flags).settings) as store:
+        one, digest = store.decisions.divergence(divergence)
+        wanted = rules or (() if as_is else tuple(one.proposal or ()))
+        if wanted:
+            _add_rules(store, one.session, wanted)
+        else:
+            _add_equivalence(store, one, digest)
+
+
+def _add_rules(store: Store, session: str, lines: tuple[str, ...]) -> None:
+    from playhead.config.rules import parse_rule
+
+    try:
+        wanted = [parse_rule(line) for line in lines]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    known = list(store.match_rules(session))
+    new = [rule for rule in wanted if rule not in known]
+    if new:
+        store.set_match_rules(session, [*known, *new])
+    for rule in wanted:
+        say(f"session {session}: the rule `{rule}` {'is added' if rule in new else 'was there already'}")
+
+
+def _add_equivalence(store: Store, one: DivergenceRecord, digest: bytes | None) -> None:
+    from playhead.storage.replay_rows import Equivalence
+
+    if one.nearest is None or digest is None or one.served or one.code != "no_match":
+        what = f"exchange {one.nearest} has answered another request" if one.nearest else "no exchange resembles it"
+        what = "it is a message within a connection" if digest is None else what
+        raise ConfigError(f"divergence {one.id} cannot be accepted: {what}. `playhead auto --session {one.session}` records it.")
+    store.decisions.accept(Equivalence(one.session, one.nearest, digest, one.asks, one.id))
+    say(f"session {one.session}: exactly this request is answered by exchange {one.nearest}")
 
 
 @click.command()
