@@ -13,6 +13,7 @@ from fakes import FakeUpstream, fetch
 from playhead.config.errors import ConfigError, StoreError
 from playhead.proxy.commands.deciding import accept, fork, rerecord
 from playhead.proxy.embedded import Playhead
+from playhead.storage.store import Store
 from replays import NOWHERE, ask, code, numbered, recording
 
 BODIES = [b'{"model":"m","input":"%s"}' % text for text in (b"a", b"b", b"c")]
@@ -82,6 +83,24 @@ async def test_accepted_as_it_is_exactly_this_request_is_answered(tmp_path: Path
         assert await answers(replay, [BODIES[0], other, other, b'{"model":"m","input":"b, if you dare"}', BODIES[2]]) == ["0", "1", "no_match", "no_match", "2"]
 
     assert "session default: exactly this request is answered by exchange 2" in capsys.readouterr().err
+
+
+async def test_under_rules_a_miss_is_told_and_accepted_as_without(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        for number, run_ in enumerate(RUNS[:3]):
+            await fetch(proxy.port, ask(b'{"model":"m","input":[{"role":"user","content":"run %s"},{"role":"user","content":"%d"}]}' % (run_.encode(), number)))
+    asked = b'{"model":"m","input":[{"role":"user","content":"run %s"},{"role":"user","content":"1, please"}]}' % RUNS[3].encode()
+    with Playhead(data=tmp_path, upstream=NOWHERE, rules="uuid") as replay:
+        await answers(replay, [asked])
+        (one,) = replay.divergences
+    run(accept, tmp_path, str(one.id), "--as-is")
+    with Playhead(data=tmp_path, upstream=NOWHERE, rules="uuid") as replay:
+        assert await answers(replay, [asked]) == [str((one.nearest or 0) - 1)]
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        hits = [(hit.exchange, hit.rules, hit.count) for hit in store.rule_hits("default")]
+
+    assert [difference["path"] for difference in one.differences] == ["$.input[1].content"]
+    assert hits == [(one.nearest, "accepted", 1)]
 
 
 async def test_what_cannot_be_accepted_is_said(tmp_path: Path) -> None:
