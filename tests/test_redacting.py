@@ -124,7 +124,6 @@ async def test_nothing_of_it_is_left_and_everything_still_replays(tmp_path: Path
     ]
 
 
-@pytest.mark.skipif(not hasattr(Store, "set_match_rules"), reason="match rules are not in force yet")
 async def test_what_is_left_replays_and_still_matches(tmp_path: Path, playhead: Playhead) -> None:
     await record(tmp_path)
     playhead("redact", "default", "--pattern", PATTERN, "--kind", "email", "--yes")

@@ -95,8 +95,7 @@ def _redact(store: Store, session: str, rules: tuple[Rule, ...]) -> None:
 
     store.rewrite(session, _change(Redactor(rules)))
     derive(store, session)
-    if (keep := getattr(store, "set_match_rules", None)) is not None:
-        keep(session, dict.fromkeys((*getattr(store, "match_rules")(session), *rules)))  # noqa: B009
+    store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *rules)))
     store.make_anew(lambda word: Redactor(rules).text(word) != word)
 
 
