@@ -241,3 +241,29 @@ async def test_a_status_refuses_its_handshake(tmp_path: Path) -> None:
                 pass
         async with WebSocketClient.open(proxy.port, TARGET) as socket:
             await converse(socket)
+
+
+# A response that upstream does not know.
+
+
+async def test_who_says_the_whole_conversation_again_gets_the_recorded_answer(tmp_path: Path) -> None:
+    socket = Socket()
+    socket.answers(socket.create("one"))
+    second = socket.answers(socket.create("two", previous_response_id="resp_1_1"))
+    stored(tmp_path, socket.recorded())
+    whole = json.loads(creating("two")) | {
+        "input": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "0"}, {"role": "user", "content": "two"}]
+    }
+
+    async with replaying(tmp_path, fault=("previous_response_not_found at turn 2",)) as proxy:
+        async with WebSocketClient.open(proxy.port, b"/v1/responses") as client:
+            await client.send(creating("one"))
+            await told(client, 4)
+            await client.send(creating("two", previous_response_id="resp_1_1"))
+            refused = json.loads((await client.receive()).payload)
+            await client.send(json.dumps(whole).encode())
+            heard = await told(client, 4)
+        [served] = proxy.service.faults.served
+    assert (refused["status"], refused["error"]["code"], heard) == (400, "previous_response_not_found", second)
+    assert served.outcome is not None
+    assert served.outcome["next"] == "resumed"

@@ -7,6 +7,7 @@ twice) this is so only if the client left before the end, or asks again and noth
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +16,12 @@ from itertools import count
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
-from playhead.config.faults import WHOLE, Fault
-from playhead.storage.records import FaultRecord
+from playhead.config.faults import NOT_FOUND, WHOLE, Fault
+from playhead.storage.records import Direction, FaultRecord
 
 from ..faults.aftermath import Aftermath, Known
 from ..faults.errors import Asked, provider_of
+from ..faults.retold import says_all_of_it
 from ..player import Playback, Player
 from ..service import Service
 
@@ -88,6 +90,7 @@ class Faulting:
         self._keeping: dict[int, asyncio.Task[int]] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._spared: dict[tuple[str, bytes], Afflicted] = {}
+        self._unknown: dict[tuple[str, int], tuple[int, Afflicted]] = {}  # turns whose previous response is not known, by a fault
 
     # What is due.
 
@@ -141,6 +144,8 @@ class Faulting:
         self._faults.served.append(record)
         self._aftermath.fell(number, session, afflicted.digest, time.monotonic_ns())
         self._aftermath.answers(number, afflicted.response_id)
+        if fault.code == NOT_FOUND and len(self._unknown) < _SPARED:
+            self._unknown[session, afflicted.key] = number, afflicted
         self._keeping[number] = self._loop.create_task(self._keep(record))
         return number
 
@@ -173,6 +178,33 @@ class Faulting:
             return False
         playback.index.take_back(found.place)
         return True
+
+    async def whole_conversation(self, playback: Playback, text: bytes) -> int | None:
+        """The place of a turn that was told that its previous response is not known, if this says all of the conversation in place of that; it is served
+        with this. Raises StoreError."""
+        for key, (number, afflicted) in [*self._unknown.items()]:
+            place = afflicted.place
+            if afflicted.playback is not playback or place is None or playback.index.served(place):
+                continue
+            if await self._loop.run_in_executor(None, self._says_all, playback.index.exchange(place), text):
+                self._unknown.pop(key, None)
+                playback.index.serve_this(place)
+                playback.place = place
+                self._know(self._aftermath.went_back(playback.session, number, time.monotonic_ns()))
+                return place
+        return None
+
+    def _says_all(self, exchange: int, text: bytes) -> bool:
+        """In a thread."""
+        store = self._player.store
+        recorded = b"".join(store.request_chunks(exchange))
+        if store.exchange(exchange).transport == "ws":  # behind the create stands what the client said in its turn
+            recorded = recorded[: next((row.bytes for row in store.event_rows(exchange) if row.direction == Direction.CLIENT), None)]
+        try:
+            one, other = json.loads(recorded), json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(one, dict) and isinstance(other, dict) and says_all_of_it(one, other)
 
     def _know(self, known: Iterable[Known]) -> None:
         for number, outcome in known:

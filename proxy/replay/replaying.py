@@ -241,6 +241,9 @@ class ReplayExchange(HttpExchange):
 
     async def _missed(self, incoming: Incoming, playback: Playback, missing: Missing) -> None:
         address = self.inbound.address
+        if missing.code == "no_match" and (again := await self._replays.faulting.whole_conversation(playback, incoming.text())) is not None:
+            await self._serve(playback, again, asks=missing.print.asks)
+            return
         if missing.group is None and not missing.anew and incoming.bytes:
             early = await self._replays.player.match_start(playback, incoming.asked, incoming.text())
             if early is not None:

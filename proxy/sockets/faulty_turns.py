@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Iterator
 
+from ..addressing import Refusal
+from ..player import Missing
 from .faulty_speech import FaultySpeech
 from .following import Found
 from .interleaving import Play
@@ -26,6 +28,13 @@ class FaultyTalk(TurnsTalk):
 
     def _answer(self, lane: ClientLane, found: Found) -> Awaitable[None] | None:
         return self._meet(lane, found) if self._asking.faulty else super()._answer(lane, found)
+
+    async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> None:
+        place = await self._asking.whole_conversation(self._playback, spoke) if missing.code == "no_match" else None
+        if place is None:
+            await super()._missed(lane, spoke, missing, refusal)
+        elif (waiting := super()._answer(lane, Found(missing.print, place))) is not None:
+            await waiting
 
     async def _meet(self, lane: ClientLane, found: Found) -> None:
         """Answer, with the faults that are due."""

@@ -163,6 +163,10 @@ class Asking:
         """Whether an answer that had been served with a fault is due again."""
         return self._faulting.give_back(playback, digest)
 
+    async def whole_conversation(self, playback: Playback, spoke: Spoke) -> int | None:
+        """The place of a turn that this one says in other words, after a fault. Raises StoreError."""
+        return await self._faulting.whole_conversation(playback, spoke.text())
+
     def lost(self, playback: Playback) -> None:
         """The connection ended by a fault: the next one follows the same handshake."""
         if self.handshake is not None:
