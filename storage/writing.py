@@ -270,8 +270,7 @@ class _Transaction:
         """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
         memory = self._memory.items
         if one.items and not memory.knows(r.session):
-            begun = r.session in self._places.begun
-            memory.recall(r.session, () if begun else last_lists(self._connection, r.session, id_))
+            memory.recall(r.session, () if r.session in self._places.begun else last_lists(self._connection, r.session, id_))
         return memory.write(r.session, id_, one.items, r.facts.previous_response_id)
 
     def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
