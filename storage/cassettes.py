@@ -24,7 +24,7 @@ class Cassette:
 
     `connections` in their order, numbered 1, 2, ...; `exchanges` by take and place. Of both `writer` and `session` are empty and `run` is the number of the
     take, as text. `number` of an exchange: `turn_number(connection, turn)` of a turn; that of its connection if it is all of it; else `PLAIN` and more.
-    `rules`: match rules, each as its one-line text. `parser`: which version of parsing found the facts.
+    `rules`: match rules, each as its one-line text. `parser`: which version of parsing found the facts; 0: the store's is to find them again. No file says it.
     """
 
     session: str

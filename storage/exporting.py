@@ -16,7 +16,7 @@ from .connected import RecordedConnection, turn_number, turn_of
 from .connection_log import PARTS, unpack_heads, unpack_log
 from .engine import Database
 from .queries import BodyReader, read_raw, require_session
-from .records import PARSER, EventRow, Facts, Raw, Recorded
+from .records import EventRow, Facts, Raw, Recorded
 from .replay_tables import equivalences, match_rules
 from .rows import piece_data
 from .tables import connection_pieces, connections, event_rows, event_types, exchanges, pieces, takes
@@ -53,10 +53,9 @@ def export_cassette(database: Database, session: str, take: int | Literal["newes
     for plain, (row, one) in enumerate(zip(rows, recorded, strict=True)):
         one.events, one.seq = events.get(row.id, []), row.seq - before
         one.number = PLAIN + plain if one.connection_number is None else one.number
-    parser = min([row.parser or 0 for row in rows], default=PARSER)
     with database.reading() as connection:
         rules, equal = _rules(connection, session), _equivalences(connection, session, [row.id for row in rows])
-    return Cassette(session, [*known.values()], recorded, rules, equal, parser), going_on
+    return Cassette(session, [*known.values()], recorded, rules, equal), going_on
 
 
 def _rules(connection: Connection, session: str) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def write(cassette: Cassette) -> Iterator[bytes]:
 
 
 def _header(cassette: Cassette, upstream: str) -> Line:
-    return {"playhead": "cassette", "version": VERSION, "session": cassette.session, "parser": cassette.parser, "upstream": upstream}
+    return {"playhead": "cassette", "version": VERSION, "session": cassette.session, "upstream": upstream}
 
 
 class _Check:

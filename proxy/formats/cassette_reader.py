@@ -106,12 +106,12 @@ class _Reader:
             raise ValueError("it is no cassette: the first line of one begins with " + '{"playhead":"cassette"')
         if line.get("version") not in VERSIONS:
             raise ValueError(f"it has version {line.get('version')!r} of the format, and this playhead knows {VERSIONS[-1]}: install a newer one")
-        session, parser, upstream = (line.get(key) for key in ("session", "parser", "upstream"))
+        session, upstream = line.get("session"), line.get("upstream")
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             raise ValueError("'session' must be the name of a session: 1 to 128 of the characters A-Z a-z 0-9 . _ : -")
-        if type(parser) is not int or not 0 <= parser < 1 << 31 or not isinstance(upstream, str):
-            raise ValueError("'parser' must be a number and 'upstream' a string")
-        self._cassette.session, self._cassette.parser, self._upstream = session, parser, upstream
+        if not isinstance(upstream, str):
+            raise ValueError("'upstream' must be a string")
+        self._cassette.session, self._upstream = session, upstream
 
     def _dispatch(self, key: str, line: Line) -> None:
         if key == "item":
