@@ -101,11 +101,11 @@ class InProcess:
 
     # Cassettes, if they are put in. Each of these returns when it is done.
 
-    def insert(self, session: str, recordings: Store | str | None) -> None:
+    def insert(self, session: str, recordings: Store | str | None, rules: tuple[str, ...] = ()) -> None:
         """See `Inserted.insert`: serve this session, from that store if it is one."""
 
         async def insert(inserted: Inserted) -> None:
-            inserted.insert(session, recordings)
+            inserted.insert(session, recordings, rules)
 
         self._called(insert)
 

@@ -50,13 +50,15 @@ class Inserted:
         self._common = common
         self._cassettes: dict[str, _Cassette] = {}  # the newest last
 
-    def insert(self, session: str, recordings: Store | str | None) -> None:
+    def insert(self, session: str, recordings: Store | str | None, rules: tuple[str, ...] = ()) -> None:
         """Serve this session: from that store, which is closed when it is taken out, and from nowhere else; or, with None, from the store of the server
         and as its settings say. A text says why there is nothing to serve. Until it is taken out, or another one is put in, it is also the session of
-        requests that name none."""
+        requests that name none. `rules`: those that hold beside what stands in a store of its own."""
         assert session not in self._cassettes
         if isinstance(recordings, Store):
-            player = Player(recordings, self._service.settings, run=self._run, from_cassette=True)
+            settings = self._service.settings
+            settings = settings.model_copy(update={"rules": (*settings.rules, *rules)}) if rules else settings
+            player = Player(recordings, settings, run=self._run, from_cassette=True)
             self._cassettes[session] = _Cassette(Replays(self._service, self._reception, player))
         else:
             self._cassettes[session] = _Cassette(missing=recordings or "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from playhead.config.errors import ConfigError
 from playhead.config.policies import in_ci
+from playhead.config.rules import rules_of
 
 from .fixture import PlayheadFixture, PlayheadServer
 from .names import file_name, session_name
@@ -52,7 +53,7 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
         act=act_of(wanted.mode, exists=cassette.is_file()),
         session=session_name(item.path.stem, test_name(item)),
         cassette=cassette,
-        rules=wanted.rules,
+        rules=rules,
         faults=wanted.faults,
         allow=wanted.allow,
         settings=wanted.settings,

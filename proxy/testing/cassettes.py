@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
+from playhead.config.rules import Rule, rules_of
 from playhead.storage.engine import Database, open_database
 from playhead.storage.store import Store
 
@@ -79,20 +80,31 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def add(cassette: Path, session: str, store_url: str) -> None:
-    """Put what a cassette holds into a store, as that session. Raises StoreError: it is damaged, or cannot be read."""
+def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> tuple[Rule, ...]:
+    """Put what a cassette holds into a store, as that session, on top of whose rules these are to hold; its own rules.
+
+    Raises StoreError: it is damaged, or cannot be read.
+    """
     held = read_file(cassette)
     with Store.open(store_url) as store:
         load(store, held, session)
+        own = tuple(store.match_rules(session))
+        if rules:
+            store.set_match_rules(session, (*own, *rules_of(rules)))
+    return own
 
 
-def content(store_url: str, session: str, name: str, allow: Sequence[str]) -> bytes | None:
-    """What is recorded of a session, as a cassette that calls it by that name; None: nothing is.
+def content(store_url: str, session: str, name: str, *, allow: Sequence[str], rules: Sequence[Rule]) -> bytes | None:
+    """What is recorded of a session, as a cassette that calls it by that name and has these rules; None: nothing is.
 
     Raises StoreError: it would hold what looks like a secret, somewhere else than at the paths where that is allowed; ...; ConfigError.
     """
     with Store.open(store_url) as store:
-        return text_of(store, session, allow=allow, name=name)[0] if store.takes(session) else None
+        if not store.takes(session):
+            return None
+        if tuple(store.match_rules(session)) != tuple(rules):
+            store.set_match_rules(session, rules)
+        return text_of(store, session, allow=allow, name=name)[0]
 
 
 def _url(path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from playhead.config.errors import ConfigError
 from playhead.config.faults import parse_faults
 from playhead.config.loading import load_settings
+from playhead.config.rules import Rule
 from playhead.config.settings import Settings
 from playhead.storage.engine import Database
 from playhead.storage.records import DivergenceRecord
@@ -123,6 +124,7 @@ class Served:
         self._before = (server.counters.replayed, server.counters.live)
         self._store: Store | None = None
         self._database: Database | None = None
+        self._rules: tuple[Rule, ...] = ()
         self._numbers = 0
         self._over: tuple[int, int] | None = None
         self._divergences: list[DivergenceRecord] = []
@@ -183,10 +185,10 @@ class Served:
             return
         if order.act == "replay":
             self._store, self._database = stores.holding(order.cassette, self.session)
-            self._server.insert(self.session, self._store)
+            self._server.insert(self.session, self._store, tuple(order.rules))
         else:
             if order.act == "auto" and order.cassette.is_file():
-                add(order.cassette, self.session, self._server.settings.store_url)
+                self._rules = add(order.cassette, self.session, self._server.settings.store_url, order.rules)
             self._server.insert(self.session, None)
 
     def unused(self) -> list[Unused]:
@@ -221,4 +223,5 @@ class Served:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
         if self._order.act in ("replay", "forward") or not self.live:
             return None
-        return content(self._server.settings.store_url, self.session, self._order.session, self._order.allow)
+        order = self._order
+        return content(self._server.settings.store_url, self.session, order.session, allow=order.allow, rules=self._rules)
