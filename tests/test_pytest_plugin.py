@@ -49,7 +49,8 @@ def test_a_test_that_asks_nothing_needs_no_cassette(project: Project) -> None:
     project.tests("def test_rain(playhead): pass")
 
     project.run().assert_outcomes(passed=1)
-    project.run("--playhead-mode=all").assert_outcomes(passed=1)
+    for mode in ("all", "once", "new_episodes"):
+        project.run(f"--playhead-mode={mode}").assert_outcomes(passed=1)
     assert project.cassettes() == []
 
 

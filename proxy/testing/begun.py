@@ -47,6 +47,10 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
     """Serve a test: what it gets, and the variables to set while it runs. `clash`: tests that would share a cassette with it. Raises PlayheadError."""
     if clash and wanted.cassette is None:
         raise ConfigError(f"{' and '.join(clash)} would have one cassette: name one for each with @pytest.mark.playhead(cassette=...)")
+    try:
+        rules = tuple(map(str, rules_of(wanted.rules)))
+    except ValueError as error:
+        raise ConfigError(f"a match rule of this test: {error}") from None
     cassette = cassette_of(item, wanted.cassette)
     tested = Named(item.nodeid, wanted.mode, shown(cassette, item.config.rootpath))
     order = Order(

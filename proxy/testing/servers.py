@@ -200,6 +200,8 @@ class Served:
             return []
         with Store.open(self._server.settings.store_url) if self._store is None else contextlib.nullcontext(self._store) as store:
             wanted = None if unserved is None else frozenset(unserved)
+            if not store.takes(self.session):
+                return []  # nothing was recorded before, and nothing was asked
             listed = (one for one in store.exchanges(self.session) if wanted is None or one.id in wanted)
             return [Unused.of(one, by_place=self._store is None) for one in listed]
 
