@@ -108,6 +108,45 @@ def test_the_same_request_gets_its_answers_in_turn(project: Project) -> None:
     project.run().assert_outcomes(passed=1)
 
 
+# Match rules.
+
+TIMED = "def test_rain(playhead):\n    ask('It is TIME now.', playhead.base_url)"
+
+
+def timed(time: str, marker: str = "") -> str:
+    return f"{marker}\n{TIMED.replace('TIME', time)}"
+
+
+def test_what_is_new_in_each_run_is_named_with_the_rule_that_lets_it_differ(project: Project) -> None:
+    project.tests(timed("2026-01-01T00:00:00Z"))
+    project.record()
+    project.tests(timed("2027-02-02T11:11:11Z"))
+    failed = project.run()
+    project.tests(timed("2027-02-02T11:11:11Z", "@pytest.mark.playhead(rules=['normalize timestamp'])"))
+
+    failed.stdout.fnmatch_lines(["*Cause: volatile*", "*@pytest.mark.playhead(rules=[[]'normalize timestamp*"])
+    project.run().assert_outcomes(passed=1)
+
+
+def test_rules_of_the_ini_file_hold_for_every_test_and_stay_out_of_cassettes(project: Project) -> None:
+    project.pytester.makeini("[pytest]\nplayhead_rules =\n    times")
+    project.tests(timed("2026-01-01T00:00:00Z"))
+    project.record()
+    project.tests(timed("2027-02-02T11:11:11Z"))
+    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed, 0 went to upstream, 0 diverged"])
+    project.tests(timed("2027-02-02T11:11:11Z") + "\n    ask('more', playhead.base_url)")
+    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed, 1 went to upstream, 0 diverged"])
+
+    project.run().assert_outcomes(passed=1)
+    assert "normalize" not in next(project.path.rglob("*.jsonl")).read_text()
+
+
+def test_a_rule_that_is_none_is_told(project: Project) -> None:
+    project.tests(timed("now", "@pytest.mark.playhead(rules=['forget it'])"))
+
+    project.run().stdout.fnmatch_lines(["*a match rule of this test:*"])
+
+
 # What fails a test.
 
 

@@ -31,6 +31,12 @@ def test_a_divergence_is_told_with_its_differences_and_with_what_to_do() -> None
     )
 
 
+def test_rules_under_which_a_request_would_match_are_told_as_the_marker_takes_them() -> None:
+    found = diverged(TESTED, [divergence(proposal=["normalize uuid"]), divergence(proposal=["normalize uuid", "normalize date"])], [])
+
+    assert "  @pytest.mark.playhead(rules=['normalize uuid', 'normalize date'])  lets it differ in this test" in found
+
+
 def test_of_very_many_divergences_the_first_are_told() -> None:
     found = diverged(TESTED, [divergence(f"{number}") for number in range(25)], [])
 

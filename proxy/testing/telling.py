@@ -55,6 +55,10 @@ def diverged(test: Named, divergences: Sequence[DivergenceRecord], unused: Seque
 def _advice(test: Named, divergences: Sequence[DivergenceRecord]) -> Iterable[str]:
     if all(one.code == "session_not_found" for one in divergences):
         return
+    if rules := list(dict.fromkeys(rule for one in divergences for rule in one.proposal or ())):
+        spelled = ", ".join(map(repr, rules))
+        yield "If what differs is new in each run:"
+        yield f"  @pytest.mark.playhead(rules=[{spelled}])  lets it differ in this test; playhead_rules in the ini file does so in all"
     yield "If the program is as it should be:"
     yield f"  pytest --playhead-mode=all {quoted(test.nodeid)}           records all of it again"
     yield f"  pytest --playhead-mode=new_episodes {quoted(test.nodeid)}  keeps what is recorded, and adds what is missing"
