@@ -22,6 +22,7 @@ import playhead.proxy.testing.servers  # noqa: F401
 
 ASK = '''
 import os
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 
@@ -29,8 +30,12 @@ def ask(text, base_url=None):
     """What comes back for a prompt; raises HTTPError."""
     url = (base_url or os.environ["OPENAI_BASE_URL"]) + "/responses"
     request = Request(url, b'{"model": "m", "input": "%s"}' % text.encode(), {"Content-Type": "application/json"})
-    with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
-        return answer.read().decode()
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
+            return answer.read().decode()
+    except HTTPError as error:
+        error.close()  # it is an answer, too, and holds its connection
+        raise
 '''
 """A module of a project under test."""
 
