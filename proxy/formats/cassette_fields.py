@@ -95,7 +95,7 @@ EXCHANGE: Mapping[str, Kind] = {
 """Behind `exchange`, its place in the session. What is null, or follows from the rest, is left out."""
 
 FACTS: Mapping[str, Kind] = {
-    **dict.fromkeys([each.name for each in fields(Facts) if each.name not in ("problems", "prompt_cache_key")], TEXT),
+    **dict.fromkeys([each.name for each in fields(Facts) if each.name not in ("problems", "prompt_cache_key", "billing")], TEXT),
     "usage": OBJECT,
     "parse": _one_of(*get_args(Parse)),
 }
