@@ -61,11 +61,14 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "rerecord": Listed("deciding", "Record an exchange anew in the next run that may go live."),
         "fork": Listed("deciding", "Make a new session of the beginning of another one."),
     },
+    "Count": {
+        "audit": Listed("auditing", "Say what was used and what it cost, by model, day, key, project, ..."),
+        "reprice": Listed("pricing", "Compute again what exchanges cost, by other prices or those of another time."),
+    },
     "Keep": {
         "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
         "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
-        "reprice": Listed("pricing", "Compute again what exchanges cost, by other prices or those of another time."),
         "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
         "import": Listed("cassettes", "Add the sessions in files to the store."),
         "redact": Listed("redacting", "Take away from a session what should not have been recorded."),

@@ -336,6 +336,11 @@ UNPRICED: list[tuple[Case, str, D]] = [
         700 * D("10") / MILLION,
     ),
     (
+        Case("an answer that was not read whole", "gpt-5", used(1000, 0), None, extra={"unread": True}),
+        "tools: the answer was too long to be read whole, and may have calls of tools",
+        1000 * D("1.25") / MILLION,
+    ),
+    (
         Case("a container's time", "gpt-5", used(1000, 0), None, extra={"calls": {"container": 1}, "memory": "1g"}),
         "container: the answer does not tell how long it lived, and no setting assumes it",
         1000 * D("1.25") / MILLION,

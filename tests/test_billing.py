@@ -75,3 +75,10 @@ def test_the_lifetime_of_what_is_cached_is_known_unless_each_part_has_its_own() 
 )
 def test_what_makes_no_sense_tells_nothing(odd: Any) -> None:
     assert (asked(odd or {}), answered(odd or {})) == ({}, {})
+
+
+@pytest.mark.parametrize(("tools", "unread"), [(None, True), ([{"type": "web_search"}], True), ([{"type": "function"}], False), ([], False)])
+def test_an_output_that_could_not_be_read_may_have_calls(tools: Any, unread: bool) -> None:
+    ends: dict[str, Any] = {"id": "resp_1", "usage": {}} | ({} if tools is None else {"tools": tools})
+
+    assert answered(ends).get("unread", False) is unread

@@ -117,11 +117,12 @@ def naive(exchange: dict[str, Any]) -> dict[str, Any]:
     error = answer.get("error")
     code = (error.get("code") or error.get("type")) if isinstance(error, dict) else (answer.get("code") or "error") if error else None
     named = kind in ("responses", "chat.completions") or answer.get("type") == "message"
+    batch = kind == "other" and answer.get("object") == "batch"
     return {
         "kind": kind,
         "model": answer.get("model") or (asked.get("model") if isinstance(asked, dict) else None),
-        "response_id": (answer.get("id") or None) if named and kind != "other" else None,
-        "response_status": answer.get("status") if kind == "responses" else None,
+        "response_id": (answer.get("id") or None) if (named and kind != "other") or batch else None,
+        "response_status": answer.get("status") if kind == "responses" or batch else None,
         "usage": usage if isinstance(usage, dict) and usage else None,
         "service_tier": answer.get("service_tier") or (usage.get("service_tier") if isinstance(usage, dict) else None),
         "error_code": str(code) if code is not None else None,
@@ -201,7 +202,7 @@ def test_exchanges_stored_in_parts_are_the_same(shared: Path, name: str) -> None
         whole, parts = fold(frames), fold_in_parts(frames, cuts)[0]
         if max(whole.request_bytes, whole.response_bytes) > 2 * EDGE:  # a big body that leaves before its end says that it was not read whole
             whole.items = parts.items = []
-            parts.facts.parse, parts.facts.problem = whole.facts.parse, whole.facts.problem
+            parts.facts.parse, parts.facts.problem, parts.facts.billing = whole.facts.parse, whole.facts.problem, whole.facts.billing
         assert parts == whole, (exchange["id"], way, cuts)
 
 

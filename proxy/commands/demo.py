@@ -8,21 +8,28 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, zip_longest
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import click
 
 from playhead.config.settings import Settings, shown
 from playhead.storage.records import ExchangeRecord
+from playhead.storage.spending import Wanted
 
 from .. import listing
 from ..simulator import simulated_upstream
+from .auditing import print_audit
 from .child import Child, ChildFailedError
 from .options import RECORDINGS, arguments, loaded, recordings, setting_flags
 from .saying import say
 
+if TYPE_CHECKING:
+    from playhead.storage.store import Store
+
 SESSION = "demo"
+_PRICES = Path(__file__).with_name("demo_prices.toml")
 MODEL = "simulated-model"
 KEY = "sk-demo-not-a-real-key"
 QUESTION = "Do I need an umbrella in Paris today?"
@@ -179,12 +186,12 @@ class Demo:
         replayed = asyncio.run(self.replay())
         with recordings(self._settings) as store:
             every = list(store.exchanges(self._session))
-        return self._report([row for row in every if row.take == every[-1].take], recorded, replayed)
+            return self._report(store, [row for row in every if row.take == every[-1].take], recorded, replayed)
 
     async def record(self) -> list[Answer]:
         """The agent's work through a recording proxy; what it received. The upstream has stopped when this returns."""
         async with simulated_upstream() as upstream:
-            child = Child(["record", *arguments({**self._flags, **_PLACES, "upstream": upstream})])
+            child = Child(["record", *arguments({**self._flags, **_PLACES, "upstream": upstream, "price_table": (str(_PRICES),)})])
             await asyncio.to_thread(child.__enter__)
             try:
                 print("\nRecord: everything passes a proxy untouched, and is kept.\n")
@@ -206,8 +213,8 @@ class Demo:
         finally:
             await asyncio.to_thread(child.stop)
 
-    def _report(self, rows: Sequence[ExchangeRecord], recorded: Sequence[Answer], replayed: Sequence[Answer]) -> int:
-        """Say how the two compare, and what to try on the store."""
+    def _report(self, store: Store, rows: Sequence[ExchangeRecord], recorded: Sequence[Answer], replayed: Sequence[Answer]) -> int:
+        """Say how the two compare, what it cost, and what to try on the store."""
         found = [difference(*pair) for pair in zip_longest(recorded, replayed)]
         lines = [_Line.of(row, how) for row, how in zip(rows, found, strict=False)]
         listing.print_table(listing.terminal(), COMPARED, [*lines, _Line.sum(lines)])
@@ -217,12 +224,14 @@ class Demo:
             say(f"{wrong} of {len(recorded)} answers differ from what was recorded; `playhead verify` and `playhead exchanges {name}` tell more")
             return 1
         print(f"All {len(found)} answers are the same, byte for byte: the stream, the error, the retry and both lanes, too.")
-        print(f"They are take {rows[-1].take} of session {name}. Try on it:\n")
+        print("\nAudit: what was recorded, at the prices of a model that the demo invents. Replaying it cost nothing.\n")
+        print_audit(store, Wanted(("model", "transport"), (name,), min(row.started_at for row in rows)))
+        print(f"\nIt is take {rows[-1].take} of session {name}. Try on it:\n")
         where = shlex.join(arguments({name: self._flags.get(name) for name in ("data", "store", "config")}))
         streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
         socket = next((f"connection {row.connection}" for row in rows if row.connection is not None), f"connections {name}")
         looking = (f"exchanges {name}", f"events {streamed}", f"show {streamed}", socket, f"exchanges {name} --json")
-        for command in (*looking, f"replay --session {name}", "verify"):
+        for command in (*looking, f"show {streamed} --cost", f"audit --by day,model {name}", f"replay --session {name}", "verify"):
             print(f"  playhead {command} {where}".rstrip())
         return 0
 

@@ -3,7 +3,7 @@
 It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
 `asked_tier`, `window`: the service tier and the completion window that the request asks for; `calls`: of hosted tools in the output, by name;
 `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there; `memory`: of its containers; `image_model`:
-of the image tool, as the answer repeats its tools; `characters`: of a text to be spoken.
+of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have calls; `characters`: of a text to be spoken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ..plain import plain, text_of
 from ..used import billed_calls
 
 _MOST_ITEMS = 10_000
-_MOST_TEXT = 10**6
+_UNPAID = frozenset(("function", "custom", "mcp", "computer_use_preview", "computer", "local_shell", "apply_patch", "tool_search", "namespace"))
+"""Types of tools that cost tokens only."""
 
 
 def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
@@ -41,10 +42,17 @@ def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = Non
     listed = list(output)[:_MOST_ITEMS] if isinstance(output, Iterable) and not isinstance(output, str | Mapping | Wire) else []
     if calls := billed_calls(listed, tools if isinstance(tools, list) else ()):
         found["calls"] = calls
+    if items is None and isinstance(answer, Mapping) and "output" not in answer and "usage" in answer and _hosted(tools):
+        found["unread"] = True
     options = field(answer, "prompt_cache_options")
     if field(options, "mode") != "explicit" and (ttl := text_of(field(options, "ttl"))):
         found["cache_ttl"] = ttl[:8]
     return found | _tools(tools)
+
+
+def _hosted(tools: Any) -> bool:
+    """Whether calls may be in an output that could not be read: unless the tools are known, and none of them is paid by call."""
+    return not isinstance(tools, list) or any(field(tool, "type") not in _UNPAID for tool in tools)
 
 
 def _tools(tools: Any) -> dict[str, str]:

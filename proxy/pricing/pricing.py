@@ -142,6 +142,8 @@ class Pricer:
                 yield Quantity(name, count, rate, "no price table has a price of its calls", "call").line(None)
         if calls.get("image_generation") and not any(part.name == "image_generation" for part in usage.parts):
             yield CostLine("image_generation", calls["image_generation"], "call", reason="the answer does not tell its tokens")
+        if item.extra.get("unread"):
+            yield CostLine("tools", 0, "call", reason="the answer was too long to be read whole, and may have calls of tools")
         yield from self._containers(item, calls, prices)
 
     def _containers(self, item: Billable, calls: Mapping[str, int], prices: Prices) -> Iterator[CostLine]:

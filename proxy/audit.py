@@ -1,0 +1,136 @@
+"""The rows of an audit, out of what the store sums up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from playhead.storage.costs import CLASSES, dollars
+from playhead.storage.spending import Found, Key, Sums, Times, added
+
+PERCENTILES = (50, 90, 99)
+NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)
+_ORDERED = frozenset(("month", "day", "hour"))
+
+
+class AuditRow(BaseModel):
+    """One group of `playhead audit`. Money as decimal text in USD; `cost` is what is known, less than all of it where `unpriced` is not 0.
+
+    `input_tokens`: neither cached nor written; `cached_share`: of all input. Times in milliseconds, to two significant digits. `unpriced`: exchanges that
+    have no price, or not for all of it; `unpriced_tokens`: of those that have none. `pending`: they go on in the background. `unknown`: used something, and
+    are not in the ledger.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    group: dict[str, str | None]
+    requests: int
+    errors: int
+    retries: int
+    input_tokens: int
+    cached_tokens: int
+    written_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cached_share: float | None
+    cost: str
+    input_cost: str
+    cached_cost: str
+    written_cost: str
+    output_cost: str
+    tools_cost: str
+    assumed: int
+    unpriced: int
+    unpriced_tokens: int
+    pending: int
+    unknown: int
+    first_event_p50_ms: int | None
+    first_event_p90_ms: int | None
+    first_event_p99_ms: int | None
+    duration_p50_ms: int | None
+    duration_p90_ms: int | None
+    duration_p99_ms: int | None
+    tokens_per_second: float | None
+
+
+def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = (), names: Mapping[str, str] | None = None) -> list[AuditRow]:
+    """By group: the dearest first, times in their order. `retries`: the groups of those that did not say that they are; `names`: of keys."""
+    sums = dict(found.sums)
+    for key in retries:
+        sums[key] = sums[key]._replace(retries=sums[key].retries + 1)
+    keys = sorted(sums, key=lambda key: _order(by, key, sums[key]))
+    return [_row(_named(by, key, names or {}), sums[key], found.first.get(key, {}), found.whole.get(key, {})) for key in keys]
+
+
+def total(found: Found, retries: int = 0) -> AuditRow:
+    """All groups together."""
+    whole = NOTHING
+    for one in found.sums.values():
+        whole = added(whole, one)
+    return _row({}, whole._replace(retries=whole.retries + retries), _together(found.first.values()), _together(found.whole.values()))
+
+
+def _order(by: Sequence[str], key: Key, sums: Sums) -> tuple[Any, ...]:
+    times = tuple(value or "" for name, value in zip(by, key, strict=True) if name in _ORDERED)
+    return (*times, -sums.cost, -sums.requests, *(value or "" for value in key))
+
+
+def _named(by: Sequence[str], key: Key, names: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: names.get(value, value) if name == "key" and value else value for name, value in zip(by, key, strict=True)}
+
+
+def _row(group: dict[str, str | None], sums: Sums, first: Times, whole: Times) -> AuditRow:
+    fresh, cached, written, output, reasoning = sums.counts
+    taken = fresh + cached + written
+    money = {f"{name}_cost": dollars(amount) for name, amount in zip(CLASSES, sums.amounts, strict=True)}
+    times = {f"{name}_p{share}_ms": percentile(known, share) for name, known in (("first_event", first), ("duration", whole)) for share in PERCENTILES}
+    values: dict[str, Any] = {**money, **times}
+    return AuditRow(
+        group=group,
+        requests=sums.requests,
+        errors=sums.errors,
+        retries=sums.retries,
+        input_tokens=fresh,
+        cached_tokens=cached,
+        written_tokens=written,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        cached_share=round(cached / taken, 4) if taken else None,
+        cost=dollars(sums.cost),
+        assumed=sums.assumed,
+        unpriced=sums.unpriced,
+        unpriced_tokens=sums.unpriced_tokens,
+        pending=sums.pending,
+        unknown=sums.lost,
+        tokens_per_second=round(sums.streamed / sums.seconds, 1) if sums.seconds and sums.streamed else None,
+        **values,
+    )
+
+
+def percentile(times: Times, share: int) -> int | None:
+    """The smallest of these times that so many percent do not exceed; None if there are none."""
+    wanted = sum(times.values()) * share
+    seen = 0
+    for ms in sorted(times):
+        seen += times[ms] * 100
+        if seen >= wanted:
+            return ms
+    return None
+
+
+def _together(several: Iterable[Times]) -> Times:
+    found: Times = {}
+    for times in several:
+        for ms, count in times.items():
+            found[ms] = found.get(ms, 0) + count
+    return found
+
+
+def table(by: Sequence[str], groups: Iterable[AuditRow]) -> Iterator[list[str | int | float | None]]:
+    """Lines of CSV: names, then values; a column for each part of the group."""
+    plain = [name for name in AuditRow.model_fields if name != "group"]
+    yield [*by, *plain]
+    for row in groups:
+        yield [*(row.group.get(name) for name in by), *(getattr(row, name) for name in plain)]

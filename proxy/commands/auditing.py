@@ -1,0 +1,137 @@
+"""`audit`: what was used and what it cost, by any grouping."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from playhead.config.errors import ConfigError
+
+from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
+
+if TYPE_CHECKING:
+    from playhead.storage.spending import Reason
+    from playhead.storage.store import Store
+
+    from ..audit import AuditRow
+
+_REASONS = 12  # that are shown
+_EVERYTHING = "model"
+
+
+@click.command()
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("--by", metavar="NAME,...", default=_EVERYTHING, help="How to group: model, day, month, hour, session, key, project, tier, user, ... [model]")
+@click.option("--since", metavar="TIME", help="Only what was asked since: a time, or an age such as 10m, 2h, 3d.")
+@click.option("--until", metavar="TIME", help="Only what was asked before: a time or an age.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, for programs: one for each group. Money is decimal text in USD.")
+@click.option("--csv", "as_csv", is_flag=True, help="The same as CSV.")
+@setting_flags(*RECORDINGS)
+def audit(sessions: tuple[str, ...], *, by: str, since: str | None, until: str | None, as_json: bool, as_csv: bool, **flags: Any) -> int:
+    """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
+
+    Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why.
+    """
+    from playhead.storage.spending import Wanted
+
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv are two ways to write it: give one of them")
+    now = datetime.now(UTC)
+    since_at, until_at = (None if text is None else since_time(text, now) for text in (since, until))
+    wanted = Wanted(tuple(name.strip() for name in by.split(",") if name.strip()), tuple(map(session_name, sessions)), since_at, until_at)
+    with recordings(loaded(flags).settings) as store:
+        print_audit(store, wanted, as_json=as_json, as_csv=as_csv)
+    return 0
+
+
+def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: bool = False) -> None:
+    """The report over what is wanted."""
+    from .. import audit as folding
+    from .. import listing
+
+    spending = store.spending(wanted)
+    found, retries = spending.found(), spending.silent_retries()
+    groups = folding.rows(wanted.by, found, retries)
+    if as_json:
+        listing.print_json(groups)
+    elif as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
+    else:
+        whole = folding.total(found, len(retries))
+        reasons = spending.reasons(_REASONS, lost=whole.unknown > 0) if whole.unpriced or whole.pending or whole.unknown else []
+        _print(wanted.by, groups, whole, reasons)
+
+
+def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reasons: Sequence[Reason]) -> None:
+    from .. import listing
+
+    console = listing.terminal()
+    if not groups:
+        console.print("Nothing was recorded that this is about.", style="dim")
+        return
+    rows = [*groups, whole] if len(groups) > 1 else groups
+    listing.print_table(console, _layout(by), rows)
+    if whole.assumed:
+        console.print(f"\n{whole.assumed:,} prices are by what the setting assume says where the exchange does not.", style="dim")
+    if reasons:
+        lacking = whole.unpriced + whole.pending + whole.unknown
+        console.print(f"\n{lacking:,} exchange{'s'[: lacking != 1]} have no price, or not for all of it; the cost above is without them:", style="bold")
+        listing.print_table(console, _reasons(), reasons)
+
+
+def _layout(by: Sequence[str]) -> Any:
+    from ..listing import Column, Layout
+
+    names = [Column(name.upper(), partial(_named, name), least=8) for name in by]
+    return Layout(
+        (
+            *names,
+            Column("REQUESTS", lambda row: f"{row.requests:,}", right=True),
+            Column("ERRORS", lambda row: _number(row.errors), right=True),
+            Column("RETRIES", lambda row: _number(row.retries), right=True),
+            Column("INPUT", lambda row: _number(row.input_tokens), right=True),
+            Column("CACHED", lambda row: _number(row.cached_tokens), right=True),
+            Column("WRITTEN", lambda row: _number(row.written_tokens), right=True),
+            Column("OUTPUT", lambda row: _number(row.output_tokens), right=True),
+            Column("CACHE HIT", lambda row: "" if row.cached_share is None else f"{row.cached_share:.0%}", right=True),
+            Column("COST (USD)", lambda row: row.cost, right=True),
+            Column("UNPRICED", lambda row: _number(row.unpriced + row.pending + row.unknown), right=True),
+            Column("FIRST p50", lambda row: _time(row.first_event_p50_ms), right=True),
+            Column("p90", lambda row: _time(row.first_event_p90_ms), right=True),
+            Column("TIME p50", lambda row: _time(row.duration_p50_ms), right=True),
+            Column("p90", lambda row: _time(row.duration_p90_ms), right=True),
+            Column("TOKENS/s", lambda row: "" if row.tokens_per_second is None else f"{row.tokens_per_second:g}", right=True),
+        )
+    )
+
+
+def _reasons() -> Any:
+    from ..listing import Column, Layout
+
+    return Layout(
+        (
+            Column("EXCHANGES", lambda one: f"{one.exchanges:,}", right=True),
+            Column("MODEL", lambda one: one.model or "", least=10),
+            Column("WHY", lambda one: one.note.removeprefix("unpriced: "), least=20),
+        )
+    )
+
+
+def _named(name: str, row: AuditRow) -> str:
+    return (row.group.get(name) or "") if row.group else "in all"
+
+
+def _number(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _time(ms: int | None) -> str:
+    from ..listing import span
+
+    return span(ms)

@@ -1,0 +1,163 @@
+"""Sums over exchanges and their costs, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from playhead.config.errors import ConfigError, StoreError
+from playhead.storage.costs import Basis, Cost, Pricing, State
+from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
+from playhead.storage.spending import Sums, Wanted
+from playhead.storage.store import Store
+from stores import START_NS, recorded
+
+DAY = 86_400 * 10**9
+
+
+def cost(amount: int | None = 100, state: State = "priced", tokens: tuple[int | None, ...] = (10, 5, 1, 4, 2), note: str | None = None) -> Cost:
+    amounts = (None,) * 5 if amount is None else (amount - 60, 10, 10, 20, 20)
+    return Cost(Pricing("[]", "none"), state, amount, note, Basis("[]", None), (), tokens, amounts)
+
+
+def write(store: Store, *made: Recorded) -> None:
+    for number, one in enumerate(made, 1):
+        one.number = number
+    store.write(Batch(finished=list(made)))
+
+
+def exchange(price: Cost | None = None, **changes: Any) -> Recorded:
+    facts = changes.pop("facts", {})
+    return recorded(1, facts=Facts(kind="responses", parse="parsed", **{"model": "m", **facts}), cost=price, started_at_ns=START_NS, **changes)
+
+
+def sums(store: Store, *by: str, **wanted: Any) -> dict[Any, Sums]:
+    found = store.spending(Wanted(by, **wanted)).found().sums
+    return {key[0] if len(key) == 1 else key: one for key, one in found.items()}
+
+
+def test_tokens_and_money_are_summed_up_by_class(store: Store) -> None:
+    write(store, exchange(cost()), exchange(cost(200)))
+
+    one = sums(store)[()]
+    assert (one.requests, one.counts, one.amounts, one.cost) == (2, (20, 10, 2, 8, 4), (180, 20, 20, 40, 40), 300)
+
+
+def test_what_another_exchange_counts_is_not_counted_again(store: Store) -> None:
+    write(store, exchange(cost()), exchange(cost(None, "elsewhere")))
+
+    one = sums(store)[()]
+    assert (one.requests, one.counts, one.cost) == (2, (10, 5, 1, 4, 2), 100)
+
+
+def test_what_has_no_price_is_told_apart(store: Store) -> None:
+    unpriced, partly, pending, free = (cost(None, "unpriced"), cost(70, "partly"), cost(None, "pending", (None,) * 5), cost(None, "free", (None,) * 5))
+    lost = exchange(facts={"usage": {"input_tokens": 1}})
+    write(store, exchange(cost()), exchange(unpriced), exchange(partly), exchange(pending), exchange(free), lost)
+
+    one = sums(store)[()]
+    assert (one.cost, one.unpriced, one.unpriced_tokens, one.pending, one.lost) == (170, 2, 20, 1, 1)
+
+
+def test_failures_and_retries_are_counted(store: Store) -> None:
+    write(store, exchange(status=429), exchange(attempt=2), exchange(outcome="client_closed"), exchange(facts={"error_code": "x"}), exchange())
+
+    one = sums(store)[()]
+    assert (one.requests, one.errors, one.retries) == (5, 3, 1)
+
+
+def test_prices_by_assumption_are_counted(store: Store) -> None:
+    write(store, exchange(cost(note="assumed: tier default")), exchange(cost()))
+
+    assert sums(store)[()].assumed == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "values"),
+    [
+        ("model", {"facts": {"model": "other"}}),
+        ("session", {"session": "other"}),
+        ("tier", {"facts": {"service_tier": "other"}}),
+        ("key", {"key_id": "other"}),
+        ("project", {"project": "other"}),
+        ("user", {"facts": {"user": "other"}}),
+        ("metadata.team", {"facts": {"billing": {"labels": {"metadata.team": "other"}}}}),
+        ("prompt_cache_key", {"facts": {"billing": {"labels": {"prompt_cache_key": "other"}}}}),
+    ],
+)
+def test_exchanges_are_grouped_by_what_is_known_of_them(store: Store, by: str, values: dict[str, Any]) -> None:
+    write(store, exchange(cost()), exchange(cost(200), **values))
+
+    found = sums(store, by)
+    assert len(found) == 2
+    assert found["other"].cost == 200
+
+
+def test_exchanges_are_grouped_by_day_in_utc(store: Store) -> None:
+    later = exchange(cost(200))
+    later.started_at_ns += DAY
+    write(store, exchange(cost()), later)
+
+    assert {key: one.cost for key, one in sums(store, "day").items()} == {"2025-08-27": 100, "2025-08-28": 200}
+    assert list(sums(store, "month")) == ["2025-08"]
+    assert sorted(sums(store, "hour")) == ["2025-08-27T17", "2025-08-28T17"]
+
+
+def test_several_groupings_go_together(store: Store) -> None:
+    write(store, exchange(cost()), exchange(cost(200), session="other"))
+
+    assert set(sums(store, "session", "model")) == {("default", "m"), ("other", "m")}
+
+
+def test_a_time_range_begins_with_its_start_and_ends_before_its_end(store: Store) -> None:
+    start = datetime.fromtimestamp(START_NS // 10**9, UTC)
+    write(store, exchange(cost()))
+
+    ranges = [(start, None), (start + timedelta(seconds=1), None), (None, start), (None, start + timedelta(seconds=1))]
+    assert [len(sums(store, since=since, until=until)) for since, until in ranges] == [1, 0, 0, 1]
+
+
+def test_only_the_sessions_that_are_named_count(store: Store) -> None:
+    write(store, exchange(cost()), exchange(cost(200), session="other"))
+
+    assert sums(store, sessions=("other",))[()].cost == 200
+    with pytest.raises(StoreError, match="no session"):
+        sums(store, sessions=("none",))
+
+
+def test_times_are_told_to_two_significant_digits(store: Store) -> None:
+    write(store, exchange(first_event_ns=1_999_000_000, duration_ns=54_321_000_000), exchange(first_event_ns=7_000_000, duration_ns=54_999_000_000))
+
+    found = store.spending(Wanted()).found()
+    assert (found.first, found.whole) == ({(): {1900: 1, 7: 1}}, {(): {54000: 2}})
+
+
+def test_an_empty_store_has_nothing(store: Store) -> None:
+    assert store.spending(Wanted(("model",))).found().sums == {}
+
+
+def test_a_grouping_that_is_none_is_refused_with_those_there_are(store: Store) -> None:
+    with pytest.raises(ConfigError, match="allowed are session, model"):
+        sums(store, "colour")
+
+
+def test_the_same_request_after_a_failure_is_a_retry_though_it_does_not_say_so(store: Store) -> None:
+    same, other = Fingerprint(b"s" * 16, "http"), Fingerprint(b"o" * 16, "http")
+    failed, again, once_more = (exchange(status=status, fingerprint=same, facts={"model": "m"}) for status in (500, 200, 200))
+    said_so, failed_too = exchange(fingerprint=other, attempt=2), exchange(status=500, fingerprint=other)
+    write(store, failed, again, once_more, failed_too, said_so)
+
+    assert store.spending(Wanted(("model",))).silent_retries() == [("m",)]
+
+
+def test_reasons_come_with_the_most_frequent_first(store: Store) -> None:
+    why = [cost(None, "unpriced", note=f"unpriced: {text}") for text in ("a", "b", "b")]
+    write(store, *map(exchange, why), exchange(facts={"usage": {"x": 1}}), exchange(cost()))
+
+    found = store.spending(Wanted()).reasons(5, lost=True)
+    assert [(one.note, one.exchanges) for one in found[:2]] == [
+        ("unpriced: b", 2),
+        ("not in the ledger: recorded before prices were known, or imported; see playhead reprice", 1),
+    ]
