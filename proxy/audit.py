@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from playhead.storage.costs import CLASSES, dollars
-from playhead.storage.spending import Found, Key, Sums, Times, added
+from playhead.storage.sums import Found, Key, Sums, Times, added
 
 PERCENTILES = (50, 90, 99)
 NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)

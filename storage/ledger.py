@@ -15,6 +15,8 @@ from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, no
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
+from .spending import Spending
+from .sums import Wanted
 from .tables import exchanges, writers
 
 _AT_ONCE = 500
@@ -100,6 +102,10 @@ class Ledger:
                 changed.append(_repriced(one, before, cost))
         writer.remember()
         return changed
+
+    def spending(self, wanted: Wanted) -> Spending:
+        """The way to sums over exchanges and their costs. Raises ConfigError: no such grouping; StoreError: no such session."""
+        return Spending(self._database, wanted)
 
     def lines(self, id_: int) -> list[CostLineRecord]:
         """The cost lines of an exchange, as they are in force. Raises StoreError if there is no such exchange."""

@@ -129,7 +129,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
     method, path, upstream, organization, project, request_id = r.method, r.path, r.upstream, r.organization, r.project, r.request_id
     kind, model, response_id, previous, status = facts.kind, facts.model, facts.response_id, facts.previous_response_id, facts.response_status
     tier, error, user, problem = facts.service_tier, facts.error_code, facts.user, facts.problem
-    lane, conversation, steer = r.stream_id, facts.conversation, r.steer
+    lane, conversation, steer, attempt, cost = r.stream_id, facts.conversation, r.steer, r.attempt, r.cost
     # All of them at once: text that is not clean is rare.
     together = (
         f"{method}{path}{upstream}{organization}{project}{request_id}{kind}{model}{response_id}{previous}{status}{tier}{error}{user}{problem}"
@@ -139,7 +139,6 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
         kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
         tier, error, user, problem, lane, conversation, steer = map(clean, (tier, error, user, problem, lane, conversation, steer))
-    attempt, cost = r.attempt, r.cost
     return (
         id_,
         r.session,

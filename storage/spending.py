@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select
 
@@ -18,6 +16,7 @@ from .costs import CLASSES, COUNTS
 from .engine import Database
 from .queries import require_session
 from .records import DEFAULT_RULES
+from .sums import Found, Key, Reason, Sums, Times, Wanted, added, rounded
 from .tables import exchanges, fingerprints
 
 _COLUMNS: Mapping[str, str] = {
@@ -34,57 +33,6 @@ GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY", "header.NAME")
 
 PAID = ("priced", "partly", "unpriced")
 """States whose tokens and money are counted in the exchange itself."""
-
-
-class Wanted(NamedTuple):
-    """Which exchanges, and how they are grouped. Times: since is within, until is not."""
-
-    by: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class Sums(NamedTuple):
-    """What was summed up of a group. `counts`, `amounts`: by COUNTS and CLASSES; amounts in 10^-12 USD. `lost`: with a usage, but not in the ledger.
-
-    `seconds`: of answers that streamed, from their first event to their end, and `streamed`: tokens of these.
-    """
-
-    requests: int
-    errors: int
-    retries: int
-    counts: tuple[int, ...]
-    amounts: tuple[int, ...]
-    cost: int
-    assumed: int
-    unpriced: int
-    unpriced_tokens: int
-    pending: int
-    lost: int
-    streamed: int
-    seconds: float
-
-
-class Reason(NamedTuple):
-    """Why so many exchanges have no price, or none for all."""
-
-    note: str
-    model: str | None
-    exchanges: int
-
-
-Key = tuple[str | None, ...]
-Times = dict[int, int]
-"""How many exchanges took about so long: by milliseconds, to two significant digits, rounded down."""
-
-
-class Found(NamedTuple):
-    """By group: what was summed up, and times to the first event and in all."""
-
-    sums: dict[Key, Sums]
-    first: dict[Key, Times]
-    whole: dict[Key, Times]
 
 
 def check_groups(by: Sequence[str]) -> None:
@@ -251,24 +199,8 @@ def _add_sums(known: dict[Key, Sums], more: Iterable[tuple[Key, Sums]]) -> None:
         known[key] = one if before is None else added(before, one)
 
 
-def added(one: Sums, other: Sums) -> Sums:
-    """Of two groups together."""
-    together: list[Any] = []
-    for left, right in zip(one, other, strict=True):
-        together.append(tuple(map(add, left, right)) if isinstance(left, tuple) and isinstance(right, tuple) else left + right)  # type: ignore[operator]
-    return Sums(*together)
-
-
 def _add_times(known: dict[Key, Times], key: Key, times: Iterable[tuple[str | int, int]]) -> None:
     mine = known.setdefault(key, {})
     for ms, count in times:
         about = rounded(int(ms))
         mine[about] = mine.get(about, 0) + count
-
-
-def rounded(ms: int) -> int:
-    """To two significant digits, rounded down."""
-    step = 1
-    while ms >= 100 * step:
-        step *= 10
-    return ms // step * step

@@ -46,7 +46,6 @@ from .rederiving import Rederivation
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback, Under
 from .rewriting import Changed
-from .spending import Spending, Wanted
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
@@ -385,10 +384,6 @@ class Store(StoredRules):
     def ledger(self) -> Ledger:
         """What exchanges cost, and the way to compute it again."""
         return Ledger(self._database)
-
-    def spending(self, wanted: Wanted) -> Spending:
-        """The way to sums over exchanges and their costs. Raises ConfigError: no such grouping; StoreError: no such session."""
-        return Spending(self._database, wanted)
 
     # Deriving again.
 

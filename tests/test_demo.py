@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,20 @@ def test_the_demo_replays_what_its_agent_received(told: tuple[Path, Told]) -> No
 
 def test_the_demo_sums_up_the_tokens_of_its_answers(told: tuple[Path, Told]) -> None:
     _, done = told
-    table = [line.split() for line in done.out.splitlines() if line.endswith(("the same", "REPLAYED")) or "in all" in line]
+    compared = done.out[: done.out.index("Audit:")]
+    table = [line.split() for line in compared.splitlines() if line.endswith(("the same", "REPLAYED")) or "in all" in line]
     totals = [int(cells[-3]) for cells in table[1:-1] if "server_error" not in cells]
     assert (table[-1][:2], int(table[-1][-1]), len(totals)) == (["in", "all"], sum(totals), 5)
+
+
+def test_the_demo_ends_with_what_it_cost(told: tuple[Path, Told]) -> None:
+    data, done = told
+    with Store.open(f"sqlite:///{data}/store.db") as store:
+        prices = [Decimal(row.cost) for row in store.exchanges("demo") if row.cost is not None]
+    [line] = [line for line in done.out[done.out.index("Audit:") :].splitlines() if line.startswith("in all")]
+
+    assert len(prices) == 5
+    assert str(sum(prices)) in line
 
 
 @pytest.mark.parametrize("exchange", [2, 4, 5])

@@ -10,8 +10,8 @@ import pytest
 from playhead.config.errors import ConfigError, StoreError
 from playhead.storage.costs import Basis, Cost, Pricing, State
 from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
-from playhead.storage.spending import Sums, Wanted
 from playhead.storage.store import Store
+from playhead.storage.sums import Sums, Wanted
 from stores import START_NS, recorded
 
 DAY = 86_400 * 10**9
@@ -34,7 +34,7 @@ def exchange(price: Cost | None = None, **changes: Any) -> Recorded:
 
 
 def sums(store: Store, *by: str, **wanted: Any) -> dict[Any, Sums]:
-    found = store.spending(Wanted(by, **wanted)).found().sums
+    found = store.ledger.spending(Wanted(by, **wanted)).found().sums
     return {key[0] if len(key) == 1 else key: one for key, one in found.items()}
 
 
@@ -130,12 +130,12 @@ def test_only_the_sessions_that_are_named_count(store: Store) -> None:
 def test_times_are_told_to_two_significant_digits(store: Store) -> None:
     write(store, exchange(first_event_ns=1_999_000_000, duration_ns=54_321_000_000), exchange(first_event_ns=7_000_000, duration_ns=54_999_000_000))
 
-    found = store.spending(Wanted()).found()
+    found = store.ledger.spending(Wanted()).found()
     assert (found.first, found.whole) == ({(): {1900: 1, 7: 1}}, {(): {54000: 2}})
 
 
 def test_an_empty_store_has_nothing(store: Store) -> None:
-    assert store.spending(Wanted(("model",))).found().sums == {}
+    assert store.ledger.spending(Wanted(("model",))).found().sums == {}
 
 
 def test_a_grouping_that_is_none_is_refused_with_those_there_are(store: Store) -> None:
@@ -149,14 +149,14 @@ def test_the_same_request_after_a_failure_is_a_retry_though_it_does_not_say_so(s
     said_so, failed_too = exchange(fingerprint=other, attempt=2), exchange(status=500, fingerprint=other)
     write(store, failed, again, once_more, failed_too, said_so)
 
-    assert store.spending(Wanted(("model",))).silent_retries() == [("m",)]
+    assert store.ledger.spending(Wanted(("model",))).silent_retries() == [("m",)]
 
 
 def test_reasons_come_with_the_most_frequent_first(store: Store) -> None:
     why = [cost(None, "unpriced", note=f"unpriced: {text}") for text in ("a", "b", "b")]
     write(store, *map(exchange, why), exchange(facts={"usage": {"x": 1}}), exchange(cost()))
 
-    found = store.spending(Wanted()).reasons(5, lost=True)
+    found = store.ledger.spending(Wanted()).reasons(5, lost=True)
     assert [(one.note, one.exchanges) for one in found[:2]] == [
         ("unpriced: b", 2),
         ("not in the ledger: recorded before prices were known, or imported; see playhead reprice", 1),

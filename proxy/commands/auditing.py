@@ -16,8 +16,8 @@ from playhead.config.errors import ConfigError
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
 
 if TYPE_CHECKING:
-    from playhead.storage.spending import Reason
     from playhead.storage.store import Store
+    from playhead.storage.sums import Reason
 
     from ..audit import AuditRow
 
@@ -38,7 +38,7 @@ def audit(sessions: tuple[str, ...], *, by: str, since: str | None, until: str |
 
     Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why.
     """
-    from playhead.storage.spending import Wanted
+    from playhead.storage.sums import Wanted
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv are two ways to write it: give one of them")
@@ -55,7 +55,7 @@ def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: boo
     from .. import audit as folding
     from .. import listing
 
-    spending = store.spending(wanted)
+    spending = store.ledger.spending(wanted)
     found, retries = spending.found(), spending.silent_retries()
     groups = folding.rows(wanted.by, found, retries)
     if as_json:

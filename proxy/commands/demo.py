@@ -16,7 +16,7 @@ import click
 
 from playhead.config.settings import Settings, shown
 from playhead.storage.records import ExchangeRecord
-from playhead.storage.spending import Wanted
+from playhead.storage.sums import Wanted
 
 from .. import listing
 from ..simulator import simulated_upstream
