@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import takewhile
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -43,8 +44,9 @@ class Wanted(NamedTuple):
     place: int
 
 
-def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Candidate]:
-    """The candidates that resemble the request most, the best first.
+def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int, tied: int = 0) -> list[Candidate]:
+    """The candidates that resemble the request most, the best first; and with `tied` of them at most, those that resemble it as much as the best, but for
+    their place.
 
     What counts, in this order: method and path (or else how much of the path is the same), whether it was not served yet, how many items have no equal
     on the other side, how different their numbers are, model, how near it is to the place where it was expected.
@@ -61,7 +63,8 @@ def rank(wanted: Wanted, candidates: Iterable[Candidate], most: int) -> list[Can
         other = (one.method != wanted.method or one.path != wanted.path, -_shared(one.path, wanted.path), one.served)
         return (*map(int, other), strange, abs(len(items) - len(theirs)), int(one.model != wanted.model), abs(off), one.place)
 
-    return nsmallest(most, candidates, key=unlike)
+    found = nsmallest(max(most, tied), ((unlike(one), one) for one in candidates), key=itemgetter(0))
+    return [one for number, (key, one) in enumerate(found) if number < most or key[:-2] == found[0][0][:-2]]
 
 
 def _shared(one: str, other: str) -> int:

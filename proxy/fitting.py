@@ -13,7 +13,8 @@ from .normalising import Normaliser
 
 # From the most telling: of two patterns that explain a difference the first is proposed.
 _PROPOSED = ("uuid", "timestamp", "date", "chunk", "tempdir", "duration", "port", "cwd", "home", "boundary", "id", "hex")
-_ALL = tuple(Rule("normalize", name) for name in _PROPOSED)
+VOLATILE = tuple(Rule("normalize", name) for name in _PROPOSED)
+"""All that look for values that differ from run to run."""
 
 
 def rules_that_fit(recorded: Any, asked: Any) -> list[Rule]:
@@ -23,7 +24,7 @@ def rules_that_fit(recorded: Any, asked: Any) -> list[Rule]:
         normaliser = Normaliser(rules)
         return bool(normaliser.member("", recorded) == normaliser.member("", asked))
 
-    return fewest(_ALL, equal)
+    return fewest(VOLATILE, equal)
 
 
 def rules_between(recorded: tuple[Asked, bytes], asked: tuple[Asked, bytes], rules: Rules) -> list[Rule]:

@@ -65,6 +65,13 @@ def test_as_many_are_given_as_are_asked_for() -> None:
     assert [one.exchange for one in found] == [3, 2]
 
 
+def test_those_that_differ_from_the_best_by_their_place_alone_are_given_with_it() -> None:
+    others = [candidate(number, items(1)) for number in (1, 2, 3, 4)]
+    found = [rank(wanted(items(1, 2), place=2), [*others, candidate(5), *more], 1, 3) for more in ([], [candidate(6, items(1, 2))])]
+
+    assert [[one.exchange for one in each] for each in found] == [[2, 1, 3], [6]]
+
+
 def miss(**changes: Any) -> Miss:
     values: dict[str, Any] = {"code": "no_match", "session": "s", "take": 2, "method": "POST", "path": "/v1/responses", "asks": "http"}
     return Miss(**(values | changes))

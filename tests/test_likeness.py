@@ -46,6 +46,20 @@ def test_of_equals_the_one_that_was_expected_wins_and_what_stands_behind_it_befo
     assert best(asked, *(like(number, {"input": "b"}, asked) for number in (1, 4, 6)), expected=5) == 6
 
 
+def test_of_as_many_differences_the_text_that_is_most_alike_wins_wherever_it_stands() -> None:
+    asked = side({"input": "Greet Cem politely."})
+
+    assert best(asked, *(like(number, {"input": f"Greet {name}."}, asked) for number, name in enumerate(("Ann", "Bob", "Cem", "Dora")))) == 2
+    assert best(asked, like(1, {"input": [{"a": 1}]}, asked), like(2, {"input": 7}, asked), like(3, {"input": "Greet Cem."}, asked)) == 3
+
+
+def test_volatile_values_say_nothing_of_how_alike_texts_are() -> None:
+    asked = side({"input": f"run {OTHER}: sum up part 3 briefly"})
+    found = [like(number, {"input": f"run {one}: sum up part {number}"}, asked) for number, one in ((2, OTHER.replace("0", "1")), (3, ONE), (4, OTHER))]
+
+    assert best(asked, *found) == 3
+
+
 def test_what_was_served_wins_only_if_nothing_but_volatile_values_differs() -> None:
     asked = side({"input": f"run {OTHER}", "a": 1})
     served = like(1, {"input": f"run {ONE}", "a": 1}, asked, served=True)

@@ -34,6 +34,18 @@ async def test_a_miss_names_the_nearest_recording_and_the_difference(tmp_path: P
     assert kept.differences == [{"path": "$.input[0].content", "recorded": '"rain"', "asked": '"snow"', "stood": None, "cause": "prompt"}]
 
 
+async def test_of_many_that_differ_in_one_place_the_nearest_is_the_one_whose_text_is_most_alike(tmp_path: Path) -> None:
+    names = ("Ann", "Bob", "Cem", "Dora", "Eva", "Finn", "Gil", "Hana")
+    async with recording(tmp_path, numbered()) as proxy:
+        for name in names:
+            await fetch(proxy.port, ask(json.dumps({"model": "m", "input": f"Greet {name}."}).encode()))
+    async with replaying(tmp_path) as replay:
+        for name in ("Cem", "Hana"):
+            await missed(replay, ask(json.dumps({"model": "m", "input": f"Greet {name} politely."}).encode()))
+
+    assert [kept.nearest for kept in divergences(tmp_path)] == [3, 8]
+
+
 async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(b"x"))

@@ -11,6 +11,7 @@ from ..differences import ABSENT, Place, places, told
 from ..divergence import Candidate, Miss
 from ..fingerprint import Rules
 from ..proposals import Proposal, propose
+from .alike import apart
 from .comparing import Side, equal
 
 
@@ -56,6 +57,16 @@ class Likeness(NamedTuple):
         """How many of the places differ by more than volatile values."""
         return len(self.places) - len(self.proposal.volatile)
 
+    @property
+    def paths(self) -> list[str]:
+        """Of places that differ by more than volatile values."""
+        return [place.path for number, place in enumerate(self.places) if number not in self.proposal.volatile]
+
+    @property
+    def apart(self) -> int:
+        """How much the texts at these places differ."""
+        return apart(place for number, place in enumerate(self.places) if number not in self.proposal.volatile)
+
     def strange(self, asked: Side) -> int:
         """How much of it differs. Items that are missing or new one behind the other count once; and not at all where nothing else differs and the same is
         asked at the end: a call that was left out takes its items with it."""
@@ -75,15 +86,23 @@ def _kind(place: Place) -> str | None:
 def closest(found: Collection[Likeness], asked: Side, expected: int) -> Likeness | None:
     """The one that the request resembles most. One that was served already is that only if nothing but volatile values differs, or if none is left.
 
-    `expected`: the place where it was expected.
+    `expected`: the place where it was expected. Of those that differ there in the same places, the one whose texts are most alike is taken.
     """
 
     def unlike(one: Likeness) -> tuple[int, ...]:
         elsewhere = any(place.path in ("method", "path") for place in one.places)
-        served, off = one.candidate.served, one.candidate.place - expected
-        return int(elsewhere), int(served and one.steady > 0), one.strange(asked), int(served), int(off < 0), abs(off)
+        served = one.candidate.served
+        return int(elsewhere), int(served and one.steady > 0), one.strange(asked), int(served)
 
-    return min(found, key=unlike, default=None)
+    def off(one: Likeness) -> tuple[int, ...]:
+        far = one.candidate.place - expected
+        return int(far < 0), abs(far)
+
+    known = [(unlike(one), one) for one in found]
+    least = min((key for key, _ in known), default=None)
+    first = sorted((one for key, one in known if key == least), key=off)
+    rivals = [one for one in first if one.paths == first[0].paths]
+    return min(rivals, key=lambda one: one.apart) if len(rivals) > 1 else next(iter(first), None)
 
 
 def explained(known: Miss, one: Likeness, asked: Side, around: Around) -> Miss:

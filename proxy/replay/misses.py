@@ -31,6 +31,8 @@ log = logging.getLogger("playhead")
 _NEAR = 2_000  # exchanges before and behind the place where a request was expected, among which the nearest is looked for
 _COMPARED = 4  # of them in full, of those that were not served
 _COMPARED_SERVED = 2  # and of those that were
+_TIED = 64  # with those that seem as near as the nearest, as long as they have
+_LITTLE = 1 << 20  # bytes together
 _LONGEST = 8 << 20  # bytes of a body that is compared
 _MOST = 64 << 20  # bytes of all that are read together
 
@@ -199,7 +201,7 @@ class Misses:
         chosen = [
             candidate
             for served, most in ((False, _COMPARED), (True, _COMPARED_SERVED))
-            for candidate in rank(wanted, (one for one in candidates if one.served == served), most)
+            for candidate in _few(rank(wanted, (one for one in candidates if one.served == served), most, _TIED), most, records)
         ]
         sides = self._recorded([records[one.exchange] for one in chosen], around.big, request.rules)
         found = [Likeness.of(candidate, side, asked) for candidate, side in zip(chosen, sides, strict=True)]
@@ -231,6 +233,15 @@ class Misses:
                 create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
                 asked, body = create_over(asked), body and body[:create]
             yield Side.of(asked, body, rules)
+
+
+def _few(ranked: Sequence[Candidate], most: int, records: Mapping[int, RequestRow]) -> Iterator[Candidate]:
+    """So many, and of the others those that are read in no time."""
+    left = _LITTLE
+    for number, one in enumerate(ranked):
+        left -= records[one.exchange].request_bytes
+        if number < most or left >= 0:
+            yield one
 
 
 def unrecorded(inbound: Inbound, run: str, code: DivergenceCode, message: str) -> DivergenceRecord:
