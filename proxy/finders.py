@@ -15,16 +15,20 @@ from playhead.config.patterns import PATTERNS, Pattern
 from playhead.config.rules import Rule
 from playhead.config.secrets import placeholder
 
+Use = tuple[str, str, int]
+"""What a pattern has found, and its number: the pattern's name, the value, the number."""
+
 _LONGEST = 30  # digits of a number that may be one of those that are looked for
 
 
 class Numbering:
     """The numbers of what was found so far in one member of a body. `place`: the item of a list that is being read."""
 
-    __slots__ = ("_counts", "_firsts", "_known", "place")
+    __slots__ = ("_counts", "_firsts", "_known", "_used", "place")
 
     def __init__(self) -> None:
         self.place = 0
+        self._used: list[Use] = []
         self._known: dict[tuple[str, str], int] = {}
         self._counts: Counter[str] = Counter()
         self._firsts: list[int] = []  # the item in which each was seen first
@@ -37,7 +41,34 @@ class Numbering:
             self._counts[name] += 1
             found = self._known[key] = self._counts[name]
             self._firsts.append(self.place)
+        self._used.append((name, value, found))
         return found
+
+    def used(self) -> tuple[Use, ...]:
+        """What was numbered since this was asked last."""
+        if not self._used:
+            return ()
+        used = tuple(self._used)
+        self._used.clear()
+        return used
+
+    def agrees(self, uses: Sequence[Use]) -> bool:
+        """Whether all these would have the numbers that they had; then they have them with this."""
+        known = self._known
+        if all(known.get((name, value)) == number for name, value, number in uses):
+            self._used += uses
+            return True
+        counts, new = dict(self._counts), dict[tuple[str, str], int]()
+        for name, value, number in uses:
+            key = name, value
+            found = known.get(key) or new.get(key)
+            if found is None:
+                found = counts[name] = new[key] = counts.get(name, 0) + 1
+            if found != number:
+                return False
+        for name, value, _ in uses:
+            self.number(name, value)
+        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Numbering) and (self._known, self._firsts) == (other._known, other._firsts)
@@ -54,6 +85,7 @@ class Numbering:
                 break
             made.place = first
             made.number(*key)
+        made.used()
         return made
 
 

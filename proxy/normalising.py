@@ -78,6 +78,10 @@ class Normaliser:
         here = self._named.get(name, self._other)
         return not here.gone and here.put is None
 
+    def is_alike(self, name: str) -> bool:
+        """Whether an item of the list of that name means the same wherever it stands."""
+        return not any(isinstance(path.steps[0].key, int) for path in self._named.get(name, self._other).paths)
+
     def item(self, name: str, place: int, value: Any, numbering: Numbering) -> Any:
         """The item at that place of the list of that name; or GONE. `numbering`: of the items before it."""
         numbering.place = place

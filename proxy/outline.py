@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -17,15 +16,15 @@ from xxhash import xxh3_128_digest
 from playhead.storage.splits import longest
 
 from .canonical import dump, scan
-from .finders import Numbering
+from .finders import Numbering, Use
 from .normalising import GONE, Normaliser
+from .repeats import Repeats, again, same_items
 
 _OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 _NEXT = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _LIST = re.compile(r"\[[ \t\n\r]*(?=\{)")
 _TELLING = 64  # bytes before the end of a conversation that tell it from others
-_SELF_ENDING = frozenset(b'"}]')
 _LONG = 4096  # bytes of a member
 _QUOTE = 0x22
 _DIGEST = 16
@@ -47,17 +46,24 @@ class Member(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """The list of objects that is hashed item by item. `ends`: where in the body each item ends. `digests`: XXH3-128 of each under the rules, end to end;
-    zeros for one that rules leave out. `numbering`: behind the last item; it may have gone on since."""
+    """The list of objects that is hashed item by item. `first`: where in the body the first item begins; `ends`: where each ends. `digests`: XXH3-128 of
+    each under the rules, end to end; zeros for one that rules leave out. `numbering`: behind the last item; it may have gone on since. `uses`: of it in each
+    item."""
 
     name: str
+    first: int
     ends: array[int]
     digests: bytes
     numbering: Numbering
+    uses: list[tuple[Use, ...]]
 
     def before(self, place: int) -> Conversation:
         """Its first items."""
-        return Conversation(self.name, self.ends[:place], self.digests[: _DIGEST * place], self.numbering.before(place))
+        return self._replace(ends=self.ends[:place], digests=self.digests[: _DIGEST * place], numbering=self.numbering.before(place), uses=self.uses[:place])
+
+    def moved(self, by: int) -> Conversation:
+        """The same, so many bytes further on in the body."""
+        return self._replace(first=self.first + by, ends=array("q", [end + by for end in self.ends]))
 
     @property
     def counted(self) -> bytes:
@@ -103,6 +109,10 @@ class Reading(NamedTuple):
             return b""
         return dump({name: value})[1:-1]
 
+    def is_alike(self, name: str) -> bool:
+        """Whether an item of a conversation means the same wherever it stands."""
+        return self.rules is None or self.rules.is_alike(name)
+
     def item(self, name: str, place: int, value: Any, numbering: Numbering) -> bytes:
         """The digest of an item of a conversation."""
         if self.rules is not None and (value := self.rules.item(name, place, value, numbering)) is GONE:
@@ -146,6 +156,9 @@ class _Reader:
         self._at = 0  # in the text
         self._seen = self._place = 0  # a place in the text, and the same place in the body
         self._ascii = True
+        self._known: Outline | None = None
+        self._by_name: dict[str, Member] = {}
+        self._repeats: Repeats | None = None
 
     def read(self) -> Outline | None:
         """All of it."""
@@ -155,6 +168,10 @@ class _Reader:
         """From where it differs from the other body, up to where it does not any more. The last member before that is read again: it may have grown."""
         shift = len(self._body) - len(known.body)
         members = known.members
+        self._known = known
+        self._by_name = {member.name: member for member in members}
+        if known.conversation is not None:
+            self._repeats = Repeats(known.body, known.conversation.first, known.conversation.ends)
         first = next((i for i, member in enumerate(members) if member.end >= prefix), len(members))
         last = next((i for i in range(first, len(members)) if members[i].start >= len(known.body) - suffix), len(members))
         stop = members[last].start + shift if last < len(members) else len(self._body)
@@ -167,9 +184,8 @@ class _Reader:
         if old and 0 <= place < first:
             self._conversation = old
         elif old and place >= last:
-            shift = len(self._body) - len(known.body)
-            self._conversation = old._replace(ends=array("q", [end + shift for end in old.ends]))
-        elif old and place == first and (count := _same_items(known.body, old.ends, prefix)):
+            self._conversation = old.moved(len(self._body) - len(known.body))
+        elif old and place == first and (count := same_items(known.body, old.ends, prefix)):
             self._take(old.ends[count - 1], stop)
             return self._read_items(old.name, members[first].start, old.before(count)) and self._go_on()
         if not first:
@@ -198,6 +214,14 @@ class _Reader:
         self._place += len(self._text[self._seen : self._at].encode())
         self._seen = self._at
         return self._place
+
+    def _skip(self, size: int) -> bool:
+        """So many bytes from here on are known; whether they are all in the text."""
+        here = self._here()
+        self._at += size if self._ascii else len(self._body[here : here + size].decode())
+        if not self._ascii:
+            self._seen, self._place = self._at, here + size
+        return self._at <= len(self._text)
 
     def _open(self, stop: int) -> bool:
         """From the beginning."""
@@ -234,6 +258,10 @@ class _Reader:
         colon = _COLON.match(text, at)
         if colon is None:
             return False
+        old = self._by_name.get(name)
+        if old is not None and old.text and self._known is not None and again(self._body, start, self._known.body, old):
+            self._members.append(old._replace(start=start, end=start + old.end - old.start))
+            return self._skip(old.end - old.start)
         if self._reading.is_list(name) and (opened := _LIST.match(text, colon.end())):
             self._at = opened.end()
             return self._conversation is None and self._read_items(name, start, None)
@@ -246,13 +274,16 @@ class _Reader:
     def _read_items(self, name: str, start: int, known: Conversation | None) -> bool:
         """A conversation up to its end, behind the items that are known. `start`: of the member."""
         text = self._text
-        ends, digests, numbering = (known.ends, [known.digests], known.numbering) if known else (array("q"), [], Numbering())
-        inside = known is None  # an item begins here
+        made = known or self._moved(name) or Conversation(name, self._here(), array("q"), b"", Numbering(), [])
+        inside = not made.ends  # an item begins here
+        digests = [made.digests]
+        if self._repeats is not None:
+            self._repeats.go_on(len(made.ends))
         while True:
             if inside:
-                value, self._at = scan(text, self._at)
-                digests.append(self._reading.item(name, len(ends), value, numbering))
-                ends.append(self._here())
+                if (digest := self._read_item(made)) is None:
+                    return False
+                digests.append(digest)
             found = _NEXT.match(text, self._at)
             if found is None or found[1] == "}":
                 return False
@@ -261,14 +292,32 @@ class _Reader:
                 break
             inside = True
         self._members.append(Member(name, start, self._here(), b"", None))
-        self._conversation = Conversation(name, ends, b"".join(digests), numbering)
+        self._conversation = made._replace(digests=b"".join(digests))
         return True
 
+    def _moved(self, name: str) -> Conversation | None:
+        """The first items, if they are those of the other body."""
+        old, here = self._known.conversation if self._known is not None else None, self._here()
+        count = self._repeats.run(self._body, here) if old is not None and old.name == name and self._repeats is not None else 0
+        if old is None or not count or not self._skip(old.ends[count - 1] - old.first):
+            return None
+        return old.before(count).moved(here - old.first)
 
-def _same_items(body: bytes, ends: array[int], prefix: int) -> int:
-    """How many items are the same if the first bytes are: what a number ends with may be a part of another one."""
-    count = bisect_left(ends, prefix)
-    return count + (count < len(ends) and ends[count] == prefix and body[prefix - 1] in _SELF_ENDING)
+    def _read_item(self, made: Conversation) -> bytes | None:
+        """The digest of the next item of a conversation; None: it is not sound."""
+        place, old, numbering = len(made.ends), self._known.conversation if self._known is not None else None, made.numbering
+        repeat = self._repeats.at(self._body, self._here()) if self._repeats is not None and old is not None and old.name == made.name else None
+        numbering.place = place
+        if repeat and old and (repeat.number == place or self._reading.is_alike(made.name)) and numbering.agrees(old.uses[repeat.number]):
+            if not self._skip(repeat.size):
+                return None
+            digest = old.digests[_DIGEST * repeat.number : _DIGEST * (repeat.number + 1)]
+        else:
+            value, self._at = scan(self._text, self._at)
+            digest = self._reading.item(made.name, place, value, numbering)
+        made.ends.append(self._here())
+        made.uses.append(numbering.used())
+        return digest
 
 
 class Fresh(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, select, true
@@ -29,6 +30,8 @@ _MOST = 1 << 62
 _PARAMETERS = 500  # of one statement
 _CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
 _UNKNOWN = bytes(16)  # the digest of what cannot be read
+_TOGETHER = 40  # requests that are read together
+_READ = 8 << 20  # bytes of them
 _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 
 
@@ -140,13 +143,32 @@ class _Missing:
         made: dict[int, Fingerprint] = {}
         if self._compute is None:
             return made
-        for id_ in ids:
+        for id_, request in self._requests(ids):
             with contextlib.suppress(StoreError):
-                made[id_] = self._compute(stored_request(self._database, self._bodies, id_))
+                made[id_] = self._compute(request or stored_request(self._database, self._bodies, id_))
         if made and self._database.writable:
             with contextlib.suppress(StoreError):  # a recorder holds the store for long: they are made again the next time
                 self._keep(made)
         return made
+
+    def _requests(self, ids: Sequence[int]) -> Iterator[tuple[int, StoredRequest | None]]:
+        """Their requests, many at a time; None for one that has to be read by itself."""
+        while ids:
+            some, e = ids[:_TOGETHER], exchanges.c
+            big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
+            with self._database.reading() as connection:
+                rows = {row.id: row for row in connection.execute(select(e.id, e.upstream, e.problem, e.number, big).where(e.id.in_(some)))}
+                try:
+                    raws = self._bodies.rows(connection, some, _READ, times=False)
+                except StoreError:
+                    raws = []  # one of them is damaged
+            ids = ids[len(raws) or len(some) :]
+            for id_, raw in zip_longest(some[: len(raws) or len(some)], raws):
+                row = rows.get(id_)
+                if raw is None or row is None or row.big or row.number < 0:
+                    yield id_, None
+                else:
+                    yield id_, StoredRequest(raw.request_head, row.upstream, row.problem, iter([raw.request] if raw.request else []))
 
     def _keep(self, made: dict[int, Fingerprint]) -> None:
         values: list[Any] = []

@@ -260,7 +260,8 @@ def test_under_rules_bodies_are_read_as_without_a_memo(bodies: list[tuple[Any, A
     memo = RequestMemo(RULES, tells=False)
     for before, behind, name, key in bodies:
         more = {"stream_options": {"include_usage": True, "include_obfuscation": True}, "instructions": key * 3}
-        text = json.dumps({"model": "m", name: [*before, *FILLER, *behind], "prompt_cache_key": key, **more}, ensure_ascii=False).encode()
+        front = {"model": "m", "metadata": {"said": key}} if len(behind) % 2 else {"n": len(before)}
+        text = json.dumps({**front, name: [*before, *FILLER, *behind], "prompt_cache_key": key, **more}, ensure_ascii=False).encode()
         for asked in (ASKED, CHAT):
             assert memo.read(asked, text)[1] == fingerprint(asked, text, RULES)
 
