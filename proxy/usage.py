@@ -144,8 +144,11 @@ class _Reading:
         """The first of these that the object, or that object in it, gives."""
         holder = _object(self.usage.get(of)) if of else self.usage
         for name in names:
-            if holder.get(name) is not None:
-                return self._count(holder[name], f"{of}.{name}" if of else name)
+            value = holder.get(name)
+            if value.__class__ is int and 0 <= value <= _MOST:  # as nearly all are
+                return value
+            if value is not None:
+                return self._count(value, f"{of}.{name}" if of else name)
         return None
 
     def holders(self, side: str) -> list[tuple[str, dict[str, Any]]]:
@@ -157,9 +160,8 @@ class _Reading:
 
     def detail(self, side: str, *names: str) -> int | None:
         """The first of these that the details of the input or the output give."""
-        for of, holder in self.holders(side):
-            name = next((name for name in names if holder.get(name) is not None), None)
-            if name is not None and (found := self._count(holder[name], f"{of}.{name}")) is not None:
+        for of, _ in self.holders(side):
+            if (found := self.count(*names, of=of)) is not None:
                 return found
         return None
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from playhead.config.assumptions import LIFETIMES
 from playhead.storage.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
 from playhead.storage.records import Recorded
 
@@ -16,11 +17,13 @@ from .pricing import Pricer, usage_of
 from .roles import goes_on, is_batch, part_of, refused, unfinished
 
 _MOST = 4096  # texts that are kept
-_CLASSES: Mapping[str, int] = {"input": 0, "input_audio": 0, "input_image": 0, "cached_input": 1, "cached_audio": 1, "cached_image": 1} | dict.fromkeys(
-    ("output", "output_audio", "output_image"), 3
-)
+_CLASSES: Mapping[str, int] = {
+    **dict.fromkeys(("input", "input_audio", "input_image"), CLASSES.index("input")),
+    **dict.fromkeys(("cached_input", "cached_audio", "cached_image"), CLASSES.index("cached")),
+    **dict.fromkeys(("cache_write", *(f"cache_write_{lifetime}" for lifetime in LIFETIMES)), CLASSES.index("written")),
+    **dict.fromkeys(("output", "output_audio", "output_image"), CLASSES.index("output")),
+}
 _TOOLS = CLASSES.index("tools")
-_WRITTEN = CLASSES.index("written")
 _NO_COUNTS = (None,) * 5
 _BACKGROUND = "it goes on in the background: its money is counted where its usage is told"
 
@@ -112,11 +115,7 @@ def counts_of(usage: Usage | None) -> tuple[int | None, ...]:
 
 
 def _class_of(item: str) -> int:
-    name = item.rpartition(".")[2]  # of a part by another model: its own item follows
-    found = _CLASSES.get(name)
-    if found is None:
-        return _WRITTEN if name.startswith("cache_write") else _TOOLS
-    return _TOOLS if "." in item else found
+    return _CLASSES.get(item, _TOOLS)  # what another model made, and calls
 
 
 def _note(priced: Priced) -> str | None:

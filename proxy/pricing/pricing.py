@@ -6,10 +6,9 @@ What cannot be known has no price and says why; it never counts as nothing or as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from playhead.config.assumptions import MEMORIES, Assumptions
-from playhead.config.prices import UNITS
 
 from ..usage import Usage, UsagePart, normal_usage
 from .book import Book, NoRates, Rates
@@ -22,9 +21,22 @@ _BY_TOKENS = frozenset(("code_interpreter", "image_generation", "container", "we
 _LEAST_MINUTES = 5
 """A container is paid by the minute, so many at least."""
 _BESIDE = ("input_audio_transcription", "responses")  # of a Realtime or Live connection, beside its own usage
-_MOST_SELLERS = 1024  # that are kept
+_MOST_TERMS = 4096  # that are kept
 _NO_NUMBER = ("is no count", "is no duration", "more by time than in all")  # what notes on a usage end with that has no price for certain
 _NO_USAGE = "the answer told no usage"
+
+
+class _Terms(NamedTuple):
+    """On which terms an exchange is priced. `reason`: why it is not."""
+
+    seller: Seller
+    tier: Tier
+    dimensions: tuple[Dimension, ...]
+    reason: str | None
+
+
+_NO_TTL = Dimension("cache_ttl", None, "unknown")
+_NO_TIER = Tier("", Dimension("tier", None, "unknown"))
 
 
 class Pricer:
@@ -32,19 +44,14 @@ class Pricer:
 
     def __init__(self, book: Book, assumed: Assumptions) -> None:
         self.book, self.assumed = book, assumed
-        self._sellers: dict[tuple[str, str, str, str | None], Seller] = {}
+        self._kept: dict[tuple[Any, ...], _Terms] = {}
 
     def price(self, item: Billable) -> Priced:
         """What that exchange costs. Never raises for what an exchange says."""
-        seller = self._seller(item)
-        if seller.provider is None:
-            return Priced((), (*seller.dimensions, _model(item)), seller.reason)
-        tier = tier_of(item, seller.provider, self.assumed)
-        dimensions = (*seller.dimensions, tier.dimension, _model(item))
-        reason = seller.reason or tier.reason or (None if item.model else "neither request nor answer names a model")
+        seller, tier, dimensions, reason = self._terms(item)
         if reason or (item.usage is None and "characters" not in item.extra):
             return Priced((), dimensions, reason or _NO_USAGE)
-        rates = self.book.rates(seller.provider, item.model or "", item.at_ns, tier.name, seller.region)
+        rates = self.book.rates(seller.provider or "", item.model or "", item.at_ns, tier.name, seller.region)
         if isinstance(rates, NoRates):
             return Priced((), dimensions, rates.reason)
         if rates.strange:
@@ -62,27 +69,40 @@ class Pricer:
             return Priced((), dimensions, _NO_USAGE)
         return Priced((Quantity("characters", int(item.extra["characters"]), rate).line(None),), dimensions)
 
-    def _seller(self, item: Billable) -> Seller:
-        """The same for all exchanges with an upstream."""
-        key = (item.upstream, item.kind, item.path if item.kind == "other" else "", item.usage.region if item.usage else None)
-        found = self._sellers.get(key)
+    def _terms(self, item: Billable) -> _Terms:
+        """What is the same for many exchanges."""
+        usage, extra = item.usage, item.extra
+        said = (usage.region, usage.service_tier, usage.speed) if usage else None
+        asked = (extra.get("asked_tier"), extra.get("window")) if extra else None
+        key = (item.upstream, item.kind, item.path if item.kind == "other" else "", item.model, item.tier, item.batch, said, asked)
+        found = self._kept.get(key)
         if found is None:
-            if len(self._sellers) >= _MOST_SELLERS:
-                self._sellers.clear()
-            found = self._sellers[key] = seller_of(self.book, item, self.assumed)
+            if len(self._kept) >= _MOST_TERMS:
+                self._kept.clear()
+            found = self._kept[key] = self._new_terms(item)
         return found
 
-    def _lines(self, item: Billable, usage: Usage, seller: Seller, tier: Tier, rates: Rates) -> Iterator[CostLine]:
+    def _new_terms(self, item: Billable) -> _Terms:
+        seller = seller_of(self.book, item, self.assumed)
+        if seller.provider is None:
+            return _Terms(seller, _NO_TIER, (*seller.dimensions, _model(item)), seller.reason)
+        tier = tier_of(item, seller.provider, self.assumed)
+        reason = seller.reason or tier.reason or (None if item.model else "neither request nor answer names a model")
+        return _Terms(seller, tier, (*seller.dimensions, tier.dimension, _model(item)), reason)
+
+    def _lines(self, item: Billable, usage: Usage, seller: Seller, tier: Tier, rates: Rates) -> list[CostLine]:
         prices = rates.at(usage.input or 0)
-        found = [*tokens(usage, prices, self._ttl(item)), *_per_request(prices)]
-        yield from (quantity.line(None) for quantity in found)
-        if not found and not (usage.tools or usage.parts or usage.raw):
-            yield CostLine("input", 0, "token", reason=_NO_USAGE)
-        for part in usage.parts:
-            if not part.included and (part.usage.input or part.usage.output or part.usage.seconds):
-                yield from self._part(item, part, seller, tier)
-        yield from self._tools(item, usage, prices)
-        yield from self._beside(item, usage, seller, tier)
+        lines = [quantity.line(None) for quantity in tokens(usage, prices, self._ttl(item) if usage.cache_writes else _NO_TTL)]
+        if (rate := prices.get("request")) is not None:
+            lines.append(Quantity("request", 1, rate).line(None))
+        if usage.parts:
+            parts = (part for part in usage.parts if not part.included and (part.usage.input or part.usage.output or part.usage.seconds))
+            lines += [line for part in parts for line in self._part(item, part, seller, tier)]
+        if usage.tools or item.extra.get("unread"):
+            lines += self._tools(item, usage, prices)
+        if item.kind == "realtime":
+            lines += self._beside(item, usage, seller, tier)
+        return lines or ([] if usage.raw or usage.tools or usage.parts else [CostLine("input", 0, "token", reason=_NO_USAGE)])
 
     def _ttl(self, item: Billable) -> Dimension:
         """How long cache writes last of which the usage does not say it: as the answer's options say, else as assumed."""
@@ -125,7 +145,7 @@ class Pricer:
 
     def _beside(self, item: Billable, usage: Usage, seller: Seller, tier: Tier) -> Iterator[CostLine]:
         """On a Realtime connection other models transcribe what is said; the usage of both stands in one object."""
-        for name in _BESIDE if item.kind == "realtime" else ():
+        for name in _BESIDE:
             raw = usage.raw.get(name)
             if isinstance(raw, dict) and (found := normal_usage("audio", raw)) is not None:
                 model = self.assumed.transcription_model if name == _BESIDE[0] else None
@@ -167,11 +187,6 @@ class Pricer:
 
 def _model(item: Billable) -> Dimension:
     return Dimension("model", item.model, "known" if item.model else "unknown")
-
-
-def _per_request(prices: Prices) -> Iterator[Quantity]:
-    if rate := prices.get("request"):
-        yield Quantity("request", 1, rate, counts=UNITS["request"].counts)
 
 
 def usage_of(kind: str, usage: Mapping[str, Any] | None, extra: Mapping[str, Any], tier: str | None) -> Usage | None:
