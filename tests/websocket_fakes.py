@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Self
 
-from fakes import Answer, Body, Header, RawClient, Received, Socket, Wire, first, headers_of
+from fakes import AHEAD, Answer, Body, Header, RawClient, Received, Socket, Wire, first, headers_of
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -180,13 +180,13 @@ class WebSocketClient(RawWebSocket):
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, port: int, target: bytes, *headers: Header, deflate: bool = False) -> AsyncIterator[Self]:
-        """Shake hands with 127.0.0.1; closes the TCP connection at the end, without a close frame.
+    async def open(cls, port: int, target: bytes, *headers: Header, deflate: bool = False, ahead: int = AHEAD) -> AsyncIterator[Self]:
+        """Shake hands with 127.0.0.1; closes the TCP connection at the end, without a close frame. A small `ahead` makes it a slow reader.
 
         Raises HandshakeError, and AssertionError where the 101 does not answer this key.
         """
         key = base64.b64encode(os.urandom(16))
-        async with RawClient.connect(port) as client:
+        async with RawClient.connect(port, ahead=ahead) as client:
             await client.write(handshake(target, *headers, deflate=deflate, key=key))
             head, informational = await client.head()
             if head[9:12] != b"101":

@@ -233,6 +233,7 @@ class SocketLine:
             self.pump()
             if self._pumping is None or self._pumping.done():
                 return
+            self._hold_back()  # what waited to be looked at has filled it, and no further bytes of the client need come
             await asyncio.wait([self._pumping])
 
     def _hold_back(self) -> None:
