@@ -25,7 +25,7 @@ AHEAD = 1 << 21  # bytes that are taken before a test asks for them; also the lo
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of a body that arrived together, `at` nanoseconds after the first byte of the head was awaited."""
+    """Bytes of a body that arrived together, `at` nanoseconds after the request was about to be sent; where only an answer is read, after that began."""
 
     at: int
     data: bytes
@@ -421,9 +421,9 @@ class RawClient(Socket):
             heads.append(await self.read_head())
         return heads[-1], heads[:-1]
 
-    async def answer(self, method: str = "GET") -> Answer:
+    async def answer(self, method: str = "GET", *, began: int | None = None) -> Answer:
         """Read one response whole, or as much of it as comes. Raises IncompleteReadError where not even a head comes."""
-        began = time.monotonic_ns()
+        began = time.monotonic_ns() if began is None else began
         raw_head, informational = await self.head()
         headers = headers_of(raw_head)
         empty = method == "HEAD" or raw_head[9:12] in (b"101", b"204", b"304")
@@ -433,8 +433,9 @@ class RawClient(Socket):
 
     async def request(self, raw: bytes) -> Answer:
         """Send a request and read its answer."""
+        began = time.monotonic_ns()
         await self.write(raw)
-        return await self.answer(raw.partition(b" ")[0].decode("latin-1"))
+        return await self.answer(raw.partition(b" ")[0].decode("latin-1"), began=began)
 
     async def at_end(self) -> bool:
         """Whether the server closes without another byte. Waits for it."""

@@ -23,6 +23,8 @@ SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r
 WS_HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n" + ID + b"\r\n"
 STEP = 1_000_000
 """ns between two pieces."""
+NEVER = 3_600_000_000_000
+"""ns that no test waits for."""
 
 
 def recorded(asks: Asks, head: bytes, *pieces: bytes, outcome: Outcome = "complete") -> Recording:
@@ -32,6 +34,19 @@ def recorded(asks: Asks, head: bytes, *pieces: bytes, outcome: Outcome = "comple
     chunks = tuple(len(piece) for piece in pieces) if b"chunked" in head else ()
     raw = Raw(SOCKET if asks == "ws" else POST, b"{}", head, b"".join(pieces), b"", (*first, *frames), chunks)
     return Recording(asks, raw, outcome, STEP * (len(pieces) + 1))
+
+
+def slowed(recording: Recording, times: int) -> Recording:
+    """The same, that many times as slow."""
+    frames = tuple([frame._replace(offset_ns=times * frame.offset_ns) for frame in recording.raw.frames])
+    return recording._replace(raw=replace(recording.raw, frames=frames), ended_ns=times * recording.ended_ns)
+
+
+def stuck(recording: Recording, known: int) -> Recording:
+    """The same, with so many pieces in their times, and the others so late that nobody lives to see them."""
+    frames = recording.raw.frames[: 1 + known], recording.raw.frames[1 + known :]
+    late = [frame._replace(offset_ns=NEVER + frame.offset_ns) for frame in frames[1]]
+    return recording._replace(raw=replace(recording.raw, frames=(*frames[0], *late)), ended_ns=NEVER + recording.ended_ns)
 
 
 def as_json(value: Any, head: bytes = JSON_HEAD, outcome: Outcome = "complete") -> Recording:

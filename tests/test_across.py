@@ -6,20 +6,19 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fakes import Answer, fetch
+from fakes import Answer, RawClient, chunked, fetch
 from playhead.proxy import sse
 from playhead.proxy.replay.told import Recording
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from proxied import Proxy
 from replays import ask, code, replaying
-from retold import STEP, as_json, as_sse, as_ws, block, stored
+from retold import STEP, as_json, as_sse, as_ws, block, slowed, stored, stuck
 from streams import COMPLETED_STREAM as STREAM
 
 Json = dict[str, Any]
@@ -98,14 +97,21 @@ async def test_a_turn_that_was_cut_breaks_off(stream: bool, tmp_path: Path) -> N
 
 
 async def test_the_events_of_a_turn_come_in_their_times(tmp_path: Path) -> None:
-    slow = as_ws(STREAM)
-    frames = tuple(frame._replace(offset_ns=20 * frame.offset_ns) for frame in slow.raw.frames)
-    slow = slow._replace(raw=replace(slow.raw, frames=frames))
-    async with serving(tmp_path, slow, pace="recorded") as replay:
+    async with serving(tmp_path, slowed(as_ws(STREAM), 20), pace="recorded") as replay:
         got = await fetch(replay.port, create(stream=True))
 
     assert [chunk.data for chunk in got.chunks] == [*map(block, STREAM)]
-    assert got.chunks[-1].at - got.chunks[0].at > 10 * STEP * len(STREAM)
+    assert [place for place, chunk in enumerate(got.chunks, 1) if chunk.at < 20 * STEP * place] == []
+
+
+@pytest.mark.parametrize("known", range(1, len(STREAM)))
+async def test_an_event_of_a_turn_does_not_wait_for_those_behind_it(known: int, tmp_path: Path) -> None:
+    async with serving(tmp_path, stuck(as_ws(STREAM), known), pace="recorded") as replay, RawClient.connect(replay.port) as client:
+        await client.write(create(stream=True))
+        await client.head()
+
+        expected = chunked(*map(block, STREAM[:known]), end=False)
+        assert await client.reader.readexactly(len(expected)) == expected
 
 
 async def test_only_what_makes_a_response_is_told_otherwise(tmp_path: Path) -> None:

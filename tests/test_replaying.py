@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes import Answer, FakeUpstream, Handler, RawClient, Received, Wire, answer, chunked, chunked_head, fetch, replying
+from playhead.storage.records import Batch
+from playhead.storage.store import Store
 from proxied import until
 from replays import NOWHERE, ask, code, numbered, recording, replaying
+from retold import recorded, stored, stuck
 
 JSON = b'{"model": "m", "input": "hello"}'
 STREAM = (b'data: {"n":1}\n\n', b'data: {"n":2}\n\n', b"data: [DONE]\n\n")
@@ -380,15 +385,28 @@ async def test_a_big_request_and_a_big_answer_come_back(size: int, tmp_path: Pat
 # Pace.
 
 
-async def test_in_the_recorded_pace_pieces_come_one_by_one_as_they_were(tmp_path: Path) -> None:
+async def test_in_the_recorded_pace_no_piece_comes_before_its_time(tmp_path: Path) -> None:
     pieces = [chunked_head(), *(chunked(piece, end=False) for piece in STREAM), chunked()]
     async with recording(tmp_path, replying(*pieces, pause=0.03)) as proxy:
         first = await fetch(proxy.port, ask(JSON))
     async with replaying(tmp_path, pace="recorded") as replay, RawClient.connect(replay.port) as client:
+        began = time.monotonic_ns()
         await client.write(ask(JSON))
         assert await client.read_head() == first.raw_head
-        for piece in pieces[1:]:  # each in a packet of its own
-            assert await client.reader.read(1000) == piece
+        for number, piece in enumerate(pieces[1:], 1):
+            assert await client.reader.readexactly(len(piece)) == piece
+            assert time.monotonic_ns() - began >= number * 29_000_000
+
+
+@pytest.mark.parametrize("known", range(len(STREAM) + 1))
+async def test_in_the_recorded_pace_pieces_come_one_by_one_as_they_were(known: int, tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True) as store:
+        store.write(Batch(finished=[stored(1, stuck(recorded("http", chunked_head(), *STREAM), known), json.loads(JSON))]))
+    async with replaying(tmp_path, pace="recorded") as replay, RawClient.connect(replay.port) as client:
+        await client.write(ask(JSON))
+        await client.read_head()
+        expected = chunked(*STREAM[:known], end=False)
+        assert await client.reader.readexactly(len(expected)) == expected
 
 
 async def test_a_faster_pace_keeps_every_byte(tmp_path: Path) -> None:
