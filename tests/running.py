@@ -97,7 +97,7 @@ class Running:
 
     def _wait(self) -> int:
         assert self._process.stdout is not None
-        status = self._process.wait(60)
+        status = self._process.wait()  # it has limits of its own for what it waits for
         self.last_line = self._process.stdout.read().decode().rstrip("\n").rpartition("\n")[2]
         self._process.stdout.close()
         return status

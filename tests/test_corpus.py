@@ -11,6 +11,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +54,12 @@ class Got:
 def playing(shared: Path, name: str, flags: tuple[str, ...], log: Path) -> Iterator[str]:
     """The corpus as an upstream in a process of its own; its base URL."""
     corpus = shared / "corpus"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    ours = socket.socket()  # bound for as long as the process lives: until that listens, nobody else must get the port, be it to connect from
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ours.bind(("127.0.0.1", 0))
+    port = ours.getsockname()[1]
     command = [sys.executable, str(corpus / "upstream.py"), "--corpus", str(corpus / f"exchanges.{name}.jsonl.gz"), "--port", str(port), *flags]
-    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+    with ours, log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith(b"upstream:")
@@ -73,6 +75,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
             return
+        time.sleep(0.01)
     pytest.fail("corpus/upstream.py ended")
 
 
