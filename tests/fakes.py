@@ -322,8 +322,7 @@ class FakeUpstream:
     @property
     def port(self) -> int:
         assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
