@@ -322,7 +322,7 @@ class Settings(BaseSettings):
         tuple[Path, ...],
         BeforeValidator(_paths),
         Hint("FILE", "the path of a TOML file; the flag may be given several times, and the last counts most"),
-    ] = Field(default=(), description="Prices of your own, on top of those that playhead knows: `playhead help prices`.")
+    ] = Field(default=(), description="Prices of your own, on top of those that playhead knows.")
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )

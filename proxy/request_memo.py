@@ -47,7 +47,19 @@ _MOST = 4 << 20
 _OUTLINES = 8
 _EQUALS = 64
 
-_TELLING = ("model", "previous_response_id", "prompt_cache_key", "user", "session", "conversation", "service_tier", "background_options", "voice")
+_TELLING = (
+    "model",
+    "previous_response_id",
+    "prompt_cache_key",
+    "user",
+    "session",
+    "conversation",
+    "service_tier",
+    "background_options",
+    "voice",
+    "metadata",
+    "safety_identifier",
+)
 _KEPT = frozenset((*_TELLING, "stream", "stream_options", "input"))
 
 

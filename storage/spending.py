@@ -28,7 +28,7 @@ _AT_ONCE = 5_000  # exchanges that are summed up at once
 _THREADS = 2
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
-GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY", "header.NAME")
+GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY")
 """What `--by` takes."""
 
 PAID = ("priced", "partly", "unpriced")
@@ -39,7 +39,7 @@ def check_groups(by: Sequence[str]) -> None:
     """Raises ConfigError for what nothing can be grouped by."""
     for name in by:
         known = name in _COLUMNS or name in _TIMES or name in _LABELS
-        if not known and not (name.startswith(("metadata.", "header.")) and name.partition(".")[2]):
+        if not known and not (name.startswith("metadata.") and name != "metadata."):
             raise ConfigError(f"--by {name!r}: allowed are {', '.join(GROUPS)}, and several of them with commas between")
 
 

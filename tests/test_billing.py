@@ -82,3 +82,9 @@ def test_an_output_that_could_not_be_read_may_have_calls(tools: Any, unread: boo
     ends: dict[str, Any] = {"id": "resp_1", "usage": {}} | ({} if tools is None else {"tools": tools})
 
     assert answered(ends).get("unread", False) is unread
+
+
+def test_a_request_tells_by_what_its_money_can_be_grouped() -> None:
+    body = b'{"model":"m","prompt_cache_key":"k","safety_identifier":"u","metadata":{"team":"a","odd":3}}'
+
+    assert asked(parse_request(CREATE, body)) == {"labels": {"prompt_cache_key": "k", "safety_identifier": "u", "metadata.team": "a"}}

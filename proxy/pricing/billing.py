@@ -3,7 +3,8 @@
 It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
 `asked_tier`, `window`: the service tier and the completion window that the request asks for; `calls`: of hosted tools in the output, by name;
 `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there; `memory`: of its containers; `image_model`:
-of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have calls; `characters`: of a text to be spoken.
+of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have calls; `characters`: of a text to be
+spoken; `labels`: by what its money can be grouped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from ..plain import plain, text_of
 from ..used import billed_calls
 
 _MOST_ITEMS = 10_000
+_MOST_PAIRS = 16  # of metadata, as the API takes them
+_LABELS = ("prompt_cache_key", "safety_identifier")
 _UNPAID = frozenset(("function", "custom", "mcp", "computer_use_preview", "computer", "local_shell", "apply_patch", "tool_search", "namespace"))
 """Types of tools that cost tokens only."""
 
@@ -29,7 +32,11 @@ def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
         found["window"] = window[:64]
     if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
         found["characters"] = len(text)
-    return found
+    labels = {name: text for name in _LABELS if (text := text_of(field(request, name)))}
+    metadata = _json(field(request, "metadata"))
+    pairs = metadata.items() if isinstance(metadata, dict) else ()
+    labels |= {f"metadata.{name}": text for name, value in list(pairs)[:_MOST_PAIRS] if (text := text_of(value)) and text_of(name) == name}
+    return found | ({"labels": labels} if labels else {})
 
 
 def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = None) -> dict[str, Any]:
