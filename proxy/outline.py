@@ -157,8 +157,7 @@ class _Reader:
         self._seen = self._place = 0  # a place in the text, and the same place in the body
         self._ascii = True
         self._known: Outline | None = None
-        self._by_name: dict[str, Member] = {}
-        self._repeats: Repeats | None = None
+        self._repeats: Repeats[Conversation] | None = None
 
     def read(self) -> Outline | None:
         """All of it."""
@@ -169,9 +168,6 @@ class _Reader:
         shift = len(self._body) - len(known.body)
         members = known.members
         self._known = known
-        self._by_name = {member.name: member for member in members}
-        if known.conversation is not None:
-            self._repeats = Repeats(known.body, known.conversation.first, known.conversation.ends)
         first = next((i for i, member in enumerate(members) if member.end >= prefix), len(members))
         last = next((i for i in range(first, len(members)) if members[i].start >= len(known.body) - suffix), len(members))
         stop = members[last].start + shift if last < len(members) else len(self._body)
@@ -258,7 +254,7 @@ class _Reader:
         colon = _COLON.match(text, at)
         if colon is None:
             return False
-        old = self._by_name.get(name)
+        old = next((member for member in self._known.members if member.name == name), None) if self._known is not None else None
         if old is not None and old.text and self._known is not None and again(self._body, start, self._known.body, old):
             self._members.append(old._replace(start=start, end=start + old.end - old.start))
             return self._skip(old.end - old.start)
@@ -277,13 +273,10 @@ class _Reader:
         made = known or self._moved(name) or Conversation(name, self._here(), array("q"), b"", Numbering(), [])
         inside = not made.ends  # an item begins here
         digests = [made.digests]
-        if self._repeats is not None:
-            self._repeats.go_on(len(made.ends))
+        repeats = self._repeats_of(name, len(made.ends))
         while True:
-            if inside:
-                if (digest := self._read_item(made)) is None:
-                    return False
-                digests.append(digest)
+            if inside and not self._read_some(made, digests, repeats):
+                return False
             found = _NEXT.match(text, self._at)
             if found is None or found[1] == "}":
                 return False
@@ -297,27 +290,43 @@ class _Reader:
 
     def _moved(self, name: str) -> Conversation | None:
         """The first items, if they are those of the other body."""
-        old, here = self._known.conversation if self._known is not None else None, self._here()
-        count = self._repeats.run(self._body, here) if old is not None and old.name == name and self._repeats is not None else 0
-        if old is None or not count or not self._skip(old.ends[count - 1] - old.first):
+        repeats, here = self._repeats_of(name, 0), self._here()
+        if repeats is None or not (count := repeats.run(self._body, here)):
             return None
-        return old.before(count).moved(here - old.first)
+        old = repeats.of
+        return old.before(count).moved(here - old.first) if self._skip(old.ends[count - 1] - old.first) else None
 
-    def _read_item(self, made: Conversation) -> bytes | None:
-        """The digest of the next item of a conversation; None: it is not sound."""
-        place, old, numbering = len(made.ends), self._known.conversation if self._known is not None else None, made.numbering
-        repeat = self._repeats.at(self._body, self._here()) if self._repeats is not None and old is not None and old.name == made.name else None
+    def _repeats_of(self, name: str, number: int) -> Repeats[Conversation] | None:
+        """The items of the conversation of that name in the other body, from that number on; None: there are none."""
+        old = self._known.conversation if self._known is not None else None
+        if self._known is None or old is None or old.name != name or number >= len(old.ends):
+            return None
+        if self._repeats is None:
+            self._repeats = Repeats(self._known.body, old)
+        self._repeats.go_on(number)
+        return self._repeats
+
+    def _read_some(self, made: Conversation, digests: list[bytes], repeats: Repeats[Conversation] | None) -> bool:
+        """The next item of a conversation, and those behind it that follow it in the other body, too."""
+        here, place, numbering = self._here(), len(made.ends), made.numbering
         numbering.place = place
-        if repeat and old and (repeat.number == place or self._reading.is_alike(made.name)) and numbering.agrees(old.uses[repeat.number]):
-            if not self._skip(repeat.size):
-                return None
-            digest = old.digests[_DIGEST * repeat.number : _DIGEST * (repeat.number + 1)]
-        else:
+        number = repeats.at(self._body, here) if repeats is not None else None
+        alike = number is not None and (number == place or self._reading.is_alike(made.name))
+        if repeats is None or number is None or not alike or not numbering.agrees(repeats.of.uses[number]):
             value, self._at = scan(self._text, self._at)
-            digest = self._reading.item(made.name, place, value, numbering)
-        made.ends.append(self._here())
-        made.uses.append(numbering.used())
-        return digest
+            digests.append(self._reading.item(made.name, place, value, numbering))
+            made.ends.append(self._here())
+            made.uses.append(numbering.used())
+            return True
+        old, stop, start = repeats.of, number + 1, repeats.start(number)
+        if not numbering.used() and self._reading.is_alike(made.name):
+            stop += repeats.run(self._body, here, number) - 1
+            stop = next((one for one in range(number + 1, stop) if old.uses[one]), stop)
+        repeats.go_on(stop)
+        digests.append(old.digests[_DIGEST * number : _DIGEST * stop])
+        made.ends.extend([end + here - start for end in old.ends[number:stop]])
+        made.uses.extend(old.uses[number:stop])
+        return self._skip(old.ends[stop - 1] - start)
 
 
 class Fresh(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from playhead.storage.splits import longest
 
@@ -29,11 +29,19 @@ class Placed(Protocol):
         """Behind its last byte."""
 
 
-class Repeat(NamedTuple):
-    """An item that stands in the other body. `number`: its place in that one's list; `size`: its bytes."""
+class Listed(Protocol):
+    """A list in a body."""
 
-    number: int
-    size: int
+    @property
+    def first(self) -> int:
+        """Where its first item begins."""
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where each item ends."""
+
+
+T = TypeVar("T", bound=Listed)
 
 
 def again(body: bytes, at: int, known: bytes, member: Placed) -> bool:
@@ -42,14 +50,13 @@ def again(body: bytes, at: int, known: bytes, member: Placed) -> bool:
     return end < len(body) and body[end] in _BEHIND_MEMBER and body.startswith(memoryview(known)[member.start : member.end], at)
 
 
-class Repeats:
-    """The items of a known body's list, to be found in another one. `first`: where the first of them begins; `ends`: where each ends."""
+class Repeats(Generic[T]):
+    """The items of a list `of` a known body, to be found in another one."""
 
-    def __init__(self, known: bytes, first: int, ends: Sequence[int]) -> None:
+    def __init__(self, known: bytes, of: T) -> None:
+        self.of = of
         self._known = known
         self._view = memoryview(known)
-        self._first = first
-        self._ends = ends
         self._next = 0
         self._heads: dict[bytes, int] | None = None
 
@@ -57,36 +64,36 @@ class Repeats:
         """The items before that number have been found."""
         self._next = number
 
-    def run(self, body: bytes, place: int) -> int:
-        """How many of the first items stand here, one behind the other."""
-        if not self._ends:
+    def run(self, body: bytes, place: int, number: int = 0) -> int:
+        """How many items from that number on stand here, one behind the other."""
+        ends, view = self.of.ends, self._view
+        if number >= len(ends):
             return 0
-        first, view = self._first, self._view
-        same = longest(self._ends[-1] - first, lambda low, high: body.startswith(view[first + low : first + high], place + low))
-        return same_items(self._known, self._ends, first + same)
+        start = self.start(number)
+        same = longest(ends[-1] - start, lambda low, high: body.startswith(view[start + low : start + high], place + low))
+        return max(same_items(self._known, ends, start + same) - number, 0)
 
-    def at(self, body: bytes, place: int) -> Repeat | None:
-        """The item that stands here. Mostly it is the one behind the one before."""
-        if self._next >= len(self._ends):
+    def at(self, body: bytes, place: int) -> int | None:
+        """The number of the item that stands here. Mostly it is the one behind the one before."""
+        if self._next >= len(self.of.ends):
             return None
-        found = self._is(self._next, body, place)
-        if found is None:
+        number: int | None = self._next
+        if not self._is(self._next, body, place):
             number = self._numbers().get(body[place : place + _HEAD])
-            found = None if number is None else self._is(number, body, place)
-        if found is not None:
-            self._next = found.number + 1
-        return found
+            if number is None or not self._is(number, body, place):
+                return None
+        self._next = (number or 0) + 1
+        return number
 
-    def _is(self, number: int, body: bytes, place: int) -> Repeat | None:
-        start, end = self._start(number), self._ends[number]
-        if self._known[end - 1] in _SELF_ENDING and body.startswith(self._view[start:end], place):
-            return Repeat(number, end - start)
-        return None
+    def _is(self, number: int, body: bytes, place: int) -> bool:
+        end = self.of.ends[number]
+        return self._known[end - 1] in _SELF_ENDING and body.startswith(self._view[self.start(number) : end], place)
 
-    def _start(self, number: int) -> int:
+    def start(self, number: int) -> int:
+        """Where an item begins in the known body."""
         if not number:
-            return self._first
-        start = self._ends[number - 1]
+            return self.of.first
+        start = self.of.ends[number - 1]
         while self._known[start] in _BETWEEN:
             start += 1
         return start
@@ -94,7 +101,7 @@ class Repeats:
     def _numbers(self) -> dict[bytes, int]:
         """By how each begins; of those that begin alike the last."""
         if self._heads is None:
-            starts = [self._start(number) for number in range(len(self._ends))]
+            starts = [self.start(number) for number in range(len(self.of.ends))]
             self._heads = {self._known[start : start + _HEAD]: number for number, start in enumerate(starts)}
         return self._heads
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from playhead.proxy.fingerprint import LISTS
 from playhead.proxy.outline import Member, Outline, Reading, outline
-from playhead.proxy.repeats import Repeat, Repeats, again
+from playhead.proxy.repeats import Repeats, again
 
 LONG = b"x" * 100
 ITEMS = [b'{"a":1}', b'{"a":"\xc3\xa9%b"}' % LONG, b'{"a":["%b"]}' % LONG, b'{"a":1}']
@@ -19,12 +19,17 @@ BODY = b'{"input":[' + b", ".join(ITEMS) + b"]}"
 FIRST = BODY.index(b"{", 1)
 
 
-def repeats() -> Repeats:
-    ends, at = [], FIRST
+class List(NamedTuple):
+    first: int
+    ends: list[int]
+
+
+def repeats() -> Repeats[List]:
+    ends, at = list[int](), FIRST
     for item in ITEMS:
         ends.append(at + len(item))
         at = ends[-1] + 2
-    return Repeats(BODY, FIRST, ends)
+    return Repeats(BODY, List(FIRST, ends))
 
 
 def found(*items: bytes) -> list[int | None]:
@@ -32,8 +37,7 @@ def found(*items: bytes) -> list[int | None]:
     body, known, places = b"[" + b",".join(items) + b"]", repeats(), []
     at = 1
     for item in items:
-        one = known.at(body, at)
-        places.append(one and one.number)
+        places.append(known.at(body, at))
         at += len(item) + 1
     return places
 
@@ -54,12 +58,15 @@ def test_items_are_found_in_any_order_as_long_as_some_are_left(items: list[bytes
     assert found(*items) == places
 
 
-def test_an_item_is_told_with_its_size() -> None:
-    assert repeats().at(ITEMS[1], 0) == Repeat(1, len(ITEMS[1]))
+@pytest.mark.parametrize(
+    ("number", "body", "count"), [(0, BODY[FIRST:], 4), (0, BODY[FIRST:-9], 3), (1, b", ".join(ITEMS[1:3]), 2), (1, ITEMS[0], 0), (4, b"", 0)]
+)
+def test_items_that_follow_one_another_are_found_together(number: int, body: bytes, count: int) -> None:
+    assert repeats().run(body, 0, number) == count
 
 
 def test_a_number_may_go_on_and_is_not_found() -> None:
-    assert Repeats(b"[1,2]", 1, [2, 4]).at(b"[12]", 1) is None
+    assert Repeats(b"[1,2]", List(1, [2, 4])).at(b"[12]", 1) is None
 
 
 def test_what_was_found_otherwise_is_passed_over() -> None:
