@@ -63,6 +63,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
     },
     "Count": {
         "audit": Listed("auditing", "Say what was used and what it cost, by model, day, key, project, ..."),
+        "reconcile": Listed("reconciling", "Lay a bill of the provider beside the ledger, and explain what differs."),
         "reprice": Listed("pricing", "Compute again what exchanges cost, by other prices or those of another time."),
     },
     "Keep": {

@@ -12,10 +12,12 @@ from .cost_tables import cost_history, cost_line_rows, costs, price_bases, price
 from .costs import Cost, Priceable, Repriced, dollars
 from .engine import Database
 from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
+from .outlays import outlays
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
 from .spending import Spending
+from .spent import Spent
 from .sums import Wanted
 from .tables import exchanges, writers
 
@@ -106,6 +108,10 @@ class Ledger:
     def spending(self, wanted: Wanted) -> Spending:
         """The way to sums over exchanges and their costs. Raises ConfigError: no such grouping; StoreError: no such session."""
         return Spending(self._database, wanted)
+
+    def outlays(self, since: datetime, until: datetime) -> Iterator[Spent]:
+        """What was spent by exchanges that began in that time, each once, to be laid beside a bill."""
+        return outlays(self._database, since, until)
 
     def lines(self, id_: int) -> list[CostLineRecord]:
         """The cost lines of an exchange, as they are in force. Raises StoreError if there is no such exchange."""

@@ -36,7 +36,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["chains", "completeness", "match_rules", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "tape", "metrics"]),
         *(f"proxy.{name}" for name in ["recorder", "recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle"]),
-        *("proxy.pricing.setting", "storage.ledger", "storage.ledger_writing", "storage.cost_tables", "storage.spending"),
+        *("proxy.pricing.setting", "storage.ledger", "storage.ledger_writing", "storage.outlays", "storage.cost_tables", "storage.spending"),
         *("proxy.player", "proxy.settled", "proxy.chains.recalling"),
         *(f"proxy.replay.{name}" for name in ["playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted"]),
         *(f"proxy.{name}" for name in ["tails", "rereading"]),
