@@ -16,7 +16,6 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ _LINE = 1 << 20
 _MOST = 4
 _GIVEN = struct.Struct(f"<{_MOST}i")  # the numbers that its descriptors are to have in the child; -1: none
 _OPEN = Path("/proc/self/fd")
+_THREADS = Path("/proc/self/task")
 
 
 class Forked:
@@ -119,9 +119,11 @@ def spares(modules: Sequence[str]) -> Iterator[Spares]:
 
 def _can_be_copied() -> bool:
     """Whether a child that is forked here can go on: no thread is in the middle of something, and all that is needed is there, as it is on Linux."""
-    if sys.platform != "linux" or threading.active_count() > 1 or not _OPEN.is_dir() or None in (sys.stdin, sys.stdout, sys.stderr):
+    if sys.platform != "linux" or not _OPEN.is_dir() or None in (sys.stdin, sys.stdout, sys.stderr):
         return False
     try:
+        if len(os.listdir(_THREADS)) > 1:  # also those of libraries, of which Python's list knows nothing
+            return False
         os.close(os.pidfd_open(os.getpid()))
     except OSError:
         return False
