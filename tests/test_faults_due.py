@@ -82,3 +82,17 @@ def test_with_a_new_pass_all_is_met_anew() -> None:
     faults.rewind("a")
 
     assert texts(faults, 7) == ["429", "cut once"]
+
+
+def test_what_is_served_once_is_due_for_one_of_several_that_come_together() -> None:
+    faults = Faults(parse_faults("429 once"))
+
+    assert (texts(faults, 7), texts(faults, 8), texts(faults, 7), texts(faults, 8, session="b")) == (["429 once"], [], ["429 once"], ["429 once"])
+
+
+def test_and_for_another_one_if_that_has_ended_without_it() -> None:
+    faults = Faults(parse_faults("cut after 9 event once"))
+    texts(faults, 7)
+    faults.ended("a", 7)
+
+    assert (texts(faults, 8), texts(faults, 7)) == (["cut after 9 event once"], [])

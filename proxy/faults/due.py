@@ -18,6 +18,7 @@ class Faults:
     def __init__(self, given: Iterable[Fault] = ()) -> None:
         self._given: tuple[tuple[str | None, Fault], ...] = tuple((None, fault) for fault in given)
         self._met: Counter[tuple[str, str, int]] = Counter()
+        self._held: dict[tuple[str, str], int] = {}  # of those that are served once: the exchange whose answer may be about to meet it
         self.served: list[FaultRecord] = []
         """Those that were met, in order."""
 
@@ -35,7 +36,7 @@ class Faults:
         return bool(self._given or asked)
 
     def due(self, session: str, asked: Sequence[Fault], exchange: int, turn: int | None) -> list[Fault]:
-        """What the answer of that exchange meets now."""
+        """What the answer of that exchange meets now. Of what is served once it is the only one to meet it, until it is said to have `ended`."""
         return self._due(session, [fault for fault in self._of(session, asked) if not fault.at_handshake and fault.meets(turn)], exchange)
 
     def at_handshake(self, session: str, asked: Sequence[Fault], connection: int) -> list[Fault]:
@@ -47,6 +48,11 @@ class Faults:
         self._met[session, str(fault), exchange] += 1
         self._met[session, str(fault), 0] += 1  # no exchange has that id
 
+    def ended(self, session: str, exchange: int) -> None:
+        """That answer meets nothing more."""
+        for key in [key for key, holder in self._held.items() if (key[0], holder) == (session, exchange)]:
+            del self._held[key]
+
     def forget(self, session: str) -> None:
         """The session is over: what was asked for it alone, and what it has met."""
         self.clear(session)
@@ -56,9 +62,18 @@ class Faults:
         """A pass of the session begins again."""
         for key in [key for key in self._met if key[0] == session]:
             del self._met[key]
+        for held in [held for held in self._held if held[0] == session]:
+            del self._held[held]
 
     def _of(self, session: str, asked: Sequence[Fault]) -> list[Fault]:
         return list(dict.fromkeys((*(fault for whose, fault in self._given if whose in (None, session)), *asked)))
 
     def _due(self, session: str, faults: Iterable[Fault], exchange: int) -> list[Fault]:
-        return [fault for fault in faults if not fault.times or self._met[session, str(fault), 0 if fault.once else exchange] < fault.times]
+        return [fault for fault in faults if (self._is_free(session, fault, exchange) if fault.once else self._is_due(session, fault, exchange))]
+
+    def _is_due(self, session: str, fault: Fault, exchange: int) -> bool:
+        return not fault.times or self._met[session, str(fault), exchange] < fault.times
+
+    def _is_free(self, session: str, fault: Fault, exchange: int) -> bool:
+        """Requests may come together: between the moment when it is due and that when it is met, others must not find it due, too."""
+        return self._is_due(session, fault, 0) and self._held.setdefault((session, str(fault)), exchange) == exchange

@@ -61,6 +61,7 @@ class Afflicted:
 
     def ended(self, whole: bool) -> None:
         """The answer is over. `whole`: all that was to be said was said."""
+        self._faulting.ended(self)
         if not all(fault.kind in WHOLE for _, fault in self._met):
             return
         if not whole:
@@ -148,6 +149,10 @@ class Faulting:
             self._unknown[session, afflicted.key] = number, afflicted
         self._keeping[number] = self._loop.create_task(self._keep(record))
         return number
+
+    def ended(self, afflicted: Afflicted) -> None:
+        """An answer is over: what it has not met is for others."""
+        self._faults.ended(afflicted.playback.session, afflicted.key)
 
     def took(self, numbers: Iterable[int]) -> None:
         """The client has got all of the answers that met these faults."""
