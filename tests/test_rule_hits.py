@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from fakes import fetch
 from playhead.config.rules import rules_of
 from playhead.proxy.finders import Numbering
-from playhead.storage.replay_rows import RuleHit
+from playhead.proxy.fingerprint import Asked
+from playhead.proxy.replay.playback import Playback
+from playhead.proxy.replay.replay_index import ReplayIndex
+from playhead.proxy.replay.rule_hits import RuleHits
+from playhead.storage.records import Batch, Fingerprint
+from playhead.storage.replay_rows import ReplayRow, RuleHit
 from playhead.storage.store import Store
 from proxied import until
 from replays import ask, code, numbered, recording, replaying
 from spoken import Socket, create, stored, told
+from stores import recorded as exchange
 from test_socket_transcript import converse, record, say, talk
 from websocket_fakes import WebSocketClient
 
@@ -174,6 +183,24 @@ async def test_messages_of_other_websockets_are_compared_under_rules(tmp_path: P
         await socket.receive()
         await socket.send(say("session.update", session={"voice": "bass"}))
         assert (await socket.receive()).payload == say("session.updated")
+
+
+async def test_all_is_kept_when_hits_are_closed_whatever_waits_for_a_thread(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}", create=True) as opened:
+        opened.write(Batch(finished=[exchange()]))
+        row = ReplayRow(1, 1, 1, b"r" * 16, "http", "complete", False, 10)
+        found, busy = RuleHits(opened, "run"), Event()
+        executor = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(executor)
+        asyncio.get_running_loop().run_in_executor(None, busy.wait)
+        try:
+            found.saw(Playback("default", 1, None, ReplayIndex([row])), 0, Fingerprint(b"a" * 16, "http"), Asked("GET", "/", {}), b"")
+            await until(lambda: executor._work_queue.qsize() > 0)
+            found.close()
+
+            assert [hit.count for hit in opened.rule_hits("default")] == [1]
+        finally:
+            busy.set()
 
 
 def test_numberings_are_equal_if_they_have_seen_the_same() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
@@ -67,6 +67,7 @@ class RuleHits:
         self._run = run
         self._loop = asyncio.get_running_loop()
         self._seen: dict[_Pair, _Seen] = {}
+        self._unwritten: deque[dict[_Pair, _Seen]] = deque()
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
         self._writing = threading.Lock()
@@ -100,27 +101,30 @@ class RuleHits:
 
     def _keep(self) -> None:
         self._timer = None
-        self._loop.run_in_executor(None, self._write, self._take())
+        self._hand_over()
+        self._loop.run_in_executor(None, self._write)
 
-    def _take(self) -> dict[_Pair, _Seen]:
-        seen, self._seen, self._held = self._seen, {}, 0
-        return seen
+    def _hand_over(self) -> None:
+        self._unwritten.append(self._seen)
+        self._seen, self._held = {}, 0
 
     def close(self) -> None:
-        """Keep what is left. Idempotent."""
+        """Keep what is left; a thread that comes later finds nothing more to keep in a store that may be closed by then. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._write(self._take())
+        self._hand_over()
+        self._write()
 
-    def _write(self, seen: dict[_Pair, _Seen]) -> None:
+    def _write(self) -> None:
         """In any thread."""
         with self._writing:
-            hits = [self._hit(pair, one) for pair, one in seen.items()]
-            try:
-                self._store.add_rule_hits(hits)
-            except StoreError as error:
-                log.info("%d answers that were given by rules are not kept: %s", sum(hit.count for hit in hits), error)
+            while self._unwritten:
+                hits = [self._hit(pair, one) for pair, one in self._unwritten.popleft().items()]
+                try:
+                    self._store.add_rule_hits(hits)
+                except StoreError as error:
+                    log.info("%d answers that were given by rules are not kept: %s", sum(hit.count for hit in hits), error)
 
     def _hit(self, pair: _Pair, seen: _Seen) -> RuleHit:
         why = pair.line or self._explained(pair, seen)
