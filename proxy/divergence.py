@@ -151,12 +151,12 @@ class Miss:
             "expected": self.expected,
             "differences": self.details[:_IN_ANSWER],
             "rules": [*self.rules],
-            "actions": []
-            if self.from_cassette
-            else actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected),
+            "actions": self._actions(id_),
         }
 
     def _actions(self, id_: int) -> list[str]:
+        if self.from_cassette:
+            return []
         return actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected)
 
     def _why(self) -> str:
