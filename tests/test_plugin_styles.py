@@ -173,6 +173,16 @@ def test_rain(agent, city):
     assert len(project.cassettes()) == 2
 
 
+def test_a_test_that_could_not_begin_leaves_nothing_to_others(project: Project) -> None:
+    module = "MARK\ndef test_rain(playhead):\n    ask('one', playhead.base_url)\n\n"
+    project.tests(module.replace("MARK", ""))
+    project.record()
+    late = "def test_snow(playhead_server):\n    with pytest.raises(Exception, match='404'):\n        ask('one', playhead_server.base_url)"
+    project.tests(module.replace("MARK", "@pytest.mark.playhead(faults=['hail'])") + late)
+
+    project.run().assert_outcomes(errors=1, passed=1)
+
+
 def test_what_comes_while_no_test_is_running_is_told(project: Project) -> None:
     project.tests(
         """

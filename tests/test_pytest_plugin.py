@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from playhead.proxy.cassette_files import read_file
+from playhead.proxy.formats.cassette import write
 from plugged import Project, projects
 
 pytest_plugins = ["pytester"]
@@ -139,6 +141,28 @@ def test_rules_of_the_ini_file_hold_for_every_test_and_stay_out_of_cassettes(pro
 
     project.run().assert_outcomes(passed=1)
     assert "normalize" not in next(project.path.rglob("*.jsonl")).read_text()
+
+
+def test_the_rules_of_a_cassette_outlive_its_being_recorded_again(project: Project) -> None:
+    project.tests(timed("2026-01-01T00:00:00Z"))
+    project.record()
+    path = next(project.path.rglob("*.jsonl"))
+    cassette = read_file(path)
+    cassette.rules = ("normalize timestamp",)
+    path.write_bytes(b"".join(write(cassette)))
+    project.run("--playhead-mode=all").assert_outcomes(passed=1)
+    project.tests(timed("2027-02-02T11:11:11Z"))
+
+    project.run().assert_outcomes(passed=1)
+
+
+def test_what_cannot_be_read_is_recorded_again(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    next(project.path.rglob("*.jsonl")).write_text("no cassette")
+    project.run("--playhead-mode=all").assert_outcomes(passed=1)
+
+    project.run().assert_outcomes(passed=1)
 
 
 def test_a_rule_that_is_none_is_told(project: Project) -> None:

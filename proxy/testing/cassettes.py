@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
+from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, rules_of
 from playhead.storage.engine import Database, open_database
 from playhead.storage.store import Store
@@ -53,6 +54,7 @@ class Stores:
             return _careless(open_database(_url(path), create=False, durability="relaxed", lock_timeout=5.0))
         database = self._free.pop()
         assert database.path is not None
+        database.engine.dispose()  # a thread that came too late may have left a connection to the file that is gone
         _remove(database.path)
         shutil.copyfile(self._empty, database.path)
         return database
@@ -92,6 +94,14 @@ def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> t
         if rules:
             store.set_match_rules(session, (*own, *rules_of(rules)))
     return own
+
+
+def rules_in(cassette: Path) -> tuple[Rule, ...]:
+    """Those of a cassette that is recorded again: they are of the program under test, not of what it was answered. None of one that cannot be read."""
+    try:
+        return rules_of(read_file(cassette).rules)
+    except StoreError:
+        return ()
 
 
 def content(store_url: str, session: str, name: str, *, allow: Sequence[str], rules: Sequence[Rule]) -> bytes | None:

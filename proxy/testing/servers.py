@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from playhead.config.errors import ConfigError
-from playhead.config.faults import parse_faults
+from playhead.config.faults import Fault, parse_faults
 from playhead.config.loading import load_settings
 from playhead.config.rules import Rule
 from playhead.config.settings import Settings
@@ -22,7 +22,7 @@ from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
 from ..in_process import InProcess
-from .cassettes import Stores, add, content
+from .cassettes import Stores, add, content, rules_in
 from .telling import Unused
 from .wanted import Act
 
@@ -163,17 +163,14 @@ class Served:
         return counters.replayed - self._before[0], live - self._before[1]
 
     def insert(self, stores: Stores) -> None:
-        """Raises StoreError: the cassette is damaged; ConfigError: a fault is none."""
+        """Raises StoreError: the cassette is damaged; ConfigError: a fault is none; nothing is served then."""
+        faults = [fault for spec in self._order.faults for fault in _faults(spec)]
         self._insert(stores)
-        for spec in self._order.faults:
-            self.fault(spec)
+        self._server.faults.add(faults, self.session)
 
     def fault(self, spec: str) -> None:
         """From now on answers of the test meet these faults, too. Raises ConfigError: it is no fault."""
-        try:
-            self._server.faults.add(parse_faults(spec), self.session)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        self._server.faults.add(_faults(spec), self.session)
 
     def _insert(self, stores: Stores) -> None:
         order = self._order
@@ -187,8 +184,9 @@ class Served:
             self._store, self._database = stores.holding(order.cassette, self.session)
             self._server.insert(self.session, self._store, tuple(order.rules))
         else:
-            if order.act == "auto" and order.cassette.is_file():
-                self._rules = add(order.cassette, self.session, self._server.settings.store_url, order.rules)
+            if order.cassette.is_file():
+                known = add(order.cassette, self.session, self._server.settings.store_url, order.rules) if order.act == "auto" else rules_in(order.cassette)
+                self._rules = known
             self._server.insert(self.session, None)
 
     def unused(self) -> list[Unused]:
@@ -227,3 +225,11 @@ class Served:
             return None
         order = self._order
         return content(self._server.settings.store_url, self.session, order.session, allow=order.allow, rules=self._rules)
+
+
+def _faults(spec: str) -> tuple[Fault, ...]:
+    """Raises ConfigError."""
+    try:
+        return parse_faults(spec)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

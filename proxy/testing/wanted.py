@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from playhead.config.errors import ConfigError
+from playhead.config.policies import Exhausted
 
 Mode = Literal["none", "once", "new_episodes", "all", "off"]
 Act = Literal["replay", "auto", "record", "forward"]
@@ -23,7 +24,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "rules": "a list of rules or of names of rule sets",
         "ignore": "a list of JSONPaths",
         "pace": "instant, recorded or a number with x",
-        "exhausted": "fail or last",
+        "exhausted": ", ".join(get_args(Exhausted)),
         "retry_after": "a time in seconds or with a unit",
         "faults": "a list of faults",
         "allow": "a list of paths in the cassette where what looks like a secret may stand",
