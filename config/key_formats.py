@@ -34,7 +34,7 @@ AFTER = r"(?![A-Za-z0-9])"
 OPAQUE = frozenset(
     ("encrypted_content", "b64_json", "partial_image_b64", "file_data", "image_url", "signature", "data", "audio", "base64", "thought_signature")
 )
-OPAQUE_LINES = frozenset(("request_base64", "response_base64", "rest_base64", "event_base64", "sent_base64", "message_base64"))
+OPAQUE_LINES = frozenset(("request_base64", "response_base64", "rest_base64", "event_base64", "sent_base64", "message_base64", "coded_base64"))
 
 KEY = re.compile("|".join(f"(?P<k{number}>{BEFORE}{pattern}{AFTER})" for number, pattern in enumerate(KEY_FORMATS.values())))
 """A key at the borders of a token; the group tells the format."""

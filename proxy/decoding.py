@@ -207,18 +207,30 @@ _STAGES: Mapping[str, Callable[[], _Stage]] = MappingProxyType(
 )
 
 
+def content_encoding(heads: bytes) -> bytes:
+    """The Content-Encoding of the final head, all its headers of that name joined."""
+    final = heads.rstrip(b"\r\n").rpartition(b"\r\n\r\n")[2]
+    lines = (line.partition(b":") for line in final.split(b"\r\n")[1:])
+    return b", ".join(value.strip() for name, _, value in lines if name.strip().lower() == b"content-encoding")
+
+
+def codings_of(encoding: bytes) -> list[str]:
+    """The codings that a Content-Encoding names, in the order in which they were applied."""
+    names = [name.strip() for name in encoding.decode("latin-1").lower().split(",")]
+    return [name for name in names if name not in ("", "identity")]
+
+
 class BodyDecoder:
     """Undoes the codings that a Content-Encoding names. Never raises: `problem` says what was wrong, and then nothing more comes.
 
     `feed` and `finish` must be consumed to their end. An empty body is no problem, whatever its coding.
     """
 
-    def __init__(self, content_encoding: bytes) -> None:
+    def __init__(self, encoding: bytes) -> None:
         self.problem: str | None = None
         self._stages: list[_Stage] = []
         self._fed = False
-        names = [name.strip() for name in content_encoding.decode("latin-1").lower().split(",")]
-        for name in reversed([name for name in names if name not in ("", "identity")]):
+        for name in reversed(codings_of(encoding)):
             if name not in _STAGES:
                 self.problem = f"unknown content coding {name[:40]!r}"
                 return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,7 +17,7 @@ from playhead.config.errors import StoreError
 from playhead.proxy.formats.cassette import VERSION, is_cassette, read, write
 from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
 from playhead.storage.connected import turn_number
-from playhead.storage.records import EventRow, Raw, Recorded
+from playhead.storage.records import EventRow, Frame, Raw, Recorded
 from spoken import Socket
 from stores import recorded
 from taped import agent_loop, posted, sse, stream
@@ -232,8 +234,23 @@ def sample() -> bytes:
     for place, r in enumerate(others.exchanges, len(one.exchanges) + 1):
         r.seq = place
     one.exchanges += others.exchanges
+    one.exchanges += encoded(len(one.exchanges))
     one.rules, one.equivalences = others.rules, (Equivalence(1, bytes(16), "ws"),)
     return b"".join(write(one))
+
+
+def encoded(place: int) -> list[Recorded]:
+    """Answers with a Content-Encoding: of an encoder that is known, of another, and cut."""
+    blocks = [sse({"type": "a", "text": "word " * 9}), sse({"type": "b"})]
+    whole = gzip.compress(b"".join(blocks), 6, mtime=0)
+    found = []
+    for number, data in enumerate([whole, gzip.compress(blocks[0], mtime=0) + gzip.compress(blocks[1], mtime=0), whole[:-9]], place + 1):
+        r = cassette(stream(number, blocks)).exchanges[0]
+        heads = r.raw.response_heads.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+        r.raw = replace(r.raw, response_heads=heads, response=data, frames=(Frame(1, 4000, len(data)),), chunks=(len(data),))
+        r.number, r.seq, r.response_bytes = PLAIN + number - 1, number, len(data)
+        found.append(r)
+    return found
 
 
 def refusal(data: bytes) -> str:

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.decoding import PIECE, BodyDecoder
+from playhead.proxy.decoding import PIECE, BodyDecoder, codings_of, content_encoding
 
 TEXT = b'{"model":"gpt","input":"' + b"words and more words " * 60 + b'"}'
 
@@ -148,3 +148,13 @@ def test_damage_never_raises(coding: str, data: bytes, cuts: list[int], place: i
     decoder = BodyDecoder(name)
     decoded(decoder, *[sent[start:end] for start, end in pairwise(borders)])
     assert decoder.problem is None or isinstance(decoder.problem, str)
+
+
+def test_the_content_encoding_is_that_of_the_final_head() -> None:
+    heads = b"HTTP/1.1 103 Hint\r\ncontent-encoding: br\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ncontent-encoding: zstd\r\n\r\n"
+
+    assert content_encoding(heads) == b"gzip, zstd"
+
+
+def test_codings_are_those_that_change_something() -> None:
+    assert codings_of(b" GZip,identity,, br") == ["gzip", "br"]

@@ -10,7 +10,6 @@ import pytest
 
 from command_line import BLOCKS, HEAD, JSON_HEAD, Playhead, on, recorded, write, write_some
 from playhead.proxy.cli import run
-from playhead.proxy.commands.decoded import content_encoding
 from playhead.proxy.commands.showing import as_text
 from playhead.storage.records import EventRow, Piece, Raw, Spill
 from stores import connected, turned
@@ -94,9 +93,3 @@ def test_what_is_no_text_is_not_shown() -> None:
 
 def test_a_character_that_is_cut_off_does_no_harm() -> None:
     assert as_text("a☃".encode()[:-1]) == "a"
-
-
-def test_the_content_encoding_is_that_of_the_final_head() -> None:
-    heads = b"HTTP/1.1 103 Hint\r\ncontent-encoding: br\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ncontent-encoding: zstd\r\n\r\n"
-
-    assert content_encoding(heads) == b"gzip, zstd"

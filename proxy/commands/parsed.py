@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from playhead.storage.records import ExchangeRecord, WireProblems
 
 from ..pieces import Cutter
-from .decoded import content_encoding, decode
+from .decoded import decode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ def _models(store: Store, row: ExchangeRecord) -> tuple[Wire | None, Wire | None
     shape = shape_of(row.method, row.path)
     if row.transport == "ws":
         return conversation_of(shape, _messages(store, row.id))
-    body = decode(store.response_chunks(row.id), content_encoding(store.heads(row.id).response_heads))
+    body = decode(store.response_chunks(row.id), store.heads(row.id).response_heads)
     return request_of(shape, store.request_chunks(row.id)), answer_of(shape, row.status, body)
 
 

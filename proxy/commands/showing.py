@@ -13,7 +13,7 @@ import click
 from playhead.config.errors import ConfigError
 
 from ..pieces import Cutter
-from .decoded import content_encoding, decode
+from .decoded import decode
 from .options import RECORDINGS, exchange_id, loaded, recordings, setting_flags
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context
 def _write_raw(store: Store, id_: int, part: str, decoded: bool) -> None:
     pieces: Iterable[bytes] = store.request_chunks(id_) if part == "request" else store.response_chunks(id_)
     if decoded and part == "response":
-        pieces = decode(pieces, content_encoding(store.heads(id_).response_heads))
+        pieces = decode(pieces, store.heads(id_).response_heads)
     for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
@@ -94,7 +94,7 @@ def _show(store: Store, id_: int) -> None:
         _messages(console, store, id_)
         return
     _part(console, "request", raw.request_head, pretty(store.request_chunks(id_)), f"playhead show {id_} --raw request")
-    body = decode(store.response_chunks(id_), content_encoding(raw.response_heads))
+    body = decode(store.response_chunks(id_), raw.response_heads)
     _part(console, "response", raw.response_heads, pretty(body), f"playhead show {id_} --raw response --decoded")
 
 

@@ -1,19 +1,22 @@
 """The bytes of an exchange as lines of a cassette, and back. Pure.
 
 A stream is a line for each of its events, a WebSocket turn one for each of its messages; their times, which are others whenever a session is recorded
-again, stand apart. Where the pieces do not make up the body, it stands as one, and the events by their borders.
+again, stand apart. Where the pieces do not make up the body, it stands as one, and the events by their borders. Of an answer with a Content-Encoding all
+this is its text, and `coded` says how its bytes are had again.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from playhead.storage.records import Direction, EventRow, Frame, Raw
 
 from .cassette_fields import Line
+from .coded_bodies import coded_line, coding_of, text_of
 from .json_text import Written, compact, written
 from .shared_values import SHARED, Census, Sharing, lines_of
 
@@ -39,16 +42,29 @@ class Piece(NamedTuple):
 
 
 class Body(NamedTuple):
-    """An exchange on its way into a cassette. `pieces`: its events, if they make up what they are pieces of; `rest`: what follows them."""
+    """An exchange on its way into a cassette. `pieces`: its events, if they make up what they are pieces of; `rest`: what follows them.
+
+    `coded`: how the answer is encoded of which the rest tells the text.
+    """
 
     request: Written | None
     response: Written | None
     pieces: Sequence[Piece] | None
     rest: Written | None = None
+    coded: Line | None = None
 
 
 def taken_apart(raw: Raw, events: Sequence[EventRow], *, socket: bool) -> Body:
     """The bodies of an exchange."""
+    if socket or not coding_of(raw.response_heads):
+        return _taken_apart(raw, events, socket=socket)
+    if (text := text_of(raw)) is None:
+        return Body(_content(raw.request), _content(raw.response), None)
+    body = _taken_apart(replace(raw, response=text.data), events, socket=False)
+    return body._replace(coded=coded_line(text, raw.response, [piece.row.bytes for piece in body.pieces or ()]))
+
+
+def _taken_apart(raw: Raw, events: Sequence[EventRow], *, socket: bool) -> Body:
     pieces, used = _pieces(raw, events, socket=socket) if events else (None, 0)
     if pieces is None:
         return Body(_content(raw.request), _content(raw.response), None)
@@ -150,6 +166,8 @@ def body_lines(raw: Raw, events: Sequence[EventRow], body: Body, sharing: Sharin
     """The lines of an exchange behind its heads."""
     if body.request is not None:
         yield from _whole("request", body.request, sharing)
+    if body.coded is not None:
+        yield body.coded
     if body.response is not None:
         yield from _whole("response", body.response, sharing)
     if body.pieces is not None:
@@ -165,8 +183,11 @@ def body_lines(raw: Raw, events: Sequence[EventRow], body: Body, sharing: Sharin
     if raw.chunks:
         sizes = [piece.row.bytes for piece in body.pieces] if body.pieces is not None else []
         yield {"chunks": "events" if list(raw.chunks) == sizes else list(raw.chunks)}
-    if body.pieces is not None and [piece.row.offset_ns for piece in body.pieces] != arrivals([piece.row.bytes for piece in body.pieces], raw.frames):
-        yield {"times": _steps([piece.row.offset_ns for piece in body.pieces])}
+    if body.pieces is not None:
+        times = [piece.row.offset_ns for piece in body.pieces]
+        # Frames have the sizes of what was encoded: they do not tell when an event of the text had come.
+        if body.coded is not None or times != arrivals([piece.row.bytes for piece in body.pieces], raw.frames):
+            yield {"times": _steps(times)}
 
 
 def _as_line(content: Written, data: bytes) -> Line:

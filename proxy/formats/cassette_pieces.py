@@ -10,6 +10,7 @@ from playhead.storage.records import Direction, EventRow, Frame, Raw
 
 from .cassette_bodies import FRAMINGS, USUAL, arrivals, continued, names_of, opcode_of
 from .cassette_fields import Line
+from .coded_bodies import Coded, coded_again, coded_of
 from .json_text import STYLES, Patch, Written, restored
 
 _INT63 = 1 << 63
@@ -41,6 +42,7 @@ class Pieces:
         self._heads: dict[str, bytes] = {}
         self._bodies: dict[str, bytes] = {}
         self._trailers = b""
+        self._coded: Coded | None = None
         self._events: list[_Event] | None = None
         self._manners: list[tuple[str, str] | None] = [None, None]
         self._last: list[_Last | None] = [None, None]
@@ -66,6 +68,8 @@ class Pieces:
             self._bodies[name] = _body(key, form or "json", line)
         elif key in ("request_head", "response_heads"):
             self._heads[key] = head_bytes(_only(line, key))
+        elif key == "coded":
+            self._coded = coded_of(line)
         elif key == "trailers":
             self._trailers = _bytes(_only(line, key))
         elif key == "events":
@@ -122,8 +126,8 @@ class Pieces:
             raise ValueError("'opcode' must be a small number")
         self._add(direction, framing, content, names, opcode)
 
-    def raw(self, heads: tuple[bytes, bytes]) -> tuple[Raw, list[EventRow]]:
-        """All of it. `heads`: those of its connection, which an exchange may leave out."""
+    def raw(self, heads: tuple[bytes, bytes], *, changed: bool) -> tuple[Raw, list[EventRow]]:
+        """All of it. `heads`: those of its connection, which an exchange may leave out. `changed`: somebody may have changed it."""
         request, response = self._bodies.get("request", b""), self._bodies.get("response", b"")
         events = self._rows or []
         if self._events is not None:
@@ -135,11 +139,18 @@ class Pieces:
             request, response = request or said[0], said[1] + self._bodies.get("rest", b"")
             events = self._told_events()
         head, answer = self._heads.get("request_head", heads[0]), self._heads.get("response_heads", heads[1])
-        return Raw(head, request, answer, response, self._trailers, self._frames, self._chunk_sizes()), events
+        raw = Raw(head, request, answer, response, self._trailers, self._frames, self._chunk_sizes())
+        if self._coded is not None:
+            sizes = [len(event.data) for event in self._events or ()]
+            times = [row.offset_ns for row in events] if sizes else []
+            raw = coded_again(raw, self._coded, sizes, times, changed=changed)
+        return raw, events
 
     def _told_events(self) -> list[EventRow]:
         told = self._events or []
-        times = self._times if self._times is not None else arrivals([len(event.data) for event in told], self._frames)
+        times = self._times
+        if times is None and self._coded is None:
+            times = arrivals([len(event.data) for event in told], self._frames)
         if times is None or len(times) != len(told):
             raise ValueError(f"'times' must have a time for each of the {len(told)} events")
         if told and not all(-_INT63 <= time < _INT63 for time in times):

@@ -236,11 +236,11 @@ class _Reader:
             self._end_all(line)
         elif self._exchange is None or what != self._exchange["exchange"]:
             raise ValueError("it ends an exchange that did not begin")
-        else:
-            self._cassette.exchanges.append(self._recorded(self._exchange))
-            self._exchange = None
         self._items = None
         self._check(line.get("check"))
+        if what != "cassette" and self._exchange is not None:
+            self._cassette.exchanges.append(self._recorded(self._exchange, changed=line.get("check") is None))
+            self._exchange = None
         for key in line:
             if key not in ("end", "check", "exchanges", "connections"):
                 raise ValueError(f"{key!r} is nothing that this version of playhead knows here")
@@ -265,7 +265,7 @@ class _Reader:
         self._state.reset()
         self._since = self._number + 1
 
-    def _recorded(self, line: Line) -> Recorded:
+    def _recorded(self, line: Line, *, changed: bool) -> Recorded:
         connection, turn, number = line.pop("connection", None), line.pop("turn", 0), PLAIN + len(self._cassette.exchanges)
         heads = (b"", b"")
         if connection is not None:
@@ -278,7 +278,7 @@ class _Reader:
         if number in self._turns:
             raise ValueError("there is such an exchange of this connection already")
         self._turns.add(number)
-        raw, events = self._pieces.raw(heads)
+        raw, events = self._pieces.raw(heads, changed=changed)
         known: Line = {"request_bytes": len(raw.request), "response_bytes": len(raw.response), "upstream": self._upstream, "events": len(events)} | line
         seq, count, started = known.pop("exchange"), known.pop("events"), nanoseconds_of(known.pop("started_at"))
         return Recorded(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from playhead.config.key_formats import KEY, KEY_FORMATS, OPAQUE, OPAQUE_LINES, STARTS
 from playhead.config.rules import Step, steps_of
+
+from .cassette_pieces import head_bytes
+from .coded_bodies import coding_of, decodable
 
 _NAMES = tuple(KEY_FORMATS)
 _CREDENTIAL = re.compile(r"(?:authorization: *(?:bearer|basic|token) +|api-key: *)(?!<redacted:)[^\s\"\\]{16,}", re.IGNORECASE)
@@ -18,6 +22,8 @@ _STARTS = (*STARTS, *_HEADERS)
 _WORDS = tuple([start.decode() for start in STARTS])
 _NAMED = tuple([header.decode() for header in _HEADERS])
 _ENCODED = re.compile(r"[A-Za-z0-9+/_=-]{512,}")
+_HEADS = b'{"response_heads":'
+_CODED = b'{"response_base64":'
 _SHOWN = 20  # findings in one message
 
 _Path = tuple[str | int, ...]
@@ -40,17 +46,35 @@ def secrets_in(lines: Iterable[bytes], allowed: Sequence[str] = ()) -> Iterator[
     """What looks like a secret in the lines of a cassette, where it is not allowed by its path. Raises ValueError: `allowed` has what is no path."""
     passes = [steps_of(path) for path in allowed]
     exchange: int | None = None
+    coding = ""
     for number, data in enumerate(lines, 1):
         if data.startswith(b'{"exchange":'):
             found = re.match(rb"\d{1,18}", data[12:])
-            exchange = int(found[0]) if found else None
+            exchange, coding = int(found[0]) if found else None, ""
         elif data.startswith(b'{"take":'):
             exchange = None
-        if all(start not in data for start in _STARTS):
-            continue
-        for path, text in _texts(json.loads(data), ()):
-            if (what := _secret(text, path)) and not any(_matches(steps, path) for steps in passes):
+        elif data.startswith(_HEADS):
+            coding = coding_of(head_bytes(json.loads(data)["response_heads"]))
+        found_here = _in_line(data)
+        if coding and data.startswith(_CODED):
+            found_here = chain(found_here, _in_coded(data, coding))
+        for path, what in found_here:
+            if not any(_matches(steps, path) for steps in passes):
                 yield Finding(number, exchange, path, what)
+
+
+def _in_line(data: bytes) -> Iterator[tuple[_Path, str]]:
+    if any(start in data for start in _STARTS):
+        for path, text in _texts(json.loads(data), ()):
+            if what := _secret(text, path):
+                yield path, what
+
+
+def _in_coded(data: bytes, coding: str) -> Iterator[tuple[_Path, str]]:
+    """In what can be decoded of an answer that stands as it came: it was cut, or is damaged."""
+    text = decodable(b64decode(json.loads(data)["response_base64"]), coding)
+    if any(start in text for start in _STARTS) and (what := _secret(text.decode("utf-8", "replace"), ())):
+        yield ("response_base64",), what
 
 
 def _secret(text: str, path: _Path) -> str | None:
