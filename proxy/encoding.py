@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,9 +23,9 @@ _AT_ONCE = ("br", "zstd")  # what these make depends on how much they are given
 _SLOW = 1 << 16  # bytes of a text for which the slowest of all is not tried
 _MARKER = b"\0\0\xff\xff"  # what Z_SYNC_FLUSH leaves behind
 _MARKERS = 1 << 14
-_USUAL = {"gzip": "zlib 6", "x-gzip": "zlib 6", "deflate": "zlib 6", "br": "brotli 4", "zstd": "zstd 3"}
+_USUAL: Mapping[str, str] = {"gzip": "zlib 6", "x-gzip": "zlib 6", "deflate": "zlib 6", "br": "brotli 4", "zstd": "zstd 3"}
 _NAMES = re.compile(r"(?:zlib|raw) [0-9]|brotli (?:[0-9]|1[01])|zstd (?:[1-9]|1[0-9])(?: whole)?(?: checked)?")
-_MAKES = {"zlib": ("gzip", "x-gzip", "deflate"), "raw": ("deflate",), "brotli": ("br",), "zstd": ("zstd",)}
+_MAKES: Mapping[str, Sequence[str]] = {"zlib": ("gzip", "x-gzip", "deflate"), "raw": ("deflate",), "brotli": ("br",), "zstd": ("zstd",)}
 
 _Step = Callable[[bytes], bytes]
 
