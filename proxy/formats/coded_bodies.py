@@ -94,12 +94,13 @@ def coded_line(text: Text, data: bytes, sizes: Sequence[int]) -> Line:
     codings = codings_of(text.coding.encode("latin-1"))
     head = gzip_head(data) if codings[0] in _GZIP else b""
     ends = [*accumulate(sizes)]
-    found = encoder_of(data[len(head) :], text.data, codings[0], ([], ends, text.places)) if len(codings) == 1 else None
+    flushes = [*dict.fromkeys([(), (len(text.data),), (*ends,), (*text.places,)])]
+    found = encoder_of(data[len(head) :], text.data, codings[0], flushes) if len(codings) == 1 else None
     if found is None:
         return line | {"coded_base64": b64encode(data).decode()}
-    line["by"], flushes = found
-    if flushes:
-        line["flushed"] = _flushed([*flushes], ends, len(text.data))
+    line["by"], flushed = found
+    if flushed:
+        line["flushed"] = _flushed([*flushed], ends, len(text.data))
     if head and head != GZIP_HEAD:
         line["head"] = b64encode(head).decode()
     return line | {"hash": xxh3_64_hexdigest(data)}
