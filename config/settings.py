@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from .assumptions import ASSUMED_HINT, Assumptions
 from .faults import parse_faults
-from .policies import Exhausted
+from .policies import Exhausted, optional_money
 from .rules import Rule, rules_of, spelled, steps_of
 
 PREFIX = "PLAYHEAD_"
@@ -280,6 +280,12 @@ class Settings(BaseSettings):
     live_calls: Annotated[
         Annotated[int, Field(ge=0)] | None, BeforeValidator(_optional_count), Hint("N|none", "a whole number of requests, 0 or more, or none")
     ] = Field(default=None, description="How many requests may go to upstream; what comes then is answered 403 live_budget. none: any number.")
+    live_money: Annotated[str | None, BeforeValidator(optional_money), Hint("AMOUNT|none", 'a sum in USD as a text, such as "1.50", or none')] = Field(
+        default=None, description="What live calls may cost; when that is spent, what comes then is answered 403 live_budget. none: any sum."
+    )
+    live_unpriced: Annotated[Literal["refuse", "allow"], Hint("refuse|allow", "refuse or allow")] = Field(
+        default="refuse", description="With live_money, after a live call whose price nobody knows. refuse: no more of them. allow: it counts as nothing."
+    )
     take: Annotated[
         Annotated[int, Field(ge=1)] | Literal["newest", "all"], BeforeValidator(_take), Hint("newest|N|all", "the number of a take, newest, or all")
     ] = Field(default="newest", description="Which take of a session is replayed; all: one after the other.")
@@ -366,8 +372,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _live_calls_can_be_counted(self) -> Settings:
-        if self.live_calls is not None and self.workers > 1:
-            raise ValueError(f"live_calls = {self.live_calls}: live calls are counted by one worker, and there are {self.workers} workers")
+        for name, value in (("live_calls", self.live_calls), ("live_money", self.live_money)):
+            if value is not None and self.workers > 1:
+                raise ValueError(f"{name} = {value}: live calls are counted by one worker, and there are {self.workers} workers")
+        if self.live_money is not None and (self.mode == "forward" or self.on_miss == "forward"):
+            raise ValueError(f"live_money = {self.live_money}: only what is recorded has a price")
         return self
 
     @model_validator(mode="after")

@@ -43,7 +43,13 @@ ERRORS = MappingProxyType(
             Error("bad_request", 400, "Bad Request", False, "the request is not HTTP/1.1, or not a WebSocket handshake"),
             Error("websockets_off", 426, "Upgrade Required", False, "a WebSocket handshake, and the setting websockets is off: ask over HTTP"),
             Error("mode_not_allowed", 403, "Forbidden", False, "Playhead-Mode asks for a mode that this server does not take"),
-            Error("live_budget", 403, "Forbidden", False, "the request would go to upstream, and as many have gone there as live_calls allows"),
+            Error(
+                "live_budget",
+                403,
+                "Forbidden",
+                False,
+                "the request would go to upstream, and as many have gone there as live_calls allows, or have cost as much as live_money allows",
+            ),
             Error("bad_token", 401, "Unauthorized", False, "the server replays to those who know its replay_token, and the request has another key, or none"),
             Error(
                 "no_match",

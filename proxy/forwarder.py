@@ -52,6 +52,9 @@ class Forwarder:
         self._at_once: AtOnce | None = None
         self.inserted: Inserted | None = None
         """The only sessions that are served, where they are put in by tests."""
+        self.accounts = False
+        """Whether `account` is made when it is closed."""
+        self.account: dict[str, object] = {}
 
     async def replays(self) -> Replays:
         """What is needed to replay. Raises StoreError: the recordings cannot be read; the next call tries again."""
@@ -78,6 +81,10 @@ class Forwarder:
         if self.inserted is not None:
             await self.inserted.eject_all()
         if self._replays is not None and self._replays.done() and self._replays.exception() is None:
+            if self.accounts and not self.account:
+                from .replay.account import account
+
+                self.account = await asyncio.to_thread(account, self._replays.result().player, self.service.settings)
             await self._replays.result().close()
 
     def begin(self, request: ClientRequest, done: Done) -> Leave:
@@ -100,10 +107,19 @@ class Forwarder:
             return self._refuse(request, Refusal("bad_request", fault), done)
         if inbound.address.mode == "replay":
             return in_task(self._replay(request, inbound, begun), done)
+        if self.service.prices.matter:
+            return in_task(self._affordable(request, inbound), done)
         if (refusal := self.service.budget.take()) is not None:
             return self._refuse(request, refusal, done)
         exchange = SocketExchange if inbound.websocket else HttpExchange
         return exchange(self.service, request, inbound).begin(done)
+
+    async def _affordable(self, request: ClientRequest, inbound: Inbound) -> bool:
+        """Serve it, if the calls before it have not cost too much."""
+        if (refusal := await self.service.prices.take(recorded=inbound.recorded)) is not None:
+            return self._refused(request, refusal)
+        exchange = SocketExchange if inbound.websocket else HttpExchange
+        return await exchange(self.service, request, inbound).run()
 
     async def _replay(self, request: ClientRequest, inbound: Inbound, begun: Begun | None) -> bool:
         try:

@@ -83,6 +83,7 @@ class Player:
         self._few = _AHEAD  # so many are little enough, by those that were read last
         self._loop = asyncio.get_running_loop()
         self._playbacks: dict[str, Playback] = {}
+        self._passed: Counter[int] = Counter()  # exchanges that were served before a rewind
         self._reopening = asyncio.Lock()
         self._opening: dict[str, asyncio.Task[Playback]] = {}
         self._cache: OrderedDict[int, _Kept] = OrderedDict()
@@ -108,6 +109,14 @@ class Player:
         """The exchanges of a playback that nothing has been answered with; None: it was never asked for."""
         playback = self._playbacks.get(session)
         return None if playback is None else [playback.index.exchange(place) for place in range(len(playback.index)) if not playback.index.served(place)]
+
+    @property
+    def served(self) -> Counter[int]:
+        """How often each exchange was served; within a pass once."""
+        found = self._passed.copy()
+        for playback in self._playbacks.values():
+            found.update(_served(playback))
+        return found
 
     def close(self) -> None:
         """Keep what was counted, and close the store; idempotent."""
@@ -144,6 +153,7 @@ class Player:
         if (opening := self._opening.get(session)) is not None:
             await asyncio.wait((opening,))  # it may have read the store before what is to be seen now was there
         before = self._playbacks.pop(session, None)
+        self._passed.update(_served(before) if before is not None else ())
         after = await self.open(session, begin=before is not None)
         return Rewound(session, after.take, len(after.index), 0 if before is None else before.index.count_served)
 
@@ -421,3 +431,8 @@ class Player:
 
 def _numbers(takes: list[int]) -> str:
     return f"take {takes[0]}" if len(takes) == 1 else f"takes {', '.join(map(str, takes[:-1]))} and {takes[-1]}" if len(takes) < 6 else f"{len(takes)} takes"
+
+
+def _served(playback: Playback) -> Iterator[int]:
+    index = playback.index
+    return (index.exchange(place) for place in range(len(index)) if index.served(place))

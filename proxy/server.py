@@ -243,11 +243,15 @@ class Supervisor:
 def summary(reports: Iterable[Mapping[str, Any]]) -> str:
     """What a replay did, as the launcher reads it: the last line on standard output. `reports`: of its worker, and of those that died before."""
     counted: Counter[str] = Counter()
+    last: Mapping[str, Any] = {}
     for report in reports:
+        last = report.get("metrics", {}).get("account", {})
         found = report.get("metrics", {})
         names = ("replayed", "live", "faults", "ruled")
         counted.update({name: found.get(name, 0) for name in names}, diverged=sum(found.get("missed", {}).values()))
-    return "playhead " + "  ".join([f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")])
+    parts = [f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")]
+    parts += [f"{name} {last[name]}" for name in ("saved", "unpriced", "unused") if last.get(name)]
+    return "playhead " + "  ".join([*parts, *(f"first {id_}" for id_ in last.get("first", ()))])
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ from playhead.storage.records import DivergenceRecord
 
 from .faults.due import Faults
 from .live_budget import LiveBudget
+from .live_prices import LivePrices
 from .metrics import Counters
 from .redaction import RedactionMemo
 from .tape import Tape
@@ -62,12 +63,14 @@ class Service:
     exchanges: set[InFlight] = field(default_factory=set)
     stopping: bool = False
     budget: LiveBudget = field(init=False)
+    prices: LivePrices = field(init=False)
     faults: Faults = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
         self.faults = Faults([fault for text in self.settings.fault for fault in parse_faults(text)])
-        self.budget = LiveBudget(self.settings.live_calls)
+        self.budget = LiveBudget.of(self.settings.live_calls, self.settings.live_money, strict=self.settings.live_unpriced == "refuse")
+        self.prices = LivePrices(self.settings, self.tape, self.budget)
 
     @property
     def live(self) -> Upstream:

@@ -85,6 +85,7 @@ class Worker:
         reporting = asyncio.ensure_future(self._report())
         report({"ready": True})
         await self._stop.wait()
+        self._forwarder.accounts = self._orders.settings.mode == "replay"
         await self._host.close(lambda: self._orphaned)
         reporting.cancel()
         report(self._state())
@@ -132,6 +133,7 @@ class Worker:
         return {
             "metrics": {
                 **service.counters.snapshot(),
+                **({"account": self._forwarder.account} if self._forwarder.account else {}),
                 "open_exchanges": len(service.exchanges),
                 "dropped": service.tape.dropped,
                 "journal_problem": journal.problem if journal else None,

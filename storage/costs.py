@@ -121,6 +121,12 @@ class Repriced(NamedTuple):
     amount: int | None
 
 
+def about(pico: int) -> str:
+    """The same for a person: to a hundredth of a cent."""
+    tenths = (pico + 5 * 10**7) // 10**8
+    return f"{tenths // 10**4:,}.{tenths % 10**4:04d} USD" if tenths or not pico else "less than 0.0001 USD"
+
+
 def dollars(pico: int) -> str:
     """10^-12 USD as a decimal string in USD, exact, without an exponent."""
     sign, digits = ("-" if pico < 0 else ""), f"{abs(pico):013d}"

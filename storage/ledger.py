@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
 
 from .cost_tables import cost_history, cost_line_rows, costs, price_bases, price_rates, pricings
 from .costs import Cost, Priceable, Repriced, dollars
@@ -112,6 +112,42 @@ class Ledger:
     def outlays(self, since: datetime, until: datetime) -> Iterator[Spent]:
         """What was spent by exchanges that began in that time, each once, to be laid beside a bill."""
         return outlays(self._database, since, until)
+
+    def worth(self, ids: Mapping[int, int]) -> tuple[int, int, list[Priceable]]:
+        """What these exchanges cost, each so many times, in 10^-12 USD; how many cost something nobody knows; and those that are not in the ledger."""
+        amount, unknown, listed = 0, 0, sorted(ids)
+        missing: list[Priceable] = []
+        for start in range(0, len(listed), _AT_ONCE):
+            part = listed[start : start + _AT_ONCE]
+            with self._database.reading() as connection:
+                rows = connection.execute(select(costs.c.exchange, costs.c.state, costs.c.amount).where(costs.c.exchange.in_(part))).all()
+            amount += sum(ids[row.exchange] * (row.amount or 0) for row in rows)
+            unknown += sum(ids[row.exchange] for row in rows if row.state in ("partly", "unpriced"))
+            if lacking := set(part) - {row.exchange for row in rows}:
+                missing += self._priceable([exchanges.c.id.in_(lacking), exchanges.c.usage.is_not(None), exchanges.c.outcome.is_not(None)])
+        return amount, unknown, missing
+
+    def paid(self, writer: str | None = None, session: str | None = None, since: datetime | None = None) -> tuple[int, int, int, int, str]:
+        """Of what was recorded by that writer, in that session, since then: calls whose price is settled, what they cost, the dearest of them, how many
+        cost something nobody knows, and one of these. Amounts in 10^-12 USD. What was imported was paid elsewhere."""
+        e, c = exchanges.c, costs.c
+        unknown = or_(c.state.in_(("partly", "unpriced")), and_(c.state.is_(None), e.usage.is_not(None)))
+        settled = case((c.state == "pending", 0), else_=1)
+        sums = (func.count(), func.sum(settled), func.sum(c.amount), func.max(c.amount), func.sum(case((unknown, 1), else_=0)))
+        wanted: list[ColumnElement[bool]] = [e.outcome.is_not(None), e.writer.in_(select(writers.c.id).where(writers.c.writer.not_like("import-%")))]
+        if writer is not None:
+            wanted.append(e.writer.in_(select(writers.c.id).where(writers.c.writer == writer)))
+        if session is not None:
+            wanted.append(e.session == session)
+        if since is not None:
+            wanted.append(e.started_at >= since)
+        joined = exchanges.outerjoin(costs, c.exchange == e.id)
+        with self._database.reading() as connection:
+            _, *found = connection.execute(select(*sums).select_from(joined).where(*wanted)).one()
+            row = connection.execute(select(e.id, e.model, e.cost_note).select_from(joined).where(*wanted, unknown).order_by(e.id).limit(1)).first()
+        ended, amount, dearest, unpriced = (int(value or 0) for value in found)
+        about = "" if row is None else f"exchange {row.id}" + "".join(f" ({part})" for part in (", ".join(filter(None, (row.model, row.cost_note))),) if part)
+        return ended, amount, dearest, unpriced, about
 
     def lines(self, id_: int) -> list[CostLineRecord]:
         """The cost lines of an exchange, as they are in force. Raises StoreError if there is no such exchange."""

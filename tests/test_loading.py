@@ -64,6 +64,13 @@ def test_a_replay_that_goes_nowhere_is_nothing_to_speak_of(tmp_path: Path) -> No
     assert (policy(loaded), loaded.notes) == (("no", "fail"), ())
 
 
+def test_money_is_counted_of_what_is_recorded_in_one_worker(tmp_path: Path) -> None:
+    assert load(tmp_path, {"mode": "record", "live_money": "1.50"}).settings.live_money == "1.50"
+    for flags, text in (({"mode": "record", "workers": "2"}, "are 2 workers"), ({"mode": "forward"}, "only what is recorded has a price")):
+        with pytest.raises(Exception, match=f"live_money = 1.50: .*{text}"):
+            load(tmp_path, {**flags, "live_money": "1.50"})
+
+
 def test_live_calls_are_counted_in_one_worker(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="live_calls = 3: live calls are counted by one worker, and there are 2 workers"):
         load(tmp_path, {"mode": "record", "live_calls": "3", "workers": "2"})

@@ -117,7 +117,7 @@ async def test_a_worker_that_is_killed_begins_anew_and_says_so(tmp_path: Path) -
 
         assert (await fetch(replay.port, ask(b"a"))).body == b"0"
         replay.stop()
-    assert replay.last_line == "playhead replayed 2  diverged 0  live 0  faults 0  ruled 0"
+    assert replay.last_line == "playhead replayed 2  diverged 0  live 0  faults 0  ruled 0  unused 1  first 2"
 
 
 async def test_a_stop_does_not_wait_for_clients_that_wait_for_nothing(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ WRONG: dict[str, list[object]] = {
     "on_miss": ["retry", True],
     "live": ["maybe", True],
     "live_calls": ["-1", "few", 1.5, True],
+    "live_money": ["-1", "1.5 USD", "1e3", ".5", "0." + "1" * 13, "nan", 1.5, True, ""],
+    "live_unpriced": ["ask", True],
     "take": ["0", "-1", "newer", "1.5", True, ""],
     "pace": ["slow", "10", "0x", "x", "-1x", "1e3x", "", 10],
     "retry_after": ["-1", "25h", "never", True],

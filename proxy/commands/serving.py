@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ import click
 from playhead.config.errors import ConfigError
 from playhead.config.loading import Loaded
 from playhead.config.settings import Settings
+from playhead.storage.costs import about
 
 from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags
@@ -119,7 +120,7 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
 
 def _replayed(settings: Settings, line: str) -> int:
     """Say what was replayed, by the server's own last line; how many divergences there were."""
-    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled) (\d+)", line)}
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled|saved|unpriced|unused) (\d+)", line)}
     if not counts:
         say("the replay ended without saying what it had served")
         return 1
@@ -131,6 +132,11 @@ def _replayed(settings: Settings, line: str) -> int:
         parts.append(f"{met:,} {'fault' if met == 1 else 'faults'} met")
     source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
     say(f"replayed from {source}: {', '.join(parts)}")
+    _unused(counts.get("unused", 0), re.findall(r"first (\d+)", line))
+    if counts.get("saved") or counts.get("unpriced"):
+        unpriced = counts.get("unpriced", 0)
+        more = f", and that of {unpriced:,} whose price is not known" if unpriced else ""
+        say(f"saved by the replay: {about(counts.get('saved', 0))}{more}")
     if settings.fault and not counts.get("faults"):
         say(f"no request met {' or '.join(settings.fault)}: is there such a place? `playhead help faults`")
     elif settings.fault and settings.cassette is None:
@@ -144,6 +150,13 @@ def _replayed(settings: Settings, line: str) -> int:
     return diverged
 
 
+def _unused(count: int, first: Sequence[str]) -> None:
+    """A call that was dropped is seen by this alone."""
+    if count:
+        more = f" and {count - len(first):,} more" if count > len(first) else ""
+        say(f"{count:,} recorded exchange{'s were' if count > 1 else ' was'} not asked for: {', '.join(first)}{more}")
+
+
 def _summarize(settings: Settings, begun: datetime) -> None:
     """Say what was recorded since then."""
     with recordings(settings) as store:
@@ -152,6 +165,10 @@ def _summarize(settings: Settings, begun: datetime) -> None:
             outcomes = Counter(row.outcome or "open" for row in store.exchanges(each.session, since=begun))
             counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
             say(f"recorded in session {each.session}: {counted}")
+        _, amount, _, unpriced, _ = store.ledger.paid(since=begun)
+    if amount or unpriced:
+        more = f", and that of {unpriced:,} whose price is not known" if unpriced else ""
+        say(f"spent on live calls: {about(amount)}{more}")
     if not found and settings.mode == "record":
         say("nothing was recorded: the command sent no request to playhead")
 

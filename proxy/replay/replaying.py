@@ -70,7 +70,7 @@ class Replays:
             return ReplayExchange(self, request, inbound, Begun(b"", opened))
         if not isinstance(opened, Unrecorded):
             return opened
-        if (refusal := self.service.budget.take()) is not None:
+        if (refusal := await self.service.prices.take(recorded=inbound.address.on_miss == "record")) is not None:
             self.service.counters.missed[refusal.code] += 1
             return refusal
         self.service.counters.live += 1
@@ -252,7 +252,7 @@ class ReplayExchange(HttpExchange):
         if address.on_miss != "fail" and address.keyless:
             self._answer(NO_KEY.code, NO_KEY.message)
         elif address.on_miss != "fail" and incoming.sendable:
-            if (refusal := self.service.budget.take()) is None:
+            if (refusal := await self.service.prices.take(recorded=address.on_miss == "record")) is None:
                 await self._live(incoming, playback, missing)
             else:
                 self.service.counters.request_bytes += self._received

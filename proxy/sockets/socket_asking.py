@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 
 from playhead.config.errors import StoreError
@@ -183,12 +183,16 @@ class Asking:
         exchange = playback.index.exchange(place)
         return socket.solo(turn), turn, await self._service.loop.run_in_executor(None, lambda: b"".join(self.pieces(exchange)))
 
+    def prices(self) -> Awaitable[Refusal | None] | None:
+        """Whether it has to be known what live calls have cost before `live`: gives why it cannot be, or None."""
+        return self._service.prices.learn() if self._service.prices.matter else None
+
     def live(self, playback: Playback, missing: Missing) -> Refusal | None:
         """A create goes to upstream; the reason if it must not."""
         address = self._asker.inbound.address
         if address.keyless:
             return NO_KEY
-        if (refusal := self._service.budget.take()) is not None:
+        if (refusal := self._service.budget.take(recorded=address.on_miss == "record")) is not None:
             return refusal
         log.info("session %s: a turn over a WebSocket goes to upstream: %s", playback.session, missing.code)
         self._service.counters.live += 1

@@ -122,7 +122,8 @@ class TurnsTalk:
             missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group, anew)
             if self.live is None:
                 return self._missed(lane, spoke, missing)
-            return self._go_live(lane, spoke, missing, self.live)
+            prices = self._asking.prices()
+            return self._go_live(lane, spoke, missing, self.live) if prices is None else self._afford(lane, spoke, missing, prices)
         playback.place = found.place
         self._asking.ruled(playback, found.place, found.print, spoke)
         self._asking.served()
@@ -324,6 +325,13 @@ class TurnsTalk:
             lane.queue.popleft()
 
     # Turns that upstream answers.
+
+    async def _afford(self, lane: ClientLane, spoke: Spoke, missing: Missing, prices: Awaitable[Refusal | None]) -> None:
+        """The same where it has to be known what has been spent."""
+        refusal, live = await prices, self.live
+        waiting = self._missed(lane, spoke, missing, refusal) if refusal or live is None else self._go_live(lane, spoke, missing, live)
+        if waiting is not None:
+            await waiting
 
     def _go_live(self, lane: ClientLane, spoke: Spoke, missing: Missing, live: LiveSocket) -> Awaitable[None] | None:
         """There is no recording of this turn: upstream is asked."""

@@ -1,0 +1,59 @@
+"""What live calls have cost so far, as the ledger says: read when another one is about to go to upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from playhead.config.errors import StoreError
+from playhead.config.settings import Settings
+from playhead.storage.datadir import DataDir
+
+from .answers import Refusal
+from .live_budget import LiveBudget, Paid
+from .settled import Settled
+from .tape import Tape
+
+log = logging.getLogger("playhead")
+
+
+class LivePrices:
+    """Of one worker, whose journal's name its exchanges bear in the store."""
+
+    def __init__(self, settings: Settings, tape: Tape, budget: LiveBudget) -> None:
+        self._url = settings.store_url
+        self._tape = tape
+        self._budget = budget
+        self._settled = Settled(tape, DataDir(settings.data).journal_dir)
+
+    @property
+    def matter(self) -> bool:
+        """Whether a call has to wait for what those before it cost."""
+        return self._budget.money is not None and self._tape.journal is not None
+
+    async def take(self, *, recorded: bool) -> Refusal | None:
+        """As `LiveBudget.take`, when all that has ended is known."""
+        if refusal := await self.learn():
+            return refusal
+        return self._budget.take(recorded=recorded)
+
+    async def learn(self) -> Refusal | None:
+        """Find out what has been spent; why that cannot be known, if so."""
+        journal = self._tape.journal
+        if not self.matter or journal is None or not self._budget.spent:
+            return None
+        await self._settled()
+        try:
+            self._budget.learn(await asyncio.to_thread(self._read, journal.writer))
+        except StoreError as error:
+            log.error("what live calls have cost cannot be read: %s", error)
+            return Refusal("live_budget", f"It did not go to upstream: what live calls have cost cannot be read (live_money is set). {error}")
+        return None
+
+    def _read(self, writer: str) -> Paid:
+        """In a thread. Raises StoreError."""
+        from playhead.storage.store import Store
+
+        with Store.open(self._url) as store:
+            sums = store.ledger.paid(writer)
+        return Paid(*sums)

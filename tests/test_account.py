@@ -1,0 +1,74 @@
+"""What a replay says when it has ended: what it saved, and what of the recording nothing has asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from playhead.config.settings import Settings
+from playhead.proxy.commands.serving import _replayed
+from playhead.proxy.replay.account import Worth, worth
+from playhead.proxy.server import summary
+from playhead.storage.costs import about
+from playhead.storage.records import Batch, Facts
+from playhead.storage.store import Store
+from stores import recorded
+from test_ledger import cost, exchange
+from test_player import answers, playing
+from test_player import exchange as request
+
+ASSUMED = Settings(assume="provider=openai,region=global,tier=default")
+
+
+def test_what_was_served_is_worth_what_it_cost_each_time(store: Store) -> None:
+    store.write(Batch(finished=[exchange(1, price=cost(5)), exchange(2, price=cost(3, "partly")), exchange(3, price=cost(None, "free")), exchange(4)]))
+
+    assert worth(store, Counter({1: 2, 2: 1, 3: 1, 4: 1}), Settings()) == Worth(13, 1)
+
+
+def test_what_is_not_in_the_ledger_is_priced_now(store: Store) -> None:
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0, "total_tokens": 1_000_000}
+    facts = [Facts(kind="responses", model=model, parse="parsed", response_status="completed", usage=usage) for model in ("gpt-5", "nobody-sells-this")]
+    store.write(Batch(finished=[recorded(number, facts=one) for number, one in enumerate(facts, 1)]))
+
+    assert worth(store, Counter({1: 2, 2: 1}), ASSUMED) == Worth(2_500_000_000_000, 1)
+
+
+def test_what_a_writer_has_recorded_is_summed_up_for_it_alone(store: Store) -> None:
+    store.write(Batch(finished=[exchange(1, price=cost(5)), exchange(2, price=cost(3, "partly", note="why")), exchange(3, price=cost(None, "pending"))]))
+    store.write(Batch(finished=[recorded(4, writer="import-1", cost=cost(9))]))
+
+    assert store.ledger.paid() == store.ledger.paid(session="default") == (2, 8, 5, 1, "exchange 2 (gpt-5, why)")
+    assert store.ledger.paid(writer="nobody") == (0, 0, 0, 0, "")
+
+
+def test_money_is_told_to_a_hundredth_of_a_cent() -> None:
+    assert [about(pico) for pico in (0, 1, 10**8, 1_234_567_890_000_000)] == ["0.0000 USD", "less than 0.0001 USD", "0.0001 USD", "1,234.5679 USD"]
+
+
+async def test_a_player_knows_what_nothing_has_asked_for_and_what_was_served_before_a_rewind(tmp_path: Path) -> None:
+    async with playing(tmp_path, request(1, "a"), request(2, "b"), request(3, "c")) as player:
+        assert player.unserved("default") is None
+        await answers(player, await player.open("default", begin=False), "a")
+        await player.rewind("default")
+        await answers(player, await player.open("default", begin=False), "a", "c")
+
+        assert (player.served, player.unserved("default")) == (Counter({1: 2, 3: 1}), [2])
+
+
+def test_the_last_line_of_a_replay_has_it_and_the_launcher_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+    counted = "playhead replayed 3  diverged 0  live 0  faults 0  ruled 0"
+    line = summary([{"metrics": {"replayed": 3, "account": {"saved": 12 * 10**9, "unpriced": 1, "unused": 7, "first": [2, 4, 6, 8, 10]}}}])
+
+    assert (
+        line
+        == "playhead replayed 3  diverged 0  live 0  faults 0  ruled 0  saved 12000000000  unpriced 1  unused 7  first 2  first 4  first 6  first 8  first 10"
+    )
+
+    assert line == f"{counted}  saved 12000000000  unpriced 1  unused 7  first 2  first 4  first 6  first 8  first 10"
+    assert _replayed(Settings(), line) == 0
+    told = capsys.readouterr().err
+    assert "playhead: 7 recorded exchanges were not asked for: 2, 4, 6, 8, 10 and 2 more\n" in told
+    assert "playhead: saved by the replay: 0.0120 USD, and that of 1 whose price is not known\n" in told
