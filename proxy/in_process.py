@@ -113,6 +113,10 @@ class InProcess:
         """See `Inserted.unserved`: exchanges that nothing has asked for; None: nothing was asked at all."""
         return self._called(lambda inserted: inserted.unserved(session))
 
+    def served(self, session: str) -> list[int]:
+        """See `Inserted.served`: exchanges that were served."""
+        return self._called(lambda inserted: inserted.served(session))
+
     def eject(self, session: str) -> None:
         """See `Inserted.eject`: forget that session; all that was recorded is in the store. Raises StoreError."""
         self._called(lambda inserted: inserted.eject(session))

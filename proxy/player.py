@@ -113,10 +113,12 @@ class Player:
     @property
     def served(self) -> Counter[int]:
         """How often each exchange was served; within a pass once."""
-        found = self._passed.copy()
-        for playback in self._playbacks.values():
-            found.update(_served(playback))
-        return found
+        return sum((Counter(_served(playback)) for playback in self._playbacks.values()), self._passed)
+
+    def served_of(self, session: str) -> list[int]:
+        """The exchanges of a session that were served in this pass."""
+        playback = self._playbacks.get(session)
+        return [] if playback is None else [*_served(playback)]
 
     def close(self) -> None:
         """Keep what was counted, and close the store; idempotent."""

@@ -46,6 +46,8 @@ class Upstream:
     def __init__(self, url: str, asked: list[bytes]) -> None:
         self.url = url
         self.asked = asked
+        self.says = b""
+        """What it answers instead."""
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def threaded_upstream() -> Iterator[Upstream]:
 
         def do_POST(self) -> None:
             asked.append(self.rfile.read(int(self.headers["Content-Length"])))
-            body = b'"answer %d"' % next(numbers)
+            body = upstream.says or b'"answer %d"' % next(numbers)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -71,10 +73,11 @@ def threaded_upstream() -> Iterator[Upstream]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    upstream = Upstream(f"http://127.0.0.1:{server.server_address[1]}", asked)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield Upstream(f"http://127.0.0.1:{server.server_address[1]}", asked)
+        yield upstream
     finally:
         server.shutdown()
         server.server_close()

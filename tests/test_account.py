@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from playhead.config.settings import Settings
 from playhead.proxy.commands.serving import _replayed
+from playhead.proxy.pricing.setting import entries_for
 from playhead.proxy.replay.account import Worth, worth
 from playhead.proxy.server import summary
 from playhead.storage.costs import about
@@ -25,7 +27,7 @@ ASSUMED = Settings(assume="provider=openai,region=global,tier=default")
 def test_what_was_served_is_worth_what_it_cost_each_time(store: Store) -> None:
     store.write(Batch(finished=[exchange(1, price=cost(5)), exchange(2, price=cost(3, "partly")), exchange(3, price=cost(None, "free")), exchange(4)]))
 
-    assert worth(store, Counter({1: 2, 2: 1, 3: 1, 4: 1}), Settings()) == Worth(13, 1)
+    assert worth(store, Counter({1: 2, 2: 1, 3: 1, 4: 1}), partial(entries_for, ASSUMED)) == Worth(13, 1)
 
 
 def test_what_is_not_in_the_ledger_is_priced_now(store: Store) -> None:
@@ -33,7 +35,7 @@ def test_what_is_not_in_the_ledger_is_priced_now(store: Store) -> None:
     facts = [Facts(kind="responses", model=model, parse="parsed", response_status="completed", usage=usage) for model in ("gpt-5", "nobody-sells-this")]
     store.write(Batch(finished=[recorded(number, facts=one) for number, one in enumerate(facts, 1)]))
 
-    assert worth(store, Counter({1: 2, 2: 1}), ASSUMED) == Worth(2_500_000_000_000, 1)
+    assert worth(store, Counter({1: 2, 2: 1}), partial(entries_for, ASSUMED)) == Worth(2_500_000_000_000, 1)
 
 
 def test_what_a_writer_has_recorded_is_summed_up_for_it_alone(store: Store) -> None:

@@ -38,6 +38,18 @@ def test_what_was_recorded_once_is_replayed_without_upstream(project: Project) -
     assert project.cassettes() == ["cassettes/test_weather/test_rain.jsonl"]
 
 
+def test_a_run_says_what_it_spent_and_saved_where_that_is_known(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAYHEAD_ASSUME", "provider=openai,region=global,tier=default")
+    project.upstream.says = (
+        b'{"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5", "usage": {"input_tokens": 400000, "output_tokens": 0}}'
+    )
+    project.tests("def test_rain(playhead):\n    ask('one', playhead.base_url)")
+    recorded, replayed = project.record(), project.run()
+
+    recorded.stdout.fnmatch_lines(["0.5000 USD spent on live calls, 0.0000 USD saved by replay"])
+    replayed.stdout.fnmatch_lines(["0.0000 USD spent on live calls, 0.5000 USD saved by replay"])
+
+
 def test_without_a_cassette_nothing_goes_live_and_the_report_says_how_to_record(project: Project) -> None:
     project.tests(ONE)
     result = project.run()

@@ -87,6 +87,12 @@ def test_a_run_tells_its_sums() -> None:
     assert Total(tests).lines() == ["2 tests: 1,201 replayed, 2 went to upstream, 3 diverged"]
 
 
+def test_a_run_tells_its_money_where_there_is_any() -> None:
+    tests = [Counted("a", "none", saved=3 * 10**11, spent=10**10), Counted("b", "none", saved=2 * 10**11, unpriced=2)]
+
+    assert Total(tests).lines()[1:] == ["0.0100 USD spent on live calls, 0.5000 USD saved by replay; of 2 answers the price is not known"]
+
+
 def test_a_test_that_ran_twice_is_one_test() -> None:
     assert Total([Counted("a", "none", replayed=1), Counted("a", "none", replayed=1)]).lines() == ["1 test: 2 replayed, 0 went to upstream, 0 diverged"]
 

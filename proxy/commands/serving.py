@@ -133,10 +133,7 @@ def _replayed(settings: Settings, line: str) -> int:
     source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
     say(f"replayed from {source}: {', '.join(parts)}")
     _unused(counts.get("unused", 0), re.findall(r"first (\d+)", line))
-    if counts.get("saved") or counts.get("unpriced"):
-        unpriced = counts.get("unpriced", 0)
-        more = f", and that of {unpriced:,} whose price is not known" if unpriced else ""
-        say(f"saved by the replay: {about(counts.get('saved', 0))}{more}")
+    _money("saved by the replay", counts.get("saved", 0), counts.get("unpriced", 0))
     if settings.fault and not counts.get("faults"):
         say(f"no request met {' or '.join(settings.fault)}: is there such a place? `playhead help faults`")
     elif settings.fault and settings.cassette is None:
@@ -157,6 +154,11 @@ def _unused(count: int, first: Sequence[str]) -> None:
         say(f"{count:,} recorded exchange{'s were' if count > 1 else ' was'} not asked for: {', '.join(first)}{more}")
 
 
+def _money(what: str, amount: int, unpriced: int) -> None:
+    if amount:
+        say(f"{what}: {about(amount)}{f', and that of {unpriced:,} whose price is not known' if unpriced else ''}")
+
+
 def _summarize(settings: Settings, begun: datetime) -> None:
     """Say what was recorded since then."""
     with recordings(settings) as store:
@@ -166,9 +168,7 @@ def _summarize(settings: Settings, begun: datetime) -> None:
             counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
             say(f"recorded in session {each.session}: {counted}")
         _, amount, _, unpriced, _ = store.ledger.paid(since=begun)
-    if amount or unpriced:
-        more = f", and that of {unpriced:,} whose price is not known" if unpriced else ""
-        say(f"spent on live calls: {about(amount)}{more}")
+    _money("spent on live calls", amount, unpriced)
     if not found and settings.mode == "record":
         say("nothing was recorded: the command sent no request to playhead")
 

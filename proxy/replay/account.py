@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from playhead.config.errors import PlayheadError
 from playhead.config.settings import Settings
 from playhead.storage.store import Store
 
 from ..player import Player
+from ..pricing.setting import entries_for
+
+if TYPE_CHECKING:
+    from ..pricing.entries import Entries
 
 log = logging.getLogger("playhead")
 
@@ -24,13 +29,11 @@ class Worth(NamedTuple):
     unpriced: int = 0
 
 
-def worth(store: Store, served: Mapping[int, int], settings: Settings) -> Worth:
+def worth(store: Store, served: Mapping[int, int], entries_of: Callable[[], Entries]) -> Worth:
     """Of these exchanges, each of which was served so many times. What is not in the ledger, such as what was imported, is priced now. Raises PlayheadError."""
     amount, unpriced, missing = store.ledger.worth(served)
     if missing:
-        from ..pricing.setting import entries_for
-
-        entries = entries_for(settings)
+        entries = entries_of()
         for one in missing:
             cost = entries.of(one)
             amount += served[one.id] * ((cost.amount or 0) if cost is not None else 0)
@@ -43,7 +46,7 @@ def account(player: Player, settings: Settings) -> dict[str, object]:
     unused = player.unserved(settings.session) or []
     told: dict[str, object] = {"unused": len(unused), "first": unused[:_LISTED]}
     try:
-        found = worth(player.store, player.served, settings)
+        found = worth(player.store, player.served, partial(entries_for, settings))
     except PlayheadError as error:
         log.info("what the replay has saved is not known: %s", error)
         return told

@@ -71,6 +71,11 @@ class Inserted:
         replays = cassette.replays or await self._common()
         return replays.player.unserved(session)
 
+    async def served(self, session: str) -> list[int]:
+        """Exchanges of the session that were served."""
+        cassette = self._cassettes[session]
+        return [] if cassette.missing else (cassette.replays or await self._common()).player.served_of(session)
+
     async def eject(self, session: str) -> None:
         """Forget it, and everything that is still going on in it. When this returns, all that was recorded is in the store. Raises StoreError."""
         cassette = self._cassettes.pop(session)

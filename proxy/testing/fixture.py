@@ -139,6 +139,8 @@ class PlayheadFixture(PlayheadServer):
     def _note(self, unused: list[Unused]) -> None:
         counted = self._counted
         counted.replayed, counted.live, counted.diverged = self.replayed, self.live, len(self._served.divergences)
+        saved, spent = self._served.saved, self._served.spent
+        counted.saved, counted.spent, counted.unpriced = saved.amount, spent.amount, saved.unpriced + spent.unpriced
         if self._wanted.allow_unused is not True and len(unused) > int(self._wanted.allow_unused):
             counted.unused = [str(one) for one in unused]
 

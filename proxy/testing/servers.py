@@ -6,13 +6,15 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from playhead.config.errors import ConfigError
+from playhead.config.errors import ConfigError, PlayheadError
 from playhead.config.faults import Fault, parse_faults
 from playhead.config.loading import load_settings
 from playhead.config.rules import Rule
@@ -22,9 +24,14 @@ from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
 from ..in_process import InProcess
+from ..pricing.setting import entries_for
+from ..replay.account import Worth, worth
 from .cassettes import Stores, add, content, rules_in
 from .telling import Unused
 from .wanted import Act
+
+if TYPE_CHECKING:
+    from ..pricing.entries import Entries
 
 Kind = Literal["replay", "live", "forward"]
 
@@ -64,6 +71,7 @@ class Servers:
         self._running: dict[tuple[Kind, tuple[tuple[str, Any], ...]], InProcess] = {}
         self._names = count(1)
         self._busy: set[str] = set()
+        self._entries: Entries | None = None
 
     def begin(self, order: Order) -> Served:
         """Serve a test. Raises PlayheadError: the cassette is damaged, a setting is wrong, ..."""
@@ -94,6 +102,12 @@ class Servers:
         if kind == "live" and not loaded.records:
             raise ConfigError("the mode of this test lets it go to upstream, and the setting live is no")
         return loaded.model_copy(update={"replay_token": None, "console_token": None, "key_file": None, "take": "newest", "drain_timeout": 2.0})
+
+    def entries(self, settings: Settings) -> Entries:
+        """Prices, which take long to be read once. Raises ConfigError: a price table is wrong."""
+        if self._entries is None:
+            self._entries = entries_for(settings)
+        return self._entries
 
     def free(self, session: str) -> None:
         """A replay is forgotten when it has ended."""
@@ -128,6 +142,7 @@ class Served:
         self._numbers = 0
         self._over: tuple[int, int] | None = None
         self._divergences: list[DivergenceRecord] = []
+        self.saved = self.spent = Worth()
 
     @property
     def replays(self) -> bool:
@@ -196,7 +211,7 @@ class Served:
         unserved = self._server.unserved(self.session)
         if unserved is not None and not unserved:
             return []
-        with Store.open(self._server.settings.store_url) if self._store is None else contextlib.nullcontext(self._store) as store:
+        with self._recordings() as store:
             wanted = None if unserved is None else frozenset(unserved)
             if not store.takes(self.session):
                 return []  # nothing was recorded before, and nothing was asked
@@ -209,7 +224,9 @@ class Served:
             return
         try:
             if self._order.act != "forward":
+                self._save()
                 self._server.eject(self.session)
+                self._spend()
         finally:
             self._divergences, self._over = self.divergences, self._counted
             for one in self._divergences:
@@ -218,6 +235,24 @@ class Served:
                 self._servers.free(self.session)
             if self._database is not None:
                 self._servers.stores.release(self._database)
+
+    def _save(self) -> None:
+        """Find out what would have been paid for what was replayed."""
+        if not self.replayed:
+            return
+        with contextlib.suppress(PlayheadError), self._recordings() as store:
+            self.saved = worth(store, Counter(self._server.served(self.session)), partial(self._servers.entries, self._server.settings))
+
+    def _spend(self) -> None:
+        """Find out what was paid."""
+        if not self.live:
+            return
+        with contextlib.suppress(PlayheadError), self._recordings() as store:
+            _, amount, _, unpriced, _ = store.ledger.paid(session=self.session)
+            self.spent = Worth(amount, unpriced)
+
+    def _recordings(self) -> contextlib.AbstractContextManager[Store]:
+        return Store.open(self._server.settings.store_url) if self._store is None else contextlib.nullcontext(self._store)
 
     def content(self) -> bytes | None:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from playhead.storage.costs import about
 from playhead.storage.records import DivergenceRecord, ExchangeRecord
 
 from .wanted import Mode
@@ -104,6 +105,10 @@ class Counted:
     kept: str = ""
     """Why a cassette was not written though something was recorded."""
     unused: list[str] = field(default_factory=list)
+    saved: int = 0
+    spent: int = 0
+    unpriced: int = 0
+    """Money in 10^-12 USD, and answers of which nobody knows what they cost."""
 
     def as_json(self) -> dict[str, Any]:
         """For `of`."""
@@ -132,11 +137,14 @@ class Total:
     def _sums(self) -> Iterable[str]:
         counts: Counter[str] = Counter()
         for one in self.tests:
-            counts.update(replayed=one.replayed, live=one.live, diverged=one.diverged)
+            counts.update(replayed=one.replayed, live=one.live, diverged=one.diverged, saved=one.saved, spent=one.spent, unpriced=one.unpriced)
         tests = len({one.nodeid for one in self.tests})
         if tests:
             went = f"{counts['live']:,} went to upstream"
             yield f"{tests:,} test{'s' * (tests > 1)}: {counts['replayed']:,} replayed, {went}, {counts['diverged']:,} diverged"
+        if counts["saved"] or counts["spent"]:
+            unknown = f"; of {counts['unpriced']:,} answers the price is not known" if counts["unpriced"] else ""
+            yield f"{about(counts['spent'])} spent on live calls, {about(counts['saved'])} saved by replay{unknown}"
 
     def _written(self) -> Iterable[str]:
         return (f"written: {cassette}" for cassette in dict.fromkeys(one.cassette for one in self.tests if one.written))
