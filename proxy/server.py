@@ -250,7 +250,7 @@ def summary(reports: Iterable[Mapping[str, Any]]) -> str:
         names = ("replayed", "live", "faults", "ruled")
         counted.update({name: found.get(name, 0) for name in names}, diverged=sum(found.get("missed", {}).values()))
     parts = [f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")]
-    parts += [f"{name} {last[name]}" for name in ("saved", "unpriced", "unused") if last.get(name)]
+    parts += [f"{name} {last[name]}" for name in ("saved", "unpriced", "unused") if last.get(name) and (name != "unpriced" or last.get("saved"))]
     return "playhead " + "  ".join([*parts, *(f"first {id_}" for id_ in last.get("first", ()))])
 
 

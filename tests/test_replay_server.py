@@ -200,7 +200,8 @@ async def test_auto_around_a_command_records_what_was_missing(tmp_path: Path) ->
 
         assert [one[:2] for one in (first, second, third)] == [(0, ["live", "live"]), (0, ["live", "live"]), (0, ["live"] * 3)]
         assert len(upstream.requests) == 3
-    assert "playhead: replayed from session default: 1 served, 1 went to upstream, 0 diverged\nplayhead: recorded in session default: 1 complete\n" in second[2]
+    assert "playhead: replayed from session default: 1 served, 1 went to upstream, 0 diverged\n" in second[2]
+    assert "playhead: 1 recorded exchange was not asked for: 2\nplayhead: recorded in session default: 1 complete\n" in second[2]
 
 
 # What diverged.

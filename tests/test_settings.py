@@ -112,7 +112,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(tmp_path: Path, sour
 def test_an_unknown_setting_like_no_other_is_refused_with_all_of_them(tmp_path: Path) -> None:
     text = refusal(tmp_path, toml="[zzzzzz]\na = 1")
 
-    assert text.startswith("zzzzzz (playhead.toml): there is no such setting; the settings are ca_file, ")
+    assert text.startswith("zzzzzz (playhead.toml): there is no such setting; the settings are assume, ca_file, ")
 
 
 def test_the_mode_is_the_commands_alone(tmp_path: Path) -> None:
