@@ -79,8 +79,9 @@ def reconcile(exports: Exports, parts: Sequence[Part], pricer: Pricer, given: Ma
     by_endpoint: dict[str, list[Part]] = {}
     for part in parts:
         by_endpoint.setdefault(part.endpoint, []).append(part)
-    common = Counter(part.upstream for part in parts).most_common(1)
-    values = Values(pricer, common[0][0] if common else _DEFAULT)
+    upstream = Counter(part.upstream for part in parts).most_common(1)
+    tier = Counter(part.tier for part in parts if part.tier not in (None, "auto")).most_common(1)
+    values = Values(pricer, upstream[0][0] if upstream else _DEFAULT, tier[0][0] if tier else None)
     names = _names(exports, by_endpoint, given or {})
     counted = [count(table, by_endpoint.get(table.endpoint, []), names) for table in exports.tables.values()]
     ledger = _ledger(counted)

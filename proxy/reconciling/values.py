@@ -25,10 +25,10 @@ class Unit(NamedTuple):
 
 
 class Values:
-    """Values counts. `upstream`: where the API is, as most exchanges say, which decides about its region."""
+    """Values counts. `upstream`, `tier`: those of most exchanges, which hold where an export does not tell."""
 
-    def __init__(self, pricer: Pricer, upstream: str) -> None:
-        self._pricer, self._upstream = pricer, upstream
+    def __init__(self, pricer: Pricer, upstream: str, tier: str | None) -> None:
+        self._pricer, self._upstream, self._tier = pricer, upstream, tier
 
     def money(self, endpoint: str, cell: Cell, counts: Vector, like: Vector, part: Part | None = None) -> tuple[Money, ...] | None:
         """What those counts cost in that cell. `like`: the counts of one request such as theirs, since long ones may cost more; `part`: the exchange
@@ -52,7 +52,7 @@ class Values:
     def _prices(self, endpoint: str, cell: Cell, model: str, like: Vector, part: Part | None) -> tuple[Decimal | None, ...]:
         names = MEASURES[endpoint]
         batch = cell.batch if cell.batch is not None else bool(part and part.batch)
-        tier = cell.tier or (part.tier if part else None)
+        tier = cell.tier or (part.tier if part else self._tier)
         at_ns = part.at_ns if part else cell.start * 10**9
         kind = "embeddings" if endpoint == "embeddings" else "responses"
         path = "/v1/decisions" if endpoint == "decisions" else f"/v1/{kind}"
