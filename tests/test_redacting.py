@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -154,6 +155,18 @@ async def test_no_byte_of_it_is_left_in_the_files(tmp_path: Path, playhead: Play
 
     assert told.out.endswith("Looked through again: nothing of it is left in session default and in the files of the store.\n")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file() and WHO.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("pattern", [WHO, re.escape(WHO), f"(?i){WHO.upper()}"])
+async def test_a_pattern_that_spells_it_out_does_not_bring_it_back(tmp_path: Path, playhead: Playhead, pattern: str) -> None:
+    async with recording(tmp_path, upstream) as proxy:
+        await fetch(proxy.port, ask(request(0), (b"Content-Type", b"application/json")))
+
+    told = playhead("redact", "default", "--pattern", pattern, "--yes")
+
+    assert (told.status, "is not kept as a match rule of session default" in told.out, WHO in told.out.lower()) == (0, True, False)
+    assert playhead("rules", "default", "--json").rows == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and WHO.encode() in path.read_bytes().lower()]
 
 
 async def test_a_dry_run_changes_nothing(tmp_path: Path, playhead: Playhead) -> None:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..redacting.redactor import Redactor
 
 _READ = 1 << 22  # bytes of a file that are looked through at once
+_NOT_KEPT = (
+    "A pattern that spells out what is to go is not kept as a match rule of session {}: a request that holds it has no recorded twin any more. "
+    "By a pattern that only describes it, such as \\w+@example\\.com, it would have one."
+)
 _SLASH = re.compile(r"(\\.)|/")
 
 
@@ -38,8 +42,8 @@ def redact(session: str, *, patterns: tuple[str, ...], paths: tuple[str, ...], k
     """Take away from a session, for good, what should not have been recorded: from requests, answers, events, heads, connections and divergences.
 
     What stands in its place is of the same kind: <redacted:NAME> for a text, 0 for a number. The same is done to the requests of replays, by a match rule that
-    the session gets, so that they still match. Afterwards everything is read again and looked through, the store's files included. Exit status 1 if something
-    of it was found there.
+    the session gets, so that they still match; but not by a pattern that spells out what is to go, which must not be stored. Afterwards everything is read
+    again and looked through, the store's files included. Exit status 1 if something of it was found there.
     """
     from ..redacting.redactor import Redactor
 
@@ -56,9 +60,12 @@ def redact(session: str, *, patterns: tuple[str, ...], paths: tuple[str, ...], k
             return 0
         if any(counted) and not yes and not agreed(f"Take it away from session {name} for good?", "redacted"):
             return 1
-        _redact(store, name, rules)
+        kept = _harmless(rules, redactor.texts)
+        _redact(store, name, rules, kept)
         found = _Left.of(store, settings, name, rules, redactor.texts)
     click.echo(found.told(name))
+    if kept != rules:
+        click.echo(_NOT_KEPT.format(name))
     return 1 if found.wrong else 0
 
 
@@ -89,13 +96,19 @@ def _change(redactor: Redactor) -> Change:
     )
 
 
-def _redact(store: Store, session: str, rules: tuple[Rule, ...]) -> None:
+def _harmless(rules: tuple[Rule, ...], texts: set[str]) -> tuple[Rule, ...]:
+    """Those that can be stored. `texts`: what was found, which would come back with a rule that says it, and leave with the session's cassettes."""
+    gone = [text.casefold() for text in texts]
+    return tuple([rule for rule in rules if not any(text in str(rule).replace("\\", "").casefold() for text in gone)])
+
+
+def _redact(store: Store, session: str, rules: tuple[Rule, ...], kept: tuple[Rule, ...]) -> None:
     from ..redacting.redactor import Redactor
     from .deriving import derive
 
     store.rewrite(session, _change(Redactor(rules)))
     derive(store, session)
-    store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *rules)))
+    store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *kept)))
     store.make_anew(lambda word: Redactor(rules).text(word) != word)
 
 
