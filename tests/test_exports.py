@@ -11,6 +11,7 @@ from playhead.config.errors import ConfigError
 from playhead.proxy.reconciling.exports import Billed, Cell, Exports, read_exports
 
 ROW = {"object": "organization.usage.completions.result", "input_tokens": 10, "output_tokens": 5, "num_model_requests": 1}
+WHOLE = ROW | {"model": "gpt-5", "service_tier": "default", "project_id": "proj_1"}
 NOBODY = dict.fromkeys(("project_id", "user_id", "api_key_id", "model", "batch", "service_tier"))
 
 
@@ -49,7 +50,7 @@ def test_groups_that_recordings_do_not_know_are_added_up() -> None:
 
 
 def test_pages_are_put_together() -> None:
-    found = read(page(bucket(ROW), more=True), page(bucket(ROW, start=3600, end=7200)))
+    found = read(page(bucket(WHOLE), more=True), page(bucket(WHOLE, start=3600, end=7200)))
 
     assert (len(found.tables["completions"].buckets), found.span, found.notes) == (2, (0, 7200), [])
 
@@ -62,21 +63,25 @@ def test_a_file_may_hold_pages_one_after_the_other_or_in_a_list() -> None:
 
 
 def test_a_page_that_is_missing_is_told() -> None:
-    assert "goes on (has_more)" in read(page(bucket(ROW), more=True)).notes[0]
+    assert "goes on (has_more)" in read(page(bucket(WHOLE), more=True)).notes[0]
+
+
+def test_what_an_export_is_not_grouped_by_is_told() -> None:
+    assert "not grouped by model, service_tier, project_id" in read(page(bucket(ROW))).notes[0]
 
 
 def test_a_gap_between_buckets_is_told() -> None:
-    assert "1 gap" in read(page(bucket(ROW), bucket(ROW, start=7200, end=10800))).notes[0]
+    assert "1 gap" in read(page(bucket(WHOLE), bucket(WHOLE, start=7200, end=10800))).notes[0]
 
 
 def test_a_bucket_without_results_is_no_gap() -> None:
-    assert read(page(bucket(ROW), bucket(start=3600, end=7200), bucket(ROW, start=7200, end=10800))).notes == []
+    assert read(page(bucket(WHOLE), bucket(start=3600, end=7200), bucket(WHOLE, start=7200, end=10800))).notes == []
 
 
 def test_what_comes_twice_counts_once() -> None:
-    found = read(page(bucket(ROW)), page(bucket(ROW)))
+    found = read(page(bucket(WHOLE)), page(bucket(WHOLE)))
 
-    assert (found.tables["completions"].rows, len(found.notes)) == ({Cell(0, 3600): (1, 10, 0, 0, 0, 0, 5)}, 1)
+    assert ([*found.tables["completions"].rows.values()], len(found.notes)) == ([(1, 10, 0, 0, 0, 0, 5)], 1)
 
 
 @pytest.mark.parametrize("other", [bucket(ROW | {"model": "gpt-5"}), bucket(ROW, end=86_400)])
@@ -103,7 +108,7 @@ def test_another_currency_is_refused() -> None:
 def test_what_recordings_do_not_tell_is_told() -> None:
     stores = {"object": "organization.usage.vector_stores.result", "usage_bytes": 1}
 
-    assert read(page(bucket(ROW, stores))).notes == ["0.json: vector_stores cannot be compared, since recordings do not tell it"]
+    assert read(page(bucket(WHOLE, stores))).notes == ["0.json: vector_stores cannot be compared, since recordings do not tell it"]
 
 
 @pytest.mark.parametrize("endpoint", ["embeddings", "images", "audio_speeches", "audio_transcriptions", "moderations", "code_interpreter_sessions"])

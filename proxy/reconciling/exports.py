@@ -102,6 +102,8 @@ def read_exports(files: Iterable[tuple[str, bytes]]) -> Exports:
     for table in found.tables.values():
         table.grouped = frozenset(name for name in DIMENSIONS if any(getattr(cell, name) is not None for cell in table.rows))
         found.notes += _gaps(f"usage of {table.endpoint}", table.buckets)
+    if (usage := found.tables.get("completions")) and (lacking := [_FIELDS[name] for name in ("model", "tier", "project") if name not in usage.grouped]):
+        found.notes.append(f"the usage of completions is not grouped by {', '.join(lacking)}: which cause a difference has is less sure")
     found.notes += _gaps("costs", found.billed_buckets)
     found.notes += [
         f"{name} goes on (has_more), and no file holds its next page: what was used from then on is not compared"

@@ -49,8 +49,12 @@ class Costs:
     def __init__(self, exports: Exports, names: dict[str, dict[str, str]]) -> None:
         rows = [(row, item_of(row.item)) for row in exports.billed]
         self._buckets, self._names = Buckets(exports.billed_buckets), names
-        self._projects, self._keys = any(row.project for row, _ in rows), any(row.key for row, _ in rows)
-        self._items = any(row.item is not None for row, _ in rows)
+        # What usage does not tell cannot be said of money that usage explains.
+        usage = exports.tables.get("completions")
+        told = ("project", "key", "model") if usage is None else usage.grouped
+        self._projects = "project" in told and any(row.project for row, _ in rows)
+        self._keys = "key" in told and any(row.key for row, _ in rows)
+        self._items = "model" in told and any(row.item is not None for row, _ in rows)
         self._coarse = {item.model for _, item in rows if item.model and item.what not in PLAIN}
         self._writing = {item.model for _, item in rows if item.what == "written"}
         self._usage = bool(exports.tables)
