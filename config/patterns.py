@@ -105,7 +105,7 @@ _ALL = (
             rf"|\d{{1,2}}:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?\s?[AaPp]\.?[Mm]\b\.?|\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?{_ZONE}|{_EPOCH}(?:\.\d{{1,9}})?)(?![\w:]|-\d)"
         ),
         "points in time: ISO 8601, as mails and logs and people write them, times of day, seconds (ms, us, ns) since 1970 from 2017 on",
-        starts=r"[0-9MTWFSJADNO](?<![0-9A-Za-z.:].)",
+        starts=r"[0-9MTWFSJADNO](?<![0-9A-Za-z.:].)(?=\d{3}[-/][01]|\d?:\d|\d{7}|\d?/\d|\d?(?:st|nd|rd|th)?\s[A-Z]|[a-z]{2})",
         numbers=_EPOCH,
         any_number=True,
     ),
@@ -113,7 +113,7 @@ _ALL = (
         "date",
         rf"(?:(?:{_DAY},?\s)?{_YMD}|{_WORDS}|\d{{1,2}}/\d{{1,2}}/\d{{4}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}})(?![\w/]|-\w)",
         "days: 2026-01-31, January 31, 2026, 31 Jan 2026, 1/31/2026; not inside names of models",
-        starts=r"[0-9MTWFSJADNO](?<![\w.:/-].)",
+        starts=r"[0-9MTWFSJADNO](?<![\w.:/-].)(?=\d{3}[-/][01]|\d?/\d|\d?\.\d{1,2}\.|\d?(?:st|nd|rd|th)?\s[A-Z]|[a-z]{2})",
     ),
     Pattern(
         "duration",
@@ -122,7 +122,7 @@ _ALL = (
             rf"|(?<=took )\d+(?:\.\d+)?\s?{_UNIT}|(?<=elapsed: )\d+(?:\.\d+)?(?:\s?{_UNIT})?|(?<=Wall time: )\d+(?:\.\d+)?(?:\s?{_UNIT})?)(?!\w)"
         ),
         "how long something took: 0.11 seconds, 12ms, 1m 3s, took 3; whole seconds, minutes and hours only where it says so",
-        starts=r"[0-9](?<![\w.:-].)",
+        starts=r"[0-9](?<![\w.:-].)(?:(?=[\d.]*\s?[nµumsh]|\d*:\d)|(?<=elapsed: .)|(?<=Wall time: .))",
         any_number=True,
     ),
     Pattern(

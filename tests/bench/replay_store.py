@@ -3,12 +3,15 @@
     python tests/bench/replay_store.py load --exchanges 10000 --kib 200
     python tests/bench/replay_store.py match --kib 200
     python tests/bench/replay_store.py miss --exchanges 10000 --kib 200
+    python tests/bench/replay_store.py rules --exchanges 10000 --kib 200
     python tests/bench/replay_store.py memory --gib 5
     python tests/bench/replay_store.py memory --exchanges 1000000 --kib 0
 
 `load`: the time until the index of a session stands whose requests are the turns of one growing conversation. `match`: the time from the bytes of a request
 to the exchange that answers it, for a request that goes on from the one before, and for one that begins anew. `miss`: the time until a request that one
-word was changed in has its 404, at the beginning, in the middle and at the end of such a session. `memory`: of all processes of a replay after
+word was changed in has its 404, at the beginning, in the middle and at the end of such a session. `rules`: the time until the index stands under other
+match rules, the first time and when its fingerprints are kept, for agents each of which begins anew after 100 turns, with the time in front of its history
+and UUIDs, temporary directories and durations in it. `memory`: of all processes of a replay after
 it has served every exchange of a store of that size, of which nothing can be compressed.
 """
 
@@ -16,12 +19,15 @@ from __future__ import annotations
 
 import argparse
 import base64
+import itertools
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,12 +37,15 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.overhead import free_port, running
+from playhead.config.rules import named_rules
 from playhead.proxy.addressing import Addressing
+from playhead.proxy.fingerprint import F1, Rules
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.proxy.replay.incoming import Incoming, Memory
 from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
+from playhead.storage.replays import Under
 from playhead.storage.store import Store
 
 HEAD = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n"
@@ -93,6 +102,40 @@ def measure_load(count: int, size: int, work: Path) -> None:
         spent = time.perf_counter() - began
     size_mib = (work / "store.db").stat().st_size >> 20
     print(f"load: {len(index):,} exchanges of {size >> 10} KiB ({size_mib} MiB on disk): {spent * 1000:.0f} ms")
+
+
+def agents(count: int, size: int) -> Iterator[bytes]:
+    """The requests of agents whose texts hold what is new in each run: `size` bytes on average."""
+    chance = random.Random(1)
+    volatile = (
+        lambda: str(uuid.UUID(int=chance.getrandbits(128))),
+        lambda: f"/tmp/tmp{chance.getrandbits(32):08x}/x.py",
+        lambda: f"{chance.random():.4f} seconds",
+    )
+    items: list[dict[str, Any]] = []
+    for number in range(count):
+        if number % 100 == 0:
+            items = []
+        said = text(number, size // 50).split(" ")
+        said[:: len(said) // 8] = [volatile[place % 3]() for place in range(len(said[:: len(said) // 8]))]
+        items = [*items, {"type": "function_call_output", "call_id": f"call_{number}", "output": " ".join(said)}]
+        at = f"2026-01-31T12:00:{number % 60:02}Z"
+        yield json.dumps({"model": "m", "instructions": f"It is {at}.", "input": items, "metadata": {"run": volatile[0]()}}).encode()
+
+
+def measure_rules(count: int, size: int, work: Path) -> None:
+    """Print one line for each set of rules and time."""
+    url, memo = f"sqlite:///{work / 'store.db'}", RequestMemo()
+    with Store.open(url, create=True) as store:
+        fill(store, (exchange(number, request, b'{"id": "resp"}', memo) for number, request in enumerate(agents(count, size), 1)))
+    for name, when in itertools.product(("times", "codex"), ("first", "kept")):
+        rules = Rules.of(named_rules(name))
+        with Store.open(url) as store:
+            began, spent = time.perf_counter(), time.process_time()
+            makers = [RequestMemo(one, tells=False).stored_fingerprint for one in (rules, F1)]
+            index = ReplayIndex(store.replay_index("default", under=Under(rules.name, *makers)))
+            wall, spent = time.perf_counter() - began, time.process_time() - spent
+        print(f"rules {name}, {when}: {len(index):,} exchanges of {size >> 10} KiB on average: {wall:.2f} s, {spent:.2f} s of it CPU")
 
 
 def measure_match(size: int) -> None:
@@ -197,7 +240,7 @@ def serve_all(port: int, count: int) -> int:
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["load", "match", "miss", "memory"])
+    parser.add_argument("what", choices=["load", "match", "miss", "rules", "memory"])
     parser.add_argument("--exchanges", type=int, default=10_000)
     parser.add_argument("--kib", type=int, default=200)
     parser.add_argument("--gib", type=float, help="size of the store for `memory`, in place of the number of exchanges")
@@ -210,7 +253,7 @@ def main() -> None:
         if args.what == "match":
             measure_match(size)
         else:
-            {"load": measure_load, "miss": measure_miss, "memory": measure_memory}[args.what](count, size, work)
+            {"load": measure_load, "miss": measure_miss, "rules": measure_rules, "memory": measure_memory}[args.what](count, size, work)
 
 
 if __name__ == "__main__":
