@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+_DOLLARS = re.compile(r"\d{1,6}(?:\.\d{1,12})?", re.ASCII)
 
 State = Literal["priced", "partly", "unpriced", "free", "elsewhere", "pending"]
 """priced: all of it has a price. partly: some of it has none. unpriced: nothing has. free: nothing is billed. elsewhere: its money is counted in another
@@ -14,6 +17,11 @@ CLASSES = ("input", "cached", "written", "output", "tools")
 
 COUNTS = ("input", "cached", "written", "output", "reasoning")
 """Tokens by class. Input: not cached and not written. Reasoning is part of the output."""
+
+ELSEWHERE = "counted in exchange {}"
+"""The note of an exchange whose money another one counts."""
+FAR = "counted in an exchange that did not come along"
+"""The same of one whose payer is not in the cassette that it came from."""
 
 
 class Pricing(NamedTuple):
@@ -132,3 +140,17 @@ def dollars(pico: int) -> str:
     sign, digits = ("-" if pico < 0 else ""), f"{abs(pico):013d}"
     whole, rest = digits[:-12], digits[-12:].rstrip("0")
     return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"
+
+
+def pico(text: str) -> int:
+    """What `dollars` made a text of. Raises ValueError."""
+    if _DOLLARS.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is no amount of money such as 0.000125")
+    whole, _, rest = text.partition(".")
+    return int(whole + rest.ljust(12, "0"))
+
+
+def counted_in(note: str | None) -> int | None:
+    """The number of the exchange that a note like `ELSEWHERE` names; None: it is another note."""
+    number = (note or "").removeprefix(ELSEWHERE.format(""))
+    return int(number) if number != note and number.isdecimal() else None

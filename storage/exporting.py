@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from playhead.config.errors import StoreError
 from .cassettes import PLAIN, Cassette, Equivalence
 from .connected import RecordedConnection, turn_number, turn_of
 from .connection_log import PARTS, unpack_heads, unpack_log
+from .costs import ELSEWHERE, FAR, counted_in
 from .engine import Database
 from .queries import BodyReader, read_raw, require_session
 from .records import EventRow, Facts, Raw, Recorded
@@ -53,6 +54,7 @@ def export_cassette(database: Database, session: str, take: int | Literal["newes
     for plain, (row, one) in enumerate(zip(rows, recorded, strict=True)):
         one.events, one.seq = events.get(row.id, []), row.seq - before
         one.number = PLAIN + plain if one.connection_number is None else one.number
+    _payers_by_seq(recorded, {row.id: row.seq - before for row in rows})
     with database.reading() as connection:
         rules, equal = _rules(connection, session), _equivalences(connection, session, [row.id for row in rows])
     return Cassette(session, [*known.values()], recorded, rules, equal), going_on
@@ -106,8 +108,16 @@ def _recorded(row: Row[Any], take: int, connection: int | None, raw: Raw) -> Rec
         facts=facts,
         raw=raw,
         connection_number=connection,
+        paid=(row.cost, row.cost_note),
         **{name: values[name] for name in _SAME},
     )
+
+
+def _payers_by_seq(recorded: Sequence[Recorded], seqs: Mapping[int, int]) -> None:
+    """Who pays in place of another is named by its place; who is not here not at all."""
+    for one in recorded:
+        if (payer := counted_in(one.paid[1])) is not None:
+            one.paid = (None, ELSEWHERE.format(seqs[payer]) if payer in seqs else FAR)
 
 
 def _ns(moment: datetime) -> int:

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Table, Text, and_,
 from playhead.config.errors import StoreError
 
 from .cost_tables import costs
+from .costs import ELSEWHERE
 from .engine import Database
-from .ledger_writing import ELSEWHERE
 from .queries import find_exchange
 from .replay_tables import equivalences, match_rules
 from .tables import bodies, connection_pieces, connections, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers

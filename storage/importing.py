@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from .cassettes import Cassette
+from .costs import ELSEWHERE, FAR, counted_in
 from .engine import Database
 from .places import first_free_seq
-from .records import PARSER, Batch
+from .records import PARSER, Batch, Recorded
 from .replay_tables import equivalences, match_rules
 from .tables import exchanges, sessions, writers
 
@@ -22,9 +23,11 @@ def import_cassette(database: Database, write: Callable[..., None], cassette: Ca
     writer = f"import-{uuid.uuid4().hex}"  # whose numbers are those in the cassette; it never says more
     shift = _shift(database, cassette, session)
     write(*_batches(cassette, session, writer, shift))
-    if cassette.parser != PARSER or cassette.rules or cassette.equivalences:
+    paid = [r for r in cassette.exchanges if counted_in(r.paid[1]) is not None]
+    if paid or cassette.parser != PARSER or cassette.rules or cassette.equivalences:
         with database.writing() as connection:
             _add_rest(connection, cassette, session, writer)
+            _name_payers(connection, paid, writer, shift)
     return len(cassette.exchanges)
 
 
@@ -43,6 +46,16 @@ def _add_rest(connection: Connection, cassette: Cassette, session: str, writer: 
         known = [(numbers[cassette.exchanges[one.place].number], one) for one in cassette.equivalences]
         rows = [{"session": session, "exchange": id_, "digest": one.digest, "asks": one.asks, "divergence": 0, "at": now} for id_, one in known]
         connection.execute(insert(equivalences), rows)
+
+
+def _name_payers(connection: Connection, paid: Sequence[Recorded], writer: str, shift: int) -> None:
+    """Notes that name who pays by its place in the cassette name it by its id."""
+    own = exchanges.c.writer == select(writers.c.id).where(writers.c.writer == writer).scalar_subquery()
+    for one in paid:
+        payer = select(exchanges.c.id).where(own, exchanges.c.seq == (counted_in(one.paid[1]) or 0) + shift)
+        id_ = connection.execute(payer).scalar()
+        note = FAR if id_ is None else ELSEWHERE.format(id_)
+        connection.execute(update(exchanges).where(own, exchanges.c.number == one.number).values(cost_note=note))
 
 
 def _shift(database: Database, cassette: Cassette, session: str) -> int:

@@ -15,7 +15,7 @@ import xxhash
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
-from .costs import Basis, Cost, Pricing, RateRow
+from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow
 from .records import Recorded
 from .rows import clean, insert_new, take_nulls
 from .tables import exchanges
@@ -23,8 +23,6 @@ from .tables import exchanges
 Insert = Callable[..., None]
 _PARAMETERS = 500  # of one statement
 _MOST = 20_000  # shared rows that are remembered
-ELSEWHERE = "counted in exchange {}"
-"""The note of an exchange whose money another one counts."""
 
 
 @dataclass(slots=True)

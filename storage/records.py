@@ -222,6 +222,7 @@ class Recorded:
     stream_id: str | None = None
     steer: str | None = None
     cost: Cost | None = None
+    paid: tuple[int | None, str | None] = (None, None)  # cost and cost_note of what was paid elsewhere: listed where `cost` is None
     items: list[ItemRow] = field(default_factory=list)
     """All items of the answer; of the request all, or those that are new. The store leaves out what the exchange before has sent already."""
 

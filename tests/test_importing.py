@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.proxy.cassette_files import load
+from playhead.proxy.cassette_files import load, text_of
 from playhead.proxy.formats.cassette import read, write
 from playhead.storage.cassettes import Equivalence
 from playhead.storage.store import Store
@@ -56,6 +56,23 @@ def test_rules_come_with_it_and_are_no_new_version_if_they_are_there(tmp_path: P
 
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("SELECT version FROM match_rules").fetchall() == [(1,), (2,)]
+
+
+def test_what_it_cost_is_listed_and_not_paid_again(tmp_path: Path) -> None:
+    one, two, three = posted(1, b"{}"), posted(2, b"{}"), posted(3, b"{}")
+    one.paid, two.paid, three.paid = (125_000_000, "assumed: region"), (None, "counted in exchange 1"), (None, "counted in exchange 99")
+    data = taped(tmp_path, batch(one, two, three))
+    with Store.open(f"sqlite:///{tmp_path / 'second.db'}", create=True) as store:
+        load(store, read(data, "x"), "other")
+        load(store, read(data, "x"), "default")
+        first = next(store.exchanges("default")).id
+
+        assert [(row.cost, row.cost_note) for row in store.exchanges("default")] == [
+            ("0.000125", "assumed: region"),
+            (None, f"counted in exchange {first}"),
+            (None, "counted in an exchange that did not come along"),
+        ]
+        assert text_of(store, "default", "all")[0] == data
 
 
 def test_equivalences_come_with_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, get_args
 
 from playhead.storage.connected import MAX_TURNS, RecordedConnection
+from playhead.storage.costs import dollars, pico
 from playhead.storage.records import Facts, Outcome, Parse, Recorded, Transport
 
 from .shared_values import quoted
@@ -51,6 +52,13 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_money(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and dollars(pico(value)) == value
+    except ValueError:
+        return False
+
+
 def _is_lanes(value: Any) -> bool:
     return isinstance(value, list) and all(lane is None or isinstance(lane, str) for lane in value)
 
@@ -64,6 +72,7 @@ COUNT = Kind(_is_count, "a whole number, 0 or more")
 SMALL = Kind(_is_small, "a whole number of 32 bits")
 TIME = Kind(_is_time, "a time such as 2026-11-22T08:30:00.000000Z")
 TURN = Kind(_is_turn, "the number of a turn: 1, 2, ...")
+MONEY = Kind(_is_money, 'an amount in USD such as "0.000125"')
 OBJECT = Kind(_is_object, "an object")
 LANES = Kind(_is_lanes, "a list of names")
 OUTCOME = _one_of(*get_args(Outcome))
@@ -91,6 +100,8 @@ EXCHANGE: Mapping[str, Kind] = {
     "turn": TURN,
     "stream_id": TEXT,
     "steer": TEXT,
+    "cost": MONEY,
+    "cost_note": TEXT,
 }
 """Behind `exchange`, its place in the session. What is null, or follows from the rest, is left out."""
 
@@ -193,6 +204,8 @@ def exchange_line(r: Recorded, upstream: str, turn: int, connection: int | None)
         "turn": turn or None,
         "stream_id": r.stream_id,
         "steer": r.steer,
+        "cost": None if r.paid[0] is None else dollars(r.paid[0]),
+        "cost_note": r.paid[1],
     }
     return {"exchange": r.seq} | {key: value for key, value in told.items() if value is not None}
 

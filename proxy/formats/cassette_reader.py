@@ -12,6 +12,7 @@ from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
 from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
 from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection, turn_number
+from playhead.storage.costs import pico
 from playhead.storage.records import Asks, Facts, Recorded
 
 from .cassette_fields import EXCHANGE, FACTS, Line, checked, connection_of, nanoseconds_of
@@ -280,10 +281,12 @@ class _Reader:
         self._turns.add(number)
         raw, events = self._pieces.raw(heads, changed=changed)
         known: Line = {"request_bytes": len(raw.request), "response_bytes": len(raw.response), "upstream": self._upstream, "events": len(events)} | line
+        cost = known.pop("cost", None)
+        paid = (None if cost is None else pico(cost), known.pop("cost_note", None))
         seq, count, started = known.pop("exchange"), known.pop("events"), nanoseconds_of(known.pop("started_at"))
         return Recorded(
             writer="", number=number, session="", run=self._take, started_at_ns=started, event_count=count, facts=self._facts, raw=raw, events=events,
-            seq=seq, connection_number=connection, **known,
+            seq=seq, connection_number=connection, paid=paid, **known,
         )  # fmt: skip
 
 
