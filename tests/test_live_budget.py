@@ -167,3 +167,25 @@ async def test_what_is_recorded_or_forwarded_counts_too(tmp_path: Path) -> None:
 
                 assert ([one.status for one in got], code(got[1])) == ([200, 403], "live_budget")
     assert len(upstream.requests) == 2
+
+
+async def test_turns_over_a_websocket_are_refused_when_those_before_have_cost_too_much(tmp_path: Path) -> None:
+    async def upstream_talks(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        for number in count(1):
+            if (await socket.receive()).opcode != TEXT:
+                return
+            await socket.send(b'{"type": "response.completed", "response": %s}' % (PRICED % (number, b"gpt-5")))
+
+    async with (
+        FakeUpstream({"*": upstream_talks}) as upstream,
+        spending(tmp_path, upstream, "auto", live_money="2.00") as playhead,
+        WebSocketClient.open(int(playhead.url.rpartition(":")[2]), b"/v1/responses") as client,
+    ):
+        said = []
+        for text in ("a", "b", "c"):
+            await client.send(json.dumps({"type": "response.create", "model": "gpt-5", "input": text}).encode())
+            said.append(json.loads((await client.receive()).payload))
+
+    assert [one["type"] for one in said] == ["response.completed", "response.completed", "error"]
+    assert (said[2]["status"], said[2]["error"]["code"]) == (403, "live_budget")
