@@ -107,7 +107,8 @@ async def test_what_cannot_be_accepted_is_said(tmp_path: Path) -> None:
     await recorded(tmp_path)
     exhausted, served = await diverged(tmp_path, *BODIES, BODIES[0], b'{"model":"m","input":"d"}')
     for id_ in (exhausted, served):
-        with pytest.raises(ConfigError, match=f"divergence {id_} cannot be accepted: exchange . has answered another request"):
+        reason = "it is recorded, and was asked more often than that" if id_ == exhausted else "exchange . has answered another request"
+        with pytest.raises(ConfigError, match=f"divergence {id_} cannot be accepted: {reason}"):
             run(accept, tmp_path, str(id_))
     with pytest.raises(ConfigError, match="leave out either"):
         run(accept, tmp_path, str(served), "--as-is", "--rule", "normalize uuid")
@@ -152,6 +153,17 @@ async def test_a_mark_can_be_taken_back_and_marks_are_listed(tmp_path: Path, cap
     assert "exchange 1 is recorded anew by the next `playhead auto --session default` that asks for it" in told.err
     assert "exchange 1 stays as it is" in told.err
     assert "exchange 1 was not to be recorded anew" in told.err
+
+
+async def test_an_exchange_whose_live_call_is_refused_stays_due(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    run(rerecord, tmp_path, "default", "--exchange", "1")
+    async with FakeUpstream({"*": numbered()}) as upstream:
+        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url, live_calls=1) as auto:
+            assert await answers(auto, [b"new", BODIES[0], BODIES[0]]) == ["0", "live_budget", "live_budget"]
+            told = [(one.code, "anew in place of exchange 1" in one.message) for one in auto.divergences]
+
+    assert told == [("no_match", True), ("no_match", True)]
 
 
 async def test_a_fork_replays_what_was_before_and_goes_live_after(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

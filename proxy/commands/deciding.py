@@ -56,6 +56,8 @@ def _add_equivalence(store: Store, one: DivergenceRecord, digest: bytes | None) 
     if one.nearest is None or digest is None or one.served or one.code != "no_match":
         what = f"exchange {one.nearest} has answered another request" if one.nearest else "no exchange resembles it"
         what = "it is a message within a connection" if digest is None else what
+        if one.code == "exhausted":
+            what = "it is recorded, and was asked more often than that; `--exhausted last` or `--exhausted cycle` serves it again"
         raise ConfigError(f"divergence {one.id} cannot be accepted: {what}. `playhead auto --session {one.session}` records it.")
     store.decisions.accept(Equivalence(one.session, one.nearest, digest, one.asks, one.id))
     say(f"session {one.session}: exactly this request is answered by exchange {one.nearest}")

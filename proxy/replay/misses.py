@@ -113,6 +113,8 @@ class Misses:
     async def tell(self, playback: Playback, incoming: Asking, missing: Missing, note: str = "") -> Told:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
+        if missing.anew is not None:
+            note = f"It was to be recorded anew in place of exchange {index.exchange(missing.anew)} (`playhead rerecord`). {note}"
         places = index.places(group) if group is not None else []
         if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
             others = index.others(missing.print.digest, index.asks(group))

@@ -53,14 +53,19 @@ class Playback:
                 yield row
         self.final, self.known = final, frozenset(seen)
 
+    def refused(self, missing: Missing) -> None:
+        """A request must not go to upstream: what it was to record anew is due again."""
+        if missing.anew is not None:
+            self.index.take_back(missing.anew)
+
 
 class Missing(NamedTuple):
     """A request that is not served. `print`: as it would be recorded. `group`: of its recordings, which are used up or of no use to it.
 
-    `anew`: it was recorded, and is to be recorded again.
+    `anew`: the place of its recording, which is to be recorded again.
     """
 
     code: DivergenceCode
     print: Fingerprint
     group: int | None
-    anew: bool = False
+    anew: int | None = None

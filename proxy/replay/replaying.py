@@ -120,7 +120,7 @@ class ReplayExchange(HttpExchange):
         if isinstance(found, Missing) and found.code == "exhausted" and self._replays.faulting.give_back(playback, found.print.digest):
             found = player.match(playback, (found.print,), create=create)
         if not isinstance(found, Missing) and address.on_miss != "fail" and playback.index.exchange(found) in playback.decided.anew:
-            found = Missing("no_match", first, None, anew=True)
+            found = Missing("no_match", first, None, anew=found)
         if isinstance(found, Missing):
             await self._missed(incoming, playback, found)
             return
@@ -244,18 +244,20 @@ class ReplayExchange(HttpExchange):
         if missing.code == "no_match" and (again := await self._replays.faulting.whole_conversation(playback, incoming.text())) is not None:
             await self._serve(playback, again, asks=missing.print.asks)
             return
-        if missing.group is None and not missing.anew and incoming.bytes:
+        if missing.group is None and missing.anew is None and incoming.bytes:
             early = await self._replays.player.match_start(playback, incoming.asked, incoming.text())
             if early is not None:
                 await self._serve(playback, early)
                 return
         if address.on_miss != "fail" and address.keyless:
+            playback.refused(missing)
             self._answer(NO_KEY.code, NO_KEY.message)
         elif address.on_miss != "fail" and incoming.sendable:
             if (refusal := await self.service.prices.take(recorded=address.on_miss == "record")) is None:
                 await self._live(incoming, playback, missing)
             else:
                 self.service.counters.request_bytes += self._received
+                playback.refused(missing)
                 told = await self._replays.misses.tell(playback, incoming, missing, refusal.message)
                 self._refuse(refusal.code, told.message, told.more)
         else:

@@ -116,8 +116,8 @@ class TurnsTalk:
     def _find(self, lane: ClientLane, spoke: Spoke) -> Awaitable[None] | None:
         found = self._look(lane, spoke)
         playback = self._playback
-        anew = found.place is not None and self.live is not None and playback.index.exchange(found.place) in playback.decided.anew
-        if found.place is None or anew:
+        anew = found.place if self.live is not None and found.place is not None and playback.index.exchange(found.place) in playback.decided.anew else None
+        if found.place is None or anew is not None:
             code = "no_match" if found.group is None else "exhausted"
             missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group, anew)
             if self.live is None:
@@ -176,6 +176,7 @@ class TurnsTalk:
 
     async def _missed(self, lane: ClientLane, spoke: Spoke, missing: Missing, refusal: Refusal | None = None) -> None:
         """There is no recording of this turn. `refusal`: why upstream is not asked."""
+        self._playback.refused(missing)
         told = await self._asking.tell(self._playback, spoke, missing, refusal)
         self._refuse(lane, missing.code if refusal is None else refusal.code, told.message, told.more)
 
