@@ -42,7 +42,7 @@ def test_upstream_gets_the_head_as_it_came_but_for_its_host(reception: Reception
 
 
 def test_what_speaks_to_playhead_is_in_neither(reception: Reception) -> None:
-    inbound = read(reception, (b"Playhead-Session", b"s"), (b"PLAYHEAD-FAULT", b"x"), target=b"/@t/v1/x")
+    inbound = read(reception, (b"Playhead-Session", b"s"), (b"PLAYHEAD-OTHER", b"x"), target=b"/@t/v1/x")
 
     assert inbound.head == b"POST /v1/x HTTP/1.1\r\nhOST: up:1\r\n\r\n"
     assert (inbound.address.session, meta(inbound)["session"]) == ("s", "s")

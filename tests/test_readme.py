@@ -216,7 +216,7 @@ def test_a_changed_program_is_told_what_the_readme_shows(story: Story, tmp_path:
     shown = next(block for block in blocks("") if "NotFoundError" in block)
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-3:] == shown.splitlines()[2:]
+    assert done.stderr.splitlines()[-4:] == shown.splitlines()[2:]
 
 
 @pytest.mark.parametrize("query", blocks("sql"))
