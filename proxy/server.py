@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
+from playhead.storage.costs import dollars
 from playhead.storage.datadir import DataDir, recorder_lock
 from playhead.storage.journal import segments, size_of
 
@@ -250,7 +251,8 @@ def summary(reports: Iterable[Mapping[str, Any]]) -> str:
         names = ("replayed", "live", "faults", "ruled")
         counted.update({name: found.get(name, 0) for name in names}, diverged=sum(found.get("missed", {}).values()))
     parts = [f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")]
-    parts += [f"{name} {last[name]}" for name in ("saved", "unpriced", "unused") if last.get(name) and (name != "unpriced" or last.get("saved"))]
+    parts += [f"saved {dollars(last['saved'])}"] if last.get("saved") else []
+    parts += [f"{name} {last[name]}" for name in ("unpriced", "unused") if last.get(name) and (name != "unpriced" or last.get("saved"))]
     return "playhead " + "  ".join([*parts, *(f"first {id_}" for id_ in last.get("first", ()))])
 
 

@@ -19,7 +19,7 @@ import click
 from playhead.config.errors import ConfigError
 from playhead.config.loading import Loaded
 from playhead.config.settings import Settings
-from playhead.storage.costs import about
+from playhead.storage.costs import about, pico
 
 from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags
@@ -120,7 +120,7 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
 
 def _replayed(settings: Settings, line: str) -> int:
     """Say what was replayed, by the server's own last line; how many divergences there were."""
-    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled|saved|unpriced|unused) (\d+)", line)}
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled|unpriced|unused) (\d+)", line)}
     if not counts:
         say("the replay ended without saying what it had served")
         return 1
@@ -133,7 +133,8 @@ def _replayed(settings: Settings, line: str) -> int:
     source = f"session {settings.session}" if settings.cassette is None else str(settings.cassette)
     say(f"replayed from {source}: {', '.join(parts)}")
     _unused(counts.get("unused", 0), re.findall(r"first (\d+)", line))
-    _money("saved by the replay", counts.get("saved", 0), counts.get("unpriced", 0))
+    saved = re.search(r"saved (\d+(?:\.\d+)?)", line)
+    _money("saved by the replay", pico(saved[1]) if saved else 0, counts.get("unpriced", 0))
     if settings.fault and not counts.get("faults"):
         say(f"no request met {' or '.join(settings.fault)}: is there such a place? `playhead help faults`")
     elif settings.fault and settings.cassette is None:
