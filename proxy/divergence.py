@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Asks, DivergenceCode
 
-from .causes import CAUSES, Cause
-from .differences import Difference
+from .diverging.causes import CAUSES, Cause
+from .diverging.differences import Difference
 
 _IN_ANSWER = 3  # differences that the answer names
 _IN_LOG = 12

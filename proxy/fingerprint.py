@@ -33,10 +33,10 @@ from playhead.config.rules import Rule
 from playhead.storage.records import DEFAULT_RULES, Asks, Fingerprint, StoredRequest
 
 from .assembling.reply import headers_of
-from .canonical import dump, parse
+from .matching.canonical import dump, parse
+from .matching.multipart import Part, WithoutBoundary, boundary_of, parts_of
+from .matching.normalising import Normaliser
 from .models.kind import shape_of
-from .multipart import Part, WithoutBoundary, boundary_of, parts_of
-from .normalising import Normaliser
 
 HELD = 32 << 20
 """Bytes of a body up to which it is read; a longer one is hashed as it comes."""

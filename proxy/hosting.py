@@ -19,7 +19,7 @@ from .clients import Server
 from .forwarder import Forwarder, MakeReplays
 from .inbound import Reception
 from .service import Diverged, Service, nobody
-from .tape import Tape
+from .tapes.tape import Tape
 from .upstream import Origin, Upstream, tls_context
 
 if TYPE_CHECKING:

@@ -13,18 +13,18 @@ from aiohttp.http_exceptions import HttpProcessingError
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
-from .answer_tape import AnswerTape
 from .answers import answer
 from .client_side import ClientSide
 from .clients import ClientRequest, Done, Leave, in_task
-from .guards import gives_secrets
 from .http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .inbound import Inbound
-from .needles import needles_of
+from .masking.guards import gives_secrets
+from .masking.needles import needles_of
 from .notes import bundle, end, opening, request_end
 from .redaction import is_clean
-from .request_tape import RequestTape
 from .service import Service
+from .tapes.answer_tape import AnswerTape
+from .tapes.request_tape import RequestTape
 from .upstream import Leg
 
 _REST_SECONDS = 0.1  # for the rest of a request that has been answered before it was whole

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import httptools
 
-from .needles import finds, readable
+from .masking.needles import finds, readable
 
 MAX_HEAD = 1 << 20
 _EMPTY_LINE = b"\r\n\r\n"

@@ -29,10 +29,10 @@ from .hosting import Host, forwarder_of
 from .metrics import Counters
 from .pricing.setting import Costing
 from .recorder import Recorder
-from .recorder_loop import Misplaced, RecorderLoop
+from .recorders.recorder_loop import Misplaced, RecorderLoop
+from .recorders.settle import settle
 from .replay.rewinding import Rewound
 from .server import bind
-from .settle import settle
 
 if TYPE_CHECKING:
     from .replay.inserted import Inserted

@@ -15,7 +15,7 @@ from playhead.storage.keys import key_id
 from .addressing import Address, Addressing, Refusal
 from .admission import CREDENTIALS, TOKEN
 from .http1 import FRAMING, HOP_BY_HOP, Header
-from .needles import usable
+from .masking.needles import usable
 from .notes import opening_meta
 from .redaction import redact_head
 

@@ -23,6 +23,7 @@ from playhead.storage.store import Store
 
 from .fingerprint import F1, Asked, Rules, line_of
 from .http1 import ProtocolError
+from .matching.request_memo import RequestMemo
 from .replay.decided import Decided, replaced, waiting_text
 from .replay.playback import Missing as Missing
 from .replay.playback import Playback as Playback
@@ -33,7 +34,6 @@ from .replay.retell import retell
 from .replay.rewinding import Rewound
 from .replay.rule_hits import RuleHits
 from .replay.told import Recording
-from .request_memo import RequestMemo
 from .script import AT_ONCE, Source, Step, script, with_retry_after
 
 log = logging.getLogger("playhead")

@@ -23,15 +23,15 @@ from playhead.storage.store import Store
 
 from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
+from .matching.request_memo import RequestMemo
 from .notes import bundle, read_opening, session_of, unbundle
 from .pricing.setting import CostOf
-from .progress import Progress
+from .recorders.progress import Progress
+from .recorders.rereading import Rereading
+from .recorders.storing import store_batch
+from .recorders.suspects import Suspects
+from .recorders.tails import Limits, Open, Tail
 from .recording import Assembly
-from .request_memo import RequestMemo
-from .rereading import Rereading
-from .storing import store_batch
-from .suspects import Suspects
-from .tails import Limits, Open, Tail
 
 log = logging.getLogger("playhead")
 

@@ -25,10 +25,10 @@ from .assembling.turns import Setting
 from .assembling.upgraded import Upgraded
 from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
 from .fingerprint import Asked, create_over
+from .matching.request_memo import RequestMemo
 from .models.doors import parse_request
 from .models.kind import Shape, shape_of
 from .notes import read_opening, unbundle, undecoded
-from .request_memo import RequestMemo
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)

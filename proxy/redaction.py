@@ -15,9 +15,9 @@ from urllib.parse import unquote_to_bytes
 
 from playhead.config import secrets as secret_rules
 
-from .fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
-from .memo import RedactionMemo, Trail, hold
-from .needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
+from .masking.fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
+from .masking.memo import RedactionMemo, Trail, hold
+from .masking.needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
 
 __all__ = ["RedactedHead", "RedactionMemo", "RequestScanner", "redact_head", "redact_response_head"]
 

@@ -22,13 +22,13 @@ from .assembling.turns import Said, Setting, Turn
 from .facts import UNPARSED
 from .frames import MessagePiece, Opcode, pack
 from .lanes import Begun
+from .matching.request_memo import RequestMemo
 from .models.doors import client_event_door, event_door
 from .models.kind import Shape
 from .models.wire import Wire
 from .notes import end
 from .pieces import Cutter
 from .recording import Assembly
-from .request_memo import RequestMemo
 
 _PART = 4 << 20  # bytes of a big exchange that are held at once
 _PIECE = 1 << 20  # bytes of a message that are fed at once

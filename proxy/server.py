@@ -26,11 +26,11 @@ from playhead.storage.journal import segments, size_of
 from .children import Child, ChildGoneError, Orders, start_logging
 from .forking import Spares, spares
 from .lag import Lag
-from .progress import read_progress
+from .recorders.progress import read_progress
 from .replay.rewinding import RewindError, Rewound
 
 log = logging.getLogger("playhead")
-WORKER, RECORDER = "playhead.proxy.worker", "playhead.proxy.recorder_process"
+WORKER, RECORDER = "playhead.proxy.worker", "playhead.proxy.recorders.recorder_process"
 _LOCK_SECONDS = 5.0
 _LAG_SECONDS = 60.0  # above it the recorder hangs, or the store is too slow for the traffic
 _BACKLOG = 4096
@@ -128,7 +128,7 @@ class Supervisor:
 
     async def _settle(self) -> None:
         """A replay sees all that was recorded before it started. Raises StoreError."""
-        from .settle import settle
+        from .recorders.settle import settle
 
         if missing := await asyncio.to_thread(settle, self._settings):
             log.warning("%s", missing)

@@ -12,11 +12,11 @@ from playhead.config.settings import Settings
 from playhead.storage.records import DivergenceRecord
 
 from .faults.due import Faults
-from .live_budget import LiveBudget
-from .live_prices import LivePrices
 from .metrics import Counters
 from .redaction import RedactionMemo
-from .tape import Tape
+from .replay.live_budget import LiveBudget
+from .replay.live_prices import LivePrices
+from .tapes.tape import Tape
 from .upstream import Upstream
 
 Diverged = Callable[[DivergenceRecord], object]

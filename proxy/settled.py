@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playhead.storage.journal import segments
 
-from .progress import read_progress
-from .tape import Tape
+from .recorders.progress import read_progress
+from .tapes.tape import Tape
 
 log = logging.getLogger("playhead")
 

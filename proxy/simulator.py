@@ -15,9 +15,9 @@ from hashlib import sha256
 
 from aiohttp import WSMsgType, web
 
-from .simulated import Json, events_of, metadata_of, response_to
-from .simulated_plan import Close, Cut
-from .simulated_socket import SimulatedSocket, in_turns
+from .simulation.simulated import Json, events_of, metadata_of, response_to
+from .simulation.simulated_plan import Close, Cut
+from .simulation.simulated_socket import SimulatedSocket, in_turns
 
 PACE = 0.015  # seconds between the pieces of a stream, so that there are times to look at
 _HEADERS: Mapping[str, str] = {"Server": "playhead-simulator", "openai-version": "2020-10-01"}

@@ -13,8 +13,8 @@ from typing import Any
 
 from journalled import COMPLETE, Frames, chunked, http, opening, sse
 from playhead.proxy.recorder import Recorder
+from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
-from playhead.proxy.tails import Limits
 from playhead.storage.journal import JournalFrame, JournalWriter, SegmentReader, segments
 from playhead.storage.store import Store
 

@@ -21,7 +21,7 @@ from playhead.proxy.hosting import replaying, upstream_of
 from playhead.proxy.notes import unbundle
 from playhead.proxy.service import Service
 from playhead.proxy.sockets.socket_line import SocketLine
-from playhead.proxy.tape import Tape
+from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n"

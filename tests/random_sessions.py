@@ -14,8 +14,8 @@ from typing import Any
 
 from playhead.proxy.lanes import Assigned, Begun, Ended, Lanes, Step
 from playhead.proxy.models.doors import parse_client_event, parse_server_event
-from playhead.proxy.simulated_plan import Close, Cut
-from playhead.proxy.simulated_socket import Act, Made, Say, SimulatedSocket
+from playhead.proxy.simulation.simulated_plan import Close, Cut
+from playhead.proxy.simulation.simulated_socket import Act, Made, Say, SimulatedSocket
 from random_client import RandomClient
 
 _DELTA = '{"type":"response.output_text.delta"'

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.proxy.reparsing import reparsed
-from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.store import Store
 
 DERIVED = (

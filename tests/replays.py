@@ -13,7 +13,7 @@ from typing import Any
 from fakes import Answer, FakeUpstream, Handler, Header, Received, Wire, answer, headers_of
 from playhead.config.settings import Settings
 from playhead.proxy.recorder import Recorder
-from playhead.proxy.settle import settle
+from playhead.proxy.recorders.settle import settle
 from playhead.storage.datadir import DataDir
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store

@@ -17,7 +17,7 @@ import psutil
 
 from command_line import PLAYHEAD, Told, in_a_process
 from playhead.proxy.commands.child import without_proxies
-from playhead.proxy.recorder_process import NAME as RECORDER
+from playhead.proxy.recorders.recorder_process import NAME as RECORDER
 
 _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.differences import ABSENT, Place
+from playhead.proxy.diverging.differences import ABSENT, Place
 from playhead.proxy.replay.alike import apart
 
 

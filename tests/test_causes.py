@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from playhead.proxy.causes import CAUSES, Case, Cause, cause_of, class_of, label
-from playhead.proxy.differences import ABSENT, Compared, places
+from playhead.proxy.diverging.causes import CAUSES, Case, Cause, cause_of, class_of, label
+from playhead.proxy.diverging.differences import ABSENT, Compared, places
 
 
 def side(body: Any, *, method: str = "POST", path: str = "/responses", query: str = "", **headers: str) -> Compared:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.differences import MOST, Compared, Difference, differences
+from playhead.proxy.diverging.differences import MOST, Compared, Difference, differences
 
 
 def side(body: Any = None, *, method: str = "POST", path: str = "/responses", query: str = "", **headers: str) -> Compared:

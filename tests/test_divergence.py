@@ -6,8 +6,8 @@ from array import array
 from dataclasses import replace
 from typing import Any
 
-from playhead.proxy.differences import Difference
 from playhead.proxy.divergence import Candidate, Miss, Wanted, rank
+from playhead.proxy.diverging.differences import Difference
 
 
 def items(*numbers: int) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.rules import parse_rule
 from playhead.proxy.fingerprint import Asked, Rules
-from playhead.proxy.fitting import fewest, rules_between, rules_that_fit
+from playhead.proxy.matching.fitting import fewest, rules_between, rules_that_fit
 
 ONE, TWO = "76f8b89e-4a41-46fb-86ae-546cc1e4ba6c", "11111111-4a41-46fb-86ae-546cc1e4ba6c"
 ASKED = Asked("POST", "/v1/responses", {b"content-type": b"application/json"})

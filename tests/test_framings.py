@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.framings import ChunkSlices, FrameSlices
+from playhead.proxy.masking.framings import ChunkSlices, FrameSlices
 
 PARTS = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 CUTS = st.lists(st.integers(0, 2500), max_size=12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.guards import AnswerGuard, ChunkedGuard, FrameGuard, gives_secrets
+from playhead.proxy.masking.guards import AnswerGuard, ChunkedGuard, FrameGuard, gives_secrets
 from websocket_fakes import CONTINUATION, PING, TEXT, encode
 
 KEY = b"sk-proj-Sekret+/9876543210"

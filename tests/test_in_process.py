@@ -12,7 +12,7 @@ from fakes import FakeUpstream, fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
 from playhead.proxy.in_process import InProcess
-from playhead.proxy.settle import settle
+from playhead.proxy.recorders.settle import settle
 from playhead.storage.store import Store
 from proxied import until
 from replays import ask, numbered

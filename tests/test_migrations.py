@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from playhead.proxy.fingerprint import Asked, fingerprint, stored_fingerprint
-from playhead.proxy.request_memo import RequestMemo
+from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.storage.records import Batch, Frame, Spill
 from playhead.storage.store import Store
 from playhead.storage.tables import HEAD

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from playhead.proxy.outline import Outline, Reading, fresh, outline
+from playhead.proxy.matching.outline import Outline, Reading, fresh, outline
 
 LISTS, KEPT = ("input", "messages"), ("model", "stream")
 

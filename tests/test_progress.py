@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from playhead.proxy.progress import Progress, read_progress
+from playhead.proxy.recorders.progress import Progress, read_progress
 
 places = st.dictionaries(st.text(max_size=20), st.tuples(st.integers(0, 10**6), st.integers(0, 2**62)), max_size=4)
 

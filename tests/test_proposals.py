@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playhead.proxy.differences import Compared, places
-from playhead.proxy.proposals import Proposal, propose
+from playhead.proxy.diverging.differences import Compared, places
+from playhead.proxy.diverging.proposals import Proposal, propose
 
 ONE, OTHER = "b6c5e9a2-5a3f-4c5e-9d27-0d6f6ad5a0c1", "0d6f6ad5-9d27-4c5e-5a3f-b6c5e9a2a0c1"
 

@@ -13,8 +13,8 @@ import pytest
 from journals import ANSWER, EVENTS, drain, open_store, plain, recording, stream, tags, write, writer
 from playhead.config.errors import StoreError
 from playhead.proxy.fingerprint import stored_fingerprint
-from playhead.proxy.progress import read_progress
-from playhead.proxy.tails import Limits
+from playhead.proxy.recorders.progress import read_progress
+from playhead.proxy.recorders.tails import Limits
 from playhead.storage.journal import segment_path, segments
 from playhead.storage.records import Kind
 from playhead.storage.store import Store

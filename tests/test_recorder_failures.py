@@ -11,10 +11,10 @@ import pytest
 
 from journals import EVENTS, drain, locked, open_store, plain, recording, stream, tags, write, writer
 from playhead.config.errors import StoreError
-from playhead.proxy.progress import read_progress
+from playhead.proxy.matching.request_memo import RequestMemo
+from playhead.proxy.recorders.progress import read_progress
+from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
-from playhead.proxy.request_memo import RequestMemo
-from playhead.proxy.tails import Limits
 from playhead.storage.journal import segments
 from playhead.storage.records import Kind, Recorded, Spill
 from playhead.storage.store import Store

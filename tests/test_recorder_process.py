@@ -35,7 +35,7 @@ Running = subprocess.Popen[bytes]
 
 @contextlib.contextmanager
 def recorder(data: DataDir) -> Iterator[Running]:
-    process = subprocess.Popen([sys.executable, "-m", "playhead.proxy.recorder_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "playhead.proxy.recorders.recorder_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         stdin(process).write(base64.b64encode(pickle.dumps(Orders(Settings(data=data.path), "run"))) + b"\n")
         stdin(process).flush()

@@ -18,7 +18,7 @@ from journalled import Frames, http, opening
 from journals import content, drain, locked, open_store, plain, recording, stream, tags, undisturbed, write, writer
 from playhead.config.errors import StoreError
 from playhead.proxy.recorder import Recorder
-from playhead.proxy.tails import Limits
+from playhead.proxy.recorders.tails import Limits
 from playhead.storage.journal import segments
 from playhead.storage.records import Kind
 from playhead.storage.store import Store

@@ -11,8 +11,8 @@ import pytest
 
 from journalled import Frames, http, opening
 from journals import drain, open_store, plain, recording, write, writer
+from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
-from playhead.proxy.tails import Limits
 from playhead.storage.connected import ConnectionRecord
 from playhead.storage.records import ExchangeRecord, Kind
 from playhead.storage.store import Store

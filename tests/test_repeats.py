@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.fingerprint import LISTS
-from playhead.proxy.outline import Member, Outline, Reading, outline
-from playhead.proxy.repeats import Repeats, again
+from playhead.proxy.matching.outline import Member, Outline, Reading, outline
+from playhead.proxy.matching.repeats import Repeats, again
 
 LONG = b"x" * 100
 ITEMS = [b'{"a":1}', b'{"a":"\xc3\xa9%b"}' % LONG, b'{"a":["%b"]}' % LONG, b'{"a":1}']

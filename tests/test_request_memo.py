@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from playhead.config.rules import parse_rule
 from playhead.proxy.facts import NOTHING, tell
 from playhead.proxy.fingerprint import HELD, Asked, Rules, fingerprint, stored_fingerprint
+from playhead.proxy.matching.request_memo import LEAST, RequestMemo
 from playhead.proxy.models.kind import shape_of
 from playhead.proxy.models.wire import Problem
-from playhead.proxy.request_memo import LEAST, RequestMemo
 from playhead.storage.records import StoredRequest
 
 HEAD = b"POST /v1/responses HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"

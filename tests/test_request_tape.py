@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from canaries import SPELLINGS, Canaries, occurrences
 from playhead.proxy.inbound import Inbound
 from playhead.proxy.redaction import RedactionMemo, redact_head
-from playhead.proxy.request_tape import RequestTape
+from playhead.proxy.tapes.request_tape import RequestTape
 from playhead.storage.records import Kind
 
 CANARIES = Canaries()

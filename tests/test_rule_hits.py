@@ -13,8 +13,8 @@ import pytest
 
 from fakes import fetch
 from playhead.config.rules import rules_of
-from playhead.proxy.finders import Numbering
 from playhead.proxy.fingerprint import Asked
+from playhead.proxy.matching.finders import Numbering
 from playhead.proxy.replay.playback import Playback
 from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.proxy.replay.rule_hits import RuleHits

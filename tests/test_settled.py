@@ -12,7 +12,7 @@ from journals import open_store, plain, write, writer
 from playhead.proxy import settled as module
 from playhead.proxy.recorder import Recorder
 from playhead.proxy.settled import Settled
-from playhead.proxy.tape import Tape
+from playhead.proxy.tapes.tape import Tape
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter
 

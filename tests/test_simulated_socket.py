@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.simulated_plan import Close, Cut
-from playhead.proxy.simulated_socket import Act, Say, SimulatedSocket, in_turns
+from playhead.proxy.simulation.simulated_plan import Close, Cut
+from playhead.proxy.simulation.simulated_socket import Act, Say, SimulatedSocket, in_turns
 
 Json = dict[str, Any]
 

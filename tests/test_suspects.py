@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.proxy.suspects import Suspects
+from playhead.proxy.recorders.suspects import Suspects
 
 
 def died(directory: Path, writer: str = "w", number: int = 7, place: tuple[int, int] = (1, 100)) -> None:
@@ -116,7 +116,7 @@ def test_the_same_exchange_can_be_marked_again_after_it_was_cleared(tmp_path: Pa
 
 
 def test_a_mark_survives_the_process(tmp_path: Path) -> None:
-    script = "import os, sys; from pathlib import Path; from playhead.proxy.suspects import Suspects; s = Suspects(Path(sys.argv[1])); s.mark('w', 7)"
+    script = "import os, sys; from pathlib import Path; from playhead.proxy.recorders.suspects import Suspects; s = Suspects(Path(sys.argv[1])); s.mark('w', 7)"
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", script + "; os.kill(os.getpid(), 9)", str(tmp_path)], check=False)
         assert done.returncode == -9

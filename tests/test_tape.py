@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from journals import read_all, writer
-from playhead.proxy.tape import Tape
+from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter, Kind
 
 END = 8

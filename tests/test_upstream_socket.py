@@ -19,7 +19,7 @@ from playhead.proxy.hosting import upstream_of
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.proxy.service import Service
 from playhead.proxy.sockets.upstream_socket import Refused, Unrecordable, UpstreamSocket
-from playhead.proxy.tape import Tape
+from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter
 from proxied import KEY, read_journal, until
 from websocket_fakes import CLOSE, PING, PONG, TEXT, RawWebSocket, accept, echo_messages, encode, handshake

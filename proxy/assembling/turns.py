@@ -20,11 +20,11 @@ from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, t
 from ..fingerprint import Asked
 from ..frames import Opcode
 from ..lanes import Begun
+from ..matching.request_memo import RequestMemo
 from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire
 from ..models.wire import field as member
 from ..plain import text_of
-from ..request_memo import RequestMemo
 from ..sse import type_of as type_name
 from .gathered import Gathered
 from .hearing import hearing_for

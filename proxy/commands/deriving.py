@@ -70,8 +70,8 @@ class _Batch:
 def _batches(again: Rederivation) -> Iterator[_Batch]:
     from playhead.config.errors import StoreError
 
+    from ..matching.request_memo import RequestMemo
     from ..reparsing import reparsed
-    from ..request_memo import RequestMemo
 
     memo = RequestMemo()
     batch = _Batch()

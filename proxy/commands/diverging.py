@@ -52,8 +52,8 @@ def _show(found: Iterable[DivergenceRecord], empty: str, most: int | None) -> No
 
 def _lines(one: DivergenceRecord, most: int | None) -> Iterator[tuple[str, str]]:
     """What is told of one, with its style."""
-    from ..differences import Difference
     from ..divergence import actions
+    from ..diverging.differences import Difference
 
     first = one.message.partition("\n")[0]
     yield f"  {first}", ""

@@ -64,7 +64,7 @@ def verify(as_json: bool, **flags: Any) -> int:
     from playhead.storage.store import Problem
 
     from ..listing import print_json, visible
-    from ..request_memo import RequestMemo
+    from ..matching.request_memo import RequestMemo
 
     settings = loaded(flags).settings
     missing: list[str] = []

@@ -90,7 +90,7 @@ def recordings(settings: Settings, on_missing: Callable[[str], None] | None = No
     """The store, once it holds all that was recorded before now; `on_missing`, else a warning, says what it still lacks. Raises StoreError."""
     from playhead.storage.store import Store
 
-    from ..settle import settle
+    from ..recorders.settle import settle
 
     logging.basicConfig(format="playhead: %(message)s", level=logging.WARNING, stream=sys.stderr)
     if missing := settle(settings):

@@ -7,7 +7,7 @@ from playhead.storage.records import Direction, Fingerprint, Recorded, StoredReq
 
 from ..assembling.channels import MAX_MESSAGE
 from ..fingerprint import Asked, fingerprint
-from ..request_memo import RequestMemo
+from ..matching.request_memo import RequestMemo
 
 _CREATE = "response.create"
 

@@ -20,10 +20,10 @@ from playhead.storage.records import Kind, Recorded
 
 from ..decoding import BodyDecoder
 from ..http1 import Header
+from ..matching.request_memo import RequestMemo
 from ..notes import end, opening, opening_meta, request_end
 from ..recording import Assembly
 from ..redaction import RequestScanner, redact_head, redact_response_head
-from ..request_memo import RequestMemo
 
 NEEDS_YAML = "it is YAML, which needs PyYAML: pip install 'playhead[vcr]'"
 _CODED, _CHUNKED, _LENGTH = b"content-encoding", b"transfer-encoding", b"content-length"

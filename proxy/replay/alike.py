@@ -10,9 +10,9 @@ from typing import Any
 
 from playhead.config.rules import Rule
 
-from ..differences import ABSENT, Place
-from ..fitting import VOLATILE
-from ..normalising import Normaliser
+from ..diverging.differences import ABSENT, Place
+from ..matching.fitting import VOLATILE
+from ..matching.normalising import Normaliser
 
 _PLACES = 20
 _MOST = 8_000  # characters of each text that are looked at, from a little before they begin to differ

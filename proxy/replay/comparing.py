@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
-from ..differences import Compared
+from ..diverging.differences import Compared
 from ..fingerprint import F1, Asked, Rules, fingerprint, kind_of_body, leave_out, line_of, normalised
-from ..multipart import Part, boundary_of, parts_of
+from ..matching.multipart import Part, boundary_of, parts_of
 
 
 def line(asked: Asked) -> tuple[str, str, str, str]:

@@ -18,8 +18,8 @@ from playhead.storage.records import Fingerprint
 from ..decoding import BodyDecoder
 from ..fingerprint import F1, HELD, Asked, Fingerprinter, Rules
 from ..inbound import Inbound
+from ..matching.request_memo import RequestMemo
 from ..redaction import RedactionMemo, RequestScanner
-from ..request_memo import RequestMemo
 
 LIVE = 64 << 20
 """Bytes of a body that are kept for upstream; a longer one cannot be sent on once it has been compared."""

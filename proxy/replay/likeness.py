@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..causes import Case, cause_of, class_of, newest, whole_item
-from ..differences import ABSENT, Place, places, told
 from ..divergence import Candidate, Miss
+from ..diverging.causes import Case, cause_of, class_of, newest, whole_item
+from ..diverging.differences import ABSENT, Place, places, told
+from ..diverging.proposals import Proposal, propose
 from ..fingerprint import Rules
-from ..proposals import Proposal, propose
 from .alike import apart
 from .comparing import Side, equal
 

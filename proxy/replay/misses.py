@@ -15,9 +15,9 @@ from playhead.config.errors import StoreError
 from playhead.storage.records import Direction, Divergence, DivergenceCode, DivergenceRecord
 from playhead.storage.replay_rows import RequestRow
 
-from ..causes import Case, cause_of, class_of
-from ..differences import places, told
 from ..divergence import Candidate, Miss, Wanted, rank
+from ..diverging.causes import Case, cause_of, class_of
+from ..diverging.differences import places, told
 from ..fingerprint import F1, Asked, Rules, create_over
 from ..inbound import Inbound
 from ..player import Missing, Playback, Player

@@ -27,7 +27,7 @@ from ..service import Service
 from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine
 from ..sockets.socket_opening import Openings, Passed, Refused, Unrecorded
-from ..tape import Tape
+from ..tapes.tape import Tape
 from ..websocket import SocketExchange
 from .at_once import AtOnce
 from .begun import Begun

@@ -16,7 +16,7 @@ from playhead.storage.replay_rows import RuleHit
 from playhead.storage.store import Store
 
 from ..fingerprint import Asked, Rules, asked_of
-from ..fitting import rules_between
+from ..matching.fitting import rules_between
 from .replay_index import ReplayIndex
 
 log = logging.getLogger("playhead")

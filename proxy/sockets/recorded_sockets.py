@@ -16,8 +16,8 @@ from playhead.storage.replay_rows import TurnRow
 from playhead.storage.store import Store
 
 from ..assembling.traffic import NO_CODE
-from ..canonical import dump, parse
 from ..frames import Opcode
+from ..matching.canonical import dump, parse
 from ..replay.retell import Messages
 from .interleaving import CLIENT, HIDDEN, OPCODE, Log
 from .socket_end import close_payload

@@ -12,9 +12,9 @@ from playhead.storage.connected import LogEntry
 from playhead.storage.records import Direction, EventRow
 from playhead.storage.store import Store
 
-from ..canonical import dump, parse
 from ..frames import Opcode
-from ..normalising import Normaliser
+from ..matching.canonical import dump, parse
+from ..matching.normalising import Normaliser
 from .interleaving import Log
 from .recorded_sockets import Finale, RecordedSocket, RecordedTurn
 from .speech import Reader

@@ -13,7 +13,7 @@ from playhead.storage.records import Fingerprint
 from ..addressing import NO_KEY, Refusal
 from ..fingerprint import F1, Asked, Rules, create_over
 from ..inbound import Inbound
-from ..normalising import Normaliser
+from ..matching.normalising import Normaliser
 from ..player import Missing, Playback, Player
 from ..redaction import RequestScanner
 from ..replay.faulting import Afflicted, Faulting

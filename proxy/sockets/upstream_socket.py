@@ -17,7 +17,6 @@ from websockets.frames import apply_mask  # type: ignore[attr-defined]  # where 
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
-from ..answer_tape import AnswerTape
 from ..assembling.traffic import NO_CODE
 from ..decoding import BodyDecoder
 from ..frames import INSTEAD, FrameDecoder, Message, Opcode
@@ -25,6 +24,7 @@ from ..http1 import Chunked, Framing, Head
 from ..inbound import Inbound
 from ..notes import end, opening
 from ..service import Service
+from ..tapes.answer_tape import AnswerTape
 from ..upstream import Leg
 from ..websocket import ClientTape
 from .socket_end import accept_of, frame_head

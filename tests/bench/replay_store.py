@@ -41,9 +41,9 @@ from playhead.config.rules import named_rules
 from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import F1, Rules
 from playhead.proxy.inbound import Inbound, Reception
+from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.proxy.replay.incoming import Incoming, Memory
 from playhead.proxy.replay.replay_index import ReplayIndex
-from playhead.proxy.request_memo import RequestMemo
 from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
 from playhead.storage.replays import Under
 from playhead.storage.store import Store

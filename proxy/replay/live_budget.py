@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from playhead.storage.costs import dollars
 
-from .answers import Refusal
+from ..answers import Refusal
 
 
 class Paid(NamedTuple):

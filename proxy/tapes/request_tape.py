@@ -9,10 +9,10 @@ from xxhash import xxh3_128
 
 from playhead.storage.records import Kind
 
-from .decoding import BodyDecoder
-from .inbound import Inbound
-from .notes import request_end
-from .redaction import RedactionMemo, RequestScanner
+from ..decoding import BodyDecoder
+from ..inbound import Inbound
+from ..notes import request_end
+from ..redaction import RedactionMemo, RequestScanner
 
 # A byte, or an escape of JSON for one, perhaps cut off at the text's end.
 _LETTER = re.compile(rb'\\u00[0-9a-fA-F]{2}|\\["\\/]|\\(?:u[0-9a-fA-F]{0,3})?\Z|.', re.DOTALL)

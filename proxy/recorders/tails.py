@@ -8,8 +8,8 @@ from typing import Any
 from playhead.storage.journal import SegmentReader
 from playhead.storage.records import Position
 
-from .assembling.turn_places import TurnPlaces
-from .recording import Assembly
+from ..assembling.turn_places import TurnPlaces
+from ..recording import Assembly
 
 Place = tuple[int, int]  # segment, offset
 

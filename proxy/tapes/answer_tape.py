@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from playhead.storage.records import Kind
 
-from .guards import AnswerGuard, ChunkedGuard, FrameGuard, passes
-from .http1 import Head
-from .redaction import redact_response_head
+from ..http1 import Head
+from ..masking.guards import AnswerGuard, ChunkedGuard, FrameGuard, passes
+from ..redaction import redact_response_head
 
 _Piece = tuple[bytes, list[bytes] | None]
 

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Fingerprint, StoredRequest
 
-from .assembling.reply import headers_of
-from .canonical import dump
-from .facts import NOTHING as NOTHING_TOLD
-from .facts import Told, item_rows, tell, told_of
-from .fingerprint import (
+from ..assembling.reply import headers_of
+from ..facts import NOTHING as NOTHING_TOLD
+from ..facts import Told, item_rows, tell, told_of
+from ..fingerprint import (
     F1,
     HELD,
     LISTS,
@@ -36,9 +35,10 @@ from .fingerprint import (
     single_item,
     stored_fingerprint,
 )
-from .models.doors import parse_request
-from .models.kind import Shape, shape_of
-from .models.wire import Problem, field
+from ..models.doors import parse_request
+from ..models.kind import Shape, shape_of
+from ..models.wire import Problem, field
+from .canonical import dump
 from .normalising import GONE, Normaliser
 from .outline import Outline, Reading, fresh, outline
 

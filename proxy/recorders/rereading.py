@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playhead.storage.journal import JournalFrame, SegmentReader, segment_path
 
-from .recording import Assembly
-from .request_memo import RequestMemo
+from ..matching.request_memo import RequestMemo
+from ..recording import Assembly
 from .tails import Open, Tail
 
 log = logging.getLogger("playhead")

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from playhead.config.rules import Rule, parse_rule
 
+from ..matching.fitting import rules_that_fit
 from .causes import label
 from .differences import Place
-from .fitting import rules_that_fit
 
 _MOST = 2 << 20  # characters that are looked through for volatile values
 

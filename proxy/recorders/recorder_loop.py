@@ -10,7 +10,7 @@ from typing import Protocol
 from playhead.config.errors import StoreError
 from playhead.storage.store import Store
 
-from .recorder import Recorder
+from ..recorder import Recorder
 
 _BUSY_SECONDS = 0.03
 _BUSIEST_SECONDS = 0.1

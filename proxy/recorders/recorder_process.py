@@ -14,9 +14,9 @@ from playhead.storage.datadir import DataDir
 from playhead.storage.journal import remove_free
 from playhead.storage.store import Store
 
-from .children import be_called, keep_memory, read_orders, report, start_logging
-from .pricing.setting import Costing
-from .recorder import Recorder
+from ..children import be_called, keep_memory, read_orders, report, start_logging
+from ..pricing.setting import Costing
+from ..recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
 
 NAME = "ph:recorder"

@@ -10,7 +10,7 @@ from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import SegmentReader, segments
 
-from .pricing.setting import Costing
+from ..pricing.setting import Costing
 from .progress import read_progress
 
 _WAIT_SECONDS = 10.0
@@ -53,7 +53,7 @@ def _drained_by_us(settings: Settings, data: DataDir) -> bool:
 def _drain(settings: Settings, data: DataDir) -> None:
     from playhead.storage.store import Store
 
-    from .recorder import Recorder  # with all the models: only where there is something to store
+    from ..recorder import Recorder  # with all the models: only where there is something to store
 
     with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
         store.check_key(data.key())

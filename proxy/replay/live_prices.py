@@ -9,10 +9,10 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 
-from .answers import Refusal
+from ..answers import Refusal
+from ..settled import Settled
+from ..tapes.tape import Tape
 from .live_budget import LiveBudget, Paid
-from .settled import Settled
-from .tape import Tape
 
 log = logging.getLogger("playhead")
 

@@ -1,0 +1,1 @@
+"""Where secrets stand in what passes, for `redaction`, one floor up."""

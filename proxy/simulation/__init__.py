@@ -1,0 +1,1 @@
+"""What the simulator, one floor up, answers with."""

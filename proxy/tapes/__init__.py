@@ -1,0 +1,1 @@
+"""From what passes to the frames that the journal gets."""
