@@ -26,7 +26,7 @@ FACES = frozenset(f"proxy.{name}" for name in ["cli", "commands", "listing", "co
 # Whatever is not named here is pure: it gets bytes, times and random values as arguments and returns values.
 SHELLS = FACES | frozenset(
     (
-        *("config.settings", "config.loading"),
+        *("config.settings", "config.setting_values", "config.loading"),
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
         *("storage.exporting", "storage.importing", "proxy.cassette_files"),

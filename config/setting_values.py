@@ -1,0 +1,214 @@
+"""How single settings are written. Each `..._of` takes what a flag, a variable or a file says and gives what it means; it raises ValueError.
+
+A ValueError without a text: what the setting's hint says is allowed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from .assumptions import Assumptions
+from .faults import parse_faults
+from .rules import rules_of, spelled, steps_of
+
+SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
+_PACE = re.compile(r"(?:\d{1,6}(?:\.\d{1,3})?)x")
+_TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
+_UNITS = "kMGT"
+_FACTORS: Mapping[str, int] = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** power for power, unit in enumerate(_UNITS, 1) for i in ("", "i")}
+_SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_STORE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+psycopg)?://(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """An address to listen on. Port 0 picks a free port. IPv6 addresses stand in brackets in text, without them in `host`."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """`HOST:PORT`, `[IPv6]:PORT`. Raises ValueError."""
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s\[\]:/@]+)):(\d{1,5})", text)
+        if match is None or int(match[3]) > 65535:
+            raise ValueError
+        if match[1] and not _is_ipv6(match[1]):
+            raise ValueError
+        return cls(match[1] or match[2], int(match[3]))
+
+    @property
+    def loopback(self) -> bool:
+        """True if nobody but this machine can reach it."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).version == 6
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """How a setting is written: `metavar` in help texts, `allowed` in error messages and README."""
+
+    metavar: str
+    allowed: str
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def host_port_of(value: object) -> HostPort:
+    return value if isinstance(value, HostPort) else HostPort.parse(_text(value))
+
+
+def upstream_of(value: object) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its text speaks of URLs in general
+        raise ValueError from None
+    if not usable or re.search(r"[^!-~]|[?#\\]", text):
+        raise ValueError
+    if parts.username is not None:
+        raise ValueError("a URL without user name and password: the client's own key is forwarded")
+    return text.rstrip("/")
+
+
+def store_of(value: object) -> str:
+    match = _STORE_URL.fullmatch(_text(value))
+    if match is None:
+        raise ValueError
+    if match[1] != "sqlite":
+        return f"postgresql+psycopg://{match[3]}"
+    if match[2] or not match[3].startswith("/") or len(match[3]) < 2:
+        raise ValueError("sqlite:///FILE for a file in the working directory, sqlite:////FILE for one from the root")
+    return f"sqlite://{match[3]}"
+
+
+def session_of(value: object) -> str:
+    if not SESSION_NAME.fullmatch(_text(value)):
+        raise ValueError
+    return str(value)
+
+
+def path_of(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError
+    return Path(value).expanduser()
+
+
+def count_of(value: object) -> object:
+    # Otherwise `true` in a TOML file would be the number 1.
+    if isinstance(value, bool | float):
+        raise ValueError
+    return value
+
+
+def optional_count_of(value: object) -> object:
+    return None if value is None or value == "none" else count_of(value)
+
+
+def seconds_of(value: object) -> float:
+    if isinstance(value, str) and (match := _TIME.fullmatch(value.strip())):
+        return float(match[1]) * _SECONDS[match[2] or ""]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError
+
+
+def optional_seconds_of(value: object) -> float | None:
+    return None if value is None or value == "none" else seconds_of(value)
+
+
+def size_of(value: object) -> int:
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return int(float(match[1]) * _FACTORS[(match[2] or "").replace("K", "k")])
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+def take_of(value: object) -> int | str:
+    if isinstance(value, str) and value in ("newest", "all"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"[1-9]\d{0,8}", str(value), re.ASCII):
+        raise ValueError
+    return int(value)
+
+
+def pace_of(value: object) -> str:
+    text = _text(value)
+    if text not in ("instant", "recorded") and (not _PACE.fullmatch(text) or not float(text[:-1])):
+        raise ValueError
+    return text
+
+
+def token_of(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else _text(value)
+    if not re.fullmatch(r"[!-~]{8,}", text):
+        raise ValueError
+    return SecretStr(text)
+
+
+def faults_of(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError
+    try:
+        return tuple([str(fault) for text in texts if text != "none" for fault in parse_faults(text)])
+    except ValueError as error:
+        raise ValueError(f"faults such as 429 retry-after=2 at turn 3, with ; between them; {error}") from None
+
+
+def assumed_of(value: object) -> str:
+    return str(Assumptions.parse(_text(value)))
+
+
+def paths_of(value: object) -> tuple[Path, ...]:
+    return tuple(map(path_of, value)) if isinstance(value, list | tuple) else (path_of(value),)
+
+
+def _texts(value: object) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError
+    return list(texts)
+
+
+def match_rules_of(value: object) -> tuple[str, ...]:
+    texts = _texts(value)
+    try:
+        return ("none",) if texts == ["none"] else tuple(map(str, rules_of(texts)))
+    except ValueError as error:
+        raise ValueError(f"names of match rules such as codex,times, rules, or none; {error}") from None
+
+
+def ignored_of(value: object) -> tuple[str, ...]:
+    try:
+        return tuple([spelled(steps_of(text.strip())) for text in _texts(value)])
+    except ValueError as error:
+        raise ValueError(f"paths such as $.metadata.run_id; {error}") from None
