@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from .usage_form import CacheWrites, Modalities, Usage, UsagePart
 
 _MOST = 2**63 - 1  # what an integer column of any database holds
 _MODALITIES = ("text", "audio", "image", "video")
@@ -19,83 +19,8 @@ _DETAILS: Mapping[str, Sequence[str]] = {
 }
 _CACHED_BESIDE = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")  # where others than OpenAI say it
 _BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens",) for modality in _MODALITIES}
+_USUAL = frozenset(("input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"))
 _CACHED_BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens", f"cached_{modality}_tokens") for modality in _MODALITIES}
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Modalities(_Part):
-    """Tokens by what they stand for; together at most the whole."""
-
-    text: int | None = None
-    audio: int | None = None
-    image: int | None = None
-    video: int | None = None
-
-
-class CacheWrites(_Part):
-    """Input tokens written to the cache, by how long they stay there, since that has its price."""
-
-    total: int | None = None
-    ttl_5m: int | None = None
-    ttl_30m: int | None = None
-    ttl_1h: int | None = None
-    ttl_12h: int | None = None
-    ttl_unknown: int | None = None
-    """What of the total no time is given for."""
-
-
-class Usage(_Part):
-    """What one exchange used. Counts are of tokens."""
-
-    input: int | None = None
-    """All of the input: uncached, cached, and written to the cache."""
-    uncached_input: int | None = None
-    """Input neither said to be read from a cache nor to be written to one. None if the provider's numbers contradict each other."""
-    cached_input: int | None = None
-    """Input read from a cache."""
-    cache_writes: CacheWrites | None = None
-    output: int | None = None
-    """All of the output, reasoning included."""
-    reasoning: int | None = None
-    total: int | None = None
-    """As the provider says it; see `notes` where it is not input and output together."""
-    input_modalities: Modalities | None = None
-    cached_modalities: Modalities | None = None
-    """Of the cached input."""
-    output_modalities: Modalities | None = None
-    seconds: int | float | None = None
-    """Of audio, where that is what is counted. Cumulative in Live sessions."""
-    tools: dict[str, int] | None = None
-    """Calls of hosted tools that may be billed, by name: `web_search`, `file_search`, `code_interpreter`, ... `container`: different containers used."""
-    service_tier: str | None = None
-    speed: str | None = None
-    """Anthropic: `fast` has its own price."""
-    region: str | None = None
-    """Anthropic: where inference took place."""
-    parts: tuple[UsagePart, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What is wrong or unusual with the numbers as they came."""
-    raw: dict[str, Any] = {}
-    """`usage` as it came."""
-    raw_tools: dict[str, Any] | None = None
-    """`tool_usage` as it came."""
-
-
-class UsagePart(_Part):
-    """Tokens of another model, or of another pass, with a price of their own."""
-
-    name: str
-    """`image_generation`, `svg`, or the type of an Anthropic iteration: `message`, `compaction`, ..."""
-    model: str | None = None
-    included: bool = False
-    """Whether the counts of the whole contain these."""
-    usage: Usage
-
-
-Usage.model_rebuild()
 
 
 def normal_usage(
@@ -115,6 +40,8 @@ def normal_usage(
     usage, tool_usage, svg_usage = _object(usage), _object(tool_usage), _object(svg_usage)
     if not (usage or tool_usage or svg_usage or tool_calls):
         return None
+    if not (tool_usage or svg_usage or tool_calls or kind == "messages") and (found_usual := _usual(usage, _text(service_tier))):
+        return found_usual
     reading = _Reading(usage)
     anthropic = kind == "messages" and "prompt_tokens" not in usage
     found = _anthropic(reading) if anthropic else _openai(reading, kind)
@@ -221,6 +148,23 @@ def _sum(*counts: int | None) -> int:
 
 
 # OpenAI, and all who speak its APIs.
+
+
+def _usual(usage: dict[str, Any], service_tier: str | None) -> Usage | None:
+    """What a Response of text tells, as nearly all are, at a fraction of the price; None: it has to be looked at closely."""
+    if usage.keys() != _USUAL or (details := _object(usage["input_tokens_details"])).keys() - {"cached_tokens", "cache_write_tokens"}:
+        return None
+    if (of_output := _object(usage["output_tokens_details"])).keys() != {"reasoning_tokens"} or "cached_tokens" not in details:
+        return None
+    whole, output, total, reasoning = usage["input_tokens"], usage["output_tokens"], usage["total_tokens"], of_output["reasoning_tokens"]
+    cached, wrote = details["cached_tokens"], details.get("cache_write_tokens", 0)
+    for count in (whole, output, total, reasoning, cached, wrote):
+        if count.__class__ is not int or not 0 <= count <= _MOST:
+            return None
+    if (rest := whole - cached - wrote) < 0 or reasoning > output or whole + output != total:
+        return None
+    writes = CacheWrites(total=wrote, ttl_unknown=wrote) if "cache_write_tokens" in details else None
+    return Usage(whole, rest, cached, writes, output, reasoning, total, service_tier=service_tier, raw=usage)
 
 
 def _openai(reading: _Reading, kind: str) -> dict[str, Any]:
@@ -394,7 +338,7 @@ def _tool_parts(tool_usage: dict[str, Any], svg_usage: dict[str, Any]) -> Iterab
             continue
         flat = {**raw, "output_tokens_details": {"reasoning_tokens": raw["reasoning_tokens"]}} if "reasoning_tokens" in raw else raw
         if (usage := normal_usage("images", flat)) is not None:
-            yield UsagePart(name=name, model=_text(raw.get("model")), usage=usage.model_copy(update={"raw": raw}))
+            yield UsagePart(name=name, model=_text(raw.get("model")), usage=usage._replace(raw=raw))
 
 
 # Sums.
@@ -427,7 +371,7 @@ def added(usages: Iterable[Usage]) -> Usage | None:
 
 
 _COUNTS = ("input", "uncached_input", "cached_input", "output", "reasoning", "total", "seconds")
-_ADDED_PARTS: Mapping[str, type[_Part]] = {
+_ADDED_PARTS: Mapping[str, type[CacheWrites] | type[Modalities]] = {
     "cache_writes": CacheWrites,
     "input_modalities": Modalities,
     "cached_modalities": Modalities,
@@ -440,9 +384,9 @@ def _added(counts: Iterable[Any]) -> Any:
     return sum(said) if said else None
 
 
-def _added_parts(kind: type[_Part], parts: Sequence[Any]) -> Any:
+def _added_parts(kind: type[CacheWrites] | type[Modalities], parts: Sequence[Any]) -> Any:
     said = [part for part in parts if part is not None]
-    return kind(**{name: _added(getattr(part, name) for part in said) for name in kind.model_fields}) if said else None
+    return kind(**{name: _added(getattr(part, name) for part in said) for name in kind._fields}) if said else None
 
 
 def _only(values: set[str | None]) -> str | None:

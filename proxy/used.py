@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .models.wire import Wire, field
-from .usage import Usage, normal_usage
+from .usage import normal_usage
+from .usage_form import Usage
 
 _BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
 _HOLDERS = ("response", "message", "event")  # what of an event has the usage, or has what has it

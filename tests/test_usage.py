@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.usage import CacheWrites, Modalities, Usage, added, normal_usage
+from playhead.proxy.usage import added, normal_usage
+from playhead.proxy.usage_form import CacheWrites, Modalities, Usage
 from test_recording_corpus import CORPUS, KINDS, events_of, exchanges, parsed
 
 
@@ -271,6 +272,24 @@ def test_nothing_that_json_holds_is_too_odd(kind: str, usage: dict[str, Any], to
 
     assert (found is None) == (not (usage or tool_usage or svg_usage))
     assert found is None or found.raw == usage or json.dumps(found.raw) == json.dumps(usage)  # NaN is not itself
+
+
+COUNTS = st.integers(-2, 40) | st.sampled_from([None, True, 3.0, "4", 2**63, 2**63 - 1])
+
+
+@given(st.fixed_dictionaries({"cached_tokens": COUNTS}, optional={"cache_write_tokens": COUNTS}), *[COUNTS] * 4, st.sampled_from(["default", None, ""]))
+def test_the_usual_usage_is_read_as_closely_as_any_other(details: dict[str, Any], whole: Any, output: Any, reasoning: Any, total: Any, tier: Any) -> None:
+    more = total if isinstance(total, int) and total > 30 else (whole or 0, output or 0)
+    usage = responses(
+        input_tokens=whole,
+        input_tokens_details=details,
+        output_tokens=output,
+        output_tokens_details={"reasoning_tokens": reasoning},
+        total_tokens=sum(more) if isinstance(more, tuple) and all(isinstance(each, int) for each in more) else total,
+    )
+    unusual = {**usage, "x": None}
+
+    assert normal_usage("responses", usage, service_tier=tier) == used("responses", unusual, service_tier=tier)._replace(raw=usage)
 
 
 def test_usages_add_up_and_what_is_not_said_stays_so() -> None:

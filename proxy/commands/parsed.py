@@ -74,10 +74,11 @@ def _wire(model: Wire | None) -> Any:
 
 def _usage(kind: str, answer: Wire | None) -> dict[str, Any] | None:
     """The normal form of what was used."""
+    from ..usage_form import as_json
     from ..used import usage_in
 
     found = usage_in(kind, answer) if answer is not None else None
-    return found.model_dump(mode="json", exclude_none=True) if found is not None else None
+    return as_json(found) if found is not None else None
 
 
 def _print_model(console: Console, title: str, model: Wire | None, items: str, size: int) -> None:

@@ -11,7 +11,8 @@ from playhead.config.assumptions import LIFETIMES
 from playhead.storage.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
 from playhead.storage.records import Recorded
 
-from ..usage import Usage, written
+from ..usage import written
+from ..usage_form import Usage
 from .priced import Billable, CostLine, Dimension, Priced
 from .pricing import Pricer, usage_of
 from .roles import goes_on, is_batch, part_of, refused, unfinished

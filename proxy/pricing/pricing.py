@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from playhead.config.assumptions import MEMORIES, Assumptions
 
-from ..usage import Usage, UsagePart, normal_usage
+from ..usage import normal_usage
+from ..usage_form import Usage, UsagePart
 from .book import Book, NoRates, Rates
 from .dimensions import Seller, Tier, seller_of, tier_of
 from .priced import Billable, CostLine, Dimension, Priced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ..usage import Modalities, Usage
+from ..usage_form import Modalities, Usage
 from .book import Rate
 from .priced import CostLine, Dimension
 
@@ -63,7 +63,7 @@ def _input(usage: Usage, prices: Prices, ttl: Dimension) -> Iterator[Quantity]:
         yield Quantity("input", usage.input, None, "the usage does not tell text from audio and images, which have prices of their own")
         return
     if not any(name.startswith("cached") for name in prices) and _prices_differ(prices, "input"):
-        usage, cached = usage.model_copy(update={"uncached_input": usage.uncached_input + cached}), 0  # being cached makes nothing cheaper
+        usage, cached = usage._replace(uncached_input=usage.uncached_input + cached), 0  # being cached makes nothing cheaper
     kept = {name: count for name, count in _cached_split(usage, cached, prices).items() if count is not None}
     if sum(kept.values()) != cached:
         yield Quantity("cached_input", cached, None, "the usage does not tell which of the cached input was audio or images")
