@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from .assumptions import Assumptions
+from .budgets import EACH, parse_budgets
 from .faults import parse_faults
 from .rules import rules_of, spelled, steps_of
 
@@ -192,7 +193,7 @@ def paths_of(value: object) -> tuple[Path, ...]:
     return tuple(map(path_of, value)) if isinstance(value, list | tuple) else (path_of(value),)
 
 
-def _texts(value: object) -> list[str]:
+def texts_of(value: object) -> list[str]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text.strip() for text in texts):
         raise ValueError
@@ -200,7 +201,7 @@ def _texts(value: object) -> list[str]:
 
 
 def match_rules_of(value: object) -> tuple[str, ...]:
-    texts = _texts(value)
+    texts = texts_of(value)
     try:
         return ("none",) if texts == ["none"] else tuple(map(str, rules_of(texts)))
     except ValueError as error:
@@ -209,6 +210,16 @@ def match_rules_of(value: object) -> tuple[str, ...]:
 
 def ignored_of(value: object) -> tuple[str, ...]:
     try:
-        return tuple([spelled(steps_of(text.strip())) for text in _texts(value)])
+        return tuple([spelled(steps_of(text.strip())) for text in texts_of(value)])
     except ValueError as error:
         raise ValueError(f"paths such as $.metadata.run_id; {error}") from None
+
+
+def budgets_of(value: object) -> tuple[str, ...]:
+    texts = texts_of(value)
+    found = () if texts == ["none"] else parse_budgets(texts)
+    for budget in found:
+        wide = [name for name, each in budget.groups if each == EACH and name != "key"]
+        if wide:
+            raise ValueError(f"budgets for all, for one of a group, or for each key: {budget} would make a metric for each {wide[0]}")
+    return tuple(map(str, dict.fromkeys(found)))

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .assumptions import ASSUMED_HINT
+from .budgets import BUDGET_HINT
 from .policies import Exhausted, optional_money
 from .rules import Rule, rules_of
 from .setting_values import (
@@ -18,6 +19,7 @@ from .setting_values import (
     Hint,
     HostPort,
     assumed_of,
+    budgets_of,
     count_of,
     faults_of,
     host_port_of,
@@ -154,6 +156,9 @@ class Settings(BaseSettings):
         BeforeValidator(paths_of),
         Hint("FILE", "the path of a TOML file; the flag may be given several times, and the last counts most"),
     ] = Field(default=(), description="Prices of your own, on top of those that playhead knows.")
+    budgets: Annotated[tuple[str, ...], BeforeValidator(budgets_of), Hint("BUDGET", f"{BUDGET_HINT}; the flag may be given several times")] = Field(
+        default=(), description="What may be spent, shown as metrics while recording, spent and limit; `playhead audit --budget settings` checks it."
+    )
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )

@@ -12,7 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -28,6 +28,9 @@ from .forking import Spares, spares
 from .lag import Lag
 from .recorders.progress import read_progress
 from .replay.rewinding import RewindError, Rewound
+
+if TYPE_CHECKING:
+    from .budget_watch import BudgetWatch
 
 log = logging.getLogger("playhead")
 WORKER, RECORDER = "playhead.proxy.worker", "playhead.proxy.recorders.recorder_process"
@@ -95,6 +98,7 @@ class Supervisor:
         self._recorder: Child | None = None
         self._data = DataDir(settings.data, settings.key_file)
         self._lag = Lag()
+        self._spent: BudgetWatch | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -114,6 +118,7 @@ class Supervisor:
                 await self._start_recorder(stack)
             problem = self._listen(sockets, console) or await self._start_workers(sockets)
             if problem is None:
+                self._watch_budgets(stack)
                 await self._start_console(stack, console)
                 self._say_ready(sockets[0], console)
                 await self._stop.wait()
@@ -164,6 +169,20 @@ class Supervisor:
             self._workers.append(Child(WORKER, orders, forked=self._spares.take(WORKER), on_change=self._follow_journals))
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)
+
+    def _watch_budgets(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._settings.budgets and self._recorder is not None:
+            from .budget_watch import BudgetWatch
+
+            self._spent = BudgetWatch(self._settings)
+            task = asyncio.ensure_future(self._spent.run())
+
+            async def end() -> None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+            stack.push_async_callback(end)
 
     def _follow_journals(self) -> None:
         """A worker has reported."""
@@ -231,13 +250,14 @@ class Supervisor:
             raise RewindError("shutting_down", "The worker does not run at the moment: try again.") from None
 
     def metrics(self) -> Mapping[str, Any]:
-        """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`, `journal_lag`."""
+        """The newest reports: `workers` (a list), `recorder` (or None), `journal_bytes`, `journal_lag`, `budgets` (a list of what was spent)."""
         recorder = self._recorder
         return {
             "workers": [{**worker.state.get("metrics", {}), "up": worker.up} for worker in self._workers],
             "recorder": {**recorder.state.get("metrics", {}), "up": recorder.up} if recorder else None,
             "journal_bytes": size_of(self._data.journal_dir) if recorder else 0,
             "journal_lag": self._journal_lag() if recorder else 0.0,
+            "budgets": self._spent.spendings if self._spent else (),
         }
 
 

@@ -18,6 +18,7 @@ from .records import Record
 from .rows import Inserter, Literals
 from .spending import Spending
 from .spent import Spent
+from .spent_by_hour import SpentByHour
 from .sums import Wanted
 from .tables import exchanges, writers
 
@@ -108,6 +109,10 @@ class Ledger:
     def spending(self, wanted: Wanted) -> Spending:
         """The way to sums over exchanges and their costs. Raises ConfigError: no such grouping; StoreError: no such session."""
         return Spending(self._database, wanted)
+
+    def spent_by_hour(self, wanted: Wanted) -> SpentByHour:
+        """The way to what was spent by hour. Raises ConfigError: no such grouping; StoreError: no such session."""
+        return SpentByHour(self._database, wanted)
 
     def outlays(self, since: datetime, until: datetime) -> Iterator[Spent]:
         """What was spent by exchanges that began in that time, each once, to be laid beside a bill."""

@@ -45,6 +45,29 @@ class Reason(NamedTuple):
     exchanges: int
 
 
+class Spend(NamedTuple):
+    """What was spent. `amount`: what is known of it, in 10^-12 USD; less than all of it unless the last three are 0.
+
+    `unpriced`: exchanges without a price, or without one for all of it. `pending`: they go on in the background. `unknown`: used something, and are not in
+    the ledger.
+    """
+
+    amount: int = 0
+    exchanges: int = 0
+    unpriced: int = 0
+    pending: int = 0
+    unknown: int = 0
+
+    @property
+    def lacking(self) -> int:
+        """Exchanges of which not all is known."""
+        return self.unpriced + self.pending + self.unknown
+
+    def plus(self, other: Spend) -> Spend:
+        """Both together."""
+        return Spend(*map(add, self, other))
+
+
 Key = tuple[str | None, ...]
 Times = dict[int, int]
 """How many exchanges took about so long: by milliseconds, to two significant digits, rounded down."""

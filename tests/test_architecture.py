@@ -38,6 +38,7 @@ SHELLS = FACES | frozenset(
         "proxy.recorder",
         *(f"proxy.recorders.{name}" for name in ["recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle", "tails", "rereading"]),
         *("proxy.pricing.setting", "storage.ledger", "storage.ledger_writing", "storage.outlays", "storage.cost_tables", "storage.spending"),
+        *("storage.spent_by_hour", "proxy.budget_watch"),
         *("proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
         *(f"proxy.replay.{name}" for name in ["playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted", "account"]),
         *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from yarl import URL
 
 from playhead.config.settings import HostPort
+from playhead.proxy.budget_watch import Spending
 from playhead.proxy.console.app import console_app
 from playhead.proxy.console.exposition import METRICS, expose, snapshot
 from playhead.proxy.replay.rewinding import RewindError, Rewound
@@ -36,6 +37,7 @@ WORKER = {
     "ruled": 1,
     "up": True,
 }
+SPENT = [Spending("key=*:5/day", "k_1", 5 * 10**12, 15 * 10**11, 2)]
 RECORDER = {"exchanges": 5, "failures": 1, "commits": 2, "commit_seconds": 0.25, "up": True}
 
 
@@ -148,7 +150,7 @@ def test_every_metric_is_there_from_the_start() -> None:
 
 
 def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
-    taken = snapshot({"workers": [WORKER, WORKER | {"up": False}], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5})
+    taken = snapshot({"workers": [WORKER, WORKER | {"up": False}], "recorder": RECORDER, "journal_bytes": 9, "journal_lag": 0.5, "budgets": SPENT})
 
     assert taken == {
         "playhead_exchanges_total": {"complete": 4},
@@ -171,8 +173,17 @@ def test_a_snapshot_sums_the_workers_and_takes_the_recorders_word() -> None:
         "playhead_recorder_exchanges_total": 5,
         "playhead_recorder_up": 1,
         "playhead_workers_up": 1,
+        "playhead_budget_spent_usd": {("key=*:5/day", "k_1"): 1.5},
+        "playhead_budget_limit_usd": {("key=*:5/day", "k_1"): 5.0},
+        "playhead_budget_unpriced": {("key=*:5/day", "k_1"): 2.0},
         "playhead_recorder_commit_seconds": {"sum": 0.25, "count": 2},
     }
+
+
+def test_a_metric_may_have_several_labels() -> None:
+    text, _ = expose(lambda: snapshot({"workers": [], "recorder": None, "journal_bytes": 0, "journal_lag": 0.0, "budgets": SPENT}))
+
+    assert 'playhead_budget_spent_usd{budget="key=*:5/day",key="k_1"} 1.5' in text.decode()
 
 
 def test_a_process_that_has_reported_nothing_counts_as_nothing() -> None:

@@ -112,7 +112,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(tmp_path: Path, sour
 def test_an_unknown_setting_like_no_other_is_refused_with_all_of_them(tmp_path: Path) -> None:
     text = refusal(tmp_path, toml="[zzzzzz]\na = 1")
 
-    assert text.startswith("zzzzzz (playhead.toml): there is no such setting; the settings are assume, ca_file, ")
+    assert text.startswith("zzzzzz (playhead.toml): there is no such setting; the settings are assume, budgets, ca_file, ")
 
 
 def test_the_mode_is_the_commands_alone(tmp_path: Path) -> None:
@@ -150,6 +150,7 @@ WRONG: dict[str, list[object]] = {
     "retry_after": ["-1", "25h", "never", True],
     "exhausted": ["first", 5],
     "websockets": ["maybe", True],
+    "budgets": ["5", "5/year", "model=*:5/day", "key=*,session=*:1/day", 5, "", [5]],
     "log_level": ["loud", 5],
 }
 
@@ -189,6 +190,9 @@ RIGHT = [
     ("pace", "2.5x", "2.5x"),
     ("retry_after", "0", 0.0),
     ("retry_after", "none", None),
+    ("budgets", "5.00/day; key=*:1/hour;session=x:2/total", ("5.00/day", "key=*:1/hour", "session=x:2/total")),
+    ("budgets", ["5/day", "5/day"], ("5/day",)),
+    ("budgets", "none", ()),
 ]
 
 

@@ -27,16 +27,33 @@ _EVERYTHING = "model"
 
 @click.command()
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
-@click.option("--by", metavar="NAME,...", default=_EVERYTHING, help="How to group: model, day, month, hour, session, key, project, tier, user, ... [model]")
+@click.option("--by", metavar="NAME,...", help="How to group: model, day, month, hour, session, key, project, tier, user, ... [model]")
 @click.option("--since", metavar="TIME", help="Only what was asked since: a time, or an age such as 10m, 2h, 3d.")
 @click.option("--until", metavar="TIME", help="Only what was asked before: a time or an age.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, for programs: one for each group. Money is decimal text in USD.")
 @click.option("--csv", "as_csv", is_flag=True, help="The same as CSV.")
+@click.option(
+    "--budget",
+    "budgets",
+    metavar="AMOUNT/PERIOD",
+    multiple=True,
+    help="Exit with 1 if more was spent in an hour, day, week or month (UTC), or in all (total): 5.00/day. With --by for each group alone; "
+    "key=ID:5.00/day for one. settings: those of the setting budgets. May be given several times.",
+)
+@click.option(
+    "--budget-unpriced",
+    type=click.Choice(["say", "fail"]),
+    default="say",
+    help="What becomes of a budget of which nobody knows whether it is held, as exchanges have no price. fail: exit with 1, too. [say]",
+)
 @setting_flags(*RECORDINGS)
-def audit(sessions: tuple[str, ...], *, by: str, since: str | None, until: str | None, as_json: bool, as_csv: bool, **flags: Any) -> int:
+def audit(
+    sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, as_json: bool, as_csv: bool, budget_unpriced: str, **flags: Any
+) -> int:
     """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
 
-    Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why.
+    Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why. With --budget it is
+    compared with budgets instead.
     """
     from playhead.storage.sums import Wanted
 
@@ -44,10 +61,25 @@ def audit(sessions: tuple[str, ...], *, by: str, since: str | None, until: str |
         raise ConfigError("--json and --csv are two ways to write it: give one of them")
     now = datetime.now(UTC)
     since_at, until_at = (None if text is None else since_time(text, now) for text in (since, until))
-    wanted = Wanted(tuple(name.strip() for name in by.split(",") if name.strip()), tuple(map(session_name, sessions)), since_at, until_at)
+    names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
+    wanted = Wanted(tuple(name.strip() for name in names.split(",") if name.strip()), tuple(map(session_name, sessions)), since_at, until_at)
+    if flags["budgets"]:
+        return _checked(wanted, as_json=as_json, as_csv=as_csv, strict=budget_unpriced == "fail", **flags)
     with recordings(loaded(flags).settings) as store:
         print_audit(store, wanted, as_json=as_json, as_csv=as_csv)
     return 0
+
+
+def _checked(wanted: Any, *, as_json: bool, as_csv: bool, strict: bool, budgets: Sequence[str], **flags: Any) -> int:
+    """Whether budgets are held."""
+    from .budgeting import budgets_of, check_budgets
+
+    if as_csv:
+        raise ConfigError("--csv is for the report: --budget takes --json")
+    settings = loaded(flags).settings
+    asked = budgets_of(budgets, settings, wanted.by)
+    with recordings(settings) as store:
+        return int(check_budgets(store, asked, wanted, as_json=as_json, strict=strict))
 
 
 def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: bool = False) -> None:

@@ -14,13 +14,14 @@ from prometheus_client.registry import Collector
 
 from playhead.storage.records import Outcome
 
-# Per metric, by its name: a number; or a number by label value; or for a summary its `sum` and `count`.
-Snapshot = Mapping[str, float | Mapping[str, float]]
+# Per metric, by its name: a number; or a number by label value, or by the values of several labels; or for a summary its `sum` and `count`.
+Values = Mapping[str, float] | Mapping[tuple[str, ...], float]
+Snapshot = Mapping[str, float | Values]
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One metric. `values` of its `label` are exposed from the start, as 0, so that rates have a beginning."""
+    """One metric. `label`: its name, or several with commas between. `values` of it are exposed from the start, as 0, so that rates have a beginning."""
 
     name: str
     kind: Literal["counter", "gauge", "summary"]
@@ -29,6 +30,7 @@ class Described:
     values: tuple[str, ...] = ()
 
 
+_PICO = 10**12
 MISSES = ("no_match", "exhausted", "session_not_found", "live_budget")
 
 METRICS = (
@@ -52,6 +54,9 @@ METRICS = (
     Described("playhead_recorder_exchanges_total", "counter", "Exchanges that the recorder has stored."),
     Described("playhead_recorder_up", "gauge", "1 while the recorder runs."),
     Described("playhead_workers_up", "gauge", "Workers that run."),
+    Described("playhead_budget_spent_usd", "gauge", "What was spent of a budget in its hour, day, week or month, or in all; of the whole store.", "budget,key"),
+    Described("playhead_budget_limit_usd", "gauge", "What the budget allows.", "budget,key"),
+    Described("playhead_budget_unpriced", "gauge", "Exchanges in that time whose price is not known, or not yet: spent is without them.", "budget,key"),
     Described("playhead_recorder_commit_seconds", "summary", "How long the recorder's commits to the store took."),
 )
 
@@ -68,16 +73,17 @@ class _Snapshots(Collector):
             yield _family(metric, taken.get(metric.name, {} if metric.label or metric.kind == "summary" else 0.0))
 
 
-def _family(metric: Described, value: float | Mapping[str, float]) -> Metric:
+def _family(metric: Described, value: float | Values) -> Metric:
     if metric.kind == "summary":
-        parts = value if isinstance(value, Mapping) else {}
+        parts: Mapping[Any, float] = value if isinstance(value, Mapping) else {}
         return SummaryMetricFamily(metric.name, metric.help, count_value=int(parts.get("count", 0)), sum_value=parts.get("sum", 0.0))
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     if not isinstance(value, Mapping):
         return kind(metric.name, metric.help, value=value)
-    family = kind(metric.name, metric.help, labels=[metric.label or ""])
-    for label, number in {**dict.fromkeys(metric.values, 0.0), **value}.items():
-        family.add_metric([label], number)
+    family = kind(metric.name, metric.help, labels=(metric.label or "").split(","))
+    given: Mapping[Any, float] = value
+    for label, number in {**dict.fromkeys(metric.values, 0.0), **given}.items():
+        family.add_metric([label] if isinstance(label, str) else label, number)
     return family
 
 
@@ -85,7 +91,7 @@ def snapshot(state: Mapping[str, Any]) -> Snapshot:
     """The metrics of a server from its processes' newest reports.
 
     `state`: `workers`, a list of what `worker` reports, each with `up`; `recorder`, what the recorder reports, with `up`, or None where nothing is
-    recorded; `journal_bytes`; `journal_lag`. What a process has not reported yet counts as 0.
+    recorded; `journal_bytes`; `journal_lag`; `budgets`, what was spent of them, if there are any. What a process has not reported yet counts as 0.
     """
     workers: list[Mapping[str, Any]] = state["workers"]
     recorder: Mapping[str, Any] = state["recorder"] or {}
@@ -110,8 +116,16 @@ def snapshot(state: Mapping[str, Any]) -> Snapshot:
         "playhead_recorder_exchanges_total": recorder.get("exchanges", 0),
         "playhead_recorder_up": int(bool(recorder.get("up"))),
         "playhead_workers_up": sum(bool(worker.get("up")) for worker in workers),
+        **_budgets(state.get("budgets", ())),
         "playhead_recorder_commit_seconds": {"sum": recorder.get("commit_seconds", 0.0), "count": recorder.get("commits", 0)},
     }
+
+
+def _budgets(spendings: Iterable[Any]) -> dict[str, Mapping[tuple[str, ...], float]]:
+    """Prometheus knows no other numbers than these: to the last digit it is `playhead audit` that knows."""
+    listed = [*spendings]
+    amounts = (("spent_usd", "spent", _PICO), ("limit_usd", "limit", _PICO), ("unpriced", "lacking", 1))
+    return {f"playhead_budget_{name}": {(one.budget, one.key): getattr(one, field) / unit for one in listed} for name, field, unit in amounts}
 
 
 def _total(workers: Iterable[Mapping[str, Any]], name: str) -> float:

@@ -1,0 +1,59 @@
+"""What was spent by hour and by any grouping, read in parts: what budgets are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+
+from .cost_tables import costs
+from .engine import Database
+from .spending import Spending
+from .sums import Key, Spend, Wanted
+from .tables import exchanges, writers
+
+PART = 5_000
+"""Exchanges of one part, by their ids."""
+
+_E, _C = exchanges.c, costs.c
+
+
+class SpentByHour(Spending):
+    """Sums by hour (`2026-11-26T06`, in UTC) and the groups wanted. What was imported was paid elsewhere. Raises ConfigError: no such grouping; StoreError:
+    no such session."""
+
+    def __init__(self, database: Database, wanted: Wanted) -> None:
+        super().__init__(database, wanted._replace(by=("hour", *wanted.by)))
+
+    def parts(self) -> range:
+        """Where the parts of the store begin."""
+        with self._database.reading() as connection:
+            least, most = connection.execute(select(func.min(_E.id), func.max(_E.id))).one()
+        return range(0) if least is None else range(int(least) // PART * PART, int(most) + 1, PART)
+
+    def part(self, start: int) -> tuple[list[tuple[Key, Spend]], bool]:
+        """Sums of the part that begins there; whether it may still grow: exchanges go on, or will be paid for later."""
+        here = _E.id.between(start, start + PART - 1)
+        imported = select(writers.c.id).where(writers.c.writer.like("import-%"))
+        joined = exchanges.outerjoin(costs, _C.exchange == _E.id)
+        lost = and_(_C.state.is_(None), _E.usage.is_not(None))
+        columns = (func.coalesce(func.sum(_C.amount), 0), func.count(), *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", lost)))
+        wanted = select(*self._keys, *columns).select_from(joined).where(here, _E.writer.not_in(imported), *self._conditions()).group_by(*self._keys)
+        with self._database.reading() as connection:
+            most = connection.execute(select(func.max(_E.id)).where(here)).scalar()
+            open_ = connection.execute(select(_E.id).where(here, _E.outcome.is_(None)).limit(1)).first()
+            rows = connection.execute(wanted).all()
+        width = len(self._keys)
+        found = [(tuple(row[:width]), Spend(*map(int, row[width:]))) for row in rows]
+        grows = most is None or int(most) < start + PART - 1 or open_ is not None or any(spend.pending for _, spend in found)
+        return found, grows
+
+    def all(self) -> Iterator[tuple[Key, Spend]]:
+        """Of all parts; a group may come several times."""
+        for start in self.parts():
+            yield from self.part(start)[0]
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

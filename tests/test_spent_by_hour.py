@@ -1,0 +1,62 @@
+"""What was spent by hour, read in parts, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playhead.storage.records import Batch, Facts, Recorded
+from playhead.storage.spent_by_hour import PART
+from playhead.storage.store import Store
+from playhead.storage.sums import Spend, Wanted
+from stores import START_NS, recorded
+from test_spending import cost
+
+HOUR = 3_600 * 10**9
+AT = "2025-08-27T17"
+
+
+def write(store: Store, *made: Recorded) -> None:
+    for number, one in enumerate(made, 1):
+        one.number = number
+    store.write(Batch(finished=list(made)))
+
+
+def exchange(amount: int | None = 100, **changes: Any) -> Recorded:
+    plain = {"facts": Facts(kind="responses", parse="parsed"), "cost": cost(amount) if amount else None, "started_at_ns": START_NS}
+    return recorded(1, **(plain | changes))
+
+
+def test_what_was_spent_is_summed_up_by_hour_and_group(store: Store) -> None:
+    write(store, exchange(), exchange(200), exchange(key_id="other"), exchange(started_at_ns=START_NS + HOUR))
+
+    assert dict(store.ledger.spent_by_hour(Wanted(("key",))).all()) == {
+        (AT, "k_0123456789abcdef"): Spend(300, 2),
+        (AT, "other"): Spend(100, 1),
+        ("2025-08-27T18", "k_0123456789abcdef"): Spend(100, 1),
+    }
+
+
+def test_what_is_not_known_is_counted(store: Store) -> None:
+    lost = exchange(None, facts=Facts(kind="responses", usage={"input_tokens": 1}, parse="parsed"))
+    write(store, exchange(cost=cost(None, "unpriced")), exchange(cost=cost(70, "partly")), exchange(cost=cost(None, "pending")), lost)
+
+    assert dict(store.ledger.spent_by_hour(Wanted()).all()) == {(AT,): Spend(70, 4, unpriced=2, pending=1, unknown=1)}
+
+
+def test_what_was_imported_was_paid_elsewhere(store: Store) -> None:
+    write(store, exchange(writer="import-1"))
+
+    assert list(store.ledger.spent_by_hour(Wanted()).all()) == []
+
+
+def test_a_store_is_read_in_parts_of_which_only_the_last_one_grows(store: Store) -> None:
+    write(store, *(exchange() for _ in range(PART)))
+    reading = store.ledger.spent_by_hour(Wanted())
+
+    assert [*reading.parts()] == [0, PART]
+    [(first, grows), (last, last_grows)] = [reading.part(start) for start in reading.parts()]
+    assert (first[0][1].exchanges + last[0][1].exchanges, grows, last_grows) == (PART, False, True)
+
+
+def test_an_empty_store_has_no_parts(store: Store) -> None:
+    assert [*store.ledger.spent_by_hour(Wanted()).parts()] == []
