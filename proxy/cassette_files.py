@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -25,17 +27,49 @@ _UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
 
 def read_file(path: Path) -> Cassette:
     """What a file holds: a cassette, ours or VCR.py's. Raises StoreError: it is not there, or no cassette, or damaged."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise StoreError(f"There is no cassette {path}.") from None
-    except OSError as error:
-        raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+    data = _bytes_of(path)
     if not is_cassette(data) and _VCR in data:
         from .formats import vcr
 
         return vcr.read(data, str(path), _UNNAMED.sub("-", path.stem)[:128] or "default")
     return read(data, str(path))
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Raises StoreError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"There is no cassette {path}.") from None
+    except OSError as error:
+        raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
+
+
+def edit_file(path: Path, change: Callable[[Cassette], None]) -> bool:
+    """Change what is decided about a cassette: its rules, its equivalences; whether that makes another file of it. Raises StoreError."""
+    with locked(path):
+        data = _bytes_of(path)
+        if not is_cassette(data) and _VCR in data:
+            raise StoreError(f"{path} is a cassette of VCR.py, which has no match rules: `playhead import` and `playhead export` make one of playhead's of it.")
+        cassette = read(data, str(path))
+        change(cassette)
+        return write_file(path, b"".join(write(cassette)))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """While the context lasts, nobody else who asks for this changes a cassette in that directory. Where there is none, or no lock, nothing keeps them."""
+    try:
+        directory = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def load(store: Store, cassette: Cassette, session: str) -> int:
@@ -78,6 +112,25 @@ def text_of(
     if findings:
         raise StoreError(refusal(findings))
     return b"".join(lines), going_on
+
+
+def version_of(path: Path) -> str:
+    """What stands in a file, as far as `keep_file` wants to know it; empty: there is none that can be read."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def keep_file(path: Path, data: bytes, version: str) -> bool:
+    """Write a cassette that was read in that version; whether it was not there or has changed.
+
+    Raises StoreError: it cannot be written, or somebody else has written another one meanwhile, whose recordings would be lost.
+    """
+    with locked(path):
+        if version_of(path) not in (version, sha256(data).hexdigest()):
+            raise StoreError(f"{path} was written by another test or process meanwhile: record what is missing again (mode new_episodes), one after the other.")
+        return write_file(path, data)
 
 
 def write_file(path: Path, data: bytes) -> bool:

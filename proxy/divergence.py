@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import takewhile
 from operator import itemgetter
+from shlex import quote
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -110,6 +111,8 @@ class Miss:
     message: str = ""
     from_cassette: bool = False
     """What is replayed is in no store in which a command would find it."""
+    cassette: str = ""
+    """Where that is, for a command; empty: whoever reads this is told something better."""
 
     def answer(self, id_: int = 0) -> str:
         """For the client: a few sentences on one line. `id_`: of the divergence that was kept; 0: none was."""
@@ -156,7 +159,7 @@ class Miss:
 
     def _actions(self, id_: int) -> list[str]:
         if self.from_cassette:
-            return []
+            return [self._add_rules] if self.rules and self.cassette and not self.served else []
         return actions(self.session, id_, rules=self.rules, nearest=None if self.served else self.nearest, expected=self.expected)
 
     def _why(self) -> str:
@@ -179,10 +182,16 @@ class Miss:
         if self.code != "no_match" or self.recorded:
             return ""
         if self.from_cassette:
-            return self._under() if self.rules else ""
+            adds = f" `{self._add_rules}` adds {'it' if len(self.rules) == 1 else 'them'}." if self.cassette and not self.served else ""
+            return f"{self._under()}{adds}" if self.rules else ""
         if self.rules and not self.served and id_:
             return f"{self._under()} `playhead accept {id_}` adds {'it' if len(self.rules) == 1 else 'them'}."
         return f"`playhead divergences {self.session}` shows all of it."
+
+    @property
+    def _add_rules(self) -> str:
+        """The command."""
+        return " ".join(["playhead rules --cassette", quote(self.cassette), *(f"--add {quote(rule)}" for rule in self.rules)])
 
     @property
     def _where(self) -> str:

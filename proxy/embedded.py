@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from playhead.config.errors import ConfigError
 
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from playhead.config.settings import Settings
     from playhead.storage.records import DivergenceRecord, FaultRecord
 
+    from .cassette_recording import CassetteRecording
     from .in_process import InProcess
     from .replay.rewinding import Rewound
 
-Mode = Literal["record", "replay", "auto", "forward"]
+Mode = Literal["record", "replay", "auto", "forward", "none", "once", "new_episodes", "all", "off"]
+
+_ACTS: Mapping[str, str] = {"none": "replay", "new_episodes": "auto", "all": "record", "off": "forward"}  # the pytest plugin's words
 
 _FREE_PORT = "127.0.0.1:0"
 _DRAIN_SECONDS = 5.0  # whoever leaves the block waits for nothing more
@@ -46,7 +49,12 @@ class Playhead:
 
     Settings are those of the command line: keywords over `PLAYHEAD_*` of the environment over `playhead.toml`; but it always takes a free port,
     unless `listen` is given here. `mode`: replay, unless another one is given, so that nothing goes to the network by omission; auto is replay
-    with `on_miss="record"`. `cassette`: a file that is replayed. `faults`: what a replay serves on top, such as "429 at turn 2".
+    with `on_miss="record"`. `faults`: what a replay serves on top, such as "429 at turn 2".
+
+    `cassette`: a file that is replayed (mode replay, or none), to which is added what it lacks (auto, new_episodes), or that is recorded: once, where
+    there is none, or anew (record, all). It is written when the block has ended without an error, and only if it has changed. `allow`: paths in it where
+    what looks like a secret may stand. Where CI is set, it is only replayed, unless `live="yes"`.
+
     Raises ConfigError: a setting is wrong.
     """
 
@@ -62,12 +70,17 @@ class Playhead:
         take: int | Literal["newest", "all"] | None = None,
         pace: str | None = None,
         faults: Iterable[str] | None = None,
+        allow: Iterable[str] = (),
         **settings: Any,
     ) -> None:
         spec = faults if faults is None or isinstance(faults, str) else tuple(faults)
         named: dict[str, Any] = {"session": session, "store": store, "upstream": upstream, "take": take, "pace": pace, "fault": spec}
-        named["cassette"] = None if cassette is None else Path(cassette)
-        self._settings = _settings(mode, {**named, "data": None if data is None else Path(data), **settings})
+        given = {**named, "data": None if data is None else Path(data), **settings}
+        self._recording: CassetteRecording | None = None
+        if cassette is None:
+            self._settings = _settings(_act(mode, None), given)
+        else:
+            self._settings, self._recording = _of_cassette(mode, Path(cassette), given, tuple([allow] if isinstance(allow, str) else allow))
         self._proxy: InProcess | None = None
         self._closing = threading.Lock()
         self._closed = False
@@ -80,7 +93,7 @@ class Playhead:
 
         if self._closed or self._proxy is not None:
             raise RuntimeError("a Playhead is started once: make another one")
-        proxy = InProcess(self._settings)
+        proxy = InProcess(self._settings, recording=self._recording)
         proxy.start()
         self._proxy = proxy
         self._at_exit = partial(_stop_at_exit, proxy)
@@ -89,10 +102,14 @@ class Playhead:
         atexit.register(self._at_exit)
 
     def close(self) -> None:
-        """Let what is in flight end, store everything, and be gone; what `with` does on leaving. Idempotent.
+        """Let what is in flight end, store everything, write the cassette if one is recorded, and be gone; what `with` does on leaving. Idempotent.
 
-        Raises StoreError: the store does not take what was recorded; it waits in the journal.
+        Raises StoreError: the store does not take what was recorded; it waits in the journal; or the cassette cannot be written.
         """
+        self._close(well=True)
+
+    def _close(self, *, well: bool) -> None:
+        """`well`: a cassette is written."""
         with self._closing:
             if self._closed:
                 return
@@ -101,6 +118,8 @@ class Playhead:
                 return
             self._abandoned.detach()
             atexit.unregister(self._at_exit)
+            if self._recording is not None:
+                self._recording.end(well=well, refused=len(self._proxy.divergences))
             self._proxy.stop()
 
     def __enter__(self) -> Self:
@@ -108,7 +127,7 @@ class Playhead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        self._close(well=error is None)
 
     async def __aenter__(self) -> Self:
         import asyncio
@@ -118,14 +137,14 @@ class Playhead:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
             await asyncio.wait((starting,))  # what has begun is ended properly
-            await asyncio.to_thread(self.close)
+            await asyncio.to_thread(partial(self._close, well=False))
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         import asyncio
 
-        await asyncio.to_thread(self.close)
+        await asyncio.to_thread(partial(self._close, well=error is None))
 
     @property
     def base_url(self) -> str:
@@ -202,13 +221,37 @@ class Playhead:
         return self._proxy
 
 
+def _act(mode: str, cassette: Path | None) -> str:
+    """What a mode asks for, in the words of the command line. Raises ConfigError."""
+    modes = get_args(Mode)
+    if mode not in modes:
+        raise ConfigError(f"mode = {mode!r}: allowed is {', '.join(modes[:-1])} or {modes[-1]}")
+    if mode in ("all", "new_episodes", "once") and cassette is None:
+        raise ConfigError(f"mode = {mode!r} records a cassette: name one, as in Playhead(mode={mode!r}, cassette='tests/weather.jsonl')")
+    if mode == "once":
+        return "replay" if cassette is not None and cassette.is_file() else "auto"
+    return _ACTS.get(mode, mode)
+
+
+def _of_cassette(mode: str, path: Path, given: dict[str, Any], allow: tuple[str, ...]) -> tuple[Settings, CassetteRecording | None]:
+    """Settings for a cassette, and how it is recorded, if it is. Raises ConfigError."""
+    act, asked = _act(mode, path), {**given, "cassette": path}
+    if act == "replay":
+        return _settings(act, asked), None
+    found = _settings("auto", given)
+    if not found.records:  # it has said why
+        return _settings("replay", asked), None
+    if act == "forward":
+        return _settings(act, given), None
+    from .cassette_recording import CassetteRecording
+
+    return found if act == "auto" else _settings(act, given), CassetteRecording(path, anew=act == "record", allow=allow)
+
+
 def _settings(mode: str, given: dict[str, Any]) -> Settings:
     """Raises ConfigError."""
     from playhead.config.loading import load_settings
 
-    modes = ("record", "replay", "auto", "forward")
-    if mode not in modes:
-        raise ConfigError(f"mode = {mode!r}: allowed is {', '.join(modes[:-1])} or {modes[-1]}")
     for name in given.keys() & _ELSEWHERE.keys():
         raise ConfigError(f"{name} is not for Playhead(): {_ELSEWHERE[name]}")
     if mode == "auto":

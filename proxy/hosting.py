@@ -47,7 +47,7 @@ def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged:
         journal = JournalWriter(data.journal_dir, writer, limit=settings.journal_limit, durable=strict, needed=needed)
     tape = Tape(journal, strict=strict)
     try:
-        service = Service(settings, upstream_of(settings), tape, diverged)
+        service = Service(settings, upstream_of(settings), tape, diverged, reported=cassettes)
         forwarder = Forwarder(service, run=run, key=key, replaying=replaying(run))
         if cassettes:
             from .replay.inserted import Inserted

@@ -35,6 +35,7 @@ from .replay.rewinding import Rewound
 from .server import bind
 
 if TYPE_CHECKING:
+    from .cassette_recording import CassetteRecording
     from .replay.inserted import Inserted
 
 log = logging.getLogger("playhead")
@@ -50,10 +51,12 @@ _SWITCH_INTERVAL = 0.0005  # beside a loop that is busy a recorder would wait te
 class InProcess:
     """A running proxy. `start` and `stop` may be called from any thread but its own, each once."""
 
-    def __init__(self, settings: Settings, *, patience: float = _STORE_SECONDS, cassettes: bool = False) -> None:
-        """`patience`: seconds that `stop` waits for a store that takes nothing. `cassettes`: what is replayed is put in by `insert`."""
+    def __init__(self, settings: Settings, *, patience: float = _STORE_SECONDS, cassettes: bool = False, recording: CassetteRecording | None = None) -> None:
+        """`patience`: seconds that `stop` waits for a store that takes nothing. `cassettes`: what is replayed is put in by `insert`. `recording`: what is
+        recorded goes there, in place of the store of the settings."""
         self.settings = settings
         self.cassettes = cassettes
+        self.recording = recording
         self._patience = patience
         self.port = 0
         self.divergences: list[DivergenceRecord] = []
@@ -72,7 +75,9 @@ class InProcess:
     def start(self) -> None:
         """Return when it serves. Raises PlayheadError, OSError; then nothing is left of it."""
         with ExitStack() as stack:
-            if self.settings.cassette is not None:
+            if self.recording is not None:
+                self.settings = stack.enter_context(self.recording.unpacked(self.settings))
+            elif self.settings.cassette is not None:
                 from .cassette_files import unpacked
 
                 self.settings = stack.enter_context(unpacked(self.settings))

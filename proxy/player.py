@@ -54,7 +54,7 @@ class Player:
     """All playbacks of a server. `run` names this start of it; `settled` waits until the store holds what the server has recorded.
 
     `reopens`: sessions are read again for each request, since this server adds to them what it may have to replay. `from_cassette`: the store is made of
-    one, and nobody else sees it.
+    one, and nobody else sees it; `cassette`: where that is, as somebody would name it to a command.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Player:
         self.speed = settings.speed
         self.exhausted = settings.exhausted
         self.from_cassette = from_cassette
+        self.cassette = "" if settings.cassette is None else str(settings.cassette)
         self.hits = RuleHits(store, run)
         self._own_rules, self._stored_rules = settings.match_rules, settings.stored_rules
         self._take = settings.take

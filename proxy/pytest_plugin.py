@@ -26,6 +26,7 @@ _PASSED = pytest.StashKey[bool]()
 
 _MODES = ("none", "once", "new_episodes", "all", "off")
 _UNUSED = ("report", "fail")
+_ACCEPT = ("rules", "as-is")
 _MARKER = (
     "playhead(cassette=None, *, mode=None, rules=[], ignore=[], pace=None, exhausted=None, retry_after=None, faults=[], allow_unused=False, upstream=None, "
     "allow=[], env=True): the test's LLM API traffic is recorded into a cassette and replayed from it."
@@ -42,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "all: record everything again; off: neither record nor replay. Here it wins over markers and over the ini file.",
     )
     group.addoption("--playhead-unused", choices=_UNUSED, default=None, help="What is recorded and not asked for is reported (default), or fails the test.")
+    group.addoption(
+        "--playhead-accept",
+        choices=_ACCEPT,
+        default=None,
+        help="What diverges is written into the cassette as something that may, from the next run on. rules: the match rules that were proposed; "
+        "as-is: exactly these requests, each of which the exchange answers that it resembles most.",
+    )
     parser.addini("playhead_mode", "as --playhead-mode, for tests whose marker says nothing else; where CI is set it is none", default="none")
     parser.addini("playhead_unused", "as --playhead-unused", default="report")
     parser.addini("playhead_cassettes", "directory of the cassettes, beside each test module unless it is absolute", default="cassettes")

@@ -49,7 +49,8 @@ class InFlight(Protocol):
 class Service:
     """A worker's means and its state. `upstream`: None where nothing may ever go there. `stopping`: nothing new is begun.
 
-    `diverged`: who wants to hear of divergences beside the store and the log. `faults`: those that replays serve.
+    `diverged`: who wants to hear of divergences beside the store and the log; `reported`: who hears of them says all of it, and the log need not.
+    `faults`: those that replays serve.
 
     `loop` is asked for once: on Python 3.11 each asking is a call of the system.
     """
@@ -58,6 +59,7 @@ class Service:
     upstream: Upstream | None
     tape: Tape
     diverged: Diverged = nobody
+    reported: bool = False
     counters: Counters = field(default_factory=Counters)
     memo: RedactionMemo = field(default_factory=RedactionMemo)
     exchanges: set[InFlight] = field(default_factory=set)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -19,6 +21,7 @@ import playhead.proxy.replay.inserted
 import playhead.proxy.testing.begun
 import playhead.proxy.testing.collected
 import playhead.proxy.testing.servers  # noqa: F401
+from playhead.proxy.simulator import simulated_upstream
 
 ASK = '''
 import os
@@ -125,3 +128,23 @@ def projects(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iter
     with threaded_upstream() as upstream:
         monkeypatch.setenv("PLAYHEAD_UPSTREAM", upstream.url)
         yield Project(pytester, upstream)
+
+
+@contextmanager
+def simulated() -> Iterator[str]:
+    """A simulated upstream on a thread, while the context lasts; its URL."""
+    ready: Future[str] = Future()
+    ended = threading.Event()
+
+    async def serve() -> None:
+        async with simulated_upstream(pace=0) as url:
+            ready.set_result(url)
+            await asyncio.to_thread(ended.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    try:
+        yield ready.result()
+    finally:
+        ended.set()
+        thread.join()

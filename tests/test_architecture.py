@@ -29,7 +29,7 @@ SHELLS = FACES | frozenset(
         *("config.settings", "config.setting_values", "config.loading"),
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *("storage.exporting", "storage.importing", "proxy.cassette_files"),
+        *("storage.exporting", "storage.importing", "proxy.cassette_files", "proxy.cassette_recording"),
         *(f"storage.{name}" for name in ["replays", "divergences", "accepting", "forking", "served_faults", "rederiving"]),
         *("storage.rewriting", "storage.rewriting_connections"),
         *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
@@ -45,7 +45,7 @@ SHELLS = FACES | frozenset(
         *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
         *(f"proxy.sockets.{name}" for name in ["faulty_speech", "faulty_turns", "faulty_openings"]),
         *(f"proxy.{name}" for name in ["server", "children", "forking", "worker", "hosting", "in_process"]),
-        *(f"proxy.testing.{name}" for name in ["begun", "cassettes", "collected", "fixture", "servers"]),
+        *(f"proxy.testing.{name}" for name in ["accepting", "begun", "cassettes", "collected", "fixture", "servers"]),
     )
 )
 IMPURE = frozenset(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import fetch
-from playhead.config.errors import ConfigError, StoreError
+from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.proxy import Playhead
 from playhead.proxy.cassette_files import unpacked, write_file
@@ -64,9 +64,3 @@ def test_settings_without_a_cassette_stay_as_they_are() -> None:
 def test_a_cassette_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no cassette"):
         Playhead(cassette=tmp_path / "none.jsonl").start()
-
-
-@pytest.mark.parametrize("mode", ["record", "auto", "forward"])
-def test_only_a_replay_takes_one(mode: str, cassette: Path) -> None:
-    with pytest.raises(ConfigError, match="only a replay that records nothing can serve it"):
-        Playhead(mode=mode, cassette=cassette)  # type: ignore[arg-type]

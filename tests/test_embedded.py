@@ -200,7 +200,7 @@ async def test_two_record_into_two_directories_and_threads_take_turns_as_before_
     [
         ({"pace": "1"}, r"pace = '1' \(argument pace\): allowed is instant"),
         ({"pase": "1x"}, "argument pase: there is no such setting; did you mean pace"),
-        ({"mode": "reply"}, "mode = 'reply': allowed is record, replay, auto or forward"),
+        ({"mode": "reply"}, "mode = 'reply': allowed is record, replay, auto, forward, none, once"),
         ({"mode": "auto", "on_miss": "fail"}, "mode auto records what is missing"),
         ({"workers": 2}, "workers is not for Playhead"),
         ({"console": "127.0.0.1:0"}, "has no console"),

@@ -352,3 +352,61 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_it(pytester: pytest.Pytes
     result = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:xdist", "-s")
 
     result.stdout.fnmatch_lines(["*HEAVY [[][]] OURS [[]'playhead.proxy', 'playhead.proxy.pytest_plugin'[]]"])
+
+
+# Accepting what diverged.
+
+LOOSE = """
+def test_rain(playhead):
+    for text in ('TEXT', 'two'):
+        try:
+            ask(text, playhead.base_url)
+        except OSError:
+            pass
+"""
+
+
+def test_a_divergence_stands_in_a_report_once(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    project.tests("def test_rain(playhead):\n    ask('uno', playhead.base_url)")
+
+    assert project.run("--log-level=INFO").stdout.str().count("has no twin in the cassette") == 1
+
+
+def test_a_request_is_accepted_as_it_is_and_no_other(project: Project) -> None:
+    project.tests(LOOSE.replace("TEXT", "one"))
+    project.record()
+    project.tests(LOOSE.replace("TEXT", "uno"))
+    accepted = project.run("--playhead-accept=as-is")
+    again = project.run()
+    project.tests(LOOSE.replace("TEXT", "due"))
+
+    accepted.assert_outcomes(failed=1)
+    accepted.stdout.fnmatch_lines(
+        [
+            "  pytest --playhead-accept=as-is test_weather.py::test_rain  lets the nearest exchange answer exactly this request",
+            "cassettes/test_weather/test_rain.jsonl: accepted: exactly this POST /v1/responses is answered by exchange 1",
+            "what was accepted holds from the next run on",
+        ]
+    )
+    again.assert_outcomes(passed=1)
+    project.run().assert_outcomes(failed=1)
+
+
+def test_where_no_rule_helps_accepting_rules_says_so_and_leaves_the_cassette(project: Project) -> None:
+    project.tests(ONE)
+    project.record()
+    (cassette,) = project.path.rglob("*.jsonl")
+    before = cassette.read_bytes()
+    project.tests(ONE.replace("one", "uno"))
+
+    project.run("--playhead-accept=rules").stdout.fnmatch_lines(["*not accepted: no rule would make a request match; --playhead-accept=as-is takes it*"])
+    assert cassette.read_bytes() == before
+
+
+def test_where_there_is_no_cassette_nothing_is_accepted(project: Project) -> None:
+    project.tests(ONE)
+
+    project.run("--playhead-accept=as-is").assert_outcomes(failed=1)
+    assert project.cassettes() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -14,12 +15,14 @@ from .options import RECORDINGS, json_flag, loaded, recordings, session_name, se
 
 if TYPE_CHECKING:
     from playhead.config.rules import Rule
+    from playhead.storage.cassettes import Cassette
     from playhead.storage.replay_rows import RuleHit
     from playhead.storage.store import Store
 
 
 @click.command()
-@click.argument("session")
+@click.argument("session", required=False)
+@click.option("--cassette", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="The rules in this cassette, instead of those of a session.")
 @click.option("--add", "added", multiple=True, metavar="RULE", help="Add a rule, or those of a name such as codex, times or uuid; may be given several times.")
 @click.option("--remove", "removed", multiple=True, metavar="RULE", help="Take away a rule, by its line or its number; may be given several times.")
 @click.option("--set", "file", type=click.File(encoding="utf-8"), metavar="FILE", help="Take all rules from a file, a line each; - is standard input.")
@@ -27,13 +30,20 @@ if TYPE_CHECKING:
 @click.option("--versions", is_flag=True, help="List all versions, instead.")
 @json_flag
 @setting_flags(*RECORDINGS)
-def rules(session: str, *, added: Sequence[str], removed: Sequence[str], file: IO[str] | None, **flags: Any) -> None:
+def rules(session: str | None, *, cassette: str | None, added: Sequence[str], removed: Sequence[str], file: IO[str] | None, **flags: Any) -> None:
     """List what does not count when requests are compared with the recordings of a session, or change it: from then on replays compare so, and nothing
     need be recorded again. Each change is a new version; the older ones are kept.
 
     A RULE is one of: ignore PATH | normalize PATTERN [in PATH] | normalize /REGEX/ as NAME [in PATH] | header NAME, each with [for KIND,...] [at PATH]
     behind it. `playhead help rules` explains them."""
     hits, versions, as_json = (flags.pop(name) for name in ("hits", "versions", "as_json"))
+    if cassette is not None:
+        if session is not None or hits or versions:
+            raise ConfigError("--cassette stands in place of a session, and a cassette has neither hits nor versions")
+        _rules_in(Path(cassette), added, removed, file, as_json=as_json)
+        return
+    if session is None:
+        raise ConfigError("whose rules? Name a session, or a cassette with --cassette FILE")
     name = session_name(session)
     with recordings(loaded(flags).settings) as store:
         if not store.takes(name) and not store.rule_versions(name):
@@ -46,6 +56,28 @@ def rules(session: str, *, added: Sequence[str], removed: Sequence[str], file: I
             _show_versions(store, name, as_json=as_json)
         else:
             _show(store, name, as_json=as_json)
+
+
+def _rules_in(path: Path, added: Sequence[str], removed: Sequence[str], file: IO[str] | None, *, as_json: bool) -> None:
+    """The same of a cassette."""
+    from playhead.config.rules import rules_of
+
+    from ..cassette_files import edit_file, read_file
+    from ..listing import print_json, terminal, visible
+
+    def change(cassette: Cassette) -> None:
+        cassette.rules = tuple(map(str, _changed(rules_of(cassette.rules), added, removed, file)))
+
+    if added or removed or file is not None:
+        edit_file(path, change)
+    found = read_file(path).rules
+    if as_json:
+        print_json({"cassette": str(path), "number": number, "rule": rule} for number, rule in enumerate(found, 1))
+        return
+    for number, rule in enumerate(found, 1):
+        terminal().print(f"{number:>4}  {visible(rule)}", soft_wrap=True, highlight=False, markup=False)
+    if not found:
+        terminal().print(f"The cassette {path} has no match rules: a request must equal the recorded one. `--add` adds some.", style="dim", soft_wrap=True)
 
 
 def _changed(known: Sequence[Rule], added: Sequence[str], removed: Sequence[str], file: IO[str] | None) -> list[Rule]:

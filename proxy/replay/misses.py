@@ -81,10 +81,11 @@ class Told(NamedTuple):
 
 
 class Misses:
-    """Tells, keeps and logs what a replay could not answer. `diverged` hears of it, too."""
+    """Tells, keeps and logs what a replay could not answer. `diverged` hears of it, too; `reported`: and says all of it, so that the log need not."""
 
-    def __init__(self, player: Player, diverged: Diverged) -> None:
+    def __init__(self, player: Player, diverged: Diverged, *, reported: bool = False) -> None:
         self._player = player
+        self._reported = reported
         self._diverged = diverged
 
     def without_recordings(self, inbound: Inbound, code: DivergenceCode, message: str) -> None:
@@ -153,8 +154,9 @@ class Misses:
         return self._told(miss, request, model)
 
     def _told(self, miss: Miss, request: _Request, model: str | None) -> Told:
-        miss = replace(miss, from_cassette=self._player.from_cassette)
-        log.warning("%s", miss.story)
+        miss = replace(miss, from_cassette=self._player.from_cassette, cassette=self._player.cassette)
+        if not self._reported:
+            log.warning("%s", miss.story)
         id_ = self._keep(miss, request, model)
         return Told(miss.answer(id_), miss.told(id_))
 

@@ -49,7 +49,7 @@ class Replays:
         self.service = service
         self.reception = reception
         self.player = player
-        self.misses = Misses(player, service.diverged)
+        self.misses = Misses(player, service.diverged, reported=service.reported)
         self.faulting = Faulting(service, player)
         self.memory = Memory(service.memo)
         self.untaped = Tape(None, strict=False)

@@ -26,7 +26,8 @@ def run_of(config: pytest.Config) -> Wanted:
     told = config.getoption("--playhead-mode")
     rules = (*listed(config.getini("playhead_rules")), *(f"ignore {path}" for path in listed(config.getini("playhead_ignore"))))
     unused = config.getoption("--playhead-unused") or config.getini("playhead_unused")
-    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, allow=listed(config.getini("playhead_allow")), unused=unused)
+    allow, accept = listed(config.getini("playhead_allow")), config.getoption("--playhead-accept")
+    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, allow=allow, unused=unused, accept=accept)
 
 
 def test_name(item: pytest.Item) -> str:

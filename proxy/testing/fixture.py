@@ -114,6 +114,8 @@ class PlayheadFixture(PlayheadServer):
         unused: list[Unused] = []
         try:
             unused = self._served.unused()
+            if self._wanted.accept is not None:
+                self._counted.accepted = self._served.accept(self._wanted.accept)
         finally:
             self._served.finish()
         complaint = self.complaint()

@@ -26,9 +26,10 @@ from playhead.storage.store import Store
 from ..in_process import InProcess
 from ..pricing.setting import entries_for
 from ..replay.account import Worth, worth
+from .accepting import accept
 from .cassettes import Stores, add, content, rules_in
 from .telling import Unused
-from .wanted import Act
+from .wanted import Accept, Act
 
 if TYPE_CHECKING:
     from ..pricing.entries import Entries
@@ -41,7 +42,10 @@ _MODES: Mapping[Kind, Mapping[str, Any]] = {
     "live": {"mode": "replay", "on_miss": "record"},
     "forward": {"mode": "forward"},
 }
-_OURS = ("data", "store", "session", "listen", "take", "workers", "on_miss", "key_file", "replay_token", "console", "console_token", "drain_timeout")
+_OURS = (
+    *("data", "store", "session", "cassette", "listen", "take", "workers", "on_miss"),
+    *("key_file", "replay_token", "console", "console_token", "drain_timeout"),
+)
 """Settings that are for servers of another life: what they are for tests, nobody chooses."""
 
 _NO_ONE = "no-test"  # the session of requests that name none, while no test is running
@@ -217,6 +221,13 @@ class Served:
                 return []  # nothing was recorded before, and nothing was asked
             listed = (one for one in store.exchanges(self.session) if wanted is None or one.id in wanted)
             return [Unused.of(one, by_place=self._store is None) for one in listed]
+
+    def accept(self, how: Accept) -> list[str]:
+        """Write what diverged into the cassette; what was done. Before `finish`. Raises StoreError."""
+        found = self.divergences
+        if self._store is None or not found:
+            return []
+        return accept(self._order.cassette, self._store, found, how)
 
     def finish(self) -> None:
         """End what still goes on. Idempotent. Raises StoreError."""

@@ -59,7 +59,11 @@ def _advice(test: Named, divergences: Sequence[DivergenceRecord]) -> Iterable[st
     if rules := list(dict.fromkeys(rule for one in divergences for rule in one.proposal or ())):
         spelled = ", ".join(map(repr, rules))
         yield "If what differs is new in each run:"
+        yield f"  pytest --playhead-accept=rules {quoted(test.nodeid)}  writes {' and '.join(f'`{rule}`' for rule in rules)} into the cassette"
         yield f"  @pytest.mark.playhead(rules=[{spelled}])  lets it differ in this test; playhead_rules in the ini file does so in all"
+    if any(one.nearest is not None and not one.served and not one.proposal and one.code == "no_match" for one in divergences):
+        yield "If the recorded answer still does:"
+        yield f"  pytest --playhead-accept=as-is {quoted(test.nodeid)}  lets the nearest exchange answer exactly this request"
     yield "If the program is as it should be:"
     yield f"  pytest --playhead-mode=all {quoted(test.nodeid)}           records all of it again"
     yield f"  pytest --playhead-mode=new_episodes {quoted(test.nodeid)}  keeps what is recorded, and adds what is missing"
@@ -109,6 +113,8 @@ class Counted:
     spent: int = 0
     unpriced: int = 0
     """Money in 10^-12 USD, and answers of which nobody knows what they cost."""
+    accepted: list[str] = field(default_factory=list)
+    """What was written into the cassette of what had diverged."""
 
     def as_json(self) -> dict[str, Any]:
         """For `of`."""
@@ -132,7 +138,8 @@ class Total:
         """What is said at its end; nothing if no test has used playhead."""
         if not self.tests and not self.orphans:
             return []
-        return [line for part in (self._sums(), self._written(), self._kept(), self._unused(), self._late(), self._orphans()) for line in part]
+        parts = (self._sums(), self._written(), self._kept(), self._accepted(), self._unused(), self._late(), self._orphans())
+        return [line for part in parts for line in part]
 
     def _sums(self) -> Iterable[str]:
         counts: Counter[str] = Counter()
@@ -152,8 +159,14 @@ class Total:
     def _kept(self) -> Iterable[str]:
         return (f"not written: {one.cassette}: {one.kept}" for one in self.tests if one.kept)
 
+    def _accepted(self) -> Iterable[str]:
+        found = [f"{one.cassette}: {line}" for one in self.tests for line in one.accepted]
+        yield from dict.fromkeys(found)
+        if found:
+            yield "what was accepted holds from the next run on"
+
     def _unused(self) -> Iterable[str]:
-        found = [one for one in self.tests if one.unused]
+        found = [one for one in self.tests if one.unused and not one.diverged]  # a divergence's report has named them
         for one in found[:_LISTED]:
             more = f", and {len(one.unused) - 1} more" if len(one.unused) > 1 else ""
             yield f"not asked for: {one.cassette}: {one.unused[0]}{more}"

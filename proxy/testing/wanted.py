@@ -13,6 +13,7 @@ from playhead.config.policies import Exhausted
 Mode = Literal["none", "once", "new_episodes", "all", "off"]
 Act = Literal["replay", "auto", "record", "forward"]
 Unused = Literal["report", "fail"]
+Accept = Literal["rules", "as-is"]
 
 MODES: Sequence[Mode] = get_args(Mode)
 UNUSED: Sequence[Unused] = get_args(Unused)
@@ -41,7 +42,8 @@ _LISTS = ("rules", "ignore", "faults", "allow")
 class Wanted:
     """`told`: the mode stands on the command line. `cassette`: None: the one that is named for the test. `rules`: those that hold beside the
     cassette's own. `allow`: where in the cassette what looks like a secret may stand. `settings`: of the server, by name. `allow_unused`: so many
-    recorded exchanges need not be asked for; True: any number. `env`: whether the variables by which SDKs find their API are set while the test runs.
+    recorded exchanges need not be asked for; True: any number. `accept`: what becomes of requests that diverge. `env`: whether the variables by which
+    SDKs find their API are set while the test runs.
     """
 
     mode: Mode = "none"
@@ -53,6 +55,7 @@ class Wanted:
     settings: tuple[tuple[str, Any], ...] = ()
     allow_unused: bool | int = False
     unused: Unused = "report"
+    accept: Accept | None = None
     env: bool = True
 
 
