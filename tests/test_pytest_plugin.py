@@ -410,3 +410,37 @@ def test_where_there_is_no_cassette_nothing_is_accepted(project: Project) -> Non
 
     project.run("--playhead-accept=as-is").assert_outcomes(failed=1)
     assert project.cassettes() == []
+
+
+# Cassettes that several tests name.
+
+SHARED = """
+@pytest.mark.playhead("both.jsonl")
+def test_rain(playhead):
+    ask("one", playhead.base_url)
+
+@pytest.mark.playhead("both.jsonl")
+def test_snow(playhead):
+    ask("two", playhead.base_url)
+"""
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all"])
+def test_a_cassette_of_two_tests_holds_what_both_have_recorded(project: Project, mode: str) -> None:
+    project.tests(SHARED)
+    for _ in range(2):
+        project.run(f"--playhead-mode={mode}").assert_outcomes(passed=2)
+
+        project.run().assert_outcomes(passed=2)
+    cassette = read_file(project.path / "both.jsonl")
+    assert (cassette.session, len(cassette.exchanges)) == ("test_weather.test_rain", 2)
+
+
+def test_a_cassette_that_another_process_has_written_meanwhile_is_not_overwritten(project: Project) -> None:
+    project.tests(ONE + "    playhead.cassette.write_text('of another process')", "test_weather")
+    (project.path / "cassettes/test_weather").mkdir(parents=True)
+    result = project.run("--playhead-mode=once")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*was written by another test or process meanwhile*", "not written: cassettes/*/test_rain.jsonl: it cannot be written"])
+    assert (project.path / "cassettes/test_weather/test_rain.jsonl").read_text() == "of another process"

@@ -118,3 +118,47 @@ def test_a_file_that_holds_something_else_is_refused_with_its_line(rules: Rules,
 
 def test_a_session_that_is_not_there_is_refused(rules: Rules) -> None:
     assert "nowhere" in rules(session="nowhere", status=3)
+
+
+# Those of a cassette.
+
+
+@pytest.fixture
+def cassette(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    path = tmp_path / "one.jsonl"
+    assert run(["export", "default", "--data", str(data), "-o", str(path)]) == 0
+    capsys.readouterr()
+    return path
+
+
+def of_cassette(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert run(["rules", "--cassette", str(path), *arguments]) == status
+    said = capsys.readouterr()
+    return said.err if status else said.out
+
+
+def test_rules_of_a_cassette_are_changed_in_the_file(cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = cassette.read_bytes()
+
+    assert f"The cassette {cassette} has no match rules" in of_cassette(cassette, capsys)
+    assert of_cassette(cassette, capsys, "--add", "uuid", "--add", "normalize date").split() == ["1", "normalize", "uuid", "2", "normalize", "date"]
+    assert json.loads(of_cassette(cassette, capsys, "--remove", "1", "--json")) == {"cassette": str(cassette), "number": 1, "rule": "normalize date"}
+    of_cassette(cassette, capsys, "--remove", "normalize date")
+    assert cassette.read_bytes() == before
+
+
+@pytest.mark.parametrize(("arguments", "told"), [(("--hits",), "neither hits nor versions"), (("--add", "forget it"), "--add: ")])
+def test_what_a_cassette_cannot_have_is_refused(arguments: tuple[str, ...], told: str, cassette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told in of_cassette(cassette, capsys, *arguments, status=2)
+
+
+def test_a_cassette_of_vcr_has_no_rules_to_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.json"
+    path.write_text('{"version": 1, "interactions": []}')
+
+    assert "is a cassette of VCR.py, which has no match rules" in of_cassette(path, capsys, "--add", "uuid", status=3)
+
+
+def test_without_a_session_and_without_a_cassette_it_asks_whose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules"]) == 2
+    assert "whose rules?" in capsys.readouterr().err

@@ -53,10 +53,12 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
     except ValueError as error:
         raise ConfigError(f"a match rule of this test: {error}") from None
     cassette = cassette_of(item, wanted.cassette)
+    session = session_name(item.path.stem, test_name(item))
+    act = "auto" if wanted.mode in ("all", "once") and servers.written(cassette, session) else act_of(wanted.mode, exists=cassette.is_file())
     tested = Named(item.nodeid, wanted.mode, shown(cassette, item.config.rootpath))
     order = Order(
-        act=act_of(wanted.mode, exists=cassette.is_file()),
-        session=session_name(item.path.stem, test_name(item)),
+        act=act,
+        session=session,
         cassette=cassette,
         rules=rules,
         faults=wanted.faults,

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import event
 
@@ -82,8 +83,15 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> tuple[Rule, ...]:
-    """Put what a cassette holds into a store, as that session, on top of whose rules these are to hold; its own rules.
+class Known(NamedTuple):
+    """What stays of a cassette that is recorded: its rules, which are of the program under test, not of what it was answered; and the name of its session."""
+
+    rules: tuple[Rule, ...] = ()
+    session: str | None = None
+
+
+def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> Known:
+    """Put what a cassette holds into a store, as that session, on top of whose rules these are to hold.
 
     Raises StoreError: it is damaged, or cannot be read.
     """
@@ -93,15 +101,16 @@ def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> t
         own = tuple(store.match_rules(session))
         if rules:
             store.set_match_rules(session, (*own, *rules_of(rules)))
-    return own
+    return Known(own, held.session)
 
 
-def rules_in(cassette: Path) -> tuple[Rule, ...]:
-    """Those of a cassette that is recorded again: they are of the program under test, not of what it was answered. None of one that cannot be read."""
+def known_of(cassette: Path) -> Known:
+    """Of a cassette that is recorded again; nothing of one that cannot be read."""
     try:
-        return rules_of(read_file(cassette).rules)
+        held = read_file(cassette)
     except StoreError:
-        return ()
+        return Known()
+    return Known(rules_of(held.rules), held.session)
 
 
 def content(store_url: str, session: str, name: str, *, allow: Sequence[str], rules: Sequence[Rule]) -> bytes | None:
@@ -114,7 +123,7 @@ def content(store_url: str, session: str, name: str, *, allow: Sequence[str], ru
             return None
         if tuple(store.match_rules(session)) != tuple(rules):
             store.set_match_rules(session, rules)
-        return text_of(store, session, allow=allow, name=name)[0]
+        return text_of(store, session, "all", allow=allow, name=name)[0]
 
 
 def _url(path: Path) -> str:

@@ -129,13 +129,11 @@ class PlayheadFixture(PlayheadServer):
         return left_unused(self._tested, unused, int(allowed))
 
     def _keep(self, content: bytes, *, passed: bool) -> None:
-        from ..cassette_files import write_file
-
         if not passed:
             self._counted.kept = "the test has not passed"
             return
         self._counted.kept = "it cannot be written"
-        self._counted.written = write_file(self.cassette, content)
+        self._counted.written = self._served.keep(content)
         self._counted.kept = ""
 
     def _note(self, unused: list[Unused]) -> None:

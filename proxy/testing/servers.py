@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from playhead.config.errors import ConfigError, PlayheadError
 from playhead.config.faults import Fault, parse_faults
 from playhead.config.loading import load_settings
-from playhead.config.rules import Rule
 from playhead.config.settings import Settings
 from playhead.storage.engine import Database
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
+from ..cassette_files import keep_file, version_of
 from ..in_process import InProcess
 from ..pricing.setting import entries_for
 from ..replay.account import Worth, worth
 from .accepting import accept
-from .cassettes import Stores, add, content, rules_in
+from .cassettes import Known, Stores, add, content, known_of
 from .telling import Unused
 from .wanted import Accept, Act
 
@@ -76,6 +76,16 @@ class Servers:
         self._names = count(1)
         self._busy: set[str] = set()
         self._entries: Entries | None = None
+        self._written: dict[Path, set[str]] = {}
+
+    def written(self, cassette: Path, session: str) -> bool:
+        """Whether other tests have recorded this cassette in this run, but not this one: what it lacks is added then."""
+        return session not in self._written.get(cassette.resolve(), {session})
+
+    def wrote(self, order: Order) -> None:
+        """A test has recorded its cassette."""
+        whole = order.act == "record"
+        self._written[order.cassette.resolve()] = {order.session, *(() if whole else self._written.get(order.cassette.resolve(), ()))}
 
     def begin(self, order: Order) -> Served:
         """Serve a test. Raises PlayheadError: the cassette is damaged, a setting is wrong, ..."""
@@ -142,7 +152,9 @@ class Served:
         self._before = (server.counters.replayed, server.counters.live)
         self._store: Store | None = None
         self._database: Database | None = None
-        self._rules: tuple[Rule, ...] = ()
+        self._known = Known()
+        self.version = ""
+        """Of the cassette, as this test has found it."""
         self._numbers = 0
         self._over: tuple[int, int] | None = None
         self._divergences: list[DivergenceRecord] = []
@@ -204,8 +216,9 @@ class Served:
             self._server.insert(self.session, self._store, tuple(order.rules))
         else:
             if order.cassette.is_file():
-                known = add(order.cassette, self.session, self._server.settings.store_url, order.rules) if order.act == "auto" else rules_in(order.cassette)
-                self._rules = known
+                self.version = version_of(order.cassette)
+                url = self._server.settings.store_url
+                self._known = add(order.cassette, self.session, url, order.rules) if order.act == "auto" else known_of(order.cassette)
             self._server.insert(self.session, None)
 
     def unused(self) -> list[Unused]:
@@ -269,8 +282,14 @@ class Served:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
         if self._order.act in ("replay", "forward") or not self.live:
             return None
-        order = self._order
-        return content(self._server.settings.store_url, self.session, order.session, allow=order.allow, rules=self._rules)
+        known, name = self._known, self._known.session or self._order.session
+        return content(self._server.settings.store_url, self.session, name, allow=self._order.allow, rules=known.rules)
+
+    def keep(self, content: bytes) -> bool:
+        """Write that; whether it changes the file. Raises StoreError."""
+        changed = keep_file(self._order.cassette, content, self.version)
+        self._servers.wrote(self._order)
+        return changed
 
 
 def _faults(spec: str) -> tuple[Fault, ...]:
