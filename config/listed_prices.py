@@ -14,7 +14,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from .prices import STANDARD, digest_of
+from .prices import SNAPSHOT, STANDARD, digest_of
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
@@ -81,11 +81,18 @@ class PriceList:
     def knows(self, provider: str) -> bool:
         return provider in self._by_id
 
+    def _undated(self, seller: Provider, model: str) -> ModelInfo | None:
+        """The list names snapshots that cost something else than their models, but not all others."""
+        name = SNAPSHOT.sub("", model)
+        return seller.find_model(name, all_providers=self._providers) if name != model else None
+
     def find(self, provider: str, model: str, at: datetime, tier: str = STANDARD) -> Listed | None:
         """What that model costs; None: it is not listed."""
         seller = self._by_id.get(provider)
-        found = seller.find_model(model, all_providers=self._providers) if seller else None
-        if seller is None or found is None:
+        if seller is None:
+            return None
+        found = seller.find_model(model, all_providers=self._providers) or self._undated(seller, model)
+        if found is None:
             return None
         own = any(found is each for each in seller.models)  # the variants of another seller's model are not this one's
         context = _context(found, at, tier) if own and tier != STANDARD else None

@@ -53,7 +53,8 @@ TOKENS = frozenset(name for name, unit in UNITS.items() if unit is _MILLION)
 STANDARD = "default"
 """The tier that costs what the price list says."""
 
-_SNAPSHOT = re.compile(r"-20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
+SNAPSHOT = re.compile(r"-20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
+"""What the dated id of a model ends with."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -78,7 +79,7 @@ def _named(pattern: str, model: str) -> bool:
     """`gpt-6-sol` is also its dated snapshots; `gpt-6*` is all that begins so."""
     if pattern.endswith("*"):
         return model.startswith(pattern[:-1])
-    return model == pattern or _SNAPSHOT.sub("", model) == pattern
+    return model == pattern or SNAPSHOT.sub("", model) == pattern
 
 
 @dataclass(frozen=True, slots=True)

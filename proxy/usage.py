@@ -11,7 +11,7 @@ from typing import Any
 
 from .usage_form import CacheWrites, Modalities, Usage, UsagePart
 
-_MOST = 2**63 - 1  # what an integer column of any database holds
+_MOST = 10**15  # nobody uses more of anything at once, and thousands of such counts together still fit an integer column of any database
 _MODALITIES = ("text", "audio", "image", "video")
 _DETAILS: Mapping[str, Sequence[str]] = {
     "input": ("input_tokens_details", "input_token_details", "prompt_tokens_details", "prompt_token_details"),
@@ -112,7 +112,7 @@ class _Reading:
         value = self.usage.get("seconds")
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value * 10**6 <= _MOST:
             self.notes.append(f"seconds: {_shown(value)} is no duration")
             return None
         return value

@@ -92,7 +92,7 @@ class Cost:
     @property
     def used(self) -> bool:
         """Whether its usage is known."""
-        return self.counts != (None,) * len(COUNTS) or bool(self.lines)
+        return self.counts[0] is not None or self.counts[3] is not None
 
 
 class Priceable(NamedTuple):

@@ -16,6 +16,7 @@ from playhead.proxy.pricing.pricing import usage_of
 
 MILLION, THOUSAND = 1_000_000, 1_000
 OPENAI, EU, ANTHROPIC = "https://api.openai.com", "https://eu.api.openai.com", "https://api.anthropic.com"
+GROQ = "https://api.groq.com"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ LONG = [
     Case("above it, all of the request", ASTRA, used(272_001, 1000), (272_001 * D("20") + 1000 * D("75")) / MILLION),
     Case("what is cached counts for the limit", ASTRA, used(300_000, 10, cached=299_000), (1000 * D("20") + 299_000 * D("2") + 10 * D("75")) / MILLION),
     Case("long writes", ASTRA, used(300_000, 0, w30=1000, w12=2000), (297_000 * D("20") + 1000 * D("25") + 2000 * D("50")) / MILLION),
+    Case("a limit that the library does not have", "gpt-5.6-cyber", used(272_001, 100), (272_001 * D("25") + 100 * D("112.50")) / MILLION),
+    Case("a batch below the limit in sum has no long request", ASTRA, used(272_000, 100), (272_000 * D("5") + 100 * D("25")) / MILLION, batch=True),
     Case("long flex", ASTRA, used(300_000, 1000), (300_000 * D("10") + 1000 * D("37.50")) / MILLION, "flex"),
     Case("long priority writes", ASTRA, used(300_000, 0, w12=1000), (299_000 * D("40") + 1000 * D("100")) / MILLION, "priority"),
     Case("long ultrafast", ASTRA, used(300_000, 1000), (300_000 * D("120") + 1000 * D("450")) / MILLION, "ultrafast"),
@@ -135,6 +138,8 @@ MODELS = [
     Case("a dated id of our own table", "gpt-6.2-sol-2026-11-17", used(1000, 0), 1000 * D("2") / MILLION),
     Case("writes of a model without a price for them", "gpt-4.1", used(1000, 0, w30=300, ttl=False), 1000 * D("2") / MILLION),
     Case("cached input of a model without a price for it", "gpt-5-pro", used(1000, 0, cached=500), 1000 * D("15") / MILLION),
+    Case("a dated id that no list names", "gpt-5-search-api-2025-10-14", used(1000, 0), 1000 * D("1.25") / MILLION + D("10") / THOUSAND),
+    Case("a fine-tuned model's cached input", "ft:gpt-4.1-2025-04-14:a::x", used(1000, 0, cached=400), (600 * D("3") + 400 * D("0.75")) / MILLION),
     Case("a fine-tuned model", "ft:gpt-4o-mini-2024-07-18:acme::x1", used(1000, 10), (1000 * D("0.30") + 10 * D("1.20")) / MILLION),
 ]
 DATES = [
@@ -151,6 +156,7 @@ DATES = [
 REGIONS = [
     Case("the EU costs a tenth more", ASTRA, used(1000, 100, cached=500), (500 * D("11") + 500 * D("1.10") + 100 * D("55")) / MILLION, upstream=EU),
     Case("so does Japan", ASTRA, used(1000, 0), 1000 * D("11") / MILLION, upstream="https://jp.api.openai.com"),
+    Case("so does its pro model", "gpt-5.5-pro-2026-04-23", used(1000, 10), (1000 * D("33") + 10 * D("198")) / MILLION, upstream=EU),
     Case("not for older models", "gpt-4.1", used(1000, 0), 1000 * D("2") / MILLION, upstream=EU),
     Case("nor for tools", ASTRA, used(1000, 0), 1000 * D("11") / MILLION + 2 * D("10") / THOUSAND, upstream=EU, extra={"calls": {"web_search": 2}}),
     Case("tier and region together", ASTRA, used(1000, 0), 1000 * D("5.50") / MILLION, "flex", upstream=EU),
@@ -264,6 +270,20 @@ OTHERS = [
         (100 * D("2.50") + 900 * D("32") + 50 * D("10") + 250 * D("64")) / MILLION,
         kind="chat.completions",
     ),
+    Case(
+        "chat with sound of an older model, which the library takes for text",
+        "gpt-4o-audio-preview-2025-06-03",
+        chatted(1000, 300, cached_tokens=0, audio_tokens=900, out_audio_tokens=250),
+        (100 * D("2.50") + 900 * D("40") + 50 * D("10") + 250 * D("80")) / MILLION,
+        kind="chat.completions",
+    ),
+    Case(
+        "chat that searches the web with every request",
+        "gpt-4o-mini-search-preview",
+        chatted(100, 10),
+        (100 * D("0.15") + 10 * D("0.60")) / MILLION + D("25") / THOUSAND,
+        kind="chat.completions",
+    ),
     Case("chat in flex", "o4-mini", chatted(1000, 100), (1000 * D("0.55") + 100 * D("2.20")) / MILLION, "flex", kind="chat.completions"),
 ]
 
@@ -295,117 +315,3 @@ MESSAGES = [
 ]
 
 PRICED = [*RESPONSES, *TIERS, *LONG, *MODELS, *DATES, *REGIONS, *TOOLS, *OTHERS, *MESSAGES]
-
-# What has no price. `known`: what of it has one, in dollars.
-
-UNPRICED: list[tuple[Case, str, D]] = [
-    (Case("an unknown model", "gpt-99", used(10, 1), None), "no price table knows the model gpt-99 of openai on 2026-11-20", D("0")),
-    (Case("an unknown tier", ASTRA, used(10, 1), None, "lightning"), "no price table has the service tier lightning for gpt-6-astra on 2026-11-20", D("0")),
-    (
-        Case("a tier the model does not have", "gpt-4.1", used(10, 1), None, "flex"),
-        "no price table has the service tier flex for gpt-4.1 on 2026-11-20",
-        D("0"),
-    ),
-    (
-        Case("ultrafast of another model", "gpt-6-sol", used(10, 1), None, "ultrafast"),
-        "no price table has the service tier ultrafast for gpt-6-sol on 2026-11-20",
-        D("0"),
-    ),
-    (
-        Case("ultrafast before it was sold", ASTRA, used(10, 1), None, "ultrafast", "2026-09-28"),
-        "the service tier ultrafast for gpt-6-astra on 2026-09-28",
-        D("0"),
-    ),
-    (Case("prepaid capacity", "gpt-4.1", used(10, 1), None, "scale"), "the tier scale is capacity paid for in advance, not by tokens", D("0")),
-    (Case("auto", "gpt-4.1", used(10, 1), None, "auto"), "the answer says auto, which is no tier, and no setting assumes one", D("0")),
-    (Case("no tier", "gpt-4.1", used(10, 1), None, None), "the answer names no service tier, and no setting assumes one", D("0")),
-    (Case("null usage", ASTRA, None, None), "the answer told no usage", D("0")),
-    (Case("no model", "", used(10, 1), None), "neither request nor answer names a model", D("0")),
-    (
-        Case("a completion window", "gpt-6.2-sol", used(10, 1), None, extra={"window": "8h"}),
-        "no price table has the completion window 8h for gpt-6.2-sol on 2026-11-20",
-        D("0"),
-    ),
-    (Case("a region nobody has a price for", ASTRA, used(10, 1), None, upstream="https://zz.api.openai.com"), "costs in region zz", D("0")),
-    (Case("an upstream nobody knows", ASTRA, used(10, 1), None, upstream="http://10.0.0.1"), "the upstream is no known provider's", D("0")),
-    (Case("Azure, the region not told", "gpt-4.1", used(10, 1), None, upstream="https://x.openai.azure.com"), "in which region it ran", D("0")),
-    (Case("a ChatGPT plan", ASTRA, used(10, 1), None, upstream="https://chatgpt.com/backend-api"), "a ChatGPT plan pays for it", D("0")),
-    (
-        Case("how long a write lasts is not told", ASTRA, used(1000, 0, w30=300, ttl=False), None),
-        "cache_write: the usage does not tell how long it stays in the cache, and no setting assumes it",
-        700 * D("10") / MILLION,
-    ),
-    (
-        Case("an answer that was not read whole", "gpt-5", used(1000, 0), None, extra={"unread": True}),
-        "tools: the answer was too long to be read whole, and may have calls of tools",
-        1000 * D("1.25") / MILLION,
-    ),
-    (
-        Case("a container's time", "gpt-5", used(1000, 0), None, extra={"calls": {"container": 1}, "memory": "1g"}),
-        "container: the answer does not tell how long it lived, and no setting assumes it",
-        1000 * D("1.25") / MILLION,
-    ),
-    (
-        Case("a container's memory", "gpt-5", used(0, 0), None, extra={"calls": {"code_interpreter": 1}}, assume="minutes=20"),
-        "container: the answer does not tell its memory, and no setting assumes it",
-        D("0"),
-    ),
-    (
-        Case("the image tool's model", "gpt-5", used(1000, 0), None, extra={"tool_usage": {"image_gen": imaged(1, 0, 0, 9)}}),
-        "image_generation: the answer does not name its model, and no setting assumes it",
-        1000 * D("1.25") / MILLION,
-    ),
-    (
-        Case(
-            "an image model by an internal name",
-            "gpt-5",
-            used(1000, 0),
-            None,
-            extra={"tool_usage": {"image_gen": imaged(1, 0, 0, 9)}, "image_model": "gpt-image-2-codex"},
-        ),
-        "image_generation: no price table knows the model gpt-image-2-codex of openai on 2026-11-20",
-        1000 * D("1.25") / MILLION,
-    ),
-    (
-        Case("image calls without their tokens", "gpt-5", used(1000, 0), None, extra={"calls": {"image_generation": 2}}),
-        "image_generation: the answer does not tell its tokens",
-        1000 * D("1.25") / MILLION,
-    ),
-    (
-        Case("a tool nobody has a price for", "gpt-5", used(0, 0), None, extra={"tool_usage": {"moon_search": {"num_requests": 2}}}),
-        "moon_search: no price table has a price of its calls",
-        D("0"),
-    ),
-    (
-        Case("more cached than there was", ASTRA, used(100, 10, cached=200), None),
-        "input: the usage contradicts itself: more was cached or written than there was input",
-        10 * D("50") / MILLION,
-    ),
-    (
-        Case("sound that is not told from text", "gpt-audio", {"prompt_tokens": 10, "completion_tokens": 0}, None, kind="chat.completions"),
-        "input: the usage does not tell text from audio and images, which have prices of their own",
-        D("0"),
-    ),
-    (
-        Case("Anthropic's committed capacity", "claude-opus-5", said(10, 1), None, "priority", kind="messages", upstream=ANTHROPIC),
-        "the tier priority is capacity paid for in advance, not by tokens",
-        D("0"),
-    ),
-    (
-        Case("Anthropic in the USA, an older model", "claude-opus-4-5", said(10, 1, inference_geo="us"), None, "standard", kind="messages", upstream=ANTHROPIC),
-        "in region us",
-        D("0"),
-    ),
-    (
-        Case(
-            "what transcribed on a Realtime connection",
-            "gpt-realtime",
-            spoken(10, 0, 0, (0, 0, 0), (0, 0)) | {"input_audio_transcription": {"input_tokens": 9}},
-            None,
-            None,
-            kind="realtime",
-        ),
-        "input_audio_transcription: the answer does not name its model, and no setting assumes it",
-        10 * D("4") / MILLION,
-    ),
-]

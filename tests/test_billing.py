@@ -13,10 +13,10 @@ from playhead.proxy.pricing.billing import answered, asked
 CREATE = Shape("responses", "create")
 
 
-def test_a_request_tells_its_tier_and_its_window() -> None:
+def test_a_request_tells_its_tier_its_window_and_that_it_may_go_on_in_the_background() -> None:
     body = b'{"model":"m","service_tier":"flex","background":true,"background_options":{"completion_window":"8h"}}'
 
-    assert asked(parse_request(CREATE, body)) == {"asked_tier": "flex", "window": "8h"}
+    assert asked(parse_request(CREATE, body)) == {"asked_tier": "flex", "window": "8h", "background": True}
 
 
 @pytest.mark.parametrize(

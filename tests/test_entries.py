@@ -177,6 +177,31 @@ def test_a_response_that_goes_on_in_the_background_waits_for_its_usage() -> None
     assert (found.state, found.amount) == ("pending", None)
 
 
+@pytest.mark.parametrize("changes", [{"response_status": "in_progress"}, {"outcome": "client_closed", "billing": {"background": True}}, {"outcome": "aborted"}])
+def test_what_goes_on_in_the_background_is_awaited_though_its_stream_was_cut(changes: dict[str, Any]) -> None:
+    assert known(**{"usage": None, "response_status": "queued"} | changes).state == "pending"
+
+
+def test_a_stream_that_was_cut_and_is_not_in_the_background_is_awaited_by_nobody() -> None:
+    found = known(usage=None, response_status="in_progress", outcome="client_closed", transport="sse", parse="partial")
+
+    assert (found.state, found.note) == ("unpriced", "unpriced: it was cut before it told its usage")
+
+
+def test_a_usage_that_nobody_can_pay_has_no_price() -> None:
+    found = known(usage=used(10**12, 10**12))
+
+    assert (found.state, found.amount, found.lines) == ("unpriced", None, ())
+    assert "more than a million dollars" in (found.note or "")
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/voices", "/v1/images/uploads"])
+def test_a_call_beside_those_that_are_known_costs_nothing_unless_it_tells_a_usage(path: str) -> None:
+    kind = path.split("/")[2]
+
+    assert entry(path=path, kind=kind, usage=None, model=None, service_tier=None, response_id=None, response_status=None) is None
+
+
 def test_what_is_not_wholly_priced_keeps_what_is_known() -> None:
     found = known(model="gpt-5", billing={"calls": {"container": 1}})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -115,13 +116,16 @@ def where(item: Paid) -> dict[str, Any]:
     return {"provider_id": provider} if provider else {"provider_api_url": f"https://{item.host}"}
 
 
-def by_library(item: Paid) -> Decimal:
-    """As genai-prices says it, out of the usage as it extracts it."""
+def by_library(item: Paid) -> Decimal | None:
+    """As genai-prices says it, out of the usage as it extracts it; None: it does not know the model."""
     seller, flavour = ("anthropic", "default") if item.kind == "messages" else ("openai", FLAVOURS.get(item.kind, "chat"))
     reader = genai_prices.data_snapshot.get_snapshot().find_provider(None, seller, None)
     _, counts = reader.extract_usage({"usage": EXPECTED.get(item.kind, {}) | item.usage}, api_flavor=flavour)
     context = {"service_tier": item.tier} if item.tier in TIERS else None
-    return genai_prices.calc_price(counts, item.model, genai_request_timestamp=item.at, price_context=context, **where(item)).total_price
+    try:
+        return genai_prices.calc_price(counts, item.model, genai_request_timestamp=item.at, price_context=context, **where(item)).total_price
+    except LookupError:
+        return None
 
 
 def explained(item: Paid, found: Priced) -> str | None:
@@ -130,6 +134,10 @@ def explained(item: Paid, found: Priced) -> str | None:
         return "it has no tiers before 2026-10-12 and silently takes the standard price"
     if item.kind != "messages" and any(line.counts == "call" for line in found.lines):
         return "it is not told of calls of tools"
+    if re.search(r"-20\d\d-?\d\d-?\d\d$", item.model) and by_library(item) is None:
+        return "it does not know the snapshot"
+    if any(line.item == "request" for line in found.lines):
+        return "it leaves out the fee of chat models that search the web with every request"
     if item.host == "api.x.ai" and "completion_tokens" in item.usage:
         return "xAI counts reasoning beside the output of chat: it leaves it out"
     if item.host == "api.mistral.ai" and "num_cached_tokens" in item.usage:
@@ -161,7 +169,8 @@ def by_hand(item: Paid, found: Priced) -> Decimal:
         if at_input > above or above == 0:
             prices = {name: rate.price for name, rate in step.items()}
     total = sum((count * prices[name] / 1_000_000 for name, count in _tokens_of(item, prices)), Decimal(0))
-    return total + sum((count * prices[name] / 1000 for name, count in _calls_of(item).items()), Decimal(0))
+    calls = _calls_of(item) | ({"request": 1} if "request" in prices else {})
+    return total + sum((count * prices[name] / 1000 for name, count in calls.items()), Decimal(0))
 
 
 TIER_NAMES = {"standard": "default", "auto": "default", "on_demand": "default", "": "default"}

@@ -15,7 +15,8 @@ from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.priced import Priced
 from playhead.proxy.pricing.pricing import Pricer
 from playhead.storage.costs import dollars
-from prices_by_hand import ASTRA, PRICED, UNPRICED, Case, used
+from prices_by_hand import ASTRA, PRICED, Case, used
+from unpriced_by_hand import UNPRICED
 
 
 @cache

@@ -1,10 +1,10 @@
 """What of requests and answers decides about their price beside model, tier and usage. Pure; nothing here raises.
 
 It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
-`asked_tier`, `window`: the service tier and the completion window that the request asks for; `calls`: of hosted tools in the output, by name;
-`tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there; `memory`: of its containers; `image_model`:
-of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have calls; `characters`: of a text to be
-spoken; `labels`: by what its money can be grouped.
+`asked_tier`, `window`: the service tier and the completion window that the request asks for; `background`: it may go on without its client; `calls`:
+of hosted tools in the output, by name; `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there;
+`memory`: of its containers; `image_model`: of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have
+calls; `characters`: of a text to be spoken; `labels`: by what its money can be grouped.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
         found["asked_tier"] = tier[:64]
     if window := text_of(field(field(request, "background_options"), "completion_window")):
         found["window"] = window[:64]
+    if field(request, "background") is True:
+        found["background"] = True
     if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
         found["characters"] = len(text)
     labels = {name: text for name in _LABELS if (text := text_of(field(request, name)))}

@@ -21,6 +21,7 @@ PLAN = "chatgpt"
 _TIERED = frozenset(("openai", "azure", "anthropic"))
 _WITH_TIERS = frozenset(("responses", "chat.completions", "messages"))
 _STANDARD_NAMES: Mapping[str, tuple[str, ...]] = {"openai": ("default",), "azure": ("default", "standard"), "anthropic": ("standard",)}
+_STANDARD_ELSEWHERE = ("default", "standard", "auto", "on_demand")
 _PREPAID: Mapping[str, tuple[str, ...]] = {"openai": ("scale",), "azure": ("scale",), "anthropic": ("priority",)}
 
 
@@ -91,8 +92,10 @@ def tier_of(item: Billable, provider: str, assumed: Assumptions) -> Tier:
     said = item.tier or (item.usage.service_tier if item.usage else None)
     if item.batch or said == "batch":
         return Tier("batch", Dimension("tier", "batch", "known"))
-    if seller not in _TIERED or (item.kind not in _WITH_TIERS and said is None):
-        return Tier(STANDARD, Dimension("tier", said or STANDARD, "known"))
+    if said is None and (seller not in _TIERED or item.kind not in _WITH_TIERS):
+        return Tier(STANDARD, Dimension("tier", STANDARD, "known"))  # who has no tiers names none
+    if seller not in _TIERED:
+        return Tier(STANDARD if said in _STANDARD_ELSEWHERE else str(said), Dimension("tier", said, "known"))
     if said in _PREPAID[seller]:
         return Tier(said or "", Dimension("tier", said, "known"), f"the tier {said} is capacity paid for in advance, not by tokens")
     if said in (None, "auto"):
@@ -115,10 +118,13 @@ def _unsaid(item: Billable, said: str | None, assumed: Assumptions) -> Tier:
 
 
 def _in_window(item: Billable, tier: str, dimension: Dimension, assumed: Assumptions) -> Tier:
-    """A background request with a completion window has a price of its own."""
+    """A background request with a completion window has a price of its own, which only the standard tier has."""
     window = item.extra.get("window")
-    if tier != STANDARD or window in (None, "soonest"):
+    if window in (None, "soonest"):
         return Tier(tier, dimension)
     if assumed.window == "standard":
         return Tier(tier, dimension._replace(value=f"{dimension.value}, window {window} at standard prices", how="assumed"))
-    return Tier(f"window:{window}", dimension._replace(value=f"{dimension.value}, window {window}"))
+    within = dimension._replace(value=f"{dimension.value}, window {window}")
+    if tier != STANDARD:
+        return Tier(tier, within, f"nobody says what the tier {tier} costs within a completion window, and no setting assumes it")
+    return Tier(f"window:{window}", within)

@@ -26,6 +26,8 @@ _CLASSES: Mapping[str, int] = {
 }
 _TOOLS = CLASSES.index("tools")
 _NO_COUNTS = (None,) * 5
+_MOST_MONEY = 10**18  # a million dollars: several such amounts still fit an integer column of any database
+_TOO_MUCH = "by its usage it would cost more than a million dollars: that usage is no true one"
 _BACKGROUND = "it goes on in the background: its money is counted where its usage is told"
 
 
@@ -72,6 +74,8 @@ class Entries:
                 amounts[place] = (amounts[place] or 0) + line.amount
             lines.append(LineRow(self._rate(line), line.quantity, line.amount))
         found = [amount for amount in amounts if amount is not None]
+        if sum(found) > _MOST_MONEY:
+            return self._priced(Priced((), priced.dimensions, _TOO_MUCH), usage, told=told)
         whole = not priced.reason and all(line.amount is not None for line in lines)
         known = sum(found) if whole or found else None
         state: State = "priced" if whole else "unpriced" if known is None else "partly"

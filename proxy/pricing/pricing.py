@@ -25,6 +25,8 @@ _BESIDE = ("input_audio_transcription", "responses")  # of a Realtime or Live co
 _MOST_TERMS = 4096  # that are kept
 _NO_NUMBER = ("is no count", "is no duration", "more by time than in all")  # what notes on a usage end with that has no price for certain
 _NO_USAGE = "the answer told no usage"
+_NO_TOKENS = "the usage does not tell its tokens"
+_SOME_LONG = "it is the usage of many requests together, and long ones have another price: it does not tell how long each was"
 
 
 class _Terms(NamedTuple):
@@ -59,8 +61,11 @@ class Pricer:
             return Priced((), dimensions, f"{item.model} is also paid by {', '.join(rates.strange)}, which playhead does not count")
         if item.usage is None:
             return self._spoken(item, rates, dimensions)
-        if odd := [note for note in item.usage.notes if note.endswith(_NO_NUMBER)]:
-            return Priced((), dimensions, f"the usage cannot be read: {odd[0]}")
+        if odd := _odd(item.usage):
+            return Priced((), dimensions, f"the usage cannot be read: {odd}")
+        together = item.batch or item.kind == "realtime"  # one usage of many requests
+        if together and len(rates.steps) > 1 and (item.usage.input or 0) > rates.steps[1][0]:
+            return Priced((), dimensions, _SOME_LONG)
         return Priced(tuple(self._lines(item, item.usage, seller, tier, rates)), dimensions)
 
     def _spoken(self, item: Billable, rates: Rates, dimensions: tuple[Dimension, ...]) -> Priced:
@@ -101,9 +106,10 @@ class Pricer:
             lines += [line for part in parts for line in self._part(item, part, seller, tier)]
         if usage.tools or item.extra.get("unread"):
             lines += self._tools(item, usage, prices)
-        if item.kind == "realtime":
-            lines += self._beside(item, usage, seller, tier)
-        return lines or ([] if usage.raw or usage.tools or usage.parts else [CostLine("input", 0, "token", reason=_NO_USAGE)])
+        beside = list(self._beside(item, usage, seller, tier)) if item.kind == "realtime" else []
+        if usage.input is None and usage.output is None and usage.seconds is None and not beside and not (item.kind == "images" and lines):
+            lines.append(CostLine("input", 0, "token", reason=_NO_TOKENS if usage.raw else _NO_USAGE))
+        return lines + beside
 
     def _ttl(self, item: Billable) -> Dimension:
         """How long cache writes last of which the usage does not say it: as the answer's options say, else as assumed."""
@@ -184,6 +190,12 @@ class Pricer:
             return
         minutes = count * max(self.assumed.minutes, _LEAST_MINUTES)
         yield Quantity(f"container_{memory}", minutes, prices.get(f"container_{memory}"), None, "minute", how).line(None)
+
+
+def _odd(usage: Usage) -> str | None:
+    """What of the usage, or of its parts that are paid beside it, is no number."""
+    paid = (usage, *(part.usage for part in usage.parts if not part.included)) if usage.parts else (usage,)
+    return next((note for each in paid for note in each.notes if note.endswith(_NO_NUMBER)), None)
 
 
 def _model(item: Billable) -> Dimension:

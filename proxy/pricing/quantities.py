@@ -14,6 +14,7 @@ Prices = Mapping[str, Rate]
 _CACHED: Mapping[str, str] = {"audio": "cached_audio", "image": "cached_image"}
 _APART: Mapping[str, tuple[str, str]] = {side: (f"{side}_audio", f"{side}_image") for side in ("input", "output")}
 _LIFETIMES = ("5m", "30m", "1h", "12h")
+_NO_SOUND = "no price table has a price of sound for the model, and it is never that of text"
 
 
 class Quantity(NamedTuple):
@@ -54,6 +55,8 @@ def _seconds(seconds: int | float, prices: Prices) -> Iterator[Quantity]:
 
 def _input(usage: Usage, prices: Prices, ttl: Dimension) -> Iterator[Quantity]:
     if usage.input is None:
+        if usage.output is not None:
+            yield Quantity("input", 0, None, "the usage does not tell the input")
         return
     if usage.uncached_input is None:
         yield Quantity("input", usage.input, None, "the usage contradicts itself: more was cached or written than there was input")
@@ -78,7 +81,11 @@ def _read_and_fresh(usage: Usage, prices: Prices, kept: Mapping[str, int]) -> It
     text = usage.uncached_input or 0
     for modality in ("audio", "image"):
         count = _of(usage.input_modalities, modality) - kept.get(modality, 0)
-        if (rate := prices.get(f"input_{modality}")) and count:
+        rate = prices.get(f"input_{modality}")
+        if count and modality == "audio" and rate is None:
+            text -= count
+            yield Quantity("input_audio", count, None, _NO_SOUND)
+        elif rate and count:
             text -= count
             reason = "the usage contradicts itself: more of it was cached than there was" if count < 0 else None
             yield Quantity(f"input_{modality}", count, None if reason else rate, reason)
@@ -145,9 +152,10 @@ def _output(usage: Usage, prices: Prices) -> Iterator[Quantity]:
         yield Quantity("output", usage.output, None, "the usage does not tell text from audio and images, which have prices of their own")
         return
     for modality in ("audio", "image"):
-        if (rate := prices.get(f"output_{modality}")) and (count := _of(split, modality)):
+        rate = prices.get(f"output_{modality}")
+        if (count := _of(split, modality)) and (rate or modality == "audio"):  # images cost what text does where they have no price of their own
             text -= count
-            yield Quantity(f"output_{modality}", count, rate)
+            yield Quantity(f"output_{modality}", count, rate, _NO_SOUND)
     if text < 0:
         yield Quantity("output", text, None, "the usage contradicts itself: its modalities are more than its output")
     elif text:

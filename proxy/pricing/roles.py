@@ -30,6 +30,7 @@ _ROLES: Mapping[tuple[str, str], Role] = {
     ("other", "moderations"): "free",
     ("other", "completions"): "makes",
 }
+_ALL_MAKE = frozenset(("embeddings", "images", "audio"))  # whatever calls of them are known
 _UNPAID = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _FREE: Mapping[str, str] = {
     "input_tokens": "not billed: it counts tokens",
@@ -55,8 +56,8 @@ def part_of(one: Priceable) -> Part:
         return Part("free", _FREE[shape.call])
     if role is not None:
         return Part(role) if role != "tells" or _tells(one) else Part("none")
-    if one.kind in ("embeddings", "images", "audio") or (one.kind == "realtime" and one.transport == "ws"):
-        return Part("makes") if one.method == "POST" or one.transport == "ws" else Part("none")
+    if (one.kind in _ALL_MAKE and one.method == "POST" and shape.call) or (one.kind == "realtime" and one.transport == "ws"):
+        return Part("makes")
     if one.usage is None:
         return Part("none")
     if _is_batch(one):
@@ -96,8 +97,6 @@ def unfinished(one: Priceable) -> str | None:
         # Their streams tell a usage from the start, and the whole of it at the end.
         early = one.transport == "sse" and one.parse == "partial" and one.kind in ("messages", "chat.completions", "other")
         return "the stream was cut before it told its final usage" if cut and early else None
-    if one.response_status in _OPEN:
-        return None
     if cut:
         return "it was cut before it told its usage"
     if one.kind == "chat.completions" and one.transport == "sse":
@@ -106,5 +105,7 @@ def unfinished(one: Priceable) -> str | None:
 
 
 def goes_on(one: Priceable) -> bool:
-    """Whether its Response goes on in the background, so that another exchange will tell its usage."""
-    return not one.usage and one.response_status in _OPEN
+    """Whether its Response goes on in the background, so that another exchange will tell its usage; one that was cut ends with its stream otherwise."""
+    if one.usage or one.response_status not in _OPEN:
+        return False
+    return one.outcome == "complete" or one.response_status == "queued" or bool((one.billing or {}).get("background"))
