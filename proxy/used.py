@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .models.wire import Wire, field
@@ -10,6 +10,8 @@ from .usage import normal_usage
 from .usage_form import Usage
 
 _BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
+_FREE = frozenset(("message", "reasoning", "function_call", "custom_tool_call", "compaction"))
+"""Types of items that no tool made, nearly all of them: they are passed over."""
 _HOLDERS = ("response", "message", "event")  # what of an event has the usage, or has what has it
 
 
@@ -35,26 +37,32 @@ def usage_in(kind: str, answer: Wire) -> Usage | None:
     )
 
 
-def billed_calls(output: Iterable[Any], tools: Iterable[Any] = ()) -> dict[str, int]:
+def billed_calls(output: Iterable[Any], tools: Sequence[Any] = ()) -> dict[str, int]:
     """Calls of hosted tools that may be billed, counted in the output of a Response. Items and tools are models or JSON objects.
 
     Of web searches only those that search are billed, not the opening of a page. Both web search tools make items of one type: `tools`, as the
     Response names them, tell which it was.
     """
-    offered = {str(field(tool, "type")) for tool in tools}
-    preview = any(name.startswith("web_search_preview") for name in offered) and not offered & {"web_search", "web_search_2025_08_26"}
-    web_search = "web_search_preview" if preview else "web_search"
     counts: dict[str, int] = {}
     containers = set()
     for item in output:
         kind = field(item, "type")
-        name = web_search if kind == "web_search_call" and field(field(item, "action"), "type") == "search" else _BILLED.get(str(kind))
+        if kind.__class__ is str and kind in _FREE:
+            continue
+        searched = kind == "web_search_call" and field(field(item, "action"), "type") == "search"
+        name = _search_tool(tools) if searched else _BILLED.get(str(kind))
         if name:
             counts[name] = counts.get(name, 0) + 1
         container = field(item, "container_id") or field(field(item, "environment"), "container_id")
         if isinstance(container, str) and container:
             containers.add(container)
     return counts | ({"container": len(containers)} if containers else {})
+
+
+def _search_tool(tools: Sequence[Any]) -> str:
+    offered = {str(field(tool, "type")) for tool in tools}
+    preview = any(name.startswith("web_search_preview") for name in offered) and not offered & {"web_search", "web_search_2025_08_26"}
+    return "web_search_preview" if preview else "web_search"
 
 
 def _plain(value: Any) -> dict[str, Any] | None:
