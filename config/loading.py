@@ -6,7 +6,7 @@ Whatever is wrong is refused with its name, where it came from and what is allow
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from .errors import ConfigError
 from .policies import CI, in_ci
+from .prices import PriceTable, own_table, parse_table
 from .settings import BY_COMMAND, FILE_NAME, PREFIX, Settings, flag, hint, without_password
 
 
@@ -63,9 +64,41 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: 
         settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
     except ValidationError as error:
         problems += [_problem(item["loc"], item.get("ctx", {}).get("error"), values, places) for item in error.errors()]
+    else:
+        problems += _wrong_tables(settings, places) if "mode" in layers[0].values and settings.records else []
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))  # what may be of two kinds is wrong twice
     return Loaded(settings, {name: places.get(name, "default") for name in Settings.model_fields}, notes)
+
+
+def _wrong_tables(settings: Settings, places: Mapping[str, str]) -> list[str]:
+    """What is wrong with price tables, before anything is recorded that they would leave without a price."""
+    try:
+        read_tables(settings.price_table)
+    except ConfigError as error:
+        return [f"price_table = {', '.join(map(str, settings.price_table))} ({places['price_table']}): {error}"]
+    return []
+
+
+def read_tables(paths: Iterable[Path]) -> list[PriceTable]:
+    """The tables of those files. Raises ConfigError, also for two that would have one name in the ledger."""
+    named = {table.id: (table, "playhead's own table") for table in (own_table(),)}
+    found = []
+    for path in paths:
+        table = _read(path)
+        other, place = named.setdefault(table.id, (table, f"that of {path}"))
+        if other.digest != table.digest:
+            raise ConfigError(f"the price table {path}: it is called {table.id} as {place} is, and says something else: give it a version of its own")
+        found.append(table)
+    return found
+
+
+def _read(path: Path) -> PriceTable:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"the price table {path} cannot be read: {error.strerror}") from error
+    return parse_table(text, str(path))
 
 
 def _forbid_live(values: dict[str, Any], places: dict[str, str], *, asked: bool, environ: Mapping[str, str]) -> tuple[str, ...]:

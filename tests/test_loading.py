@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from playhead.config.errors import ConfigError
 from playhead.config.loading import Loaded, load_settings
 
 CI = {"CI": "true"}
@@ -74,3 +75,40 @@ def test_money_is_counted_of_what_is_recorded_in_one_worker(tmp_path: Path) -> N
 def test_live_calls_are_counted_in_one_worker(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="live_calls = 3: live calls are counted by one worker, and there are 2 workers"):
         load(tmp_path, {"mode": "record", "live_calls": "3", "workers": "2"})
+
+
+# Price tables.
+
+WRONG = 'name = "contract"\nversion = "1"\nsource = "ours"\n[[price]]\nmodels = ["m"]\ninput = -1\n'
+
+
+@pytest.mark.parametrize("flags", [{"mode": "record"}, {"mode": "replay", "on_miss": "record", "live": "yes"}])
+def test_a_price_table_that_is_wrong_is_refused_before_anything_is_recorded(tmp_path: Path, flags: dict[str, Any]) -> None:
+    (tmp_path / "contract.toml").write_text(WRONG)
+    table = str(tmp_path / "contract.toml")
+
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, flags, {"PLAYHEAD_PRICE_TABLE": table})
+
+    assert str(caught.value) == (
+        f"price_table = {table} (environment variable PLAYHEAD_PRICE_TABLE): the price table {table}: [[price]] 1: input = -1: wanted is a number "
+        "that is not negative, such as 1.25"
+    )
+
+
+def test_a_price_table_that_is_not_there_is_refused_with_the_place_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"price_table = .*no\.toml \(flag --price-table\): the price table .* cannot be read: No such file or directory"):
+        load(tmp_path, {"mode": "record", "price_table": (str(tmp_path / "no.toml"),)})
+
+
+def test_who_records_nothing_needs_no_price_table(tmp_path: Path) -> None:
+    assert load(tmp_path, {"price_table": (str(tmp_path / "no.toml"),)}).settings.price_table == (tmp_path / "no.toml",)
+
+
+def test_two_price_tables_of_one_name_and_version_are_refused(tmp_path: Path) -> None:
+    tables = (tmp_path / "a.toml", tmp_path / "b.toml")
+    for amount, table in enumerate(tables):
+        table.write_text(WRONG.replace("-1", str(amount)))
+
+    with pytest.raises(ConfigError, match=r"b\.toml: it is called contract@1 as that of .*a\.toml is, and says something else"):
+        load(tmp_path, {"mode": "record", "price_table": tuple(map(str, tables))})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from playhead.config.assumptions import Assumptions
 from playhead.config.errors import ConfigError
+from playhead.config.loading import read_tables
 from playhead.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,20 +28,13 @@ CostOf = Callable[["Recorded"], "Cost | None"]
 def pricer_for(settings: Settings, *more: Path) -> Pricer:
     """By our own tables and those of the settings, with `more` on top. Raises ConfigError for a table that cannot be read."""
     from playhead.config.listed_prices import installed_list
-    from playhead.config.prices import own_table, parse_table
+    from playhead.config.prices import own_table
 
     from .book import Book
     from .pricing import Pricer
 
-    tables = [parse_table(_read(path), str(path)) for path in (*settings.price_table, *more)]
+    tables = read_tables((*settings.price_table, *more))
     return Pricer(Book(installed_list(), [own_table(), *tables]), Assumptions.parse(settings.assume))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"the price table {path} cannot be read: {error.strerror}") from error
 
 
 def entries_for(settings: Settings, *more: Path, as_of: datetime | None = None) -> Entries:
