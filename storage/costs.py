@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 _DOLLARS = re.compile(r"\d{1,6}(?:\.\d{1,12})?", re.ASCII)
@@ -93,6 +93,16 @@ class Cost:
     def used(self) -> bool:
         """Whether its usage is known."""
         return self.counts[0] is not None or self.counts[3] is not None
+
+
+def within(cost: Cost, window: str | None) -> Cost:
+    """A cost by the prices of no completion window, of a response that was asked for with one: unless a setting takes it for the same, it has no price."""
+    if window in (None, "soonest") or cost.state not in ("priced", "partly"):
+        return cost
+    if "window=standard" in cost.pricing.assumed.split(","):
+        return replace(cost, note="; ".join(filter(None, (cost.note, f"assumed: window {window} at standard prices"))))
+    note = f"unpriced: it ran within the completion window {window}, which may have a price of its own: `playhead reprice` looks for one"
+    return replace(cost, state="unpriced", amount=None, note=note, lines=(), amounts=(None,) * len(CLASSES))
 
 
 class Priceable(NamedTuple):

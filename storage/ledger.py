@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
 
-from .cost_tables import cost_history, cost_line_rows, costs, price_bases, price_rates, pricings
+from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import Cost, Priceable, Repriced, dollars
 from .engine import Database
 from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
@@ -70,7 +70,11 @@ class Ledger:
             statement = select(*_PRICEABLE).where(exchanges.c.id > after, *wanted).order_by(exchanges.c.id).limit(_AT_ONCE)
             with self._database.reading() as connection:
                 rows = connection.execute(statement).all()
-            yield from map(_as_priceable, rows)
+                windows = _windows(connection, [row.id for row in rows])
+            for row in rows:
+                one = _as_priceable(row)
+                window = windows.get(one.id)
+                yield one if window is None else one._replace(billing={**(one.billing or {}), "window": window})
             if len(rows) < _AT_ONCE:
                 return
             after = rows[-1].id
@@ -196,6 +200,14 @@ def _wanted(session: str | None, since: datetime | None, until: datetime | None)
         yield e.started_at >= since
     if until is not None:
         yield e.started_at < until
+
+
+def _windows(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The completion windows that responses were asked for with, by the exchanges that pay for them and did not ask for them."""
+    p, e = paid_responses.c, exchanges.c
+    makers = select(p.exchange, e.billing).join_from(paid_responses, exchanges, e.response_id == p.response_id)
+    makers = makers.where(p.exchange.in_(ids), e.id != p.exchange, e.billing.is_not(None))
+    return {row.exchange: str(window) for row in connection.execute(makers) if (window := row.billing.get("window"))}
 
 
 def _as_priceable(row: Row[Any]) -> Priceable:

@@ -15,7 +15,7 @@ import xxhash
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
-from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow
+from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, within
 from .records import Recorded
 from .rows import clean, insert_new, take_nulls
 from .tables import exchanges
@@ -27,10 +27,10 @@ _MOST = 20_000  # shared rows that are remembered
 
 @dataclass(slots=True)
 class LedgerMemory:
-    """Ids of what costs refer to, which saves asking for them. `told`: whether an exchange pays for a response that it did not make; None: not known."""
+    """Ids of what costs refer to, which saves asking for them. `told`: some exchange is known to pay for a response that it did not make."""
 
     shared: dict[Any, int] = field(default_factory=dict)
-    told: bool | None = None
+    told: bool = False
 
 
 class LedgerWriter:
@@ -39,12 +39,14 @@ class LedgerWriter:
     def __init__(self, connection: Connection, memory: LedgerMemory, insert: Insert, now: Callable[[], datetime]) -> None:
         self._connection, self._memory, self._insert, self._now = connection, memory, insert, now
         self._new: dict[Any, int] = {}
+        self._told: bool | None = None
 
     def remember(self) -> None:
         """The transaction is committed: what it learnt holds."""
         if len(self._memory.shared) > _MOST:
             self._memory.shared.clear()
         self._memory.shared.update(self._new)
+        self._memory.told = bool(self._told)
 
     # Money is counted once.
 
@@ -62,7 +64,8 @@ class LedgerWriter:
         for id_, r in named:
             assert r.cost is not None
             response = r.facts.response_id or ""
-            r.cost, payers[response] = self._decide(response, r.cost, payers.get(response), _Payer(id_, r.cost.used, r.cost.told, r))
+            own = _Payer(id_, r.cost.used, r.cost.told, r, (r.facts.billing or {}).get("window"))
+            r.cost, payers[response] = self._decide(response, r.cost, payers.get(response), own)
 
     def settled(self, id_: int, response: str | None, cost: Cost) -> Cost:
         """The same for one that is stored already and is priced for the first time."""
@@ -74,9 +77,11 @@ class LedgerWriter:
     def _decide(self, response: str, cost: Cost, payer: _Payer | None, own: _Payer) -> tuple[Cost, _Payer]:
         """The cost of one more exchange of a response, and who pays for it now. `payer`: who did so far."""
         if cost.told and cost.used and (payer is None or not payer.used):
+            if not self._pay(response, own.exchange) and (first := self._payers([response]).get(response)) is not None and first.used:
+                return elsewhere(cost, first.exchange), first  # another host's recorder was faster
             if payer is not None:
                 self._moved(payer, own.exchange)
-            self._pay(response, own.exchange)
+                cost = within(cost, payer.window)
             return cost, own
         if payer is not None and (cost.told or (payer.told and not cost.used)):
             return elsewhere(cost, payer.exchange), payer
@@ -86,20 +91,24 @@ class LedgerWriter:
         return cost, own
 
     def _pays_for_others(self) -> bool:
-        if self._memory.told is None:
-            self._memory.told = self._connection.execute(select(paid_responses.c.exchange).limit(1)).first() is not None
-        return self._memory.told
+        """Asked once in a transaction until it is so: `reprice` and the recorders of other hosts make it so, too."""
+        if self._told is None:
+            self._told = self._memory.told or self._connection.execute(select(paid_responses.c.exchange).limit(1)).first() is not None
+        return self._told
 
-    def _pay(self, response: str, exchange: int) -> None:
-        self._memory.told = True
-        self._connection.execute(insert_new(self._connection, paid_responses), {"response_id": clean(response), "exchange": exchange})
+    def _pay(self, response: str, exchange: int) -> bool:
+        """Whether it is the first that pays for that response."""
+        self._told = True
+        done = self._connection.execute(insert_new(self._connection, paid_responses), {"response_id": clean(response), "exchange": exchange})
+        return done.rowcount > 0
 
     def _payers(self, responses: Sequence[str]) -> dict[str, _Payer]:
         """The stored exchanges that pay for these responses, or would if their usage were known: the newest of each."""
         found: dict[str, _Payer] = {}
         for start in range(0, len(responses), _PARAMETERS):
             for row in self._connection.execute(_PAYERS, {"responses": responses[start : start + _PARAMETERS]}):
-                found[row.response_id] = _Payer(row.exchange, row.input_tokens is not None or row.output_tokens is not None, bool(row.told), None)
+                used = row.input_tokens is not None or row.output_tokens is not None
+                found[row.response_id] = _Payer(row.exchange, used, bool(row.told), None, (row.billing or {}).get("window"))
         return found
 
     def _moved(self, payer: _Payer, exchange: int) -> None:
@@ -155,12 +164,14 @@ class LedgerWriter:
 
 @dataclass(slots=True)
 class _Payer:
-    """Who pays for a response. `used`: its usage is known; `told`: it only tells of it; `recorded`: it is stored in this very transaction."""
+    """Who pays for a response. `used`: its usage is known; `told`: it only tells of it; `recorded`: it is stored in this very transaction; `window`: the
+    completion window that it asks for."""
 
     exchange: int
     used: bool
     told: bool
     recorded: Recorded | None
+    window: str | None = None
 
 
 def elsewhere(cost: Cost, exchange: int) -> Cost:
@@ -193,7 +204,7 @@ _NO_AMOUNTS: Mapping[str, None] = {column.name: None for column in costs.columns
 _IN_FORCE = select(*costs.columns, exchanges.c.cost_note.label("note")).outerjoin_from(costs, exchanges, exchanges.c.id == costs.c.exchange)
 _IN_FORCE = _IN_FORCE.where(costs.c.exchange == bindparam("exchange"))
 _PAYERS = (
-    select(exchanges.c.response_id, costs.c.exchange, costs.c.told, costs.c.input_tokens, costs.c.output_tokens)
+    select(exchanges.c.response_id, costs.c.exchange, costs.c.told, costs.c.input_tokens, costs.c.output_tokens, exchanges.c.billing)
     .join_from(exchanges, costs, costs.c.exchange == exchanges.c.id)
     .where(exchanges.c.response_id.in_(bindparam("responses", expanding=True)), costs.c.state.in_(("priced", "partly", "unpriced", "pending")))
     .order_by(costs.c.exchange)

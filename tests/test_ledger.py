@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,41 @@ def test_two_responses_of_one_name_are_each_paid(store: Store) -> None:
     write(store, exchange(1, "resp_1", cost()), exchange(2, "resp_1", cost()))
 
     assert listed(store) == [("0.000000000007", None)] * 2
+
+
+def asked_within(number: int, window: str) -> Recorded:
+    one = exchange(number, "resp_1", cost(None, "pending", used=False))
+    one.facts.billing = {"window": window}
+    return one
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_who_tells_of_a_response_does_not_take_its_completion_window_for_none(store: Store, at_once: bool) -> None:
+    both = (asked_within(1, "8h"), exchange(2, "resp_1", cost(told=True)))
+    for part in [both] if at_once else [both[:1], both[1:]]:
+        write(store, *part)
+
+    [_, (amount, note)] = listed(store)
+    assert (amount, note) == (None, "unpriced: it ran within the completion window 8h, which may have a price of its own: `playhead reprice` looks for one")
+    assert [one.billing for one in priceable(store)] == [{"window": "8h"}, {"window": "8h"}]
+
+
+@pytest.mark.parametrize(("window", "assumed", "note"), [("soonest", "none", None), ("8h", "window=standard", "assumed: window 8h at standard prices")])
+def test_a_window_that_changes_nothing_leaves_the_price(store: Store, window: str, assumed: str, note: str | None) -> None:
+    told = replace(cost(told=True), pricing=PRICING._replace(assumed=assumed))
+    write(store, asked_within(1, window), exchange(2, "resp_1", told))
+
+    assert listed(store)[1] == ("0.000000000007", note)
+
+
+def test_a_response_is_paid_once_though_another_process_stored_who_told_of_it(store: Store, url: str) -> None:
+    write(store, exchange(1, "resp_0", cost()))
+    with Store.open(url) as other:
+        other.write(Batch(finished=[recorded(1, writer="other", session="told", facts=exchange(2, "resp_1").facts, cost=cost(told=True))]))
+    write(store, exchange(2, "resp_1", cost()))
+
+    assert [(row.cost, row.cost_note) for row in store.exchanges("told")] == [(None, "counted in exchange 3")]
+    assert [row.cost for row in store.exchanges("default")] == ["0.000000000007"] * 2
 
 
 # Computed again.
