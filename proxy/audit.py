@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from playhead.storage.costs import CLASSES, dollars
-from playhead.storage.sums import Found, Key, Sums, Times, added
+from playhead.storage.sums import Found, Key, Sums, Times, added, regrouped
 
 PERCENTILES = (50, 90, 99)
 NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)
@@ -55,13 +56,11 @@ class AuditRow(BaseModel):
     tokens_per_second: float | None
 
 
-def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = (), names: Mapping[str, str] | None = None) -> list[AuditRow]:
-    """By group: the dearest first, times in their order. `retries`: the groups of those that did not say that they are; `names`: of keys."""
-    sums = dict(found.sums)
-    for key in retries:
-        sums[key] = sums[key]._replace(retries=sums[key].retries + 1)
+def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = ()) -> list[AuditRow]:
+    """By group: the dearest first, times in their order. `retries`: the groups of those that did not say that they are."""
+    sums = with_retries(found, retries).sums
     keys = sorted(sums, key=lambda key: _order(by, key, sums[key]))
-    return [_row(_named(by, key, names or {}), sums[key], found.first.get(key, {}), found.whole.get(key, {})) for key in keys]
+    return [row_of(dict(zip(by, key, strict=True)), sums[key], found.first.get(key, {}), found.whole.get(key, {})) for key in keys]
 
 
 def total(found: Found, retries: int = 0) -> AuditRow:
@@ -69,7 +68,31 @@ def total(found: Found, retries: int = 0) -> AuditRow:
     whole = NOTHING
     for one in found.sums.values():
         whole = added(whole, one)
-    return _row({}, whole._replace(retries=whole.retries + retries), _together(found.first.values()), _together(found.whole.values()))
+    return row_of({}, whole._replace(retries=whole.retries + retries), together(found.first.values()), together(found.whole.values()))
+
+
+def with_retries(found: Found, retries: Iterable[Key]) -> Found:
+    """With retries counted that do not say that they are, one for each group; what came in since the sums were read is not in them."""
+    sums = dict(found.sums)
+    for key in filter(sums.__contains__, retries):
+        sums[key] = sums[key]._replace(retries=sums[key].retries + 1)
+    return found._replace(sums=sums)
+
+
+def named(by: Sequence[str], found: Found, names: Mapping[str, str]) -> Found:
+    """With the names of keys in place of their ids; what has one name is one group."""
+    if "key" not in by or not names:
+        return found
+    return regrouped(found, partial(_renamed, by, names))
+
+
+def _renamed(by: Sequence[str], names: Mapping[str, str], key: Key) -> Key:
+    return tuple([names.get(value, value) if name == "key" and value else value for name, value in zip(by, key, strict=True)])
+
+
+def renamed(by: Sequence[str], names: Mapping[str, str], keys: Iterable[Key]) -> list[Key]:
+    """The same of groups alone."""
+    return [_renamed(by, names, key) for key in keys]
 
 
 def _order(by: Sequence[str], key: Key, sums: Sums) -> tuple[Any, ...]:
@@ -77,11 +100,8 @@ def _order(by: Sequence[str], key: Key, sums: Sums) -> tuple[Any, ...]:
     return (*times, -sums.cost, -sums.requests, *(value or "" for value in key))
 
 
-def _named(by: Sequence[str], key: Key, names: Mapping[str, str]) -> dict[str, str | None]:
-    return {name: names.get(value, value) if name == "key" and value else value for name, value in zip(by, key, strict=True)}
-
-
-def _row(group: dict[str, str | None], sums: Sums, first: Times, whole: Times) -> AuditRow:
+def row_of(group: dict[str, str | None], sums: Sums, first: Times, whole: Times) -> AuditRow:
+    """As programs read it."""
     fresh, cached, written, output, reasoning = sums.counts
     taken = fresh + cached + written
     money = {f"{name}_cost": dollars(amount) for name, amount in zip(CLASSES, sums.amounts, strict=True)}
@@ -120,7 +140,8 @@ def percentile(times: Times, share: int) -> int | None:
     return None
 
 
-def _together(several: Iterable[Times]) -> Times:
+def together(several: Iterable[Times]) -> Times:
+    """Times of several groups as of one."""
     found: Times = {}
     for times in several:
         for ms, count in times.items():

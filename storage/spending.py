@@ -1,33 +1,40 @@
-"""Sums over exchanges and their costs by any grouping: what `playhead audit` is made of."""
+"""Sums over exchanges and their costs by any groupings: what `playhead audit` is made of."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select
 
 from playhead.config.errors import ConfigError
 
-from .cost_tables import costs
+from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricings
 from .costs import CLASSES, COUNTS
 from .engine import Database
 from .queries import require_session
 from .records import DEFAULT_RULES
-from .sums import Found, Key, Reason, Sums, Times, Wanted, added, rounded
+from .sums import Assumed, Found, Key, PricedBy, Reason, Sums, Wanted, add_found, add_sums, add_times, rounded
 from .tables import exchanges, fingerprints
 
 _COLUMNS: Mapping[str, str] = {
     **{"session": "session", "model": "model", "kind": "kind", "transport": "transport", "tier": "service_tier", "key": "key_id"},
-    **{"project": "project", "organization": "organization", "user": "user", "upstream": "upstream", "error": "error_code", "conversation": "conversation"},
+    **{"project": "project", "organization": "organization", "user": "user", "upstream": "upstream", "conversation": "conversation"},
+    **{"error": "error_code", "status": "status", "outcome": "outcome"},
 }
+_DATE = re.compile(r" on \d{4}-\d\d-\d\d\b")  # in a reason: what has no price on one day has none on others
 _LOST = "not in the ledger: recorded before prices were known, or imported; see playhead reprice"
 _AT_ONCE = 5_000  # exchanges that are summed up at once
 _THREADS = 2
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
+_STARTS = ("metadata.",)
+_NAMED = re.compile(r"[^\x00-\x1f\"\\{}]{1,200}")
+"""What names a value inside JSON, on both databases."""
 GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY")
 """What `--by` takes."""
 
@@ -38,8 +45,9 @@ PAID = ("priced", "partly", "unpriced")
 def check_groups(by: Sequence[str]) -> None:
     """Raises ConfigError for what nothing can be grouped by."""
     for name in by:
+        start = next((start for start in _STARTS if name.startswith(start)), None)
         known = name in _COLUMNS or name in _TIMES or name in _LABELS
-        if not known and not (name.startswith("metadata.") and name != "metadata."):
+        if not known and (start is None or not _NAMED.fullmatch(name.removeprefix(start))):
             raise ConfigError(f"--by {name!r}: allowed are {', '.join(GROUPS)}, and several of them with commas between")
 
 
@@ -51,17 +59,21 @@ class Spending:
         for session in wanted.sessions:
             require_session(database, session)
         self._database, self._wanted = database, wanted
-        self._keys = [self._key(name).label(f"k{place}") for place, name in enumerate(wanted.by)]
+        self._keys = self._keys_of(wanted.by)
 
     def _key(self, name: str) -> ColumnElement[Any]:
         e = exchanges.c
         if name in _COLUMNS:
-            return e[_COLUMNS[name]]
+            column = e[_COLUMNS[name]]
+            return cast(column, String) if name == "status" else column
         if name in _TIMES:
             text = cast(e.started_at, String) if self._database.sqlite else func.to_char(func.timezone("UTC", e.started_at), 'YYYY-MM-DD"T"HH24')
             return func.substr(text, 1, _TIMES[name])
         label: ColumnElement[Any] = e.billing["labels"][name].as_string()
         return label
+
+    def _keys_of(self, names: Sequence[str]) -> list[ColumnElement[Any]]:
+        return [self._key(name).label(f"k{place}") for place, name in enumerate(names)]
 
     def _conditions(self) -> Iterator[ColumnElement[bool]]:
         e, wanted = exchanges.c, self._wanted
@@ -73,38 +85,44 @@ class Spending:
         if wanted.until is not None:
             yield e.started_at < wanted.until
 
-    def found(self) -> Found:
-        """Everything by group. Read in parts, on two processors: no part holds the store's state for long, and small ones are sorted in less time."""
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of them began; None: there is none."""
+        with self._database.reading() as connection:
+            at = exchanges.c.started_at
+            first, last = connection.execute(select(func.min(at), func.max(at)).where(*self._conditions())).one()
+        return None if first is None else (first, last)
+
+    def found(self, by: Sequence[str] | None = None) -> Found:
+        """Everything by group. `by`: None: as is wanted. Read in parts, on two processors: no part holds the store's state for long, and small ones are sorted
+        in less time. Raises ConfigError: no such grouping."""
+        names = self._wanted.by if by is None else by
+        check_groups(names)
+        statement = self._statement(names)
         with self._database.reading() as connection:
             least, most = connection.execute(select(func.min(exchanges.c.id), func.max(exchanges.c.id)).where(*self._conditions())).one()
         if least is None:
             return Found({}, {}, {})
         parts = range(least, most + 1, _AT_ONCE)
         with ThreadPoolExecutor(_THREADS) as pool:
-            halves = list(pool.map(self._part, [parts[place::_THREADS] for place in range(_THREADS)]))
+            halves = list(pool.map(lambda starts: self._part(statement, starts, len(names)), [parts[place::_THREADS] for place in range(_THREADS)]))
         for half in halves[1:]:
-            _add_sums(halves[0].sums, half.sums.items())
-            for mine, theirs in ((halves[0].first, half.first), (halves[0].whole, half.whole)):
-                for key, times in theirs.items():
-                    _add_times(mine, key, times.items())
+            add_found(halves[0], half)
         return halves[0]
 
-    def _part(self, starts: Sequence[int]) -> Found:
+    def _part(self, statement: Select[Any], starts: Sequence[int], width: int) -> Found:
         found = Found({}, {}, {})
-        statement = self._statement()
-        width = len(self._keys)
         for low in starts:
             with self._database.reading() as connection:
                 rows = connection.execute(statement, {"low": low, "high": low + _AT_ONCE - 1}).all()
             for *columns, first, whole in rows:
                 key = tuple(columns[:width])
-                _add_sums(found.sums, [(key, _as_sums(columns[width:]))])
+                add_sums(found.sums, key, _as_sums(columns[width:]))
                 for known, text in ((found.first, first), (found.whole, whole)):
                     if text:
-                        _add_times(known, key, Counter(text.split(",")).items())
+                        add_times(known, key, ((rounded(int(ms)), count) for ms, count in Counter(text.split(",")).items()))
         return found
 
-    def _statement(self) -> Select[Any]:
+    def _statement(self, names: Sequence[str]) -> Select[Any]:
         e, c = exchanges.c, costs.c
         here = c.state.in_(PAID)
         tokens = [c[f"{name}_tokens"] for name in COUNTS]
@@ -126,18 +144,36 @@ class Spending:
             # As texts: to sort them into groups of their own would take as long as all the rest.
             *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") for column in (e.first_event_ms, e.duration_ms)],
         ]
+        keys = self._keys_of(names)
         joined = exchanges.outerjoin(costs, c.exchange == e.id)
-        return select(*self._keys, *columns).select_from(joined).where(*self._conditions(), _BETWEEN).group_by(*self._keys)
+        return select(*keys, *columns).select_from(joined).where(*self._conditions(), _BETWEEN).group_by(*keys)
 
-    def silent_retries(self) -> list[tuple[str | None, ...]]:
-        """The groups of exchanges that ask the same again after a failure and do not say that they are retries, one for each."""
+    def failures(self, by: Sequence[str]) -> dict[Key, int]:
+        """How many failed, by group. Raises ConfigError: no such grouping."""
+        check_groups(by)
+        keys = self._keys_of(by)
+        with self._database.reading() as connection:
+            rows = connection.execute(select(*keys, func.count()).where(*self._conditions(), _FAILED).group_by(*keys)).all()
+        return {tuple(key): count for *key, count in rows}
+
+    def silent_retries(self, names: Sequence[str] | None = None) -> list[Key]:
+        """The groups of exchanges that ask the same again after a failure and do not say that they are retries, one for each.
+
+        `names`: of these groups; None: those that are wanted.
+        """
         e, f = exchanges.c, fingerprints.c
         with self._database.reading() as connection:
             own = (f.exchange == e.id, f.rules == DEFAULT_RULES)
             digests = select(f.digest).join(exchanges, and_(*own)).where(*self._conditions(), _FAILED).distinct()
             if connection.execute(digests.limit(1)).first() is None:
                 return []
-            columns = (*self._keys, e.session, f.digest, _FAILED.label("failed"), func.coalesce(e.attempt, 1).label("attempt"))
+            columns = (
+                *self._keys_of(self._wanted.by if names is None else names),
+                e.session,
+                f.digest,
+                _FAILED.label("failed"),
+                func.coalesce(e.attempt, 1).label("attempt"),
+            )
             statement = select(*columns).join(fingerprints, and_(*own)).where(*self._conditions(), f.digest.in_(digests)).order_by(e.session, e.seq)
             rows = connection.execute(statement).all()
         waiting: set[tuple[str, bytes]] = set()
@@ -150,18 +186,53 @@ class Spending:
                 waiting.add((session, digest))
         return found
 
-    def reasons(self, limit: int, *, lost: bool) -> list[Reason]:
-        """Why there is no price, the most frequent reasons first. `lost`: whether to look for what is not in the ledger."""
-        e, c = exchanges.c, costs.c
-        columns = (func.coalesce(e.cost_note, literal("")).label("note"), e.model, func.count().label("count"))
-        lacking = select(*columns).join_from(costs, exchanges, e.id == c.exchange).where(c.state.in_(("partly", "unpriced", "pending")), *self._conditions())
+    def reasons(self, limit: int | None = None) -> list[Reason]:
+        """Why there is no price, or none for all, the most frequent reasons first; an exchange with several reasons counts for each."""
+        e, c, r = exchanges.c, costs.c, price_rates.c
+        lines = cost_line_rows.c
+        own = (lines.exchange == c.exchange, lines.version == c.version)
+        lacking = costs.join(exchanges, e.id == c.exchange)
+        whole = select(price_bases.c.reason, e.model, func.count()).select_from(lacking.join(price_bases, price_bases.c.id == c.basis))
+        of_lines = lacking.join(cost_line_rows, and_(*own)).join(price_rates, r.id == lines.rate)
+        partly = select(r.item.concat(": ").concat(r.reason), e.model, func.count(c.exchange.distinct())).select_from(of_lines)
+        noted = select(e.cost_note, e.model, func.count()).select_from(lacking)
+        unknown = select(literal(_LOST), e.model, func.count()).select_from(exchanges.outerjoin(costs, c.exchange == e.id))
+        unpriced = c.state.in_(("partly", "unpriced"))
+        statements = (
+            whole.where(unpriced, price_bases.c.reason.is_not(None), *self._conditions()).group_by(price_bases.c.reason, e.model),
+            partly.where(unpriced, r.reason.is_not(None), *self._conditions()).group_by(r.item, r.reason, e.model),
+            noted.where(c.state == "pending", *self._conditions()).group_by(e.cost_note, e.model),
+            unknown.where(c.state.is_(None), e.usage.is_not(None), *self._conditions()).group_by(e.model),
+        )
+        counts: Counter[tuple[str, str | None]] = Counter()
         with self._database.reading() as connection:
-            found = [Reason(*row) for row in connection.execute(lacking.group_by(e.cost_note, e.model))]
-            if lost:
-                outer = exchanges.outerjoin(costs, c.exchange == e.id)
-                unknown = select(literal(_LOST), e.model, func.count()).select_from(outer).where(*self._conditions(), c.state.is_(None), e.usage.is_not(None))
-                found += [Reason(*row) for row in connection.execute(unknown.group_by(e.model))]
+            for statement in statements:
+                for note, model, count in connection.execute(statement):
+                    counts[_DATE.sub("", note or ""), model] += count
+        found = [Reason(note, model, count) for (note, model), count in counts.items()]
         return sorted(found, key=lambda one: (-one.exchanges, one.note, one.model or ""))[:limit]
+
+    def assumed(self) -> list[Assumed]:
+        """What was assumed for prices, by what was assumed together."""
+        e, c = exchanges.c, costs.c
+        statement = select(e.cost_note, func.count(), _sum(c.amount)).join_from(costs, exchanges, e.id == c.exchange)
+        wanted = statement.where(c.state == "priced", e.cost_note.is_not(None), *self._conditions()).group_by(e.cost_note)
+        with self._database.reading() as connection:
+            found = [Assumed(note.removeprefix("assumed: "), count, int(amount)) for note, count, amount in connection.execute(wanted)]
+        return sorted(found, key=lambda one: (-one.exchanges, one.what))
+
+    def priced_by(self) -> list[PricedBy]:
+        """By which price tables the prices were made, the most frequent first."""
+        c, p = costs.c, pricings.c
+        joined = costs.join(exchanges, exchanges.c.id == c.exchange)
+        counted = (
+            select(c.pricing, func.count().label("count")).select_from(joined).where(c.state.in_(("priced", "partly")), *self._conditions()).group_by(c.pricing)
+        )
+        with self._database.reading() as connection:
+            counts = dict(map(tuple, connection.execute(counted)))
+            rows = connection.execute(select(p.id, p.tables, p.assumed, p.made_by, p.as_of).where(p.id.in_(counts))).all()
+        found = [PricedBy(tuple([tuple(table) for table in row.tables]), row.assumed, row.made_by, row.as_of, counts[row.id]) for row in rows]
+        return sorted(found, key=lambda one: (-one.exchanges, one.tables))
 
 
 _FAILED = or_(exchanges.c.status >= 400, exchanges.c.error_code.is_not(None), exchanges.c.outcome != "complete")
@@ -191,16 +262,3 @@ def _as_sums(row: Sequence[Any]) -> Sums:
     cost, assumed, unpriced, unpriced_tokens, pending, lost = map(int, others)
     told = (int(requests), int(errors), int(retries), tuple(map(int, counts)), tuple(map(int, amounts)), cost, assumed, unpriced, unpriced_tokens, pending)
     return Sums(*told, lost, int(streamed), float(ms) / 1000)
-
-
-def _add_sums(known: dict[Key, Sums], more: Iterable[tuple[Key, Sums]]) -> None:
-    for key, one in more:
-        before = known.get(key)
-        known[key] = one if before is None else added(before, one)
-
-
-def _add_times(known: dict[Key, Times], key: Key, times: Iterable[tuple[str | int, int]]) -> None:
-    mine = known.setdefault(key, {})
-    for ms, count in times:
-        about = rounded(int(ms))
-        mine[about] = mine.get(about, 0) + count

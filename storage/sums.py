@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import add
 from typing import Any, NamedTuple
@@ -68,6 +69,24 @@ class Spend(NamedTuple):
         return Spend(*map(add, self, other))
 
 
+class Assumed(NamedTuple):
+    """What was assumed, for so many exchanges, which cost that in 10^-12 USD."""
+
+    what: str
+    exchanges: int
+    amount: int
+
+
+class PricedBy(NamedTuple):
+    """Name, version and hash of each price table; the setting assume; recorder or reprice; the time whose prices were taken, if not each exchange's own."""
+
+    tables: tuple[tuple[str, ...], ...]
+    assumed: str
+    made_by: str
+    as_of: datetime | None
+    exchanges: int
+
+
 Key = tuple[str | None, ...]
 Times = dict[int, int]
 """How many exchanges took about so long: by milliseconds, to two significant digits, rounded down."""
@@ -87,6 +106,39 @@ def added(one: Sums, other: Sums) -> Sums:
     for left, right in zip(one, other, strict=True):
         together.append(tuple(map(add, left, right)) if isinstance(left, tuple) and isinstance(right, tuple) else left + right)  # type: ignore[operator]
     return Sums(*together)
+
+
+def add_found(mine: Found, theirs: Found) -> None:
+    """The groups of one into another."""
+    for key, sums in theirs.sums.items():
+        add_sums(mine.sums, key, sums)
+    for known, more in ((mine.first, theirs.first), (mine.whole, theirs.whole)):
+        for key, times in more.items():
+            add_times(known, key, times.items())
+
+
+def add_sums(known: dict[Key, Sums], key: Key, more: Sums) -> None:
+    """A group's sums to what is known of it."""
+    before = known.get(key)
+    known[key] = more if before is None else added(before, more)
+
+
+def add_times(known: dict[Key, Times], key: Key, more: Iterable[tuple[int, int]]) -> None:
+    """A group's times to what is known of it."""
+    mine = known.setdefault(key, {})
+    for ms, count in more:
+        mine[ms] = mine.get(ms, 0) + count
+
+
+def regrouped(found: Found, name: Callable[[Key], Key]) -> Found:
+    """By other keys, each made of that of a group; groups of one key are one."""
+    again = Found({}, {}, {})
+    for key, sums in found.sums.items():
+        add_sums(again.sums, name(key), sums)
+    for mine, theirs in ((again.first, found.first), (again.whole, found.whole)):
+        for key, times in theirs.items():
+            add_times(mine, name(key), times.items())
+    return again
 
 
 def rounded(ms: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.audit import NOTHING, percentile, rows, table, total
+from playhead.proxy.audit import NOTHING, named, percentile, renamed, rows, table, total
 from playhead.storage.sums import Found, Sums, added, rounded
 
 ONE = Sums(2, 1, 0, (100, 300, 0, 50, 20), (10**9, 2 * 10**9, 0, 3 * 10**9, 0), 6 * 10**9, 1, 0, 0, 0, 0, 50, 2.0)
@@ -50,11 +50,29 @@ def test_days_come_in_their_order() -> None:
 
 
 def test_keys_have_the_names_that_they_were_given() -> None:
-    assert rows(("key",), found(k_1=ONE), names={"k_1": "production"})[0].group == {"key": "production"}
+    names = {"k_1": "production"}
+
+    assert rows(("key",), named(("key",), found(k_1=ONE), names))[0].group == {"key": "production"}
+    assert rows(("user",), named(("user",), found(k_1=ONE), names))[0].group == {"user": "k_1"}
+
+
+def test_keys_of_one_name_are_one() -> None:
+    both = Found({("k_1",): ONE, ("k_2",): ONE}, {("k_1",): {10: 1}, ("k_2",): {10: 2, 20: 1}}, {})
+    [row] = rows(("key",), named(("key",), both, {"k_1": "ci", "k_2": "ci"}))
+
+    assert (row.group, row.requests, row.first_event_p99_ms) == ({"key": "ci"}, 4, 20)
+
+
+def test_retries_of_keys_go_by_their_names() -> None:
+    assert renamed(("model", "key"), {"k_1": "ci"}, [("m", "k_1"), ("k_1", None)]) == [("m", "ci"), ("k_1", None)]
 
 
 def test_a_retry_that_does_not_say_so_counts_as_one() -> None:
     assert rows(("model",), found(m=ONE), [("m",), ("m",)])[0].retries == 2
+
+
+def test_a_retry_of_a_group_that_came_later_is_left_out() -> None:
+    assert [row.retries for row in rows(("model",), found(m=ONE), [("n",)])] == [0]
 
 
 def test_the_sum_is_that_of_all_groups() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from playhead.config.errors import ConfigError, StoreError
-from playhead.storage.costs import Basis, Cost, Pricing, State
+from playhead.storage.costs import Basis, Cost, LineRow, Pricing, RateRow, State
 from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Sums, Wanted
+from playhead.storage.sums import Assumed, PricedBy, Reason, Sums, Wanted
 from stores import START_NS, recorded
 
+START = datetime.fromtimestamp(START_NS // 10**9, UTC)
 DAY = 86_400 * 10**9
 
 
@@ -152,12 +153,92 @@ def test_the_same_request_after_a_failure_is_a_retry_though_it_does_not_say_so(s
     assert store.ledger.spending(Wanted(("model",))).silent_retries() == [("m",)]
 
 
-def test_reasons_come_with_the_most_frequent_first(store: Store) -> None:
-    why = [cost(None, "unpriced", note=f"unpriced: {text}") for text in ("a", "b", "b")]
-    write(store, *map(exchange, why), exchange(facts={"usage": {"x": 1}}), exchange(cost()))
+def lacking(reason: str | None = None, line: str | None = None, state: State = "unpriced", note: str | None = None) -> Cost:
+    """A cost without a price: of all of it, or of one line."""
+    lines = () if line is None else (LineRow(RateRow("container", None, "container", None, 1, None, None, line), 1, None),)
+    return Cost(Pricing("[]", "none"), state, None, note or f"unpriced: {reason or line}", Basis("[]", reason), lines, (10, 5, 1, 4, 2), (None,) * 5)
 
-    found = store.ledger.spending(Wanted()).reasons(5, lost=True)
-    assert [(one.note, one.exchanges) for one in found[:2]] == [
-        ("unpriced: b", 2),
+
+def test_reasons_come_with_the_most_frequent_first(store: Store) -> None:
+    write(store, *(exchange(lacking(text)) for text in ("a", "b", "b")), exchange(facts={"usage": {"x": 1}}), exchange(cost()))
+
+    found = store.ledger.spending(Wanted()).reasons()
+    assert [(one.note, one.exchanges) for one in found] == [
+        ("b", 2),
+        ("a", 1),
         ("not in the ledger: recorded before prices were known, or imported; see playhead reprice", 1),
     ]
+
+
+def test_reasons_of_single_lines_are_told_without_what_the_rest_costs(store: Store) -> None:
+    notes = [f"unpriced: container: nobody knows; the rest comes to 0.{place} USD" for place in range(3)]
+    write(store, *(exchange(lacking(line="nobody knows", state="partly", note=note)) for note in notes))
+
+    assert store.ledger.spending(Wanted()).reasons() == [Reason("container: nobody knows", "m", 3)]
+
+
+def test_reasons_of_several_days_are_one(store: Store) -> None:
+    write(store, *(exchange(lacking(f"no price table knows m of openai on 2026-11-0{day}")) for day in (1, 2)))
+
+    assert store.ledger.spending(Wanted()).reasons() == [Reason("no price table knows m of openai", "m", 2)]
+
+
+def test_what_goes_on_says_why_it_has_no_price(store: Store) -> None:
+    write(store, exchange(cost(None, "pending", (None,) * 5, note="it goes on")))
+
+    assert store.ledger.spending(Wanted()).reasons() == [Reason("it goes on", "m", 1)]
+
+
+def test_no_more_reasons_are_told_than_are_asked_for(store: Store) -> None:
+    write(store, *(exchange(lacking(text)) for text in ("a", "b", "b")))
+
+    assert store.ledger.spending(Wanted()).reasons(1) == [Reason("b", "m", 2)]
+
+
+def test_what_was_assumed_is_told_with_what_it_cost(store: Store) -> None:
+    write(store, *(exchange(cost(amount, note="assumed: tier default")) for amount in (100, 200)), exchange(cost(note="assumed: region eu")), exchange(cost()))
+
+    assert store.ledger.spending(Wanted()).assumed() == [Assumed("tier default", 2, 300), Assumed("region eu", 1, 100)]
+
+
+def test_price_tables_are_told_with_how_many_prices_they_made(store: Store) -> None:
+    own = Cost(Pricing('[["list","1","abc"]]', "tier=default"), "priced", 5, None, Basis("[]", None))
+    write(store, exchange(own), exchange(own), exchange(cost()), exchange(lacking("a")))
+
+    assert store.ledger.spending(Wanted()).priced_by() == [
+        PricedBy((("list", "1", "abc"),), "tier=default", "recorder", None, 2),
+        PricedBy((), "none", "recorder", None, 1),
+    ]
+
+
+def test_failures_are_counted_by_what_is_known_of_them(store: Store) -> None:
+    write(
+        store, exchange(status=429, facts={"error_code": "x"}), exchange(status=429, facts={"error_code": "x"}), exchange(outcome="client_closed"), exchange()
+    )
+
+    found = store.ledger.spending(Wanted()).failures(("status", "error", "outcome"))
+    assert found == {("429", "x", "complete"): 2, ("200", None, "client_closed"): 1}
+
+
+def test_the_first_and_the_last_are_known(store: Store) -> None:
+    later = exchange(session="other")
+    later.started_at_ns += DAY
+    write(store, exchange(), later)
+
+    span = store.ledger.spending(Wanted()).span()
+    assert span is not None
+    assert span[1] - span[0] == timedelta(days=1)
+    assert store.ledger.spending(Wanted(since=START + timedelta(days=3))).span() is None
+
+
+@pytest.mark.parametrize("name", ['metadata.a"b', "metadata.a{b", "metadata.a\\b", "metadata.", "metadata.\n"])
+def test_a_name_that_a_database_could_take_for_something_else_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(ConfigError, match="allowed are"):
+        sums(store, name)
+
+
+@pytest.mark.parametrize("name", ["metadata.a b", "metadata.it's", "metadata.a.b", "metadata.$x[0]", "metadata.größe", "metadata.%s:x"])
+def test_names_of_metadata_may_be_odd(store: Store, name: str) -> None:
+    write(store, exchange(facts={"billing": {"labels": {name: "other"}}}))
+
+    assert list(sums(store, name)) == ["other"]

@@ -14,6 +14,7 @@ import click
 from playhead.config.errors import ConfigError
 
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
+from .reporting import write_report
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store
@@ -33,6 +34,9 @@ _EVERYTHING = "model"
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, for programs: one for each group. Money is decimal text in USD.")
 @click.option("--csv", "as_csv", is_flag=True, help="The same as CSV.")
 @click.option(
+    "--html", "html", metavar="FILE", help="A report with charts, as one file that needs no network, for the screen and for paper. - is standard output."
+)
+@click.option(
     "--budget",
     "budgets",
     metavar="AMOUNT/PERIOD",
@@ -47,9 +51,7 @@ _EVERYTHING = "model"
     help="What becomes of a budget of which nobody knows whether it is held, as exchanges have no price. fail: exit with 1, too. [say]",
 )
 @setting_flags(*RECORDINGS)
-def audit(
-    sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, as_json: bool, as_csv: bool, budget_unpriced: str, **flags: Any
-) -> int:
+def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, html: str | None, budget_unpriced: str, **flags: Any) -> int:
     """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
 
     Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why. With --budget it is
@@ -57,25 +59,31 @@ def audit(
     """
     from playhead.storage.sums import Wanted
 
-    if as_json and as_csv:
-        raise ConfigError("--json and --csv are two ways to write it: give one of them")
+    as_json, as_csv = flags.pop("as_json"), flags.pop("as_csv")
+    if as_json + as_csv + (html is not None) > 1:
+        raise ConfigError("--json, --csv and --html are different ways to write it: give one of them")
     now = datetime.now(UTC)
-    since_at, until_at = (None if text is None else since_time(text, now) for text in (since, until))
+    since_at = None if since is None else since_time(since, now)
+    until_at = None if until is None else since_time(until, now, "--until")
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
-    wanted = Wanted(tuple(name.strip() for name in names.split(",") if name.strip()), tuple(map(session_name, sessions)), since_at, until_at)
+    wanted = Wanted(tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip())), tuple(map(session_name, sessions)), since_at, until_at)
     if flags["budgets"]:
-        return _checked(wanted, as_json=as_json, as_csv=as_csv, strict=budget_unpriced == "fail", **flags)
+        if as_csv or html is not None:
+            raise ConfigError("--csv and --html are for the report: --budget takes --json")
+        return _checked(wanted, as_json=as_json, strict=budget_unpriced == "fail", **flags)
+    flags.pop("budgets")
     with recordings(loaded(flags).settings) as store:
-        print_audit(store, wanted, as_json=as_json, as_csv=as_csv)
+        if html is not None:
+            write_report(store, wanted, html, now)
+        else:
+            print_audit(store, wanted, as_json=as_json, as_csv=as_csv)
     return 0
 
 
-def _checked(wanted: Any, *, as_json: bool, as_csv: bool, strict: bool, budgets: Sequence[str], **flags: Any) -> int:
+def _checked(wanted: Any, *, as_json: bool, strict: bool, budgets: Sequence[str], **flags: Any) -> int:
     """Whether budgets are held."""
     from .budgeting import budgets_of, check_budgets
 
-    if as_csv:
-        raise ConfigError("--csv is for the report: --budget takes --json")
     settings = loaded(flags).settings
     asked = budgets_of(budgets, settings, wanted.by)
     with recordings(settings) as store:
@@ -96,7 +104,7 @@ def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: boo
         csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
         whole = folding.total(found, len(retries))
-        reasons = spending.reasons(_REASONS, lost=whole.unknown > 0) if whole.unpriced or whole.pending or whole.unknown else []
+        reasons = spending.reasons(_REASONS) if whole.unpriced or whole.pending or whole.unknown else []
         _print(wanted.by, groups, whole, reasons)
 
 
@@ -150,7 +158,7 @@ def _reasons() -> Any:
         (
             Column("EXCHANGES", lambda one: f"{one.exchanges:,}", right=True),
             Column("MODEL", lambda one: one.model or "", least=10),
-            Column("WHY", lambda one: one.note.removeprefix("unpriced: "), least=20),
+            Column("WHY", lambda one: one.note, least=20),
         )
     )
 

@@ -121,12 +121,12 @@ def connection_id(text: str) -> int:
     return int(text)
 
 
-def since_time(text: str, now: datetime) -> datetime:
-    """A moment: RFC 3339, or an age such as 10m, 2h, 3d. Raises ConfigError."""
+def since_time(text: str, now: datetime, named: str = "--since") -> datetime:
+    """A moment: RFC 3339, or an age such as 10m, 2h, 3d. Raises ConfigError; `named`: the flag that it stands behind."""
     try:
         if match := re.fullmatch(r"(\d{1,9})([smhd])", text):
             return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise ConfigError(f"--since {text!r}: allowed is a time such as 2026-11-22T08:30:00Z, a date, or an age such as 90s, 10m, 2h or 3d") from None
+        raise ConfigError(f"{named} {text!r}: allowed is a time such as 2026-11-22T08:30:00Z, a date, or an age such as 90s, 10m, 2h or 3d") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

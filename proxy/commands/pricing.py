@@ -40,7 +40,7 @@ def reprice(session: str | None, *, as_of: str | None, tables: tuple[str, ...], 
 
     now = datetime.now(UTC)
     settings = loaded(flags).settings
-    entries = entries_for(settings, *map(Path, tables), as_of=None if as_of is None else since_time(as_of, now))
+    entries = entries_for(settings, *map(Path, tables), as_of=None if as_of is None else since_time(as_of, now, "--as-of"))
     with recordings(settings) as store:
         name = None if session is None else session_name(session)
         wanted = store.ledger.priceable(name, None if since is None else since_time(since, now))

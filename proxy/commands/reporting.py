@@ -1,0 +1,56 @@
+"""`audit --html`: the report as a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .saying import say
+
+if TYPE_CHECKING:
+    from playhead.storage.spending import Spending
+    from playhead.storage.store import Store
+    from playhead.storage.sums import Wanted
+
+    from ..reporting.contents import Read, Report
+
+STANDARD_OUTPUT = "-"
+
+
+def write_report(store: Store, wanted: Wanted, place: str, now: datetime, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """The report over what is wanted, as an HTML file; `names`: of keys. Raises StoreError: it cannot be written."""
+    from ..cassette_files import write_file
+    from ..reporting.contents import Asked, report_of
+    from ..reporting.page import page
+
+    asked = Asked(now, version("playhead"), wanted.sessions, wanted.since, wanted.until)
+    until = now if wanted.until is None else wanted.until  # what comes while it is read would be in one part of it and not in another
+    report = report_of(asked, wanted.by, _read(store.ledger.spending(wanted._replace(until=until)), wanted.by, names))
+    text = page(report, files("playhead.proxy").joinpath("reporting", "report.css").read_text(encoding="utf-8"))
+    if place == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        return
+    write_file(Path(place), text.encode())
+    say(f"{place}: {_in_words(report)}")
+
+
+def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Read:
+    from ..reporting.contents import FAILURES, Read, groupings, names_of, unit_of
+
+    span = spending.span()
+    if span is None:
+        return Read(None)
+    views = groupings(unit_of(span), by)
+    found, retries = [spending.found(view) for view in views], spending.silent_retries(names_of(views))
+    return Read(span, found, retries, spending.failures(FAILURES), spending.reasons(), spending.assumed(), spending.priced_by(), names)
+
+
+def _in_words(report: Report) -> str:
+    row = report.whole.row
+    return f"{row.requests:,} exchange{'s'[: row.requests != 1]}, {row.cost} USD"
