@@ -15,7 +15,7 @@ def numbers(chart: Markup, shape: str, name: str) -> list[float]:
 
 
 def test_columns_stand_on_each_other_and_are_as_high_as_their_values() -> None:
-    chart = columns("Cost", DAYS, [Series("a", "c0", (1, 0, 2)), Series("b", "c1", (3, 0, 0))], scale_to(4), str, 232)
+    chart = columns("Cost", DAYS, [Series("a", "c0", (1, 0, 2)), Series("b", "c1", (3, 0, 0))], scale_to(4), str, height=232)
 
     assert numbers(chart, "rect", "height") == [50, 150, 100]
     assert numbers(chart, "rect", "y") == [160, 10, 110]

@@ -51,7 +51,7 @@ class Range(NamedTuple):
     muted: bool = False
 
 
-def columns(title: str, slots: Sequence[str], series: Sequence[Series], scale: Scale, words: Callable[[int], str], height: int = 200) -> Markup:
+def columns(title: str, slots: Sequence[str], series: Sequence[Series], scale: Scale, words: Callable[[int], str], *, height: int = 200) -> Markup:
     """Stacked columns over time."""
     inner, length = WIDTH - _LEFT - _RIGHT, height - _TOP - _BOTTOM
     step = inner / max(len(slots), 1)

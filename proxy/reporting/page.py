@@ -106,7 +106,7 @@ def _over_time(time: OverTime, whole: AuditRow) -> Iterator[Markup]:
     bad = Series("errors", "bad", tuple([slot.sums.errors for slot in time.slots]))
     scale = scale_to(max(slot.sums.requests for slot in time.slots))
     key = legend((one.name, one.colour) for one in (good, bad))
-    yield _figure(f"Requests by {time.unit}", columns(f"Requests by {time.unit}", at, (good, bad), scale, short, 150), key)
+    yield _figure(f"Requests by {time.unit}", columns(f"Requests by {time.unit}", at, (good, bad), scale, short, height=150), key)
     if whole.cached_share:
         yield _figure(f"Cache hit by {time.unit}: input tokens that were read from a cache", line("Cache hit", at, [_cached(slot.sums) for slot in time.slots]))
     yield table(Shown((_UNITS[time.table_unit],), USED, time.table, whole))
