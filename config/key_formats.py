@@ -34,6 +34,8 @@ AFTER = r"(?![A-Za-z0-9])"
 OPAQUE = frozenset(
     ("encrypted_content", "b64_json", "partial_image_b64", "file_data", "image_url", "signature", "data", "audio", "base64", "thought_signature")
 )
+FILES = frozenset(("file_data", "image_url", "data", "base64", "file"))
+"""Of these members that are what somebody has sent: a file of any kind, in which a key may stand."""
 OPAQUE_LINES = frozenset(("request_base64", "response_base64", "rest_base64", "event_base64", "sent_base64", "message_base64", "coded_base64"))
 
 KEY = re.compile("|".join(f"(?P<k{number}>{BEFORE}{pattern}{AFTER})" for number, pattern in enumerate(KEY_FORMATS.values())))

@@ -223,6 +223,13 @@ def test_line_ends_of_windows_do_not_count() -> None:
     assert read(data.replace(b"\n", b"\r\n"), "x") == read(data, "x")
 
 
+def test_what_editors_do_at_both_ends_of_a_file_does_not_count() -> None:
+    data = b"".join(write(cassette(posted(1, b'{"a":1}'))))
+
+    assert read(b"\xef\xbb\xbf" + data.rstrip(b"\n"), "x") == read(data, "x")
+    assert is_cassette(b"\xef\xbb\xbf" + data)
+
+
 # Damage.
 
 
@@ -286,6 +293,7 @@ def test_a_cassette_that_is_cut_off_is_refused() -> None:
 
     for count in range(len(whole)):
         assert "it is cut off" in refusal(b"".join(whole[:count])) if count else "it is empty" in refusal(b"")
+        assert "it is cut off" in refusal(b"".join([*whole[:count], whole[count][: len(whole[count]) // 2]]))
 
 
 def test_what_was_changed_on_purpose_is_read_without_its_check() -> None:

@@ -57,6 +57,41 @@ def test_opaque_content_is_not_searched() -> None:
     assert found({"event": {"item": {"encrypted_content": opaque}}}, {"value": "x", "is": opaque}, {"response_base64": "sk-" + "a" * 60}) == []
 
 
+OPAQUE = base64.b64encode(random.Random(1).randbytes(600)).decode()
+
+
+@pytest.mark.parametrize("text", [f"{KEY} {OPAQUE}", f"{OPAQUE} {KEY}", f"sk-{'a' * 600} {KEY} {OPAQUE}"])
+def test_a_key_beside_opaque_content_is_found(text: str) -> None:
+    assert len(found({"item": {"image_url": text}})) == len(found({"item": {"encrypted_content": text}})) == 1
+
+
+def test_a_key_in_place_of_opaque_content_is_found() -> None:
+    assert len(found({"item": {"encrypted_content": KEY}})) == 1
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "\x00\xff" * 9])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, lambda data: base64.b64encode(data).rstrip(b"=")])
+def test_a_key_in_bytes_is_found(before: str, encode: Any) -> None:
+    data = encode(f"{before}\nOPENAI_API_KEY={KEY}\nrest?".encode("latin-1")).decode()
+
+    assert found({"request_base64": data}, {"item": {"file_data": f"data:text/plain;base64,{data}"}}, {"event": {"audio": {"data": data}}}) == [
+        "line 1, $.request_base64: it looks like a key (OpenAI or compatible API key)",
+        "line 2, $.item.file_data: it looks like a key (OpenAI or compatible API key)",
+        "line 3, $.event.audio.data: it looks like a key (OpenAI or compatible API key)",
+    ]
+
+
+def test_bytes_that_hold_no_key_are_left() -> None:
+    chance = random.Random(2)
+    pictures = [base64.b64encode(chance.randbytes(200_000)).decode() for _ in range(5)]
+
+    assert found(*({"request_base64": one} for one in pictures), {"item": {"image_url": f"data:image/png;base64,{pictures[0]}"}}) == []
+
+
+def test_what_is_no_base64_after_all_is_left() -> None:
+    assert found({"request_base64": "a" * 25}, {"item": {"data": "no_base64_in_here_at_all_" * 3}}) == []
+
+
 @pytest.mark.parametrize(
     ("header", "count"), [(f"Authorization: Bearer {'a' * 40}", 1), ("Authorization: Bearer <redacted:api-key>", 0), ("X-Api-Key: " + "b" * 32, 1)]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any, NoReturn, cast, get_args
 
 from xxhash import xxh3_64
@@ -28,7 +29,7 @@ _SESSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 def is_cassette(data: bytes) -> bool:
     """Whether it says that it is one."""
-    return data[:200].lstrip().startswith(b'{"playhead":"cassette"')
+    return data[:200].removeprefix(BOM_UTF8).lstrip().startswith(b'{"playhead":"cassette"')
 
 
 def read(data: bytes, name: str) -> Cassette:
@@ -62,14 +63,15 @@ class _Reader:
         self._ended = False
 
     def read(self, data: bytes) -> Cassette:
-        lines = data.split(b"\n")
+        lines = data.removeprefix(BOM_UTF8).split(b"\n")  # there are editors that add a mark, and such as take away the last line feed
         last = lines.pop()
         try:
             for self._number, line in enumerate(lines, 1):
                 self._line(line[:-1] if line.endswith(b"\r") else line)
-            if last or not self._ended:
-                self._number = len(lines) + bool(last)
-                raise ValueError("it is cut off" if lines or last else "it is empty")
+            if last:
+                self._last_line(last)
+            if not self._ended:
+                raise ValueError("it is cut off" if data else "it is empty")
         except StoreError:
             raise
         except UnicodeError:
@@ -79,6 +81,14 @@ class _Reader:
         except ValueError as error:
             self._fail(_plain(error))
         return self._cassette
+
+    def _last_line(self, data: bytes) -> None:
+        """One that does not end."""
+        self._number += 1
+        try:
+            self._line(data)
+        except json.JSONDecodeError:
+            raise ValueError("it is cut off") from None
 
     def _fail(self, reason: str) -> NoReturn:
         raise StoreError(f"The cassette {self._name} cannot be read, line {self._number}: {reason}.") from None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from playhead.config.key_formats import KEY, KEY_FORMATS, OPAQUE, OPAQUE_LINES, STARTS
+from playhead.config.key_formats import FILES, KEY, KEY_FORMATS, OPAQUE, OPAQUE_LINES, STARTS
 from playhead.config.rules import Step, steps_of
 
 from .cassette_pieces import head_bytes
@@ -22,6 +22,10 @@ _STARTS = (*STARTS, *_HEADERS)
 _WORDS = tuple([start.decode() for start in STARTS])
 _NAMED = tuple([header.decode() for header in _HEADERS])
 _ENCODED = re.compile(r"[A-Za-z0-9+/_=-]{512,}")
+_ENCRYPTED = re.compile(r"[A-Za-z0-9+/_=-]{200,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}")
+_FILES = tuple([f'"{name}":"'.encode() for name in FILES])
+_BYTES = tuple([f'"{name}":"'.encode() for name in OPAQUE_LINES])
 _HEADS = b'{"response_heads":'
 _CODED = b'{"response_base64":'
 _SHOWN = 20  # findings in one message
@@ -64,24 +68,46 @@ def secrets_in(lines: Iterable[bytes], allowed: Sequence[str] = ()) -> Iterator[
 
 
 def _in_line(data: bytes) -> Iterator[tuple[_Path, str]]:
-    if any(start in data for start in _STARTS):
+    encoded = any(name in data for name in _FILES) or any(name in data[:200] for name in _BYTES)
+    if encoded or any(start in data for start in _STARTS):
         for path, text in _texts(json.loads(data), ()):
-            if what := _secret(text, path):
+            if what := (_secret(text, path) or (_in_file(text) if encoded and _holds_bytes(path) else None)):
                 yield path, what
 
 
 def _in_coded(data: bytes, coding: str) -> Iterator[tuple[_Path, str]]:
     """In what can be decoded of an answer that stands as it came: it was cut, or is damaged."""
-    text = decodable(b64decode(json.loads(data)["response_base64"]), coding)
-    if any(start in text for start in _STARTS) and (what := _secret(text.decode("utf-8", "replace"), ())):
+    if what := _in_bytes(decodable(b64decode(json.loads(data)["response_base64"]), coding)):
         yield ("response_base64",), what
 
 
 def _secret(text: str, path: _Path) -> str | None:
     """What a text holds that should not leave."""
-    if found := next(_keys(text), None):
-        return None if _is_opaque(text, path) else f"it looks like a key ({_NAMES[int((found.lastgroup or 'k0')[1:])]})"
+    opaque: list[tuple[int, int]] | None = None
+    for found in _keys(text):
+        if opaque is None:
+            opaque = _opaque_in(text, path)
+        if not any(start <= found.start() < end for start, end in opaque):
+            return f"it looks like a key ({_NAMES[int((found.lastgroup or 'k0')[1:])]})"
     return "it looks like a credential" if any(name in text for name in _NAMED) and _CREDENTIAL.search(text) else None
+
+
+def _holds_bytes(path: _Path) -> bool:
+    return bool(path) and (path[0] in OPAQUE_LINES or path[-1] in FILES)
+
+
+def _in_file(text: str) -> str | None:
+    """What bytes in base64 hold: a body that is no text, a file that was sent. In a picture or a sound nothing resembles a key by chance."""
+    for found in _BASE64.finditer(text):
+        plain = found[0].replace("-", "+").replace("_", "/")
+        data = b64decode(plain[: len(plain) - (len(plain) % 4 == 1)] + "===")
+        if what := _in_bytes(data):
+            return what
+    return None
+
+
+def _in_bytes(data: bytes) -> str | None:
+    return _secret(data.decode("utf-8", "replace"), ()) if any(start in data for start in _STARTS) else None
 
 
 def _keys(text: str) -> Iterator[re.Match[str]]:
@@ -94,8 +120,14 @@ def _keys(text: str) -> Iterator[re.Match[str]]:
             place = text.find(start, place + 1)
 
 
-def _is_opaque(text: str, path: _Path) -> bool:
-    return bool(path) and (path[0] in OPAQUE_LINES or path[-1] == "encrypted_content" or (path[-1] in OPAQUE and _ENCODED.search(text) is not None))
+def _opaque_in(text: str, path: _Path) -> list[tuple[int, int]]:
+    """The parts of a text that are bytes in base64, in which a key would stand by chance."""
+    if not path:
+        return []
+    if path[0] in OPAQUE_LINES:
+        return [(0, len(text))]
+    runs = _ENCRYPTED if path[-1] == "encrypted_content" else _ENCODED if path[-1] in OPAQUE else None
+    return [] if runs is None else [found.span() for found in runs.finditer(text)]
 
 
 def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
