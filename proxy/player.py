@@ -191,9 +191,10 @@ class Player:
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live, rules=rules)
-        placed, waiting = replaced(found.passing(rows, final), self.store.decisions.rerecorded(session))
+        accepted = self.store.decisions.accepted(session)
+        placed, waiting = replaced(found.passing(rows, final), self.store.decisions.rerecorded(session), accepted)
         found.index.add(placed, live)
-        found.decided = Decided.of(self.store.decisions.accepted(session), waiting if self._may_go_live else ())
+        found.decided = Decided.of(accepted, waiting if self._may_go_live else ())
         if waiting and not self._may_go_live:
             log.warning("session %s: %s be recorded anew: `playhead auto --session %s` does it", session, waiting_text(waiting), session)
         found.handshakes.known(self.store.handshakes(session, take))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,7 @@ class Decisions:
             rows = connection.execute(select(r.exchange, r.after).where(r.session == session).order_by(r.after, r.exchange))
             return [Rerecording(*row) for row in rows]
 
-    def fork(self, session: str, exchange: int, name: str) -> int:
-        """Make a session of what stands before an exchange in its take; of how many exchanges. Raises StoreError: no such exchange, or the name is taken."""
-        return forking.fork(self._database, session, exchange, name)
+    def fork(self, session: str, exchange: int, name: str, anew: Mapping[int, int] | None = None) -> int:
+        """Make a session of what stands before an exchange in its take; of how many exchanges. `anew`: exchanges that were recorded anew, with those in
+        their places, as replays have it. Raises StoreError: no such exchange, or the name is taken."""
+        return forking.fork(self._database, session, exchange, name, anew or {})

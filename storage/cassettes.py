@@ -18,6 +18,13 @@ class Equivalence(NamedTuple):
     asks: Asks
 
 
+class Anew(NamedTuple):
+    """An exchange that is to be recorded anew, or was. `place`: of that among the exchanges; `after`: so many of them stood there when it was asked for."""
+
+    place: int
+    after: int
+
+
 @dataclass(slots=True)
 class Cassette:
     """A session, or some takes of it, with nothing in it that only one store could understand.
@@ -32,6 +39,7 @@ class Cassette:
     exchanges: list[Recorded] = field(default_factory=list)
     rules: Sequence[str] = ()
     equivalences: Sequence[Equivalence] = ()
+    anew: Sequence[Anew] = ()
     parser: int = PARSER
 
 

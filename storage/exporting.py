@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Row, exists, func, literal, select
 
 from playhead.config.errors import StoreError
 
-from .cassettes import PLAIN, Cassette, Equivalence
+from .cassettes import PLAIN, Anew, Cassette, Equivalence
 from .connected import RecordedConnection, turn_number, turn_of
 from .connection_log import PARTS, unpack_heads, unpack_log
 from .costs import ELSEWHERE, FAR, counted_in
 from .engine import Database
 from .queries import BodyReader, read_raw, require_session
 from .records import EventRow, Facts, Raw, Recorded
-from .replay_tables import equivalences, match_rules
+from .replay_tables import equivalences, match_rules, rerecordings
 from .rows import piece_data
 from .tables import connection_pieces, connections, event_rows, event_types, exchanges, pieces, takes
 
@@ -56,8 +56,9 @@ def export_cassette(database: Database, session: str, take: int | Literal["newes
         one.number = PLAIN + plain if one.connection_number is None else one.number
     _payers_by_seq(recorded, {row.id: row.seq - before for row in rows})
     with database.reading() as connection:
-        rules, equal = _rules(connection, session), _equivalences(connection, session, [row.id for row in rows])
-    return Cassette(session, [*known.values()], recorded, rules, equal), going_on
+        ids = [row.id for row in rows]
+        rules, equal, anew = _rules(connection, session), _equivalences(connection, session, ids), _anew(connection, session, ids)
+    return Cassette(session, [*known.values()], recorded, rules, equal, anew), going_on
 
 
 def _rules(connection: Connection, session: str) -> tuple[str, ...]:
@@ -76,6 +77,13 @@ def _equivalences(connection: Connection, session: str, ids: Sequence[int]) -> t
         if row.exchange in places
     }
     return tuple(sorted(found))
+
+
+def _anew(connection: Connection, session: str, ids: Sequence[int]) -> tuple[Anew, ...]:
+    r = rerecordings.c
+    places = {id_: place for place, id_ in enumerate(ids)}
+    rows = connection.execute(select(r.exchange, r.after).where(r.session == session)).all()
+    return tuple(sorted(Anew(places[row.exchange], sum(id_ <= row.after for id_ in ids)) for row in rows if row.exchange in places))
 
 
 def _takes(database: Database, session: str, take: int | Literal["newest", "all"]) -> list[int]:

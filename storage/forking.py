@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, Text, and_, case, cast, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, Text, and_, case, cast, func, literal, null, or_, select
 
 from playhead.config.errors import StoreError
 
@@ -19,20 +19,22 @@ from .cost_tables import costs
 from .costs import ELSEWHERE
 from .engine import Database
 from .queries import find_exchange
-from .replay_tables import equivalences, match_rules
+from .records import ExchangeRecord
+from .replay_tables import equivalences, match_rules, rerecordings
 from .tables import bodies, connection_pieces, connections, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes, writers
 
 _IDS = ("id",)
 
 
 class _Fork(NamedTuple):
-    """What is copied. `writers`: of the copies, by those of the originals."""
+    """What is copied. `writers`: of the copies, by those of the originals. `anew`: what was recorded in the place of others, which comes with these."""
 
     session: str
     take: int
     before: int
     name: str
     writers: Mapping[int, int]
+    anew: tuple[int, ...] = ()
 
     def writer(self, of: ColumnElement[int]) -> ColumnElement[int]:
         """Of the copy, in SQL."""
@@ -40,7 +42,7 @@ class _Fork(NamedTuple):
 
     def chosen(self, e: Any) -> ColumnElement[bool]:
         """Whether an exchange belongs to it."""
-        return and_(e.session == self.session, e.take == self.take, e.seq < self.before, e.outcome.is_not(None))
+        return and_(e.session == self.session, e.take == self.take, or_(e.seq < self.before, e.id.in_(self.anew)), e.outcome.is_not(None))
 
     def pairs(self, table: Table) -> FromClause:
         """Ids of the originals and of their copies."""
@@ -49,23 +51,52 @@ class _Fork(NamedTuple):
         return select(old.c.id.label("old"), new.c.id.label("new")).join(new, alike).where(new.c.session == self.name).subquery()
 
 
-def fork(database: Database, session: str, exchange: int, name: str) -> int:
+def fork(database: Database, session: str, exchange: int, name: str, anew: Mapping[int, int]) -> int:
     """See `Decisions.fork`."""
+    olds = {new: old for old, new in anew.items()}
     at = find_exchange(database, exchange)
+    while at.id in olds:  # it stands where the first one of its request stood
+        at = find_exchange(database, olds[at.id])
     if at.session != session:
         raise StoreError(f"Exchange {exchange} is not one of session {session!r}, but of {at.session!r}.")
     with database.writing() as connection:
         if connection.execute(select(sessions.c.id).where(sessions.c.name == name)).first() is not None:
             raise StoreError(f"There is a session {name!r} already: give the fork another name.")
         started = _begin(connection, session, exchange, name)
-        wanted = _Fork(session, at.take, at.seq, name, {})
+        wanted = _Fork(session, at.take, at.seq, name, {}, _in_place(connection, at, anew))
         made = wanted._replace(writers=_writers(connection, wanted))
         connection.execute(takes.insert(), {"session": name, "take": 1, "run": f"fork-{uuid.uuid4().hex}", "started_at": started})
         if made.writers:
             _copy_connections(connection, made)
             _copy_exchanges(connection, made)
         _copy_rules(connection, made)
-        return connection.execute(select(func.count()).select_from(exchanges).where(exchanges.c.session == name)).scalar_one()
+        count = connection.execute(select(func.count()).select_from(exchanges).where(exchanges.c.session == name)).scalar_one()
+        return count - _copy_marks(connection, made, anew)
+
+
+def _in_place(connection: Connection, at: ExchangeRecord, anew: Mapping[int, int]) -> tuple[int, ...]:
+    """What is served in the places before that one since it was recorded anew."""
+    e = exchanges.c
+    before = set(connection.execute(select(e.id).where(e.session == at.session, e.take == at.take, e.seq < at.seq, e.id.in_([*anew]))).scalars())
+    found: list[int] = []
+    for old, new in anew.items():  # what is recorded anew may have been recorded anew itself
+        if old in before:
+            before.add(new)
+            found.append(new)
+    return tuple(found)
+
+
+def _copy_marks(connection: Connection, made: _Fork, anew: Mapping[int, int]) -> int:
+    """What was recorded anew is so in the fork; how many exchanges are not served for that."""
+    if not made.anew:
+        return 0
+    pairs = made.pairs(exchanges)
+    copies: dict[int, int] = dict(connection.execute(select(pairs.c.old, pairs.c.new)).all())
+    now = datetime.now(UTC)
+    pairs_anew = [(copies[old], copies[new]) for old, new in anew.items() if old in copies and new in copies]
+    rows = [{"exchange": old, "session": made.name, "after": new - 1, "at": now} for old, new in pairs_anew]
+    connection.execute(rerecordings.insert(), rows)
+    return len(rows)
 
 
 def _begin(connection: Connection, session: str, exchange: int, name: str) -> datetime:

@@ -14,7 +14,7 @@ from .costs import ELSEWHERE, FAR, counted_in
 from .engine import Database
 from .places import first_free_seq
 from .records import PARSER, Batch, Recorded
-from .replay_tables import equivalences, match_rules
+from .replay_tables import equivalences, match_rules, rerecordings
 from .tables import exchanges, sessions, writers
 
 
@@ -24,7 +24,7 @@ def import_cassette(database: Database, write: Callable[..., None], cassette: Ca
     shift = _shift(database, cassette, session)
     write(*_batches(cassette, session, writer, shift))
     paid = [r for r in cassette.exchanges if counted_in(r.paid[1]) is not None]
-    if paid or cassette.parser != PARSER or cassette.rules or cassette.equivalences:
+    if paid or cassette.parser != PARSER or cassette.rules or cassette.equivalences or cassette.anew:
         with database.writing() as connection:
             _add_rest(connection, cassette, session, writer)
             _name_payers(connection, paid, writer, shift)
@@ -46,6 +46,11 @@ def _add_rest(connection: Connection, cassette: Cassette, session: str, writer: 
         known = [(numbers[cassette.exchanges[one.place].number], one) for one in cassette.equivalences]
         rows = [{"session": session, "exchange": id_, "digest": one.digest, "asks": one.asks, "divergence": 0, "at": now} for id_, one in known]
         connection.execute(insert(equivalences), rows)
+    if cassette.anew:
+        found: dict[int, int] = dict(connection.execute(select(exchanges.c.number, exchanges.c.id).where(own)).all())
+        ids = [found[one.number] for one in cassette.exchanges]
+        marks = [{"session": session, "exchange": ids[one.place], "after": ids[one.after - 1] if one.after else ids[0] - 1, "at": now} for one in cassette.anew]
+        connection.execute(insert(rerecordings), marks)
 
 
 def _name_payers(connection: Connection, paid: Sequence[Recorded], writer: str, shift: int) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
 from playhead.proxy.formats.cassette import VERSION, is_cassette, read, write
-from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
+from playhead.storage.cassettes import PLAIN, Anew, Cassette, Equivalence
 from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Frame, Raw, Recorded
 from spoken import Socket
@@ -242,7 +242,7 @@ def sample() -> bytes:
         r.seq = place
     one.exchanges += others.exchanges
     one.exchanges += encoded(len(one.exchanges))
-    one.rules, one.equivalences = others.rules, (Equivalence(1, bytes(16), "ws"),)
+    one.rules, one.equivalences, one.anew = others.rules, (Equivalence(1, bytes(16), "ws"),), (Anew(0, 2), Anew(2, 3))
     return b"".join(write(one))
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from fakes import FakeUpstream, fetch
+from fakes import FakeUpstream, fetch, replying
 from playhead.config.errors import ConfigError, StoreError
+from playhead.proxy.cassette_files import load, text_of
 from playhead.proxy.commands.deciding import accept, fork, rerecord
 from playhead.proxy.embedded import Playhead
+from playhead.proxy.formats.cassette import read
 from playhead.storage.store import Store
 from replays import NOWHERE, ask, code, numbered, recording
 
@@ -129,6 +131,66 @@ async def test_an_exchange_that_is_recorded_anew_is_served_in_the_place_of_the_o
         assert await answers(replay, BODIES[1:2]) == ["exhausted"]
     with Playhead(mode="auto", data=tmp_path, upstream=NOWHERE) as again:
         assert (await answers(again), again.live) == (["0", "0", "2"], 0)
+
+
+async def anew(tmp_path: Path, exchange: str, bodies: Sequence[bytes] = BODIES, answered: str = "new") -> None:
+    """Record an exchange anew, with that answer."""
+    run(rerecord, tmp_path, "default", "--exchange", exchange)
+    async with FakeUpstream({"*": replying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answered), answered.encode()))}) as upstream:
+        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url) as auto:
+            await answers(auto, bodies)
+            assert auto.live == 1
+
+
+async def test_what_was_recorded_anew_twice_is_there_once(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    await anew(tmp_path, "2", answered="new")
+    await anew(tmp_path, "2", answered="newer")
+
+    with Playhead(data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay, [*BODIES, BODIES[1]]) == ["0", "newer", "2", "exhausted"]
+
+
+async def test_a_request_that_was_accepted_is_recorded_anew_in_place_of_what_answers_it(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    other = [BODIES[0], b'{"model":"m","input":"b, if you please"}', BODIES[2]]
+    (id_,) = await diverged(tmp_path, *other[:2])
+    run(accept, tmp_path, str(id_), "--as-is")
+    await anew(tmp_path, "2", other)
+
+    with Playhead(mode="auto", data=tmp_path, upstream=NOWHERE) as replay:
+        assert (await answers(replay, other), replay.live) == (["0", "new", "2"], 0)
+
+
+@pytest.mark.parametrize(("at", "told"), [("3", ["0", "newer", "no_match"]), ("2", ["0", "no_match", "no_match"]), ("5", ["0", "no_match", "no_match"])])
+async def test_a_fork_has_what_was_recorded_anew(at: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    await anew(tmp_path, "2")
+    await anew(tmp_path, "2", answered="newer")
+    run(fork, tmp_path, "default", "--at", at, "--as", "other")
+
+    with Playhead(session="other", data=tmp_path, upstream=NOWHERE) as replay:
+        assert await answers(replay) == told
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        assert [*store.verify()] == []
+    count = told.index("no_match")
+    assert f"session other: {count} exchange{'s'[: count != 1]} of session default" in capsys.readouterr().err
+
+
+async def test_a_cassette_has_what_was_recorded_anew(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    await anew(tmp_path, "2")
+    run(rerecord, tmp_path, "default", "--exchange", "3")
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        data = text_of(store, "default")[0]
+    with Store.open(f"sqlite:///{tmp_path}/other.db", create=True) as other:
+        load(other, read(data, "x"), "default")
+        again = text_of(other, "default")[0]
+    (tmp_path / "x.jsonl").write_bytes(data)
+
+    with Playhead(cassette=tmp_path / "x.jsonl", upstream=NOWHERE) as replay:
+        assert await answers(replay, [*BODIES, BODIES[1]]) == ["0", "new", "2", "exhausted"]
+    assert again == data
 
 
 async def test_until_then_a_replay_serves_the_old_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -127,3 +127,11 @@ def test_what_a_tool_of_codex_says_still_counts_under_its_rules() -> None:
     normaliser, other = Normaliser(BUILT_IN["codex"].rules), codex_turn(1)
     other["input"][2]["output"] = other["input"][2]["output"].replace("code 0", "code 1")
     assert normaliser.whole(codex_turn(0)) != normaliser.whole(other)
+
+
+def test_a_path_with_many_steps_at_any_depth_takes_no_longer_than_another() -> None:
+    value: Any = {"b": 1}
+    for _ in range(60):  # there are more ways to take these steps than anybody could go
+        value = {"a": value}
+
+    assert "'b': 1" not in str(under(value, f"ignore ${'..a' * 12}..b"))

@@ -110,3 +110,9 @@ def test_nothing_is_left_and_twice_is_once(value: object) -> None:
 
     assert made.document(once) == once
     assert json.loads(once) == json.loads(json.dumps(json.loads(once)))
+
+
+def test_a_path_with_many_steps_at_any_depth_takes_no_longer_than_another() -> None:
+    text = '{"a":' * 60 + '{"b":"x"}' + "}" * 60
+
+    assert '"b":"<redacted:private>"' in (Redactor((parse_rule(f"redact ${'..a' * 12}..b as private"),)).document(text) or "")

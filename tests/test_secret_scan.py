@@ -126,3 +126,12 @@ def test_a_refusal_names_the_first_places_and_counts_the_rest() -> None:
 
     assert "and 10 more" in refusal(findings)
     assert KEY not in refusal(findings)
+
+
+def test_a_path_with_many_steps_at_any_depth_takes_no_longer_than_another() -> None:
+    line: Any = {"b": KEY}
+    for _ in range(60):
+        line = {"a": line}
+
+    assert found(line, allow=(f"${'..a' * 12}..c",)) != []
+    assert found(line, allow=(f"${'..a' * 12}..b",)) == []

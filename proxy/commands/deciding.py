@@ -73,8 +73,11 @@ def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, **flags: An
     recording in its place. Without --exchange: list those that are to be."""
     name = session_name(session)
     wanted = [exchange_id(text) for text in exchanges]
+    from ..replay.anew import newest_of, recorded_anew
+
     with recordings(loaded(flags).settings) as store:
-        for exchange in wanted:
+        known = recorded_anew(store, name, "all")
+        for exchange in (newest_of(one, known) for one in wanted):
             if cancel:
                 gone = store.decisions.leave(name, exchange)
                 say(f"exchange {exchange} stays as it is" if gone else f"exchange {exchange} was not to be recorded anew")
@@ -94,6 +97,9 @@ def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, **flags: An
 def fork(session: str, at: str, as_: str, **flags: Any) -> None:
     """Make a new session of the beginning of another one: `playhead auto --session NAME` replays what is in it, and goes live after."""
     old, new = session_name(session), session_name(as_)
+    from ..replay.anew import recorded_anew
+
     with recordings(loaded(flags).settings) as store:
-        count = store.decisions.fork(old, exchange_id(at), new)
+        exchange = exchange_id(at)
+        count = store.decisions.fork(old, exchange, new, recorded_anew(store, old, store.exchange(exchange).take))
     say(f"session {new}: {count} exchange{'s'[: count != 1]} of session {old}; `playhead auto --session {new}` goes on from there")

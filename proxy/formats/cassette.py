@@ -52,6 +52,8 @@ def write(cassette: Cassette) -> Iterator[bytes]:
         yield from check.lines(_take_lines(take, [(number, one) for number, one in rest if one.run == take], upstream))
     for one in cassette.equivalences:
         yield check.line({"equivalence": one.place, "digest": one.digest.hex(), "asks": one.asks})
+    for mark in cassette.anew:
+        yield check.line({"anew": mark.place, "after": mark.after})
     yield check.end({"end": "cassette", "exchanges": len(cassette.exchanges), "connections": len(cassette.connections)})
 
 

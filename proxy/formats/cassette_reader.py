@@ -11,7 +11,7 @@ from xxhash import xxh3_64
 
 from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
-from playhead.storage.cassettes import PLAIN, Cassette, Equivalence
+from playhead.storage.cassettes import PLAIN, Anew, Cassette, Equivalence
 from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection, turn_number
 from playhead.storage.costs import pico
 from playhead.storage.records import Asks, Facts, Recorded
@@ -153,6 +153,8 @@ class _Reader:
             self._cassette.rules = (*self._cassette.rules, _rule(line["rule"]))
         elif key == "equivalence":
             self._cassette.equivalences = (*self._cassette.equivalences, self._equivalence(line))
+        elif key == "anew":
+            self._cassette.anew = (*self._cassette.anew, self._anew(line))
         elif key == "take":
             self._end_connection()
             if type(line["take"]) is not int or not self._last_take < line["take"] < 1 << 31:
@@ -176,6 +178,13 @@ class _Reader:
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise ValueError("'digest' must be 32 hexadecimal digits")
         return Equivalence(place, bytes.fromhex(digest), cast("Asks", asks))
+
+    def _anew(self, line: Line) -> Anew:
+        place, after, count = line["anew"], line.get("after"), len(self._cassette.exchanges)
+        known = {one.place for one in self._cassette.anew}
+        if type(place) is not int or type(after) is not int or not (0 <= place < count and 0 <= after <= count) or place in known:
+            raise ValueError("'anew' must be the place of an exchange in this file, from 0, once, and 'after' the number of those before what replaces it")
+        return Anew(place, after)
 
     def _of_connection(self, key: str, line: Line) -> bool:
         one = self._connection

@@ -144,11 +144,11 @@ def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
 
 def _matches(steps: Sequence[Step], path: _Path) -> bool:
     """Whether a path is one of those that steps tell."""
-    if not steps:
-        return not path
-    step, rest = steps[0], steps[1:]
-    places = range(len(path)) if step.deep else range(min(1, len(path)))
-    return any((step.key is None or step.key == path[place]) and _matches(rest, path[place + 1 :]) for place in places)
+    left = {0}  # how many of the steps may have been taken
+    for key in path:
+        here = [number for number in left if number < len(steps)]
+        left = {number for number in here if steps[number].deep} | {number + 1 for number in here if steps[number].key in (None, key)}
+    return len(steps) in left
 
 
 def spelled(path: _Path) -> str:

@@ -109,7 +109,8 @@ def _inside(here: _Here, key: str | int) -> _Here:
             put = redacted(path.rule)
         else:
             gone = True
-    return _Here(gone, put, tuple(paths), in_order((*here.finders, *finders)) if finders else here.finders)
+    # One way leads to a place, however many steps at any depth could be taken for it.
+    return _Here(gone, put, tuple(dict.fromkeys(paths)), in_order((*here.finders, *finders)) if finders else here.finders)
 
 
 def _value(value: Any, here: _Here, numbering: Numbering) -> Any:

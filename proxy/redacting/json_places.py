@@ -103,7 +103,7 @@ def _inside(paths: list[tuple[Step, ...]], key: str | int) -> list[tuple[Step, .
             found.append(path)
         if step.key is None or step.key == key:
             found.append(path[1:])
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _skip(text: str, at: int) -> int:

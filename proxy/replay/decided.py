@@ -42,25 +42,38 @@ def waiting_text(exchanges: Iterable[int]) -> str:
     return f"exchange{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} {'are' if len(numbers) > 1 else 'is'} to"
 
 
-def replaced(rows: Iterable[ReplayRow], marks: Sequence[Rerecording]) -> tuple[Iterable[ReplayRow], set[int]]:
-    """The rows of a session with those that were recorded anew in the places of the old ones; and the exchanges for which nothing was recorded yet.
-
-    What takes the place of an exchange is the first one of the same request that was recorded later than that was asked for. `marks`: the oldest first.
-    """
+def replaced(rows: Iterable[ReplayRow], marks: Sequence[Rerecording], equal: Iterable[Equivalence] = ()) -> tuple[Iterable[ReplayRow], set[int]]:
+    """The rows of a session with those that were recorded anew in the places of the old ones; and the exchanges for which nothing was recorded yet."""
     if not marks:
         return rows, set()
     known = {row.exchange: row for row in rows}
-    waiting, taken = set[int](), set[int]()
-    for mark in marks:
-        old = known.get(mark.exchange)
-        if old is None:
-            continue
-        later = (row for row in known.values() if row.exchange > mark.after and row.digest == old.digest and row.outcome and row.exchange not in taken)
-        new = min(later, key=lambda row: row.exchange, default=None)
-        if new is None:
-            waiting.add(mark.exchange)
-            continue
-        taken.add(new.exchange)
-        del known[mark.exchange]
-        known[new.exchange] = new._replace(take=old.take, seq=old.seq)
+    anew, waiting = replacements(known, marks, equal)
+    for old, new in anew.items():
+        place = known.pop(old)
+        known[new] = known[new]._replace(take=place.take, seq=place.seq)
     return known.values(), waiting
+
+
+def replacements(known: Mapping[int, ReplayRow], marks: Sequence[Rerecording], equal: Iterable[Equivalence] = ()) -> tuple[dict[int, int], set[int]]:
+    """The exchanges in whose place another one is served, with that, in the order in which they are replaced; and those for which there is none yet.
+
+    What takes the place of an exchange is the first one of the same request that was recorded later than that was asked for; or of one that stands for it,
+    since it was accepted. `known`: the rows of the session by their exchanges. `marks`: the oldest first.
+    """
+    stand_for: dict[int, set[bytes]] = {}
+    for one in equal:
+        stand_for.setdefault(one.exchange, set()).add(one.digest)
+    anew: dict[int, int] = {}
+    waiting = set[int]()
+    for mark in marks:
+        old, taken = known.get(mark.exchange), {*anew.values()}
+        if old is None or old.exchange in anew:
+            continue
+        others = stand_for.get(old.exchange, set())
+        later = (row for row in known.values() if row.exchange > mark.after and row.outcome and row.exchange not in taken)
+        same = (row.exchange for row in later if row.exchange not in anew and (row.digest == old.digest or (row.plain or row.digest) in others))
+        if (new := min(same, default=None)) is None:
+            waiting.add(mark.exchange)
+        else:
+            anew[mark.exchange] = new
+    return anew, waiting
