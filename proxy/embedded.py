@@ -185,8 +185,8 @@ class Playhead:
 
     @property
     def faults(self) -> list[FaultRecord]:
-        """The faults that were met so far, the oldest first, each with what the client did then. Also after it was closed."""
-        return list(self._started.faults.served)
+        """The faults that were met so far, of many the newest 10,000, the oldest first, each with what the client did then. Also after it was closed."""
+        return self._started.faults.served
 
     @property
     def replayed(self) -> int:

@@ -123,6 +123,7 @@ class Host:
         if self._service.upstream is not None:
             self._service.upstream.close()
         await self._forwarder.close()
+        await self._service.prices.close()
         self._service.tape.shut()
 
     async def _drain(self, hurried: Callable[[], bool]) -> None:

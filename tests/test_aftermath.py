@@ -52,6 +52,19 @@ def test_who_did_nothing_until_the_end_gave_up() -> None:
     assert aftermath.over() == []
 
 
+def test_of_very_many_who_did_nothing_the_first_are_held_to_have_given_up() -> None:
+    aftermath = Aftermath(most=2)
+
+    assert [aftermath.fell(number, "ab"[number % 2], b"%d" % number, 0) for number in range(4)] == [
+        [],
+        [],
+        [Known(0, {"next": "gave_up"})],
+        [Known(1, {"next": "gave_up"})],
+    ]
+    assert aftermath.asked("a", b"0", MS) == []
+    assert aftermath.asked("a", b"2", MS) == [Known(2, {"next": "retried", "after_ms": 1.0})]
+
+
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [

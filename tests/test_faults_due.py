@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playhead.config.faults import parse_faults
 from playhead.proxy.faults.due import Faults
+from playhead.storage.records import FaultRecord
 
 
 def texts(faults: Faults, exchange: int, turn: int | None = 1, asked: str = "", session: str = "a") -> list[str]:
@@ -96,3 +97,14 @@ def test_and_for_another_one_if_that_has_ended_without_it() -> None:
     faults.ended("a", 7)
 
     assert (texts(faults, 8), texts(faults, 7)) == (["cut after 9 event once"], [])
+
+
+def test_of_those_that_were_met_the_newest_are_known() -> None:
+    faults = Faults(most=2)
+    records = [FaultRecord.model_construct(fault=str(number), outcome=None) for number in range(3)]
+    for number, record in enumerate(records):
+        faults.keep(number, record)
+    faults.keep(1, records[1].model_copy(update={"outcome": {"next": "retried"}}))
+
+    assert [(one.fault, one.outcome) for one in faults.served] == [("1", {"next": "retried"}), ("2", None)]
+    assert faults.kept(0) is None

@@ -15,12 +15,28 @@ from playhead.storage.records import FaultRecord
 class Faults:
     """Those of the settings, and those that were asked for since. May be added to from any thread."""
 
-    def __init__(self, given: Iterable[Fault] = ()) -> None:
+    def __init__(self, given: Iterable[Fault] = (), most: int = 10_000) -> None:
+        """`most`: of those that were served so many are known, the newest."""
         self._given: tuple[tuple[str | None, Fault], ...] = tuple((None, fault) for fault in given)
         self._met: Counter[tuple[str, str, int]] = Counter()
         self._held: dict[tuple[str, str], int] = {}  # of those that are served once: the exchange whose answer may be about to meet it
-        self.served: list[FaultRecord] = []
+        self._served: dict[int, FaultRecord] = {}
+        self._most = most
+
+    @property
+    def served(self) -> list[FaultRecord]:
         """Those that were met, in order."""
+        return [*self._served.values()]
+
+    def keep(self, number: int, record: FaultRecord) -> None:
+        """One was met, or more is known of it. `number`: its own, greater than those before."""
+        self._served[number] = record
+        if len(self._served) > self._most:
+            del self._served[next(iter(self._served))]
+
+    def kept(self, number: int) -> FaultRecord | None:
+        """That one, if it is not too long ago."""
+        return self._served.get(number)
 
     def add(self, faults: Iterable[Fault], session: str | None = None) -> None:
         """From now on, in one session or in all."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from playhead.config.errors import StoreError
 from playhead.config.faults import NOT_FOUND, WHOLE, Fault
@@ -28,6 +28,9 @@ from ..service import Service
 log = logging.getLogger("playhead")
 
 _SPARED = 1000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class _Turns(NamedTuple):
@@ -87,7 +90,6 @@ class Faulting:
         self._aftermath = Aftermath()
         self._turns: dict[str, _Turns] = {}
         self._numbers = count(1)
-        self._listed: dict[int, int] = {}  # where a fault stands in the list of those that were served
         self._keeping: dict[int, asyncio.Task[int]] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._spared: dict[tuple[str, bytes], Afflicted] = {}
@@ -141,13 +143,12 @@ class Faulting:
         exchange = afflicted.key if afflicted.place is not None else None
         record = FaultRecord(id=0, session=session, run=self._player.run, at=datetime.now(UTC), exchange=exchange, fault=str(fault), place=where, outcome=None)
         log.info("session %s: %s meets the fault `%s`", session, where, fault)
-        self._listed[number] = len(self._faults.served)
-        self._faults.served.append(record)
-        self._aftermath.fell(number, session, afflicted.digest, time.monotonic_ns())
-        self._aftermath.answers(number, afflicted.response_id)
-        if fault.code == NOT_FOUND and len(self._unknown) < _SPARED:
-            self._unknown[session, afflicted.key] = number, afflicted
+        self._faults.keep(number, record)
         self._keeping[number] = self._loop.create_task(self._keep(record))
+        self._know(self._aftermath.fell(number, session, afflicted.digest, time.monotonic_ns()))
+        self._aftermath.answers(number, afflicted.response_id)
+        if fault.code == NOT_FOUND:
+            _remember(self._unknown, (session, afflicted.key), (number, afflicted))
         return number
 
     def ended(self, afflicted: Afflicted) -> None:
@@ -173,8 +174,8 @@ class Faulting:
 
     def spare(self, afflicted: Afflicted) -> None:
         """An answer that may be asked for again, since it had an event too many or two in the wrong order."""
-        if afflicted.place is not None and len(self._spared) < _SPARED:
-            self._spared[afflicted.playback.session, afflicted.digest] = afflicted
+        if afflicted.place is not None:
+            _remember(self._spared, (afflicted.playback.session, afflicted.digest), afflicted)
 
     def give_back(self, playback: Playback, digest: bytes) -> bool:
         """Whether there is such an answer for a request for which nothing else is left: it is due again with this."""
@@ -213,8 +214,8 @@ class Faulting:
 
     def _know(self, known: Iterable[Known]) -> None:
         for number, outcome in known:
-            place = self._listed.pop(number)
-            self._faults.served[place] = self._faults.served[place].model_copy(update={"outcome": outcome})
+            if (record := self._faults.kept(number)) is not None:
+                self._faults.keep(number, record.model_copy(update={"outcome": outcome}))
             task = self._loop.create_task(self._tell(self._keeping.pop(number), outcome))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
@@ -239,3 +240,11 @@ class Faulting:
         """Nothing comes any more: what is not known of a client's answer to a fault will never be."""
         self._know(self._aftermath.over())
         await asyncio.gather(*self._keeping.values(), *self._telling)
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V) -> None:
+    """The newest thousand."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > _SPARED:
+        del known[next(iter(known))]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from typing import TYPE_CHECKING
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
@@ -13,6 +15,9 @@ from ..answers import Refusal
 from ..settled import Settled
 from ..tapes.tape import Tape
 from .live_budget import LiveBudget, Paid
+
+if TYPE_CHECKING:
+    from playhead.storage.store import Store
 
 log = logging.getLogger("playhead")
 
@@ -25,6 +30,8 @@ class LivePrices:
         self._tape = tape
         self._budget = budget
         self._settled = Settled(tape, DataDir(settings.data).journal_dir)
+        self._store: Store | None = None
+        self._reading = threading.Lock()
 
     @property
     def matter(self) -> bool:
@@ -54,6 +61,18 @@ class LivePrices:
         """In a thread. Raises StoreError."""
         from playhead.storage.store import Store
 
-        with Store.open(self._url) as store:
-            sums = store.ledger.paid(writer)
-        return Paid(*sums)
+        with self._reading:  # to open a store takes longer than all the rest: it stays open
+            if self._store is None:
+                self._store = Store.open(self._url)
+            return Paid(*self._store.ledger.paid(writer))
+
+    async def close(self) -> None:
+        """Nothing goes to upstream any more; idempotent."""
+        if self._store is not None:
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._reading:
+            store, self._store = self._store, None
+            if store is not None:
+                store.close()
