@@ -194,6 +194,11 @@ class Playhead:
         return self._started.counters.replayed
 
     @property
+    def ruled(self) -> int:
+        """How many of these were equal to the recorded request only by a match rule, or since that was accepted."""
+        return self._started.counters.ruled
+
+    @property
     def live(self) -> int:
         """How many requests a replay passed on to upstream so far."""
         return self._started.counters.live

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,23 +71,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def playhead(request: pytest.FixtureRequest) -> Iterator[PlayheadFixture]:
     """The test's own session in a proxy: `base_url` is for its clients, and what they ask is replayed from the test's cassette."""
-    from playhead.config.errors import PlayheadError
-
     item: pytest.Item = request.node
     run = item.config.stash[_RUN]
-    try:
+    with _failing():
         made, env = run.begin(item)
-    except PlayheadError as error:
-        pytest.fail(f"playhead: {error}", pytrace=False)
     item.stash[_FIXTURE], item.stash[_PASSED] = made, False
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
         yield made
-    try:
+    with _failing():
         complaint = made.finish(passed=item.stash[_PASSED])
-    except PlayheadError as error:
-        pytest.fail(f"playhead: {error}", pytrace=False)
     if complaint:
         pytest.fail(complaint, pytrace=False)
 
@@ -94,12 +89,19 @@ def playhead(request: pytest.FixtureRequest) -> Iterator[PlayheadFixture]:
 @pytest.fixture(scope="session")
 def playhead_server(pytestconfig: pytest.Config) -> PlayheadServer:
     """A proxy with one address for the whole run: what comes to it belongs to the test that is running and uses `playhead`."""
+    with _failing():
+        return pytestconfig.stash[_RUN].server()
+
+
+@contextmanager
+def _failing() -> Generator[None, None, None]:
+    """What is wrong fails the test with its own words, once."""
     from playhead.config.errors import PlayheadError
 
     try:
-        return pytestconfig.stash[_RUN].server()
+        yield
     except PlayheadError as error:
-        pytest.fail(f"playhead: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"playhead: {error}", pytrace=False) from None
 
 
 def _uses(item: pytest.Item) -> bool:

@@ -147,9 +147,9 @@ def test_rules_of_the_ini_file_hold_for_every_test_and_stay_out_of_cassettes(pro
     project.tests(timed("2026-01-01T00:00:00Z"))
     project.record()
     project.tests(timed("2027-02-02T11:11:11Z"))
-    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed, 0 went to upstream, 0 diverged"])
+    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed (1 of them by match rules), 0 went to upstream, 0 diverged"])
     project.tests(timed("2027-02-02T11:11:11Z") + "\n    ask('more', playhead.base_url)")
-    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed, 1 went to upstream, 0 diverged"])
+    project.run("--playhead-mode=new_episodes").stdout.fnmatch_lines(["1 test: 1 replayed (1 of them by match rules), 1 went to upstream, 0 diverged"])
 
     project.run().assert_outcomes(passed=1)
     assert "normalize" not in next(project.path.rglob("*.jsonl")).read_text()
@@ -277,6 +277,7 @@ def test_a_wrong_marker_is_an_error_that_says_what_is_allowed(project: Project) 
     result = project.run()
 
     result.assert_outcomes(errors=2)
+    result.stdout.no_fnmatch_line("*During handling*")
     result.stdout.fnmatch_lines(["*knows no casette: it takes cassette, mode*", "*pace = 'fast'*allowed is instant*"])
 
 

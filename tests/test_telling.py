@@ -87,6 +87,10 @@ def test_a_run_tells_its_sums() -> None:
     assert Total(tests).lines() == ["2 tests: 1,201 replayed, 2 went to upstream, 3 diverged"]
 
 
+def test_a_run_tells_what_only_rules_made_equal() -> None:
+    assert Total([Counted("a", "none", replayed=3, ruled=2)]).lines() == ["1 test: 3 replayed (2 of them by match rules), 0 went to upstream, 0 diverged"]
+
+
 def test_a_run_tells_its_money_where_there_is_any() -> None:
     tests = [Counted("a", "none", saved=3 * 10**11, spent=10**10), Counted("b", "none", saved=2 * 10**11, unpriced=2)]
 

@@ -79,6 +79,11 @@ class PlayheadFixture(PlayheadServer):
         return self._served.replayed
 
     @property
+    def ruled(self) -> int:
+        """How many of these were equal to the recorded request only by a match rule, or since that was accepted."""
+        return self._served.ruled
+
+    @property
     def live(self) -> int:
         """How many went to upstream so far."""
         return self._served.live
@@ -139,6 +144,7 @@ class PlayheadFixture(PlayheadServer):
     def _note(self, unused: list[Unused]) -> None:
         counted = self._counted
         counted.replayed, counted.live, counted.diverged = self.replayed, self.live, len(self._served.divergences)
+        counted.ruled = self.ruled
         saved, spent = self._served.saved, self._served.spent
         counted.saved, counted.spent, counted.unpriced = saved.amount, spent.amount, saved.unpriced + spent.unpriced
         if self._wanted.allow_unused is not True and len(unused) > int(self._wanted.allow_unused):

@@ -149,14 +149,14 @@ class Served:
         self._server = server
         self._order = order
         self.session = session
-        self._before = (server.counters.replayed, server.counters.live)
+        self._before = (server.counters.replayed, server.counters.live, server.counters.ruled)
         self._store: Store | None = None
         self._database: Database | None = None
         self._known = Known()
         self.version = ""
         """Of the cassette, as this test has found it."""
         self._numbers = 0
-        self._over: tuple[int, int] | None = None
+        self._over: tuple[int, int, int] | None = None
         self._divergences: list[DivergenceRecord] = []
         self.saved = self.spent = Worth()
 
@@ -186,12 +186,17 @@ class Served:
         return self._counted[1]
 
     @property
-    def _counted(self) -> tuple[int, int]:
+    def ruled(self) -> int:
+        """Of those that were answered from recordings those that only match rules made equal, or that were accepted."""
+        return self._counted[2]
+
+    @property
+    def _counted(self) -> tuple[int, int, int]:
         if self._over is not None:
             return self._over
         counters, act = self._server.counters, self._order.act
         live = counters.requests.total() if act == "forward" else counters.live
-        return counters.replayed - self._before[0], live - self._before[1]
+        return counters.replayed - self._before[0], live - self._before[1], counters.ruled - self._before[2]
 
     def insert(self, stores: Stores) -> None:
         """Raises StoreError: the cassette is damaged; ConfigError: a fault is none; nothing is served then."""
@@ -206,7 +211,7 @@ class Served:
     def _insert(self, stores: Stores) -> None:
         order = self._order
         if order.act == "forward":
-            self._before = (self._before[0], self._server.counters.requests.total())
+            self._before = (self._before[0], self._server.counters.requests.total(), self._before[2])
             return
         if order.act == "replay" and not order.cassette.is_file():
             self._server.insert(self.session, order.missing)

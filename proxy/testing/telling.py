@@ -115,6 +115,8 @@ class Counted:
     """Money in 10^-12 USD, and answers of which nobody knows what they cost."""
     accepted: list[str] = field(default_factory=list)
     """What was written into the cassette of what had diverged."""
+    ruled: int = 0
+    """Of what was replayed, what only match rules made equal."""
 
     def as_json(self) -> dict[str, Any]:
         """For `of`."""
@@ -144,11 +146,12 @@ class Total:
     def _sums(self) -> Iterable[str]:
         counts: Counter[str] = Counter()
         for one in self.tests:
-            counts.update(replayed=one.replayed, live=one.live, diverged=one.diverged, saved=one.saved, spent=one.spent, unpriced=one.unpriced)
+            counts.update(replayed=one.replayed, ruled=one.ruled, live=one.live, diverged=one.diverged, saved=one.saved, spent=one.spent, unpriced=one.unpriced)
         tests = len({one.nodeid for one in self.tests})
         if tests:
             went = f"{counts['live']:,} went to upstream"
-            yield f"{tests:,} test{'s' * (tests > 1)}: {counts['replayed']:,} replayed, {went}, {counts['diverged']:,} diverged"
+            ruled = f" ({counts['ruled']:,} of them by match rules)" if counts["ruled"] else ""
+            yield f"{tests:,} test{'s' * (tests > 1)}: {counts['replayed']:,} replayed{ruled}, {went}, {counts['diverged']:,} diverged"
         if counts["saved"] or counts["spent"]:
             unknown = f"; of {counts['unpriced']:,} answers the price is not known" if counts["unpriced"] else ""
             yield f"{about(counts['spent'])} spent on live calls, {about(counts['saved'])} saved by replay{unknown}"
