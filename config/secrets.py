@@ -5,6 +5,7 @@ A placeholder names the kind of secret and nothing that depends on the secret, s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -108,6 +109,17 @@ HEADER_WORDS: Mapping[str, bytes] = MappingProxyType(
         "jwt": b"token",
     }
 )
+_WORD = re.compile("(?:^|-)(" + "|".join(sorted(HEADER_WORDS, key=len, reverse=True)) + ")(?:$|-)")
+
+
+def header_kind(name: str) -> bytes | None:
+    """The kind of secret that a header or variable of that name, in lower case, holds, if any."""
+    kind = HEADERS.get(name)
+    if kind is None and (word := _WORD.search(name.replace("_", "-"))) is not None:
+        kind = HEADER_WORDS[word[1]]
+    return kind
+
+
 # Headers that name what identifies the key of a request, the most telling first.
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 CREDENTIAL_PARAMETERS = ("api-key", "api_key", "key")

@@ -18,6 +18,7 @@ from .assumptions import Assumptions
 from .budgets import EACH, parse_budgets
 from .faults import parse_faults
 from .rules import rules_of, spelled, steps_of
+from .secrets import header_kind
 
 SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
@@ -26,6 +27,8 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
 _UNITS = "kMGT"
 _FACTORS: Mapping[str, int] = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** power for power, unit in enumerate(_UNITS, 1) for i in ("", "i")}
 _SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_KEY_NAME = re.compile(r"(k_[0-9a-f]{16})=([^\s=,][^=,\x00-\x1f]{0,63})")
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _STORE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+psycopg)?://(.*)", re.DOTALL)
 
 
@@ -213,6 +216,35 @@ def ignored_of(value: object) -> tuple[str, ...]:
         return tuple([spelled(steps_of(text.strip())) for text in texts_of(value)])
     except ValueError as error:
         raise ValueError(f"paths such as $.metadata.run_id; {error}") from None
+
+
+def key_names_of(value: object) -> tuple[str, ...]:
+    texts = [f"{id_}={name}" for id_, name in value.items()] if isinstance(value, Mapping) else parts_of(value)
+    found = dict(map(_key_name, texts))
+    if len(found) < len(texts):
+        raise ValueError
+    return tuple([f"{id_}={name}" for id_, name in found.items()])
+
+
+def _key_name(text: str) -> tuple[str, str]:
+    match = _KEY_NAME.fullmatch(text)
+    if match is None:
+        raise ValueError
+    return match[1], match[2]
+
+
+def label_headers_of(value: object) -> tuple[str, ...]:
+    names = [name.lower() for name in parts_of(value)]
+    for name in names:
+        if not _HEADER.fullmatch(name):
+            raise ValueError
+        if header_kind(name) is not None:
+            raise ValueError(f"names of headers that hold no secret; {name} is never stored, so that nothing can be grouped by it")
+    return tuple(dict.fromkeys(names))
+
+
+def parts_of(value: object) -> list[str]:
+    return [part.strip() for text in texts_of(value) if text != "none" for part in text.split(",")]
 
 
 def budgets_of(value: object) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from .setting_values import (
     faults_of,
     host_port_of,
     ignored_of,
+    key_names_of,
+    label_headers_of,
     match_rules_of,
     optional_count_of,
     optional_seconds_of,
@@ -46,6 +48,7 @@ FILE_NAME = "playhead.toml"
 # Chosen by the command (`playhead record`, `playhead replay`), so that a forgotten variable never changes what a command does.
 BY_COMMAND = frozenset({"mode"})
 
+_KEY_NAME = "a key_id and a name, such as k_0123456789abcdef=production, with commas between; the flag may be given several times"
 _ADDRESS = Hint("HOST:PORT", "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one")
 _FILE = Hint("FILE", "the path of a file")
 _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or 5m, from 1ms to 24h")
@@ -159,6 +162,18 @@ class Settings(BaseSettings):
     budgets: Annotated[tuple[str, ...], BeforeValidator(budgets_of), Hint("BUDGET", f"{BUDGET_HINT}; the flag may be given several times")] = Field(
         default=(), description="What may be spent, shown as metrics while recording, spent and limit; `playhead audit --budget settings` checks it."
     )
+    key_name: Annotated[tuple[str, ...], BeforeValidator(key_names_of), Hint("ID=NAME,...", _KEY_NAME)] = Field(
+        default=(), description="What keys are called in reports, by their key_id; several of one name are one there."
+    )
+    label_header: Annotated[
+        tuple[str, ...],
+        BeforeValidator(label_headers_of),
+        Hint("NAME,...", "names of request headers such as x-team,x-env; the flag may be given several times"),
+    ] = Field(
+        default=(),
+        description="Request headers by which reports can be grouped: `audit --by header:x-team`. What holds a secret is refused. `playhead reparse --all` "
+        "does the same for recordings of before.",
+    )
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )
@@ -226,6 +241,11 @@ class Settings(BaseSettings):
     def match_rules(self) -> tuple[Rule, ...]:
         """Those that the settings ask for."""
         return rules_of([*(text for text in self.rules if text != "none"), *(f"ignore {path}" for path in self.ignore)])
+
+    @property
+    def key_names(self) -> dict[str, str]:
+        """The names of keys, by their key_id."""
+        return dict(one.split("=", 1) for one in self.key_name)
 
     @property
     def stored_rules(self) -> bool:

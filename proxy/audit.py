@@ -95,6 +95,11 @@ def renamed(by: Sequence[str], names: Mapping[str, str], keys: Iterable[Key]) ->
     return [_renamed(by, names, key) for key in keys]
 
 
+def unlabelled(by: Sequence[str], found: Found) -> list[str]:
+    """The headers among the groupings that no exchange has."""
+    return [name for place, name in enumerate(by) if name.startswith("header:") and found.sums and all(key[place] is None for key in found.sums)]
+
+
 def _order(by: Sequence[str], key: Key, sums: Sums) -> tuple[Any, ...]:
     times = tuple(value or "" for name, value in zip(by, key, strict=True) if name in _ORDERED)
     return (*times, -sums.cost, -sums.requests, *(value or "" for value in key))

@@ -283,7 +283,7 @@ class _Recording:
         store, self._store = self._store or _opened(self._settings), None
         with store:
             store.begin_sessions_with(self._settings.match_rules, self._settings.session)
-            recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings))
+            recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings), label_headers=self._settings.label_header)
             try:
                 RecorderLoop(recorder, store, self).run()
                 self._stored_all = recorder.idle

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 _LENGTHS = struct.Struct("<II")
 _STARTED = b', "started_at": '
@@ -54,6 +54,13 @@ def unbundle(payload: bytes) -> tuple[bytes, bytes, bytes]:
     first, note = _LENGTHS.unpack_from(payload)
     end = 8 + first
     return payload[8:end], payload[end : end + note], payload[end + note :]
+
+
+def with_loss(payload: bytes, *, bundled: bool = False) -> bytes:
+    """The end of an exchange, in what Kind.END holds or (`bundled`) Kind.FINISH, which says that something of it was lost."""
+    head, note, data = unbundle(payload) if bundled else (b"", payload, b"")
+    note = to_json({**from_json(note), "lost": True})
+    return bundle(head, note, data) if bundled else note
 
 
 def read_opening(payload: bytes, *, bundled: bool = False) -> dict[str, Any]:

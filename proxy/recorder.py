@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from pydantic_core import from_json, to_json
 
 from playhead.config.errors import StoreError
 from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments, set_aside
@@ -23,8 +22,9 @@ from playhead.storage.store import Store
 
 from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
+from .header_labels import label
 from .matching.request_memo import RequestMemo
-from .notes import bundle, read_opening, session_of, unbundle
+from .notes import read_opening, session_of, with_loss
 from .pricing.setting import CostOf
 from .recorders.progress import Progress
 from .recorders.rereading import Rereading
@@ -56,6 +56,7 @@ class Recorder:
         limits: Limits | None = None,
         assembly: type[Assembly] = Assembly,
         cost_of: CostOf | None = None,
+        label_headers: Sequence[str] = (),
     ) -> None:
         self.exchanges = 0
         self.commits = 0
@@ -66,6 +67,7 @@ class Recorder:
         self._limits = limits or Limits()
         self._assembly = assembly
         self._cost_of = cost_of  # None: nothing is priced
+        self._label_headers = label_headers
         self._tails: dict[str, Tail] = {}
         self._batch = Batch()
         self._batch_bytes = 0
@@ -222,7 +224,7 @@ class Recorder:
             return
         tail.offset = end
         if number in tail.damaged and kind in _ENDS:
-            payload = _with_loss(kind, payload)
+            payload = with_loss(payload, bundled=kind == Kind.FINISH)
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
@@ -352,6 +354,8 @@ class Recorder:
     def _take(self, made: Recorded | Spill, seq: int | None) -> None:
         """Into the batch."""
         recorded = made.recorded if isinstance(made, Spill) else made
+        if self._label_headers:
+            label(recorded, recorded.raw.request_head, self._label_headers)
         if self._cost_of is not None and recorded.outcome is not None:
             recorded.cost = self._cost_of(recorded)
         if isinstance(made, Spill):
@@ -439,10 +443,3 @@ def _give_way() -> None:
 def _meta(frame: JournalFrame) -> dict[str, Any]:
     """What the opening of an exchange says."""
     return read_opening(frame.payload, bundled=frame.kind == Kind.BEGIN)
-
-
-def _with_loss(kind: int, payload: bytes) -> bytes:
-    """The end of an exchange, which says that something of it was lost."""
-    head, note, data = unbundle(payload) if kind == Kind.FINISH else (b"", payload, b"")
-    note = to_json({**from_json(note), "lost": True})
-    return bundle(head, note, data) if kind == Kind.FINISH else note

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select
 
 from playhead.config.errors import ConfigError
+from playhead.config.secrets import header_kind
 
 from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricings
 from .costs import CLASSES, COUNTS
@@ -32,10 +33,10 @@ _AT_ONCE = 5_000  # exchanges that are summed up at once
 _THREADS = 2
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
-_STARTS = ("metadata.",)
+_STARTS = ("metadata.", "header:")
 _NAMED = re.compile(r"[^\x00-\x1f\"\\{}]{1,200}")
 """What names a value inside JSON, on both databases."""
-GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY")
+GROUPS = (*_COLUMNS, *_TIMES, *_LABELS, "metadata.KEY", "header:NAME")
 """What `--by` takes."""
 
 PAID = ("priced", "partly", "unpriced")
@@ -47,6 +48,8 @@ def check_groups(by: Sequence[str]) -> None:
     for name in by:
         start = next((start for start in _STARTS if name.startswith(start)), None)
         known = name in _COLUMNS or name in _TIMES or name in _LABELS
+        if start == "header:" and header_kind(name.removeprefix(start).lower()) is not None:
+            raise ConfigError(f"--by {name!r}: this header holds a secret, which is never stored, so that nothing can be grouped by it")
         if not known and (start is None or not _NAMED.fullmatch(name.removeprefix(start))):
             raise ConfigError(f"--by {name!r}: allowed are {', '.join(GROUPS)}, and several of them with commas between")
 

@@ -151,6 +151,8 @@ WRONG: dict[str, list[object]] = {
     "exhausted": ["first", 5],
     "websockets": ["maybe", True],
     "budgets": ["5", "5/year", "model=*:5/day", "key=*,session=*:1/day", 5, "", [5]],
+    "key_name": ["production", "k_1=x", "k_0123456789abcdef=", "k_0123456789abcdef=a,k_0123456789abcdef=b", "k_0123456789abcdeg=x", 5, {"k_1": "x"}],
+    "label_header": ["x team", "Authorization", "x-api-key", "Cookie", "x-my-token", "x-session-secret", "ümlaut", "", 5, ["a", 5]],
     "log_level": ["loud", 5],
 }
 
@@ -193,12 +195,26 @@ RIGHT = [
     ("budgets", "5.00/day; key=*:1/hour;session=x:2/total", ("5.00/day", "key=*:1/hour", "session=x:2/total")),
     ("budgets", ["5/day", "5/day"], ("5/day",)),
     ("budgets", "none", ()),
+    ("key_name", "k_0123456789abcdef=the CI, k_00000000000000ff=x", ("k_0123456789abcdef=the CI", "k_00000000000000ff=x")),
+    ("key_name", {"k_0123456789abcdef": "ci"}, ("k_0123456789abcdef=ci",)),
+    ("key_name", "none", ()),
+    ("label_header", "X-Team, x-env", ("x-team", "x-env")),
+    ("label_header", ["x-team", "X-Team"], ("x-team",)),
+    ("label_header", "none", ()),
 ]
 
 
 @pytest.mark.parametrize(("name", "given", "meant"), RIGHT)
 def test_a_right_value_is_understood(tmp_path: Path, name: str, given: object, meant: object) -> None:
     assert getattr(load(tmp_path, {name: given}).settings, name) == meant
+
+
+def test_names_of_keys_are_a_table_in_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, toml='[key_name]\nk_0123456789abcdef = "ci"\n').settings.key_names == {"k_0123456789abcdef": "ci"}
+
+
+def test_a_header_that_holds_a_secret_is_refused_with_the_reason(tmp_path: Path) -> None:
+    assert "authorization is never stored, so that nothing can be grouped by it" in refusal(tmp_path, {"label_header": "x-team,Authorization"})
 
 
 def test_faults_add_up_and_are_known_by_their_shortest_texts(tmp_path: Path) -> None:

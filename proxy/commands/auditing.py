@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from playhead.config.errors import ConfigError
 
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
 from .reporting import write_report
+from .saying import say
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store
@@ -50,7 +52,7 @@ _EVERYTHING = "model"
     default="say",
     help="What becomes of a budget of which nobody knows whether it is held, as exchanges have no price. fail: exit with 1, too. [say]",
 )
-@setting_flags(*RECORDINGS)
+@setting_flags(*RECORDINGS, "key_name")
 def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, html: str | None, budget_unpriced: str, **flags: Any) -> int:
     """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
 
@@ -66,18 +68,25 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     since_at = None if since is None else since_time(since, now)
     until_at = None if until is None else since_time(until, now, "--until")
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
-    wanted = Wanted(tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip())), tuple(map(session_name, sessions)), since_at, until_at)
+    wanted = Wanted(groups_of(names), tuple(map(session_name, sessions)), since_at, until_at)
     if flags["budgets"]:
         if as_csv or html is not None:
             raise ConfigError("--csv and --html are for the report: --budget takes --json")
         return _checked(wanted, as_json=as_json, strict=budget_unpriced == "fail", **flags)
     flags.pop("budgets")
-    with recordings(loaded(flags).settings) as store:
+    settings = loaded(flags).settings
+    with recordings(settings) as store:
         if html is not None:
-            write_report(store, wanted, html, now)
+            write_report(store, wanted, html, now, settings.key_names)
         else:
-            print_audit(store, wanted, as_json=as_json, as_csv=as_csv)
+            print_audit(store, wanted, as_json=as_json, as_csv=as_csv, names=settings.key_names)
     return 0
+
+
+def groups_of(text: str) -> tuple[str, ...]:
+    """What `--by` names. Headers are called the same in any case."""
+    names = (name.strip() for name in text.split(","))
+    return tuple(dict.fromkeys(name.lower() if name.lower().startswith("header:") else name for name in names if name))
 
 
 def _checked(wanted: Any, *, as_json: bool, strict: bool, budgets: Sequence[str], **flags: Any) -> int:
@@ -90,14 +99,16 @@ def _checked(wanted: Any, *, as_json: bool, strict: bool, budgets: Sequence[str]
         return int(check_budgets(store, asked, wanted, as_json=as_json, strict=strict))
 
 
-def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: bool = False) -> None:
-    """The report over what is wanted."""
+def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: bool = False, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """The report over what is wanted. `names`: of keys."""
     from .. import audit as folding
     from .. import listing
 
     spending = store.ledger.spending(wanted)
-    found, retries = spending.found(), spending.silent_retries()
+    found, retries = folding.named(wanted.by, spending.found(), names), folding.renamed(wanted.by, names, spending.silent_retries())
     groups = folding.rows(wanted.by, found, retries)
+    for name in folding.unlabelled(wanted.by, found):
+        say(f"no exchange has {name}: if requests had that header, name it in label_header, and let `playhead reparse --all` do so for recordings of before")
     if as_json:
         listing.print_json(groups)
     elif as_csv:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,16 +70,16 @@ def import_(files: tuple[str, ...], session: str | None, **flags: Any) -> None:
     with Store.open(settings.store_url, create=True) as store:
         for file, cassette in found:
             name = given or cassette.session
-            count = _store(store, cassette, name)
+            count = _store(store, cassette, name, settings.label_header)
             say(f"{file}: {count} exchange{'s'[: count != 1]} added to session {name}")
 
 
-def _store(store: Store, cassette: Any, session: str) -> int:
+def _store(store: Store, cassette: Any, session: str, headers: Sequence[str]) -> int:
     """The exchanges with all that is derived of them."""
     from ..cassette_files import load
     from .deriving import derive
 
     cassette.parser = 0  # this version is to parse them
     count = load(store, cassette, session)
-    derive(store, session)
+    derive(store, session, headers)
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +23,7 @@ _EVENTS = 5000  # changed events of one transaction, about
 @click.argument("session", required=False)
 @click.option("--all", "everything", is_flag=True, help="Parse everything again, also what this version has parsed.")
 @click.option("--json", "as_json", is_flag=True, help="How many exchanges were parsed, have changed and failed, as one line of JSON.")
-@setting_flags(*RECORDINGS)
+@setting_flags(*RECORDINGS, "label_header")
 def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) -> int:
     """Parse again, from the raw bytes, what an older version of playhead has parsed: all sessions, or one.
 
@@ -32,13 +32,14 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
     """
     from ..listing import print_json, progress
 
-    with recordings(loaded(flags).settings) as store:
+    settings = loaded(flags).settings
+    with recordings(settings) as store:
         again = store.rederivation(None if session is None else session_name(session))
         if everything:
             again.mark()
         parsed = changed = failed = 0
         with progress("Parsing", again.count()) as advance:
-            for one in _batches(again):
+            for one in _batches(again, settings.label_header):
                 changed += again.write(one.derived)
                 parsed += len(one.derived)
                 failed += one.failed
@@ -50,10 +51,10 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
     return 1 if failed else 0
 
 
-def derive(store: Store, session: str) -> None:
-    """Parse what was added to a session and no version has parsed. What cannot be parsed stays as it came, and is said."""
+def derive(store: Store, session: str, headers: Sequence[str]) -> None:
+    """Parse what was added to a session and no version has parsed. What cannot be parsed stays as it came, and is said. `headers`: the setting label_header."""
     again = store.rederivation(session)
-    for one in _batches(again):
+    for one in _batches(again, headers):
         again.write(one.derived)
 
 
@@ -67,9 +68,10 @@ class _Batch:
         return len(self.derived) + self.failed >= _AT_ONCE or sum(len(one.events) for one in self.derived) >= _EVENTS
 
 
-def _batches(again: Rederivation) -> Iterator[_Batch]:
+def _batches(again: Rederivation, headers: Sequence[str]) -> Iterator[_Batch]:
     from playhead.config.errors import StoreError
 
+    from ..header_labels import labelled
     from ..matching.request_memo import RequestMemo
     from ..reparsing import reparsed
 
@@ -80,7 +82,7 @@ def _batches(again: Rederivation) -> Iterator[_Batch]:
             stored = again.stored(id_)
             if stored is None:
                 continue
-            batch.derived.append(again.derived(id_, reparsed(stored, memo)))
+            batch.derived.append(again.derived(id_, labelled(reparsed(stored, memo), stored.heads.request_head, headers)))
         except StoreError as error:
             say(f"exchange {id_}: {error}")
             batch.failed += 1

@@ -61,7 +61,7 @@ def redact(session: str, *, patterns: tuple[str, ...], paths: tuple[str, ...], k
         if any(counted) and not yes and not agreed(f"Take it away from session {name} for good?", "redacted"):
             return 1
         kept = _harmless(rules, redactor.texts)
-        _redact(store, name, rules, kept)
+        _redact(store, name, rules, kept, settings.label_header)
         found = _Left.of(store, settings, name, rules, redactor.texts)
     click.echo(found.told(name))
     if kept != rules:
@@ -102,12 +102,12 @@ def _harmless(rules: tuple[Rule, ...], texts: set[str]) -> tuple[Rule, ...]:
     return tuple([rule for rule in rules if not any(text in str(rule).replace("\\", "").casefold() for text in gone)])
 
 
-def _redact(store: Store, session: str, rules: tuple[Rule, ...], kept: tuple[Rule, ...]) -> None:
+def _redact(store: Store, session: str, rules: tuple[Rule, ...], kept: tuple[Rule, ...], headers: tuple[str, ...]) -> None:
     from ..redacting.redactor import Redactor
     from .deriving import derive
 
     store.rewrite(session, _change(Redactor(rules)))
-    derive(store, session)
+    derive(store, session, headers)
     store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *kept)))
     store.make_anew(lambda word: Redactor(rules).text(word) != word)
 

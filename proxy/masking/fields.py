@@ -50,7 +50,6 @@ URL_VALUE = re.compile(rb"(?>\$?\{[A-Za-z0-9_.]+\}|[^&\"'<>\\\x00-\x20`)\]}#{$]+
 FORM_VALUE = re.compile(rb"[^&\x00-\x20]*+")
 _MASKED = re.compile(rb"(?i)(?:(?:bearer|basic|token|apikey)[ +])?(?:<redacted[^<>]*>|\*{3,}|\[redacted\]|redacted|\$?\{[a-z0-9_.]+\})\Z")
 _LOOKS_SECRET = re.compile(rb"(?:[A-Za-z]+ )?(?=[A-Za-z0-9_.~+=-]*[0-9])(?=[A-Za-z0-9_.~+=-]*[A-Za-z])[A-Za-z0-9_.~+=-]{24,}\Z")
-_WORD = re.compile("(?:^|-)(" + "|".join(sorted(secret_rules.HEADER_WORDS, key=len, reverse=True)) + ")(?:$|-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,7 @@ def looks_secret(value: bytes) -> bool:
 @lru_cache(maxsize=1024)
 def header_kind(name: bytes) -> bytes | None:
     """The kind of secret that a header or variable of that name holds, if any."""
-    plain = name.decode("latin-1").lower()
-    kind = secret_rules.HEADERS.get(plain)
-    if kind is None and (word := _WORD.search(plain.replace("_", "-"))) is not None:
-        kind = secret_rules.HEADER_WORDS[word[1]]
-    return kind
+    return secret_rules.header_kind(name.decode("latin-1").lower())
 
 
 def forms(value: bytes) -> tuple[bytes, ...]:

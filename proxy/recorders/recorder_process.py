@@ -41,7 +41,7 @@ def main() -> None:
         raise SystemExit(3) from None
     with store:
         store.begin_sessions_with(settings.match_rules, settings.session)
-        recorder = Recorder(store, data.journal_dir, reuse=True, cost_of=Costing(settings))
+        recorder = Recorder(store, data.journal_dir, reuse=True, cost_of=Costing(settings), label_headers=settings.label_header)
         _stand_back()
         gc.freeze()
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do

@@ -57,7 +57,7 @@ def _drain(settings: Settings, data: DataDir) -> None:
 
     with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
         store.check_key(data.key())
-        recorder = Recorder(store, data.journal_dir, cost_of=Costing(settings))
+        recorder = Recorder(store, data.journal_dir, cost_of=Costing(settings), label_headers=settings.label_header)
         try:
             while recorder.step():
                 pass
