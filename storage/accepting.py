@@ -11,6 +11,8 @@ from sqlalchemy import delete, func, select
 from playhead.config.errors import StoreError
 
 from . import forking
+from .chain_writing import chained
+from .chained import EntryKind
 from .engine import Database
 from .queries import find_exchange, require_session
 from .records import DivergenceRecord
@@ -42,9 +44,10 @@ class Decisions:
     def accept(self, one: Equivalence) -> None:
         """From now on such a request is answered by that exchange; idempotent. Raises StoreError: there is no such exchange."""
         find_exchange(self._database, one.exchange)
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
             same = select(equivalences.c.id).where(*(equivalences.c[name] == value for name, value in one._asdict().items()))
             if connection.execute(same).first() is None:
+                entries.deciding([one.session])
                 connection.execute(equivalences.insert(), {**one._asdict(), "at": datetime.now(UTC)})
 
     def accepted(self, session: str) -> list[Equivalence]:
@@ -59,7 +62,8 @@ class Decisions:
         require_session(self._database, session)
         if find_exchange(self._database, exchange).session != session:
             raise StoreError(f"Exchange {exchange} is not one of session {session!r}: `playhead exchanges {session}` lists those there are.")
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
+            entries.deciding([session])
             newest = connection.execute(select(func.max(exchanges.c.id))).scalar() or exchange
             connection.execute(delete(rerecordings).where(rerecordings.c.exchange == exchange))
             values = {"exchange": exchange, "session": session, "after": newest, "at": datetime.now(UTC)}
@@ -68,7 +72,8 @@ class Decisions:
     def leave(self, session: str, exchange: int) -> bool:
         """It is not, after all; whether it was to be. What was recorded in its place stands for itself then."""
         r = rerecordings.c
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
+            entries.deciding([session])
             return connection.execute(delete(rerecordings).where(r.session == session, r.exchange == exchange)).rowcount > 0
 
     def rerecorded(self, session: str) -> list[Rerecording]:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, exists, literal, or_, select, update
+from sqlalchemy import Connection, delete, exists, literal, or_, select, union, update
 
 from playhead.config.errors import StoreError
 
 from .bodies import Base, encode_against
+from .chain_writing import ChainWriter, chained
+from .chained import EntryKind, Subject
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses
 from .engine import Database
 from .queries import BodyReader, no_exchange, no_session
+from .records import DEFAULT_RULES
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 from .replays import load_items
 from .rows import insert_new
@@ -44,12 +47,12 @@ _PAGES_AT_ONCE = 1000
 
 def delete_exchange(database: Database, id_: int) -> None:
     """Raises StoreError if there is none."""
-    with database.writing() as connection:
+    with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
             raise no_exchange(database, id_)
-        free_items(connection, id_)
+        free_items(connection, entries, id_)
         connection.execute(delete(divergences).where(divergences.c.nearest == id_))
-        _delete(connection, [id_])
+        _delete(connection, entries, [id_])
     _give_back(database)
 
 
@@ -60,30 +63,34 @@ def delete_session(database: Database, session: str) -> int:
     """
     count = 0
     while True:
-        with database.writing() as connection:
-            if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+        with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
+            own = connection.execute(select(sessions.c.id).where(sessions.c.name == session)).scalar()
+            if own is None:
                 raise no_session(database, session)
             # The newest first: what is written against others goes before them, and nothing has to be written anew.
             newest = select(exchanges.c.id).where(exchanges.c.session == session).order_by(exchanges.c.id.desc()).limit(_AT_ONCE)
             ids = connection.execute(newest).scalars().all()
-            _delete(connection, ids)
+            _delete(connection, entries, ids)
             count += len(ids)
             left = connection.execute(select(connections.c.id).where(connections.c.session == session).limit(_AT_ONCE)).scalars().all()
             if len(ids) < _AT_ONCE:
-                _delete_connections(connection, left)
+                _delete_connections(connection, entries, left)
             if len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
                 for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
                     connection.execute(delete(table).where(table.c.session == session))
                 connection.execute(delete(takes).where(takes.c.session == session))
                 connection.execute(delete(sessions).where(sessions.c.name == session))
+                entries.gone(Subject.SESSION, [own])
                 break
     _give_back(database)
     return count
 
 
-def _delete(connection: Connection, ids: Sequence[int]) -> None:
+def _delete(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
     connection.execute(select(bodies.c.exchange).where(bodies.c.exchange.in_(ids)).with_for_update())  # nobody may choose them as a base now
-    _free_dependents(connection, ids)
+    _free_dependents(connection, entries, ids)
+    decided = [select(table.c.session).where(table.c.exchange.in_(ids)) for table in (equivalences, rerecordings)]
+    entries.deciding(connection.execute(union(*decided)).scalars())
     live = exchanges.join(writers, writers.c.id == exchanges.c.writer)
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
@@ -93,8 +100,9 @@ def _delete(connection: Connection, ids: Sequence[int]) -> None:
     for table in (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults, *_LEDGER):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
+    entries.gone(Subject.EXCHANGE, ids)
     if turned or whole:
-        _delete_connections(connection, _unused(connection, [*turned, *whole], whole))
+        _delete_connections(connection, entries, _unused(connection, [*turned, *whole], whole))
 
 
 def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) -> Sequence[int]:
@@ -105,12 +113,13 @@ def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) ->
     return connection.execute(select(c.id).where(c.id.in_(ids), ended, ~exists(_TURNS), ~exists(_OWN))).scalars().all()
 
 
-def _delete_connections(connection: Connection, ids: Sequence[int]) -> None:
+def _delete_connections(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
     live = connections.join(writers, writers.c.id == connections.c.writer)
     identities = select(connections.c.writer, connections.c.number).select_from(live).where(connections.c.id.in_(ids), writers.c.state == "live")
     connection.execute(insert_new(connection, deleted).from_select(["writer", "number"], identities))
     connection.execute(delete(connection_pieces).where(connection_pieces.c.connection.in_(ids)))
     connection.execute(delete(connections).where(connections.c.id.in_(ids)))
+    entries.gone(Subject.CONNECTION, ids)
 
 
 _TURNS = select(literal(1)).select_from(exchanges).where(IS_TURN).correlate(connections)
@@ -118,7 +127,7 @@ _OWN = select(literal(1)).select_from(exchanges).where(IS_WHOLE).correlate(conne
 _WHOLE = select(connections.c.id).join(exchanges, IS_WHOLE)
 
 
-def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
+def _free_dependents(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
     """Write anew what is written against exchanges that are to go.
 
     The first dependent of each is written alone and the others against it: no chain gets longer.
@@ -130,6 +139,7 @@ def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
     for base, dependent in connection.execute(found).all():
         if dependent in going:
             continue
+        entries.changing(Subject.EXCHANGE, [dependent], EntryKind.REWRITTEN)
         try:
             raw = reader.row(connection, dependent)
         except StoreError:
@@ -142,10 +152,11 @@ def _free_dependents(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(**values))
 
 
-def free_items(connection: Connection, id_: int) -> None:
+def free_items(connection: Connection, entries: ChainWriter, id_: int) -> None:
     """Write out the lists of items that begin with that of an exchange. Where a session goes, its newest exchanges go first: there are none then."""
     f = fingerprints.c
     dependents = connection.execute(select(f.exchange, f.rules).where(f.exchange > id_, f.base == id_)).all()
+    entries.changing(Subject.EXCHANGE, [row.exchange for row in dependents if row.rules == DEFAULT_RULES], EntryKind.REWRITTEN)
     for rules in {row.rules for row in dependents}:
         lists = load_items(connection, [row.exchange for row in dependents if row.rules == rules], rules)
         for exchange, items in lists.items():

@@ -55,6 +55,13 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `reading`, on PostgreSQL as well: there each statement of a usual transaction sees what was committed until then."""
+        options: dict[str, Any] = {} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
+        with translated(self.name), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write, committed at the end. Raises StoreError for every failure; then nothing of it is stored."""
         if not self.writable:

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Table, Text, and_,
 
 from playhead.config.errors import StoreError
 
+from .chain_writing import ChainWriter, chained
+from .chained import EntryKind, Subject
 from .cost_tables import costs
 from .costs import ELSEWHERE
 from .engine import Database
@@ -59,19 +61,23 @@ def fork(database: Database, session: str, exchange: int, name: str, anew: Mappi
         at = find_exchange(database, olds[at.id])
     if at.session != session:
         raise StoreError(f"Exchange {exchange} is not one of session {session!r}, but of {at.session!r}.")
-    with database.writing() as connection:
+    with database.writing() as connection, chained(connection, EntryKind.FORKED) as entries:
         if connection.execute(select(sessions.c.id).where(sessions.c.name == name)).first() is not None:
             raise StoreError(f"There is a session {name!r} already: give the fork another name.")
         started = _begin(connection, session, exchange, name)
         wanted = _Fork(session, at.take, at.seq, name, {}, _in_place(connection, at, anew))
-        made = wanted._replace(writers=_writers(connection, wanted))
+        made = wanted._replace(writers=_writers(connection, entries, wanted))
         connection.execute(takes.insert(), {"session": name, "take": 1, "run": f"fork-{uuid.uuid4().hex}", "started_at": started})
         if made.writers:
             _copy_connections(connection, made)
             _copy_exchanges(connection, made)
         _copy_rules(connection, made)
         count = connection.execute(select(func.count()).select_from(exchanges).where(exchanges.c.session == name)).scalar_one()
-        return count - _copy_marks(connection, made, anew)
+        hidden = _copy_marks(connection, made, anew)
+        for subject, table in ((Subject.EXCHANGE, exchanges), (Subject.CONNECTION, connections)):
+            entries.made(subject, connection.execute(select(table.c.id).where(table.c.session == name)).scalars())
+        entries.made(Subject.SESSION, connection.execute(select(sessions.c.id).where(sessions.c.name == name)).scalars())
+        return count - hidden
 
 
 def _in_place(connection: Connection, at: ExchangeRecord, anew: Mapping[int, int]) -> tuple[int, ...]:
@@ -106,7 +112,7 @@ def _begin(connection: Connection, session: str, exchange: int, name: str) -> da
     return created
 
 
-def _writers(connection: Connection, wanted: _Fork) -> dict[int, int]:
+def _writers(connection: Connection, entries: ChainWriter, wanted: _Fork) -> dict[int, int]:
     """Writers for the copies, which never say more: of each original's one."""
     old = connection.execute(select(exchanges.c.writer).where(wanted.chosen(exchanges.c)).distinct().order_by(exchanges.c.writer)).scalars().all()
     found = {}
@@ -115,6 +121,7 @@ def _writers(connection: Connection, wanted: _Fork) -> dict[int, int]:
         key = connection.execute(writers.insert(), row).inserted_primary_key
         assert key is not None
         found[one] = int(key[0])
+        entries.share(writers, found[one])
     return found
 
 

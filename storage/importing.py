@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from .cassettes import Cassette
+from .chain_writing import chained
+from .chained import EntryKind, Subject
 from .costs import ELSEWHERE, FAR, counted_in
 from .engine import Database
 from .places import first_free_seq
@@ -22,10 +24,14 @@ def import_cassette(database: Database, write: Callable[..., None], cassette: Ca
     """See `Store.import_cassette`. `write`: as `Writer.write`."""
     writer = f"import-{uuid.uuid4().hex}"  # whose numbers are those in the cassette; it never says more
     shift = _shift(database, cassette, session)
-    write(*_batches(cassette, session, writer, shift))
+    write(*_batches(cassette, session, writer, shift), kind=EntryKind.IMPORTED)
     paid = [r for r in cassette.exchanges if counted_in(r.paid[1]) is not None]
     if paid or cassette.parser != PARSER or cassette.rules or cassette.equivalences or cassette.anew:
-        with database.writing() as connection:
+        with database.writing() as connection, chained(connection, EntryKind.IMPORTED) as entries:
+            entries.deciding([session])
+            if paid or cassette.parser != PARSER:
+                own = select(exchanges.c.id).join(writers, writers.c.id == exchanges.c.writer).where(writers.c.writer == writer)
+                entries.changing(Subject.EXCHANGE, connection.execute(own).scalars())
             _add_rest(connection, cassette, session, writer)
             _name_payers(connection, paid, writer, shift)
     return len(cassette.exchanges)

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
 
+from .chain_writing import chained
+from .chained import EntryKind, Subject
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import Cost, Priceable, Repriced, dollars
 from .engine import Database
@@ -91,14 +93,14 @@ class Ledger:
         Those whose money another exchange counts stay as they are. Gives what has changed.
         """
         changed: list[Repriced] = []
-        with self._database.writing() as connection:
-            writer = LedgerWriter(connection, self._memory, _inserter(connection), _now)
+        with self._database.writing() as connection, chained(connection, EntryKind.REPRICED) as entries:
+            writer = LedgerWriter(connection, entries, self._memory, _inserter(connection), _now)
             ids = [one.id for one, _ in batch]
             there = set(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(ids)).with_for_update()).scalars())
             standing = _Standing(connection, ids)
-            for one, cost in batch:
-                if cost is None or one.id not in there or not standing.differs(one, cost):
-                    continue
+            differing = [(one, cost) for one, cost in batch if cost is not None and one.id in there and standing.differs(one, cost)]
+            entries.changing(Subject.EXCHANGE, [one.id for one, _ in differing])
+            for one, cost in differing:
                 before = standing.costs.get(one.id)
                 if before is None:
                     cost = writer.settled(one.id, one.response_id, cost)

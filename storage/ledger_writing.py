@@ -14,10 +14,12 @@ from typing import Any
 import xxhash
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
+from .chain_writing import ChainWriter
+from .chained import EntryKind, Subject, without_ends
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, within
 from .records import Recorded
-from .rows import clean, insert_new, take_nulls
+from .rows import clean, insert_new, put_new, take_nulls
 from .tables import exchanges
 
 Insert = Callable[..., None]
@@ -36,8 +38,8 @@ class LedgerMemory:
 class LedgerWriter:
     """The ledger within one transaction. `now`: its time, for what is written down with one."""
 
-    def __init__(self, connection: Connection, memory: LedgerMemory, insert: Insert, now: Callable[[], datetime]) -> None:
-        self._connection, self._memory, self._insert, self._now = connection, memory, insert, now
+    def __init__(self, connection: Connection, chain: ChainWriter, memory: LedgerMemory, insert: Insert, now: Callable[[], datetime]) -> None:
+        self._connection, self._chain, self._memory, self._insert, self._now = connection, chain, memory, insert, now
         self._new: dict[Any, int] = {}
         self._told: bool | None = None
 
@@ -99,6 +101,7 @@ class LedgerWriter:
     def _pay(self, response: str, exchange: int) -> bool:
         """Whether it is the first that pays for that response."""
         self._told = True
+        self._chain.changed(Subject.EXCHANGE, [exchange])
         done = self._connection.execute(insert_new(self._connection, paid_responses), {"response_id": clean(response), "exchange": exchange})
         return done.rowcount > 0
 
@@ -117,6 +120,7 @@ class LedgerWriter:
             assert payer.recorded.cost is not None
             payer.recorded.cost = elsewhere(payer.recorded.cost, exchange)
             return
+        self._chain.changing(Subject.EXCHANGE, [payer.exchange], EntryKind.REPRICED)
         note = {"cost": None, "cost_note": ELSEWHERE.format(exchange)}
         before = keep_history(self._connection, payer.exchange, self._now())
         changed = {"version": before + 1, "state": "elsewhere", "amount": None, "counted_in": exchange, **_NO_AMOUNTS}
@@ -125,18 +129,22 @@ class LedgerWriter:
 
     # Rows.
 
-    def put(self, priced: Iterable[tuple[int, int, Cost]]) -> None:
-        """Costs by exchange and version. Rows must not stand yet."""
+    def put(self, priced: Iterable[tuple[int, int, Cost]]) -> dict[int, tuple[list[Any], list[Any]]]:
+        """Costs by exchange and version. Rows must not stand yet. Gives of each exchange what its row and its lines are."""
         rows: list[Any] = []
         lines: list[Any] = []
+        put = {}
         for id_, version, cost in priced:
-            basis, pricing = self._shared(cost.basis), self._shared(cost.pricing)
-            rows += (id_, version, pricing, basis, cost.state, cost.amount, cost.told or None, cost.counted_in, *cost.counts, *cost.amounts)
+            basis, pricing, start = self._shared(cost.basis), self._shared(cost.pricing), len(lines)
+            row = (id_, version, pricing, basis, cost.state, cost.amount, cost.told or None, cost.counted_in, *cost.counts, *cost.amounts)
+            rows += row
             for place, (rate, quantity, amount) in enumerate(cost.lines):
                 lines += (id_, version, place, self._shared(rate), quantity, amount)
+            put[id_] = without_ends(row), lines[start:]
         if rows:
             self._insert(costs, rows, literals=take_nulls(costs, rows))
             self._insert(cost_line_rows, lines)
+        return put
 
     def _shared(self, row: RateRow | Basis | Pricing) -> int:
         """The id of what is referred to."""
@@ -148,8 +156,11 @@ class LedgerWriter:
             wanted = select(table.c.id).where(table.c.digest == values["digest"])
             found = self._connection.execute(wanted).scalar()
             if found is None:
-                self._connection.execute(insert_new(self._connection, table), values)
-                found = int(self._connection.execute(wanted).scalar_one())
+                found = put_new(self._connection, table, values)
+                if found is not None:
+                    self._chain.share(table, found)
+                else:
+                    found = int(self._connection.execute(wanted).scalar_one())
             self._new[row] = found
         return found
 

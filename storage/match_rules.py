@@ -11,6 +11,8 @@ from sqlalchemy import Connection, select, update
 from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, parse_rule
 
+from .chain_writing import chained
+from .chained import EntryKind
 from .engine import Database
 from .queries import require_session
 from .replay_rows import RuleHit
@@ -61,11 +63,12 @@ def _parsed(session: str, lines: Sequence[str]) -> tuple[Rule, ...]:
 def put(database: Database, session: str, rules: Iterable[Rule], *, first: bool) -> int:
     """See `Store.set_match_rules`. `first`: only if there was no version before."""
     wanted = tuple(dict.fromkeys(rules))
-    with database.writing() as connection:
+    with database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
         known = _newest(connection, session)
         if known is not None and (first or known.rules == wanted):
             return known.version
         version = known.version + 1 if known is not None else 1
+        entries.deciding([session])
         row = {"session": session, "version": version, "at": datetime.now(UTC), "rules": list(map(str, wanted))}
         connection.execute(insert_new(connection, match_rules), row)
         return version

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text
 
+from .chain_writing import ChainWriter
+from .chained import Subject
 from .connected import RecordedConnection
 from .records import Recorded
 from .replay_tables import match_rules
-from .rows import insert_new
+from .rows import insert_new, put_new
 from .tables import exchanges, sessions, takes, writers
 
 
@@ -38,8 +40,9 @@ class Places:
     """The takes of one transaction, which it makes where there are none, and places in sessions. `seqs`: the next free one of each session. `rules`: match
     rules of a session that has none when a take of it begins."""
 
-    def __init__(self, connection: Connection, seqs: dict[str, int], rules: Sequence[str] = ()) -> None:
+    def __init__(self, connection: Connection, chain: ChainWriter, seqs: dict[str, int], rules: Sequence[str] = ()) -> None:
         self._rules = rules
+        self._chain = chain
         self._connection = connection
         self._seqs = seqs
         self._takes: dict[tuple[str, str], int] = {}
@@ -65,11 +68,16 @@ class Places:
 
     def _new_take(self, r: Recorded | RecordedConnection) -> int:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
-        if self._connection.execute(insert_new(self._connection, sessions), {"name": r.session, "created_at": started}).rowcount == 1:
+        if put_new(self._connection, sessions, {"name": r.session, "created_at": started}) is not None:
             self.begun.add(r.session)
         # Another recorder may be about to begin a take of this session: it has to wait here.
         if self._connection.dialect.name != "sqlite":  # where one writes at a time
             self._connection.execute(_LOCKED, {"session": r.session})
+        id_ = self._connection.execute(_ID, {"session": r.session}).scalar_one()
+        if r.session in self.begun:
+            self._chain.made(Subject.SESSION, [id_])
+        else:
+            self._chain.changing(Subject.SESSION, [id_])
         last = self._connection.execute(_LAST, {"session": r.session}).scalar() or 0
         self._connection.execute(_NEW, {"session": r.session, "take": last + 1, "run": r.run, "started_at": started})
         if self._rules:
@@ -79,6 +87,7 @@ class Places:
 
 
 _LOCKED = select(sessions.c.id).where(sessions.c.name == bindparam("session")).with_for_update()
+_ID = select(sessions.c.id).where(sessions.c.name == bindparam("session"))
 _LAST = select(func.max(takes.c.take)).where(takes.c.session == bindparam("session"))
 _NEW = insert(takes)
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))

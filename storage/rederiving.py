@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, delete, exists, func, literal, or_, select, update
 
+from .chain_writing import ChainWriter, chained
+from .chained import EntryKind, Subject
 from .connected import turn_of
 from .deletion import free_items
 from .derived import Derived, Stored, gathered
@@ -62,10 +64,11 @@ class Rederivation:
         after = 0
         while True:
             part = select(e.id).where(e.id > after, *self._ended).order_by(e.id).limit(_MARKED)
-            with self._database.writing() as connection:
+            with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
                 ids = connection.execute(part).scalars().all()
                 if not ids:
                     return
+                entries.changing(Subject.EXCHANGE, ids)
                 marked = update(exchanges).where(e.id.between(after + 1, ids[-1]), *self._ended)
                 connection.execute(marked.values(parser=None))
             after = ids[-1]
@@ -134,10 +137,11 @@ class Rederivation:
         """
         memory = _Memory(self._memory.items, {**self._memory.types}, {**self._memory.words})
         self._memory = _Memory()  # should this fail
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
             there = select(exchanges.c.id).where(exchanges.c.id.in_([one.exchange for one in batch])).with_for_update()
             ids = set(connection.execute(there).scalars())
-            transaction = _Transaction(connection, memory)
+            entries.changing(Subject.EXCHANGE, ids)
+            transaction = _Transaction(connection, entries, memory)
             changed = sum(transaction.replace(one) for one in batch if one.exchange in ids)
         self._memory = memory
         return changed
@@ -146,11 +150,12 @@ class Rederivation:
 class _Transaction:
     """A batch on its way into the store."""
 
-    def __init__(self, connection: Connection, memory: _Memory) -> None:
+    def __init__(self, connection: Connection, entries: ChainWriter, memory: _Memory) -> None:
         self._connection = connection
+        self._entries = entries
         self._items = memory.items
-        self._types = memory.types = Words(connection, event_types, memory.types)
-        self._words = memory.words = Words(connection, item_words, memory.words)
+        self._types = memory.types = Words(connection, event_types, memory.types, entries.share)
+        self._words = memory.words = Words(connection, item_words, memory.words, entries.share)
         names = ", ".join(f"{quoted(connection, name)} = {marker(connection)}" for name in _DERIVED)
         self._update = f"UPDATE exchanges SET {names} WHERE id = {marker(connection)}"
 
@@ -196,7 +201,7 @@ class _Transaction:
                 written = WrittenItems(None, one.items)
             Inserter(self._connection, fingerprints)(self._connection, [id_, DEFAULT_RULES, one.digest, one.asks, *written])
         elif (known.digest, known.asks) != (one.digest, one.asks):
-            free_items(self._connection, id_)
+            free_items(self._connection, self._entries, id_)
             values = {"digest": one.digest, "asks": one.asks, "base": None, "items": one.items}
             self._connection.execute(update(fingerprints).where(*own).values(values))
         return shared

@@ -12,6 +12,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, s
 
 from playhead.config.errors import StoreError
 
+from .chain_writing import chained
+from .chained import EntryKind, Subject
 from .connected import turn_numbers, turn_of
 from .engine import Database
 from .items import LISTS, ItemMemory, WrittenItems, read_items
@@ -172,7 +174,9 @@ class _Missing:
 
     def _keep(self, made: dict[int, Fingerprint]) -> None:
         values: list[Any] = []
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, chained(connection, EntryKind.REWRITTEN) as entries:
+            if self._rules == DEFAULT_RULES:  # others are made when they are asked for, and entered nowhere
+                entries.changing(Subject.EXCHANGE, made)
             for id_, one in made.items():
                 values += (id_, self._rules, one.digest, one.asks, *self._items.write(self._session, id_, one.items)[0])
             Inserter(connection, fingerprints, ignore=True)(connection, values)

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from playhead.config.errors import StoreError
 
 from .bodies import Base, StoredBody, encode_against
+from .chain_writing import ChainWriter, chained
+from .chained import EntryKind, Subject
 from .content import Change, Content, Rewritten
 from .engine import Database
 from .queries import BodyReader, no_session
@@ -60,13 +62,15 @@ def rewrite(database: Database, session: str, change: Change, *, dry: bool = Fal
     """Raises StoreError: no such session, or something that cannot be read; then nothing is changed. `dry`: it is only counted."""
     if dry:
         with database.reading() as connection:
-            return _Rewriting(connection, database, session, change, dry=True).run()
-    with database.writing() as connection:
-        return _Rewriting(connection, database, session, change, dry=False).run()
+            return _Rewriting(connection, database, session, change, None).run()
+    with database.writing() as connection, chained(connection, EntryKind.REDACTED) as entries:
+        return _Rewriting(connection, database, session, change, entries).run()
 
 
 class _Rewriting:
-    def __init__(self, connection: Connection, database: Database, session: str, change: Change, *, dry: bool) -> None:
+    """`entries`: None: it is only counted."""
+
+    def __init__(self, connection: Connection, database: Database, session: str, change: Change, entries: ChainWriter | None) -> None:
         if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
             raise no_session(database, session)
         open_ = select(exchanges.c.id).where(exchanges.c.session == session, exchanges.c.outcome.is_(None)).limit(1)
@@ -75,7 +79,7 @@ class _Rewriting:
         self._connection = connection
         self._session = session
         self._change = change
-        self._dry = dry
+        self._entries = entries
         self._reader = BodyReader()
         self._made: OrderedDict[int, _Kept] = OrderedDict()
         self._room = _HELD
@@ -86,9 +90,9 @@ class _Rewriting:
         own = set(self._connection.execute(select(exchanges.c.id).where(exchanges.c.session == self._session)).scalars())
         ids = sorted(own | self._dependents(own), reverse=True)
         changed = [id_ for id_ in ids if self._exchange(id_, own=id_ in own)]
-        if not self._dry and changed:
+        if self._entries is not None and changed:
             self._forget_derived(changed)
-        theirs = ConnectionsRewriting(self._connection, self._change, self._sizes, dry=self._dry)
+        theirs = ConnectionsRewriting(self._connection, self._change, self._sizes, self._entries)
         linked = theirs.run(self._session)
         missed = self._connection.execute(select(divergences).where(divergences.c.session == self._session)).all()
         return Changed(len(changed), linked, sum(self._diverged(row) for row in missed))
@@ -112,7 +116,7 @@ class _Rewriting:
         row = self._connection.execute(_BODY, {"exchange": id_}).first()
         if row is None:
             return False
-        if not self._dry:
+        if self._entries is not None:
             self._connection.execute(_LOCKED, {"exchange": id_})
         content, big = self._content(id_)
         made = self._changed(content) if own else None
@@ -120,8 +124,9 @@ class _Rewriting:
         if made is not None and content.socket:
             self._sizes[id_] = [event.bytes for event in made.events]
         base = self._base(row.base) if row.base is not None else None
-        if self._dry or (made is None and (base is None or not base.changed)):
+        if self._entries is None or (made is None and (base is None or not base.changed)):
             return made is not None
+        self._entries.changing(Subject.EXCHANGE, [id_], EntryKind.REDACTED if own else EntryKind.REWRITTEN)
         start = self._start(id_, big, made, new)
         stored = encode_against(start, None if base is None or row.base is None else Base(row.base, base.raw, base.depth))
         self._put_body(id_, stored)
@@ -224,7 +229,7 @@ class _Rewriting:
         texts = ("path", "model", "message", "differences", "proposal")
         told = {name: self._change.value(getattr(row, name)) for name in texts}
         changed = (new_head, new_body) != (head, body) or any(told[name] != getattr(row, name) for name in texts)
-        if changed and not self._dry:
+        if changed and self._entries is not None:
             packed = zstandard.ZstdCompressor(level=3).compress(new_head + new_body)
             self._connection.execute(update(divergences).where(divergences.c.id == row.id).values(data=packed, head_bytes=len(new_head), **told))
         return changed
@@ -281,10 +286,11 @@ def make_anew(database: Database) -> None:
 
 def forget_words(database: Database, found: Callable[[str], bool]) -> None:
     """Take away words of the tables of words that nothing refers to any more and in which something is found."""
-    with database.writing() as connection:
+    with database.writing() as connection, chained(connection, EntryKind.REDACTED) as entries:
         for table, column, users in ((item_words, item_words.c.word, _ITEM_USERS), (event_types, event_types.c.type, (event_rows.c.type,))):
             wrong = [row.id for row in connection.execute(select(table.c.id, column.label("word"))) if found(row.word)]
             used = {id_ for user in users for id_ in connection.execute(select(user).where(user.in_(wrong)).distinct()).scalars()} if wrong else set()
+            entries.unshare(table, set(wrong) - used)
             for id_ in set(wrong) - used:
                 connection.execute(delete(table).where(table.c.id == id_))
 

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from playhead.config.errors import StoreError
 
+from .chain_writing import ChainWriter
+from .chained import Subject
 from .connected import LogEntry, turn_numbers, turn_of
 from .connection_log import PARTS, pack_heads, pack_log, unpack_heads, unpack_log
 from .content import Change
@@ -19,13 +21,13 @@ _TEXTS = ("path", "client_reason", "upstream_reason", "problem", "lanes", "subpr
 
 
 class ConnectionsRewriting:
-    """`sizes`: of the messages of turns that were rewritten, by exchange. `dry`: it is only counted."""
+    """`sizes`: of the messages of turns that were rewritten, by exchange. `entries`: None: it is only counted."""
 
-    def __init__(self, connection: Connection, change: Change, sizes: Mapping[int, Sequence[int]], *, dry: bool) -> None:
+    def __init__(self, connection: Connection, change: Change, sizes: Mapping[int, Sequence[int]], entries: ChainWriter | None) -> None:
         self._connection = connection
         self._change = change
         self._sizes = sizes
-        self._dry = dry
+        self._entries = entries
 
     def run(self, session: str) -> int:
         """Those of a session; how many have changed. Raises StoreError."""
@@ -42,7 +44,8 @@ class ConnectionsRewriting:
         made = self._made(row, parts)
         if not made and all(told[name] == getattr(row, name) for name in _TEXTS):
             return False
-        if not self._dry:
+        if self._entries is not None:
+            self._entries.changing(Subject.CONNECTION, [row.id])
             self._connection.execute(update(connections).where(connections.c.id == row.id).values(**told))
             firsts = {piece.part: piece.seq for piece in reversed(known)}
             for part, data in made.items():

@@ -83,16 +83,21 @@ def rows_by_key(connection: Connection, table: Table, keys: Sequence[int]) -> It
 class Words(dict[str | None, int | None]):
     """Ids of event types, or of the words of items; a new one gets its id when it is first asked for."""
 
-    def __init__(self, connection: Connection, table: Table, known: dict[str | None, int | None]) -> None:
+    def __init__(self, connection: Connection, table: Table, known: dict[str | None, int | None], made: Callable[[Table, int], None]) -> None:
+        """`made`: is told of what is new in the table."""
         super().__init__(known)
         self._connection = connection
         self._table = table
+        self._made = made
 
     def __missing__(self, name: str | None) -> int:
         id_, word = self._table.columns
         row = {word.name: clean(name)}
-        self._connection.execute(insert_new(self._connection, self._table), row)
-        found: int = self._connection.execute(select(id_).where(word == row[word.name])).scalar_one()
+        found: int | None = put_new(self._connection, self._table, row)
+        if found is not None:
+            self._made(self._table, found)
+        else:
+            found = self._connection.execute(select(id_).where(word == row[word.name])).scalar_one()
         self[name] = found
         return found
 
@@ -104,6 +109,11 @@ def insert_new(connection: Connection, table: Table) -> Insert:
     from sqlalchemy.dialects import postgresql  # it is there already where PostgreSQL is, and nobody else needs to wait for it
 
     return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def put_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> int | None:
+    """Insert a row unless it is there; its id if it is new."""
+    return connection.execute(insert_new(connection, table).returning(table.c.id), row).scalar()
 
 
 def update_sql(connection: Connection, table: Table) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.schema import DDLElement, SetColumnComment, SetTableComment
 from .column_types import metadata
 from .tables import HEAD, VERSION_TABLE, meta
 
+_CHAINED = "0007"  # from which on what is recorded is entered in chains
 _END = ";\n\n"
 _FIRST = "-- What the migrations make, up to "
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -59,8 +60,13 @@ def make(connection: Connection, new: New | None = None) -> None:
 
 def migrate(connection: Connection) -> None:
     """Bring the tables of an older schema to HEAD, within the caller's transaction."""
+    before = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
     run_migrations(connection, HEAD)
     _finish(connection)
+    if before is not None and str(before) < _CHAINED:
+        from .chain_adopting import adopt
+
+        adopt(connection)
 
 
 def run_migrations(connection: Connection, to: str) -> None:

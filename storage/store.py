@@ -19,6 +19,7 @@ from playhead.config.errors import StoreError
 from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, rewriting, served_faults
 from .accepting import Decisions
 from .cassettes import Cassette
+from .chain_checks import StoredChains
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .content import Change
@@ -53,7 +54,7 @@ from .writing import Writer, positions
 __all__ = ["Compute", "Filter", "Problem", "Stats", "Store"]
 
 
-class Store(StoredRules):
+class Store(StoredRules, StoredChains):
     """An open store. Close it; it is a context manager. May be used by several threads.
 
     Every failure of the database is a StoreError, whose text says what to do. After it the store can be used again: what was to be written is not

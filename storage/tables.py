@@ -27,12 +27,13 @@ from sqlalchemy import (
     text,
 )
 
+from .chain_tables import chain_entries, chain_entry_rows, chains
 from .column_types import Id, UtcTime, metadata
 from .connected import MAX_TURNS
 from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, paid_responses, price_bases, price_rates, pricings
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
@@ -362,10 +363,10 @@ IS_WHOLE = and_(exchanges.c.writer == connections.c.writer, exchanges.c.number =
 
 def describe() -> str:
     """The tables and columns, for people who query the store with SQL."""
-    people = [exchanges, events, items, sessions, takes, cost_lines]
+    people = [exchanges, events, items, sessions, takes, cost_lines, chain_entries]
     own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
     own += [match_rules, equivalences, rerecordings, rule_hits, served_faults]
-    own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses]
+    own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses, chains, chain_entry_rows]
     return "\n".join(_describe(table) for table in (*people, *own))
 
 

@@ -10,7 +10,7 @@ import json
 import platform
 import threading
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
-from .bodies import BodyCodec, BodyKey, StoredBody, encode_against
+from .bodies import BodyCodec, StoredBody, encode_against
+from .chain_writing import ChainWriter, commands
+from .chained import EntryKind, Subject
 from .connected import RecordedConnection
 from .engine import Database
 from .items import ItemMemory, WrittenItems, new_items
@@ -28,7 +30,6 @@ from .places import Places, first_free_seq, new_ids
 from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
 from .replays import last_lists
 from .rows import (
-    PARTS,
     Inserter,
     Literals,
     Row,
@@ -37,9 +38,9 @@ from .rows import (
     digest,
     event_values,
     exchange_row,
-    insert_new,
     pack_times,
     piece_row,
+    put_new,
     take_nulls,
     update_sql,
 )
@@ -47,10 +48,9 @@ from .rows import item_values as values_of_items
 from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
 from .writing_connections import Connections, number_of_connection
+from .writing_values import fingerprint_values, key, parts, ranges, replace_items, sealed_rows
 
-_PARAMETERS = 1000  # of one statement
 _INSERTERS = 64  # with columns left out that are null in all rows of a batch; each is another statement
-_GAP = 100  # numbers that are asked for in vain rather than by one more statement
 _Identity = tuple[int, int]  # id of the writer, number
 
 
@@ -92,17 +92,20 @@ class Writer:
         self._database = database
         self._memory = _Memory()
         self.first_rules = self._memory.first_rules
+        self.chain = f"recorder {self._memory.host}"  # to which what it records is entered
         self._lock = threading.Lock()
 
-    def write(self, *batches: Batch) -> None:
-        """Store all of them, or nothing and raise StoreError."""
+    def write(self, *batches: Batch, kind: EntryKind = EntryKind.RECORDED) -> None:
+        """Store all of them, or nothing and raise StoreError. `kind`: of their entries in the chain."""
         with self._lock:
             encoded: list[int] = []
             try:
                 with self._database.writing() as connection:
-                    transaction = _Transaction(connection, self._memory, encoded)
+                    entries = ChainWriter(connection, self.chain if kind is EntryKind.RECORDED else commands(), kind)
+                    transaction = _Transaction(connection, entries, self._memory, encoded)
                     for batch in batches:
                         transaction.store(batch)
+                    entries.append()
             except BaseException:
                 for id_ in encoded:  # their ids will be given to others
                     self._memory.codec.forget(id_)
@@ -138,17 +141,18 @@ def positions(connection: Connection) -> list[Position]:
 class _Transaction:
     """One batch on its way into the store. `encoded`: ids of the exchanges whose bodies the codec remembers from it."""
 
-    def __init__(self, connection: Connection, memory: _Memory, encoded: list[int]) -> None:
+    def __init__(self, connection: Connection, entries: ChainWriter, memory: _Memory, encoded: list[int]) -> None:
         self._connection = connection
         self._memory = memory
         self._codec = memory.codec
-        self._types = Words(connection, event_types, memory.types)
-        self._words = Words(connection, item_words, memory.words)
+        self._chain = entries
+        self._types = Words(connection, event_types, memory.types, entries.share)
+        self._words = Words(connection, item_words, memory.words, entries.share)
         self._writers = dict(memory.writers)
         self._fresh: set[str] = set()  # writers that began and are gone with these batches: nothing of them can stand
-        self._places = Places(connection, memory.seqs, memory.first_rules)
-        self._connections = Connections(connection, self._places, self._insert)
-        self._ledger = LedgerWriter(connection, memory.ledger, self._insert, partial(datetime.now, UTC))
+        self._places = Places(connection, entries, memory.seqs, memory.first_rules)
+        self._connections = Connections(connection, entries, self._places, self._insert)
+        self._ledger = LedgerWriter(connection, entries, memory.ledger, self._insert, partial(datetime.now, UTC))
         self._encoded = encoded
         self._standing: dict[_Identity, _Standing] = {}
         self._deleted: set[_Identity] = set()
@@ -182,12 +186,14 @@ class _Transaction:
 
     # What is known already.
 
-    def _know_writers(self, names: set[str], gone: Container[str]) -> None:
+    def _know_writers(self, names: set[str], gone: Iterable[str]) -> None:
         for name in sorted(names - self._writers.keys()):
             row = {"writer": name, "host": self._memory.host, "segment": 0, "position": 0, "open": "{}", "state": "gone" if name in gone else "live"}
-            if self._connection.execute(insert_new(self._connection, writers), row).rowcount == 1 and name in gone:
-                self._fresh.add(name)
-            self._writers[name] = self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
+            new = put_new(self._connection, writers, row)
+            if new is not None:
+                self._chain.share(writers, new)
+                self._fresh.update({name} & {*gone})
+            self._writers[name] = new or self._connection.execute(select(writers.c.id).where(writers.c.writer == name)).scalar_one()
 
     def _look_up(self, recorded: list[Recorded], given: list[RecordedConnection]) -> None:
         """What stands of a batch, and what was deleted."""
@@ -202,10 +208,10 @@ class _Transaction:
         for one in given:
             theirs[self._writers[one.writer]].add(one.number)
         for writer, wanted in numbers.items():
-            for low, high in _ranges(sorted(wanted)):
+            for low, high in ranges(sorted(wanted)):
                 self._know(writer, _BETWEEN, {"writer": writer, "low": low, "high": high})
         for writer in turns.keys() | theirs.keys():
-            for part in _parts(sorted(turns[writer] | theirs[writer])):
+            for part in parts(sorted(turns[writer] | theirs[writer])):
                 self._know(writer, _AMONG, {"writer": writer, "numbers": part})
                 self._connections.look_up(writer, [number for number in part if number in theirs[writer]])
 
@@ -231,9 +237,9 @@ class _Transaction:
                 self._replace(identity, standing, r)
         if not fresh:
             return
-        rows: list[Any] = []
-        item_values: list[Any] = []
-        events: dict[Literals, list[Any]] = defaultdict(list)
+        rows: dict[int, Row] = {}
+        item_values: dict[int, list[Any]] = {}
+        events: dict[int, tuple[Literals, list[Any]]] = {}
         stored: dict[int, StoredBody] = {}
         items: dict[int, WrittenItems] = {}
         recorded: dict[int, Recorded] = {}
@@ -243,28 +249,35 @@ class _Transaction:
         for id_, (identity, r) in zip(ids, fresh.items(), strict=True):
             place = self._place(identity[0], r)
             self._standing[identity] = _Standing(id_, *place, open=False)
-            rows += exchange_row(id_, place, identity[0], r)
-            stored[id_] = encode(_key(id_, r), r.raw)
+            rows[id_] = exchange_row(id_, place, identity[0], r)
+            stored[id_] = encode(key(id_, r), r.raw)
             new: Sequence[ItemRow] = r.items
             if r.fingerprint is not None:
                 items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
             if new:
-                item_values += values_of_items(id_, new, self._words)
+                item_values[id_] = values_of_items(id_, new, self._words)
             self._encoded.append(id_)
             recorded[id_] = r
             if r.events:
-                literals, values = event_values(id_, r.events, types)
-                events[literals] += values
+                events[id_] = event_values(id_, r.events, types)
         self._without_lost_bases(stored, items, recorded)
-        self._insert(exchanges, rows, literals=take_nulls(exchanges, rows) if len(self._memory.inserters) < _INSERTERS else ())
+        values = [*chain.from_iterable(rows.values())]
+        self._insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
-        if items:
-            self._insert(fingerprints, _fingerprint_values(items, recorded), literals=_DEFAULT)
-        self._insert(item_rows, item_values, ignore=True)
-        self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
-        for literals, values in events.items():
+        prints = fingerprint_values(items, recorded)
+        self._insert(fingerprints, [*chain.from_iterable(prints.values())], literals=_DEFAULT)
+        self._insert(item_rows, [*chain.from_iterable(item_values.values())], ignore=True)
+        costs = self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
+        alike: dict[Literals, list[Any]] = defaultdict(list)
+        for literals, values in events.values():
+            alike[literals] += values
+        for literals, values in alike.items():
             self._insert(event_table, values, literals=literals)
+        # What was just made of them is entered: to read it again would cost more than to write it.
+        for id_, row in rows.items():
+            beside = (prints.get(id_, ()), item_values.get(id_, ()), costs.get(id_, _NO_COST), events.get(id_, _NO_EVENTS))
+            self._chain.recorded(id_, sealed_rows(row, stored[id_], *beside))
 
     def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
         """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
@@ -275,6 +288,7 @@ class _Transaction:
 
     def _replace(self, identity: _Identity, standing: _Standing, r: Recorded) -> None:
         """The whole of an exchange of which the store has the beginning: somebody read the journal again from the start."""
+        self._chain.changed(Subject.EXCHANGE, [standing.id])
         for table in (pieces, bodies, event_table):
             self._connection.execute(delete(table).where(table.c.exchange == standing.id))
         self._ledger.settle([(standing.id, r)])
@@ -290,7 +304,7 @@ class _Transaction:
         bases = {*(body.base for body in stored.values()), *(written.base for written in items.values())}
         wanted = {base for base in bases if base is not None} - stored.keys()
         lost = set(wanted)
-        for part in _parts(sorted(wanted)):
+        for part in parts(sorted(wanted)):
             lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part}) if self._codec.remembers(row.exchange, row.digest)}
         if not lost:
             return
@@ -318,9 +332,11 @@ class _Transaction:
             standing = self._standing[identity] = _Standing(id_, *self._place(identity[0], r), open=True)
             row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
             self._insert(exchanges, [*row])
+            self._chain.made(Subject.EXCHANGE, [id_])
         elif standing.connection is None and r.transport == "ws":  # which was not known before upstream had answered
             standing.connection = self._connections.of(identity[0], r, standing.take)
-        if spill.final:
+        if spill.final:  # before that only what identifies it is entered
+            self._chain.changed(Subject.EXCHANGE, [standing.id])
             self._ledger.settle([(standing.id, r)])
             self._ledger.put([(standing.id, 1, r.cost)] if r.cost else [])
         self._update(identity, standing, r, final=spill.final)
@@ -412,39 +428,6 @@ _MOVED = (
     .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
 )
 _DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
+_NO_COST: tuple[list[Any], list[Any]] = ([], [])
+_NO_EVENTS: tuple[Literals, list[Any]] = ((), [])
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id
-
-
-def replace_items(connection: Connection, id_: int, parts: Iterable[str]) -> None:
-    """Make room for other items of an exchange."""
-    for part in parts:
-        connection.execute(delete(item_rows).where(item_rows.c.exchange == id_, item_rows.c.part == PARTS[part]))
-
-
-def _parts(values: list[int]) -> Iterator[list[int]]:
-    return (values[i : i + _PARAMETERS] for i in range(0, len(values), _PARAMETERS))
-
-
-def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Few ranges that hold the numbers, which ascend, and not many others."""
-    low = high = numbers[0]
-    for number in numbers:
-        if number - high > _GAP:
-            yield low, high
-            low = number
-        high = number
-    yield low, high
-
-
-def _fingerprint_values(items: dict[int, WrittenItems], recorded: dict[int, Recorded]) -> list[Any]:
-    """Rows of fingerprints of exchanges that have one, end to end."""
-    values: list[Any] = []
-    for id_, written in items.items():
-        if (one := recorded[id_].fingerprint) is not None:
-            values += (id_, one.digest, one.asks, *written)
-    return values
-
-
-def _key(id_: int, r: Recorded) -> BodyKey:
-    facts = r.facts
-    return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
+from .chain_writing import ChainWriter
+from .chained import Subject
 from .connected import RecordedConnection, turn_numbers
 from .connection_log import pack_heads, pack_log
 from .places import Places, new_ids
@@ -32,8 +34,9 @@ class _Standing:
 class Connections:
     """The connections of one transaction. `insert`: puts rows, given as in `Inserter`, into a table."""
 
-    def __init__(self, connection: Connection, places: Places, insert: Callable[..., None]) -> None:
+    def __init__(self, connection: Connection, chain: ChainWriter, places: Places, insert: Callable[..., None]) -> None:
         self._connection = connection
+        self._chain = chain
         self._places = places
         self._insert = insert
         self._standing: dict[_Identity, _Standing] = {}
@@ -57,7 +60,10 @@ class Connections:
             if standing is None:
                 standing = self._standing[identity] = _Standing(next(ids), self._places.take(r), 0)
                 inserted += _row(standing, identity, r)
+                self._chain.made(Subject.CONNECTION, [standing.id])
             else:
+                if r.outcome is not None:  # while it goes on only what identifies it is entered
+                    self._chain.changed(Subject.CONNECTION, [standing.id])
                 id_, *values = _row(standing, identity, r)
                 updated.append((*values, id_))
             if any(r.heads) and len(packed := pack_heads(*r.heads)) > standing.heads:
@@ -82,6 +88,7 @@ class Connections:
                 return None
             standing = self._standing[identity] = _Standing(next(new_ids(self._connection, "connections", 1)), take, 0)
             self._insert(connections, [*_row(standing, identity, _only(r))])
+            self._chain.made(Subject.CONNECTION, [standing.id])
         return standing.id
 
     def tell_turns(self, given: Sequence[tuple[_Identity, RecordedConnection]]) -> None:
@@ -90,11 +97,13 @@ class Connections:
         for (writer, number), r in given:
             if r.redacted:
                 theirs = and_(e.writer == writer, e.number.between(*turn_numbers(number)), e.redacted.is_(None))
+                self._chain.changed(Subject.EXCHANGE, self._connection.execute(select(e.id).where(theirs)).scalars())
                 self._connection.execute(update(exchanges).where(theirs).values(redacted="response"))
 
     def end(self, id_: int, r: Recorded) -> None:
         """An exchange of it has ended: with that it has, too, if it is that exchange."""
         if r.connection_number is None:
+            self._chain.changed(Subject.CONNECTION, [id_])
             ended = update(connections).where(connections.c.id == id_)
             self._connection.execute(ended.values(duration_ms=milliseconds(r.duration_ns), status=r.status, outcome=r.outcome))
 

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0006;
+-- What the migrations make, up to 0007;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -471,4 +471,28 @@ CREATE INDEX ix_paid_responses_exchange ON paid_responses (exchange);
 ALTER TABLE exchanges ADD COLUMN billing JSON;
 
 CREATE VIEW cost_lines AS SELECT l.exchange, l.line, r.item, r.model, l.quantity, r.counts, r.price, r.per, l.amount, r.tables, r.reason FROM cost_line_rows l JOIN costs c ON c.exchange = l.exchange AND c.version = l.version JOIN price_rates r ON r.id = l.rate;
+
+CREATE TABLE chains (
+	id BIGSERIAL NOT NULL,
+	name TEXT NOT NULL,
+	started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	length BIGINT NOT NULL,
+	head BYTEA NOT NULL,
+	CONSTRAINT pk_chains PRIMARY KEY (id),
+	CONSTRAINT uq_chains_name UNIQUE (name)
+);
+
+CREATE TABLE chain_entry_rows (
+	id BIGINT NOT NULL,
+	chain INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	kind SMALLINT NOT NULL,
+	at BIGINT NOT NULL,
+	salt BYTEA,
+	digest BYTEA,
+	rows TEXT,
+	CONSTRAINT pk_chain_entry_rows PRIMARY KEY (id)
+);
+
+CREATE VIEW chain_entries AS SELECT chain, seq, at, CASE kind WHEN 0 THEN 'begun' WHEN 1 THEN 'recorded' WHEN 2 THEN 'adopted' WHEN 3 THEN 'imported' WHEN 4 THEN 'forked' WHEN 5 THEN 'reparsed' WHEN 6 THEN 'repriced' WHEN 7 THEN 'redacted' WHEN 8 THEN 'rewritten' WHEN 9 THEN 'decided' WHEN 10 THEN 'pruned' WHEN 11 THEN 'deleted' WHEN 12 THEN 'doubted' END AS kind, CASE ((id >> 20) & 15) WHEN 0 THEN 'shared' WHEN 1 THEN 'exchange' WHEN 2 THEN 'connection' WHEN 3 THEN 'session' END AS subject, id >> 24 AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows;
 

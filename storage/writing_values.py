@@ -1,0 +1,77 @@
+"""What the writer of batches is made of, apart from it: groups of numbers, values of rows, what it looks up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Connection, delete
+
+from .bodies import BodyKey, StoredBody
+from .chained import ExchangeRows, plain
+from .items import WrittenItems
+from .records import Recorded
+from .rows import PARTS, Literals, Row, body_row
+from .tables import item_rows
+
+PARAMETERS = 1000
+"""Of one statement."""
+
+_GAP = 100  # numbers that are asked for in vain rather than by one more statement
+_ITEM = len(item_rows.columns)
+
+
+def replace_items(connection: Connection, id_: int, parts: Iterable[str]) -> None:
+    """Make room for other items of an exchange."""
+    for part in parts:
+        connection.execute(delete(item_rows).where(item_rows.c.exchange == id_, item_rows.c.part == PARTS[part]))
+
+
+def parts(values: list[int]) -> Iterator[list[int]]:
+    return (values[i : i + PARAMETERS] for i in range(0, len(values), PARAMETERS))
+
+
+def ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Few ranges that hold the numbers, which ascend, and not many others."""
+    low = high = numbers[0]
+    for number in numbers:
+        if number - high > _GAP:
+            yield low, high
+            low = number
+        high = number
+    yield low, high
+
+
+def fingerprint_values(items: Mapping[int, WrittenItems], recorded: Mapping[int, Recorded]) -> dict[int, Row]:
+    """Rows of fingerprints of exchanges that have one."""
+    return {id_: (id_, one.digest, one.asks, *written) for id_, written in items.items() if (one := recorded[id_].fingerprint) is not None}
+
+
+def key(id_: int, r: Recorded) -> BodyKey:
+    facts = r.facts
+    return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)
+
+
+def sealed_rows(
+    row: Row, body: StoredBody, fingerprint: Row, items: Sequence[Any], cost: tuple[list[Any], list[Any]], events: tuple[Literals, list[Any]]
+) -> ExchangeRows:
+    """The rows of a new exchange, as `chain_rows` reads them. `row`: of exchanges; the others as they are inserted."""
+    id_ = row[0]
+    *told, data = body_row(id_, body)
+    return ExchangeRows(plain(row), told, data, fingerprint, _in_order(items), *cost, events)
+
+
+def _in_order(items: Sequence[Any]) -> Sequence[Any]:
+    """Values of items as they come back: by part and position, of two in one place the first."""
+    places = [*zip(items[1::_ITEM], items[2::_ITEM], strict=True)]
+    if all(map(_before, places, places[1:])):
+        return items
+    found: dict[tuple[int, int], Sequence[Any]] = {}
+    for number, place in enumerate(places):
+        found.setdefault(place, items[number * _ITEM : (number + 1) * _ITEM])
+    return [*chain.from_iterable(found[place] for place in sorted(found))]
+
+
+def _before(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one < other
