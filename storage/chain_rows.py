@@ -156,14 +156,13 @@ class RowReader:
 
     # Rows.
 
-    def _grouped(self, table: Table, wanted: Wanted, order: tuple[str, ...], names: tuple[str, ...] = (), extra: str = "") -> _Grouped:
+    def _grouped(self, table: Table, wanted: Wanted, order: tuple[str, ...], names: tuple[str, ...] = ()) -> _Grouped:
         key = "connection" if table is connection_pieces else "exchange"
-        return _Grouped(table.name, self._select(table, key, wanted, (key, *order), names, extra), self.strays)
+        return _Grouped(table.name, self._select(table, key, wanted, (key, *order), names), self.strays)
 
-    def _select(
-        self, table: Table, key: str, wanted: Wanted, order: tuple[str, ...], names: tuple[str, ...] = (), extra: str = ""
-    ) -> Iterator[tuple[Any, ...]]:
-        """Rows as SQLite has them: moments and JSON as text."""
+    def _select(self, table: Table, key: str, wanted: Wanted, order: tuple[str, ...], names: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows as SQLite has them: moments and JSON as text. Of fingerprints those under the default rules: others are made when they are asked for."""
+        extra = f" AND rules = '{DEFAULT_RULES}'" if table is fingerprints else ""
         columns, booleans = self._list(table, names)
         condition = wanted.condition.replace("{}", key)
         statement = f"SELECT {columns} FROM {table.name} WHERE {condition}{extra} ORDER BY {', '.join(order)}"
@@ -213,7 +212,7 @@ class _Grouped:
 
 _OF_EXCHANGES: tuple[Any, ...] = (
     (bodies, ()),
-    (fingerprints, ("digest",), ("exchange", "digest", "asks", "base", "items"), f" AND rules = '{DEFAULT_RULES}'"),
+    (fingerprints, ("digest",), ("exchange", "digest", "asks", "base", "items")),
     (item_rows, ("part", "position")),
     (costs, ()),
     (cost_line_rows, ("version", "line")),

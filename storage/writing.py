@@ -48,7 +48,7 @@ from .rows import item_values as values_of_items
 from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
 from .writing_connections import Connections, number_of_connection
-from .writing_values import fingerprint_values, key, parts, ranges, replace_items, sealed_rows
+from .writing_values import Inserted, fingerprint_values, key, parts, ranges, replace_items
 
 _INSERTERS = 64  # with columns left out that are null in all rows of a batch; each is another statement
 _Identity = tuple[int, int]  # id of the writer, number
@@ -238,8 +238,7 @@ class _Transaction:
         if not fresh:
             return
         rows: dict[int, Row] = {}
-        item_values: dict[int, list[Any]] = {}
-        events: dict[int, tuple[Literals, list[Any]]] = {}
+        inserted = Inserted()
         stored: dict[int, StoredBody] = {}
         items: dict[int, WrittenItems] = {}
         recorded: dict[int, Recorded] = {}
@@ -256,28 +255,26 @@ class _Transaction:
                 items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
             if new:
-                item_values[id_] = values_of_items(id_, new, self._words)
+                inserted.items[id_] = values_of_items(id_, new, self._words)
             self._encoded.append(id_)
             recorded[id_] = r
             if r.events:
-                events[id_] = event_values(id_, r.events, types)
+                inserted.events[id_] = event_values(id_, r.events, types)
         self._without_lost_bases(stored, items, recorded)
         values = [*chain.from_iterable(rows.values())]
         self._insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
         self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
-        prints = fingerprint_values(items, recorded)
-        self._insert(fingerprints, [*chain.from_iterable(prints.values())], literals=_DEFAULT)
-        self._insert(item_rows, [*chain.from_iterable(item_values.values())], ignore=True)
-        costs = self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
+        inserted.fingerprints = fingerprint_values(items, recorded)
+        self._insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
+        self._insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
+        inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
         alike: dict[Literals, list[Any]] = defaultdict(list)
-        for literals, values in events.values():
+        for literals, values in inserted.events.values():
             alike[literals] += values
         for literals, values in alike.items():
             self._insert(event_table, values, literals=literals)
-        # What was just made of them is entered: to read it again would cost more than to write it.
         for id_, row in rows.items():
-            beside = (prints.get(id_, ()), item_values.get(id_, ()), costs.get(id_, _NO_COST), events.get(id_, _NO_EVENTS))
-            self._chain.recorded(id_, sealed_rows(row, stored[id_], *beside))
+            self._chain.recorded(id_, inserted.of(row, stored[id_]))
 
     def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
         """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
@@ -428,6 +425,4 @@ _MOVED = (
     .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
 )
 _DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
-_NO_COST: tuple[list[Any], list[Any]] = ([], [])
-_NO_EVENTS: tuple[Literals, list[Any]] = ((), [])
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id

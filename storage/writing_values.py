@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -53,13 +54,25 @@ def key(id_: int, r: Recorded) -> BodyKey:
     return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)
 
 
-def sealed_rows(
-    row: Row, body: StoredBody, fingerprint: Row, items: Sequence[Any], cost: tuple[list[Any], list[Any]], events: tuple[Literals, list[Any]]
-) -> ExchangeRows:
-    """The rows of a new exchange, as `chain_rows` reads them. `row`: of exchanges; the others as they are inserted."""
-    id_ = row[0]
-    *told, data = body_row(id_, body)
-    return ExchangeRows(plain(row), told, data, fingerprint, _in_order(items), *cost, events)
+_NO_COST: tuple[list[Any], list[Any]] = ([], [])
+_NO_EVENTS: tuple[Literals, list[Any]] = ((), [])
+
+
+@dataclass(slots=True)
+class Inserted:
+    """What is inserted of new exchanges beside their own rows and bodies, by id, as it is inserted: to enter it, nothing has to be read again."""
+
+    fingerprints: dict[int, Row] = field(default_factory=dict)
+    items: dict[int, list[Any]] = field(default_factory=dict)
+    costs: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)
+    events: dict[int, tuple[Literals, list[Any]]] = field(default_factory=dict)
+
+    def of(self, row: Row, body: StoredBody) -> ExchangeRows:
+        """All rows of one of them, as `chain_rows` reads them."""
+        id_ = row[0]
+        *told, data = body_row(id_, body)
+        items = _in_order(self.items[id_]) if id_ in self.items else ()
+        return ExchangeRows(plain(row), told, data, self.fingerprints.get(id_, ()), items, *self.costs.get(id_, _NO_COST), self.events.get(id_, _NO_EVENTS))
 
 
 def _in_order(items: Sequence[Any]) -> Sequence[Any]:

@@ -57,6 +57,7 @@ def store(database: Database) -> Iterator[Store]:
     with Store(database) as opened:
         yield opened
         assert list(opened.verify()) == []
+        assert list(opened.check_chains().problems()) == []
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,19 +6,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from playhead.config.errors import StoreError
+from playhead.storage.chain_writing import chained
+from playhead.storage.chained import EntryKind, Subject
 from playhead.storage.engine import Database
 from playhead.storage.records import PARSER, Batch, Facts, Fingerprint, Frame, ItemRow, Piece, Recorded, Spill, WireProblems
 from playhead.storage.rederiving import Rederivation
 from playhead.storage.store import Store
+from playhead.storage.tables import exchanges
 from stores import event, raw, recorded, streamed
 from test_item_rows import called, digests, inputs, turn
 
 
 def sql(database: Database, statement: str) -> None:
-    with database.writing() as connection:
+    """As an older version would have left it."""
+    with database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
+        entries.changing(Subject.EXCHANGE, connection.execute(select(exchanges.c.id)).scalars())
         connection.execute(text(statement))
 
 
