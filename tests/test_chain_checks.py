@@ -226,16 +226,15 @@ def test_nothing_of_what_was_deleted_can_be_guessed_from_its_entries(store: Stor
     assert all(row["rows"] is not None for row in left)  # words and unit prices, which are still there
 
 
-def test_what_others_had_changed_before_it_changed_lawfully_stays_known(store: Store) -> None:
-    fill(store)
-    database = store._database
+def test_what_others_had_changed_before_it_changed_lawfully_stays_known(opened: Database) -> None:
     table = metadata.tables["exchanges"]
-    row = rows_of(database, table)[2]
-    without_references(database)
-    with changed(database, table, row, {**row, "model": "cheap"}):
+    row = rows_of(opened, table)[2]
+    with Store(opened) as store, changed(opened, table, row, {**row, "model": "cheap"}):
         reprice(store, row["id"], 1000)
         [text] = problems(store)
+
     assert text.startswith(f"exchange {row['id']}: it was changed by another program before 20")
+    assert text.endswith("when it was repriced")
 
 
 def test_what_goes_on_is_entered_when_it_has_ended(store: Store) -> None:
