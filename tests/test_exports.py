@@ -125,7 +125,34 @@ def test_what_is_no_export_is_refused(wrong: str) -> None:
         read_exports([("wrong.json", wrong.encode("latin-1"))])
 
 
-@pytest.mark.parametrize("value", ["much", "NaN", 10**30, [1]])
+@pytest.mark.parametrize("value", ["much", "NaN", 10**30, [1], [0, [4, 5], -5], True, "1e-99"])
 def test_what_is_no_amount_is_refused(value: Any) -> None:
     with pytest.raises(ConfigError, match="is no amount"):
         read(page(bucket(cost(value))))
+
+
+@pytest.mark.parametrize("wrong", [-5, 1.5, "10", True, [], 10**30])
+@pytest.mark.parametrize("name", ["input_tokens", "num_model_requests", "input_uncached_tokens"])
+def test_what_is_no_count_is_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"0\.json: completions from 0 to 3600: {name} = .* is not what the provider exports"):
+        read(page(bucket(ROW | {name: wrong})))
+
+
+def test_a_whole_number_may_be_written_as_a_float_and_nothing_as_null() -> None:
+    assert read(page(bucket(ROW | {"input_tokens": 10.0, "output_tokens": None}))).tables["completions"].rows == {Cell(0, 3600): (1, 10, 0, 0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("batch", "false"), ("model", ["gpt-5"]), ("project_id", 7)])
+def test_what_is_no_name_of_a_group_is_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = "):
+        read(page(bucket(ROW | {name: wrong})))
+
+
+def test_a_result_that_is_no_object_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a list results of objects"):
+        read(page(bucket("x")))  # type: ignore[arg-type]
+
+
+def test_costs_without_an_amount_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"0\.json: the costs from 0 to 3600 have a line without amount\.value"):
+        read(page(bucket(cost(None))))

@@ -147,3 +147,10 @@ def test_causes_do_not_make_up_for_each_other() -> None:
     result = found(usage(**(ONE | {"output_tokens": 90})), usage("embeddings", num_model_requests=1, input_tokens=10), of=[spent()])
 
     assert result.above(Tolerance(10**12))  # nobody knows what those embeddings cost
+
+
+@pytest.mark.parametrize("value", [1, 1.0, 0.5])
+def test_a_round_number_of_a_bill_is_no_reason_to_take_dimes_for_rounding(value: float) -> None:
+    result = found(costs(**{"sim-small, input": value}), of=[spent(amounts=(4 * 10**10, 0, 0, 4 * 10**10, 0), amount=8 * 10**10)])
+
+    assert {finding.cause for finding in result.findings} == {"unexplained", "not_billed"}

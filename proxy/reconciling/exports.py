@@ -100,10 +100,12 @@ def read_exports(files: Iterable[tuple[str, bytes]]) -> Exports:
     if not (found.billed_buckets or any(table.buckets for table in found.tables.values())):
         raise ConfigError("the exports hold neither usage nor costs to compare: give what /v1/organization/usage/... and /v1/organization/costs answered")
     for table in found.tables.values():
+        _without_overlap(f"usage of {table.endpoint}", table.buckets)
         table.grouped = frozenset(name for name in DIMENSIONS if any(getattr(cell, name) is not None for cell in table.rows))
         found.notes += _gaps(f"usage of {table.endpoint}", table.buckets)
     if (usage := found.tables.get("completions")) and (lacking := [_FIELDS[name] for name in ("model", "tier", "project") if name not in usage.grouped]):
         found.notes.append(f"the usage of completions is not grouped by {', '.join(lacking)}: which cause a difference has is less sure")
+    _without_overlap("costs", found.billed_buckets)
     found.notes += _gaps("costs", found.billed_buckets)
     found.notes += [
         f"{name} goes on (has_more), and no file holds its next page: what was used from then on is not compared"
@@ -137,9 +139,10 @@ def _buckets(name: str, page: Any) -> Iterator[_Bucket]:
         start, end, results = (bucket.get(key) if isinstance(bucket, dict) else None for key in ("start_time", "end_time", "results"))
         if results is None and isinstance(bucket, dict):
             results = bucket.get("result")  # its older name
-        if not isinstance(start, int) or not isinstance(end, int) or start >= end or not isinstance(results, list):
-            raise ConfigError(f"{name} is no export of usage or costs: a bucket has start_time, a later end_time, and a list results")
-        yield _Bucket(name, start, end, [row for row in results if isinstance(row, dict)])
+        rows = [row for row in results if isinstance(row, dict)] if isinstance(results, list) else None
+        if not isinstance(start, int) or not isinstance(end, int) or start >= end or rows is None or len(rows) < len(results or ()):
+            raise ConfigError(f"{name} is no export of usage or costs: a bucket has start_time, a later end_time, and a list results of objects")
+        yield _Bucket(name, start, end, rows)
 
 
 def _take(found: Exports, buckets: dict[tuple[str, int, int], _Bucket], bucket: _Bucket, empty: str) -> None:
@@ -179,21 +182,37 @@ def _add(found: Exports, endpoint: str, bucket: _Bucket) -> None:
 
 
 def _count(table: Table, bucket: _Bucket) -> None:
-    if clash := next((each for each in table.buckets if each != (bucket.start, bucket.end) and each[0] < bucket.end and bucket.start < each[1]), None):
-        raise ConfigError(f"{bucket.source}: the buckets of {table.endpoint} overlap ({clash[0]} to {clash[1]}): give one export of each endpoint")
     table.buckets.add((bucket.start, bucket.end))
     for row in bucket.results:
-        vector, split = vector_of(table.endpoint, row)
+        try:
+            vector, split = vector_of(table.endpoint, row)
+            cell = Cell(bucket.start, bucket.end, *(_name(row, name) for name in DIMENSIONS))
+        except ValueError as error:
+            raise ConfigError(f"{bucket.source}: {table.endpoint} from {bucket.start} to {bucket.end}: {error} is not what the provider exports") from None
         table.split_writes |= split
-        names = [None if (value := row.get(_FIELDS[name])) is None else bool(value) if name == "batch" else str(value) for name in DIMENSIONS]
-        cell = Cell(bucket.start, bucket.end, *names)  # type: ignore[arg-type]
         before = table.rows.get(cell)  # grouped by what recordings do not know, such as the user: they are one
         table.rows[cell] = vector if before is None else tuple(map(sum, zip(before, vector, strict=True)))
 
 
+def _name(row: Mapping[str, Any], dimension: str) -> Any:
+    """What a row is grouped by. Raises ValueError."""
+    value = row.get(_FIELDS[dimension])
+    if value is not None and not isinstance(value, bool if dimension == "batch" else str):
+        raise ValueError(f"{_FIELDS[dimension]} = {value!r:.60}")
+    return value
+
+
+def _without_overlap(what: str, buckets: set[tuple[int, int]]) -> None:
+    """Raises ConfigError."""
+    clash = next((after for before, after in pairwise(sorted(buckets)) if after[0] < before[1]), None)
+    if clash is not None:
+        raise ConfigError(f"the buckets of {what} overlap ({clash[0]} to {clash[1]}): give one export of each endpoint, with buckets of one width")
+
+
 def _billed(bucket: _Bucket, row: Mapping[str, Any]) -> Billed:
-    amount = row.get("amount") if isinstance(row.get("amount"), dict) else {}
-    assert isinstance(amount, dict)
+    amount = row.get("amount")
+    if not isinstance(amount, dict) or amount.get("value") is None:
+        raise ConfigError(f"{bucket.source}: the costs from {bucket.start} to {bucket.end} have a line without amount.value")
     currency = str(amount.get("currency") or "usd").lower()
     if currency != "usd":
         raise ConfigError(f"{bucket.source}: costs in {currency}: only US dollars can be compared")
@@ -208,8 +227,10 @@ def _billed(bucket: _Bucket, row: Mapping[str, Any]) -> Billed:
 
 def _decimal(source: str, value: Any) -> Decimal:
     try:
-        found = Decimal(0 if value is None else value)
-        if not found.is_finite() or abs(found) > 10**15:
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+            raise ValueError
+        found = Decimal(value)
+        if not found.is_finite() or abs(found) > 10**15 or (found and found.adjusted() < -30):
             raise ValueError
     except (ArithmeticError, ValueError, TypeError):
         raise ConfigError(f"{source}: {value!r:.60} is no amount") from None

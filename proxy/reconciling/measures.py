@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 Vector = tuple[int, ...]
@@ -28,10 +29,11 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
 _NAMES: Mapping[str, str] = {"requests": "num_model_requests", "input": "input_tokens", "calls": "num_requests", "sessions": "num_sessions"}
 INPUTS = ("input", "cached", "written_30m", "written_12h", "written")
 WRITES = slice(3, 6)
+_MOST = 10**18  # more than anybody uses
 
 
 def vector_of(endpoint: str, row: Mapping[str, Any]) -> tuple[Vector, bool]:
-    """A row of an export as a vector, and whether it tells for how long the cache keeps what was written."""
+    """A row of an export as a vector, and whether it tells for how long the cache keeps what was written. Raises ValueError for what is no count."""
     if MEASURES[endpoint] is COMPLETIONS:
         return _completions(row)
     return tuple(_count(row, _NAMES.get(name, name)) for name in MEASURES[endpoint]), False
@@ -42,15 +44,20 @@ def _completions(row: Mapping[str, Any]) -> tuple[Vector, bool]:
     written, half_hour, half_day = (_count(row, f"input_cache_write_{name}tokens") for name in ("", "30m_", "12h_"))
     written = max(written, half_hour + half_day)
     split = row.get("input_cache_write_30m_tokens") is not None or row.get("input_cache_write_12h_tokens") is not None
-    fresh = row.get("input_uncached_tokens")
-    uncached = fresh if isinstance(fresh, int) and not isinstance(fresh, bool) else max(whole - cached - written, 0)
+    told = row.get("input_uncached_tokens") is not None
+    uncached = _count(row, "input_uncached_tokens") if told else max(whole - cached - written, 0)
     rest = written - half_hour - half_day
     return (_count(row, "num_model_requests"), uncached, cached, half_hour, half_day, rest, _count(row, "output_tokens")), split
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:
+    """Null and nothing are 0; a whole number may be written as a float."""
     value = row.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _MOST or value != int(value):
+        raise ValueError(f"{name} = {value!r:.60}")
+    return int(value)
 
 
 def joined_writes(vector: Vector) -> Vector:

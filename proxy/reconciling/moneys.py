@@ -18,6 +18,10 @@ _FINE = 12
 """Decimal places from which numbers are no rounded ones, but floats with what a float adds to them."""
 
 
+_CENTS = 2
+"""Decimal places that any bill has: of a round number fewer are written."""
+
+
 class _Key(NamedTuple):
     start: int
     end: int
@@ -59,7 +63,7 @@ class Costs:
         self._writing = {item.model for _, item in rows if item.what == "written"}
         self._usage = bool(exports.tables)
         digits = max((row.digits for row, _ in rows), default=0)
-        self._half = 0 if digits >= _FINE else 5 * 10 ** (_FINE - 1 - digits)
+        self._half = 0 if digits >= _FINE else 5 * 10 ** (_FINE - 1 - max(digits, _CENTS))
         self._lines: dict[_Key, _Line] = {}
         for row, item in rows:
             self._bill(row, item)
