@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from playhead.storage.costs import CLASSES, dollars
 from playhead.storage.sums import Found, Key, Sums, Times, added, regrouped
 
+from .estimating import Estimate
+
 PERCENTILES = (50, 90, 99)
 NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)
 _ORDERED = frozenset(("month", "day", "hour"))
@@ -21,7 +23,8 @@ class AuditRow(BaseModel):
 
     `input_tokens`: neither cached nor written; `cached_share`: of all input. Times in milliseconds, to two significant digits. `unpriced`: exchanges that
     have no price, or not for all of it; `unpriced_tokens`: of those that have none. `pending`: they go on in the background. `unknown`: used something, and
-    are not in the ledger.
+    are not in the ledger. `estimated`: of the exchanges without a price those that were estimated; what begins so is in no other number, and is null unless
+    estimates were asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +57,10 @@ class AuditRow(BaseModel):
     duration_p90_ms: int | None
     duration_p99_ms: int | None
     tokens_per_second: float | None
+    estimated: int | None = None
+    estimated_input_tokens: int | None = None
+    estimated_output_tokens: int | None = None
+    estimated_cost: str | None = None
 
 
 def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = ()) -> list[AuditRow]:
@@ -93,6 +100,25 @@ def _renamed(by: Sequence[str], names: Mapping[str, str], key: Key) -> Key:
 def renamed(by: Sequence[str], names: Mapping[str, str], keys: Iterable[Key]) -> list[Key]:
     """The same of groups alone."""
     return [_renamed(by, names, key) for key in keys]
+
+
+def with_estimates(rows: Iterable[AuditRow], estimates: Mapping[Key, Estimate]) -> list[AuditRow]:
+    """Rows with what was estimated of each, by the parts of its group."""
+    return [_with_estimate(row, estimates.get(tuple(row.group.values()), Estimate())) for row in rows]
+
+
+def _with_estimate(row: AuditRow, one: Estimate) -> AuditRow:
+    told = {"estimated": one.exchanges, "estimated_input_tokens": one.input_tokens, "estimated_output_tokens": one.output_tokens}
+    return row.model_copy(update={**told, "estimated_cost": dollars(one.amount)})
+
+
+def estimates_of(by: Sequence[str], names: Mapping[str, str], estimates: Mapping[Key, Estimate]) -> dict[Key, Estimate]:
+    """Estimates by groups with the names of keys, and of all together by ()."""
+    found: dict[Key, Estimate] = {(): Estimate()}
+    for key, one in estimates.items():
+        for group in {_renamed(by, names, key), ()}:
+            found[group] = found.get(group, Estimate()).plus(one)
+    return found
 
 
 def unlabelled(by: Sequence[str], found: Found) -> list[str]:

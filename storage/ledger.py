@@ -23,6 +23,7 @@ from .spent import Spent
 from .spent_by_hour import SpentByHour
 from .sums import Wanted
 from .tables import exchanges, writers
+from .untold import Untold
 
 _AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -119,6 +120,10 @@ class Ledger:
     def spent_by_hour(self, wanted: Wanted) -> SpentByHour:
         """The way to what was spent by hour. Raises ConfigError: no such grouping; StoreError: no such session."""
         return SpentByHour(self._database, wanted)
+
+    def untold(self, wanted: Wanted) -> Untold:
+        """The way to exchanges that told no usage. Raises as `spending`."""
+        return Untold(self._database, wanted)
 
     def outlays(self, since: datetime, until: datetime) -> Iterator[Spent]:
         """What was spent by exchanges that began in that time, each once, to be laid beside a bill."""

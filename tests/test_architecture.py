@@ -38,7 +38,7 @@ SHELLS = FACES | frozenset(
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "metrics", "tapes.tape"]),
         "proxy.recorder",
         *(f"proxy.recorders.{name}" for name in ["recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle", "tails", "rereading"]),
-        *("proxy.pricing.setting", "storage.ledger", "storage.ledger_writing", "storage.outlays", "storage.cost_tables", "storage.spending"),
+        *("proxy.pricing.setting", "storage.ledger", "storage.ledger_writing", "storage.outlays", "storage.cost_tables", "storage.spending", "storage.untold"),
         *("storage.spent_by_hour", "proxy.budget_watch"),
         *("proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
         *(f"proxy.replay.{name}" for name in ["anew", "playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted", "account"]),

@@ -14,6 +14,7 @@ import click
 
 from playhead.config.errors import ConfigError
 
+from .estimating import Estimated, estimated, print_estimates
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
 from .reporting import write_report
 from .saying import say
@@ -38,6 +39,7 @@ _EVERYTHING = "model"
 @click.option(
     "--html", "html", metavar="FILE", help="A report with charts, as one file that needs no network, for the screen and for paper. - is standard output."
 )
+@click.option("--estimate", is_flag=True, help="Estimate what answers may have cost that told no usage, in columns of their own: see `playhead help prices`.")
 @click.option(
     "--budget",
     "budgets",
@@ -69,17 +71,19 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     until_at = None if until is None else since_time(until, now, "--until")
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
     wanted = Wanted(groups_of(names), tuple(map(session_name, sessions)), since_at, until_at)
+    estimate = flags.pop("estimate")
     if flags["budgets"]:
-        if as_csv or html is not None:
-            raise ConfigError("--csv and --html are for the report: --budget takes --json")
+        if as_csv or html is not None or estimate:
+            raise ConfigError("--csv, --html and --estimate are for the report: --budget takes --json")
         return _checked(wanted, as_json=as_json, strict=budget_unpriced == "fail", **flags)
     flags.pop("budgets")
     settings = loaded(flags).settings
     with recordings(settings) as store:
+        estimates = estimated(store, wanted) if estimate else None
         if html is not None:
-            write_report(store, wanted, html, now, settings.key_names)
+            write_report(store, wanted, html, now, names=settings.key_names, estimates=estimates)
         else:
-            print_audit(store, wanted, as_json=as_json, as_csv=as_csv, names=settings.key_names)
+            print_audit(store, wanted, as_json=as_json, as_csv=as_csv, names=settings.key_names, estimates=estimates)
     return 0
 
 
@@ -99,14 +103,24 @@ def _checked(wanted: Any, *, as_json: bool, strict: bool, budgets: Sequence[str]
         return int(check_budgets(store, asked, wanted, as_json=as_json, strict=strict))
 
 
-def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: bool = False, names: Mapping[str, str] = MappingProxyType({})) -> None:
-    """The report over what is wanted. `names`: of keys."""
+def print_audit(
+    store: Store,
+    wanted: Any,
+    *,
+    as_json: bool = False,
+    as_csv: bool = False,
+    names: Mapping[str, str] = MappingProxyType({}),
+    estimates: Estimated | None = None,
+) -> None:
+    """The report over what is wanted. `names`: of keys; `estimates`: of what told no usage, if they were asked for."""
     from .. import audit as folding
     from .. import listing
 
     spending = store.ledger.spending(wanted)
     found, retries = folding.named(wanted.by, spending.found(), names), folding.renamed(wanted.by, names, spending.silent_retries())
     groups = folding.rows(wanted.by, found, retries)
+    of_groups = {} if estimates is None else folding.estimates_of(wanted.by, names, estimates.groups)
+    groups = groups if estimates is None else folding.with_estimates(groups, of_groups)
     for name in folding.unlabelled(wanted.by, found):
         say(f"no exchange has {name}: if requests had that header, name it in label_header, and let `playhead reparse --all` do so for recordings of before")
     if as_json:
@@ -117,6 +131,8 @@ def print_audit(store: Store, wanted: Any, *, as_json: bool = False, as_csv: boo
         whole = folding.total(found, len(retries))
         reasons = spending.reasons(_REASONS) if whole.unpriced or whole.pending or whole.unknown else []
         _print(wanted.by, groups, whole, reasons)
+        if estimates is not None:
+            print_estimates(wanted.by, groups, folding.with_estimates([whole], of_groups)[0], estimates.lacking)
 
 
 def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reasons: Sequence[Reason]) -> None:

@@ -27,7 +27,7 @@ _OWN = ("usage", "object")  # shown apart, or not at all
 def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
     """The request, the answer and what does not fit in them."""
     row, problems = store.exchange(id_), store.problems(id_)
-    request, answer = _models(store, row)
+    request, answer = models_of(store, row)
     if as_json:
         from ..listing import print_json
 
@@ -47,7 +47,8 @@ def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
     _print_problems(console, problems)
 
 
-def _models(store: Store, row: ExchangeRecord) -> tuple[Wire | None, Wire | None]:
+def models_of(store: Store, row: ExchangeRecord) -> tuple[Wire | None, Wire | None]:
+    """The request and the answer of an exchange, each None if there is none that can be read. Raises StoreError."""
     from ..models.kind import shape_of
     from ..typed import answer_of, conversation_of, request_of
 

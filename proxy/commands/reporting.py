@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,19 +20,26 @@ if TYPE_CHECKING:
     from playhead.storage.sums import Wanted
 
     from ..reporting.contents import Read, Report
+    from .estimating import Estimated
 
 STANDARD_OUTPUT = "-"
 
 
-def write_report(store: Store, wanted: Wanted, place: str, now: datetime, names: Mapping[str, str] = MappingProxyType({})) -> None:
-    """The report over what is wanted, as an HTML file; `names`: of keys. Raises StoreError: it cannot be written."""
+def write_report(
+    store: Store, wanted: Wanted, place: str, now: datetime, *, names: Mapping[str, str] = MappingProxyType({}), estimates: Estimated | None = None
+) -> None:
+    """The report over what is wanted, as an HTML file; `names`: of keys; `estimates`: if they were asked for. Raises StoreError: it cannot be written."""
+    from ..audit import estimates_of
     from ..cassette_files import write_file
     from ..reporting.contents import Asked, report_of
     from ..reporting.page import page
 
     asked = Asked(now, version("playhead"), wanted.sessions, wanted.since, wanted.until)
     until = now if wanted.until is None else wanted.until  # what comes while it is read would be in one part of it and not in another
-    report = report_of(asked, wanted.by, _read(store.ledger.spending(wanted._replace(until=until)), wanted.by, names))
+    read = _read(store.ledger.spending(wanted._replace(until=until)), wanted.by, names)
+    if estimates is not None:
+        read = replace(read, estimates=estimates_of(wanted.by, names, estimates.groups), without_estimate=estimates.lacking)
+    report = report_of(asked, wanted.by, read)
     text = page(report, files("playhead.proxy").joinpath("reporting", "report.css").read_text(encoding="utf-8"))
     if place == STANDARD_OUTPUT:
         sys.stdout.write(text)

@@ -10,6 +10,7 @@ from typing import Literal
 from playhead.storage.sums import Assumed, Found, Key, PricedBy, Reason, Sums, added, regrouped
 
 from ..audit import NOTHING, AuditRow, named, row_of, together, total, with_retries
+from ..estimating import Estimate
 
 Unit = Literal["hour", "day", "month"]
 
@@ -70,6 +71,17 @@ class OverTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimates:
+    """Of what told no usage: the groups with the highest, by name, those of the rest, and of all; and how many have none, by the reason."""
+
+    by: tuple[str, ...]
+    groups: tuple[tuple[Key, Estimate], ...]
+    rest: tuple[int, Estimate]
+    whole: Estimate
+    lacking: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What the report was asked to be about. Times: since is within, until is not."""
 
@@ -94,12 +106,15 @@ class Report:
     more_reasons: int = 0
     assumed: tuple[Assumed, ...] = ()
     priced_by: tuple[PricedBy, ...] = ()
+    estimates: Estimates | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """What was read of the store for a report. `found`: by each of `groupings`; `retries`: of those that did not say that they are one for each, by
-    `names_of` all groupings; `failures`: by FAILURES; `names`: of keys."""
+    `names_of` all groupings; `failures`: by FAILURES; `names`: of keys. `estimates`: by the groups that the report was asked for, and those of all by ();
+    None: they were not asked for; `without_estimate`: how many have none, by the reason.
+    """
 
     span: tuple[datetime, datetime] | None
     found: Sequence[Found] = ()
@@ -109,6 +124,8 @@ class Read:
     assumed: Sequence[Assumed] = ()
     priced_by: Sequence[PricedBy] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    estimates: Mapping[Key, Estimate] | None = None
+    without_estimate: Mapping[str, int] = field(default_factory=dict)
 
 
 def unit_of(span: tuple[datetime, datetime]) -> Unit:
@@ -148,7 +165,17 @@ def report_of(asked: Asked, by: Sequence[str], read: Read) -> Report:
         sum(one.exchanges for one in read.reasons[_MOST_REASONS:]),
         tuple(read.assumed),
         tuple(read.priced_by),
+        None if read.estimates is None else _estimates(tuple(by), read.estimates, read.without_estimate),
     )
+
+
+def _estimates(by: tuple[str, ...], known: Mapping[Key, Estimate], lacking: Mapping[str, int]) -> Estimates:
+    groups = sorted(((key, one) for key, one in known.items() if key), key=lambda item: (-item[1].amount, *(value or "" for value in item[0])))
+    most = _MOST if len(groups) > _MOST + 1 else len(groups)
+    rest = Estimate()
+    for _, one in groups[most:]:
+        rest = rest.plus(one)
+    return Estimates(by, tuple(groups[:most]), (len(groups) - most, rest), known[()], lacking)
 
 
 def _view(view: tuple[str, ...], known: Sequence[tuple[str, ...]], read: Read) -> Found:

@@ -10,8 +10,9 @@ from playhead.storage.costs import dollars as exact
 from playhead.storage.sums import Sums
 
 from ..audit import PERCENTILES, AuditRow
+from ..estimating import Estimate
 from .charts import Bar, Range, Series, bars, columns, legend, line, ranges, shares
-from .contents import FAILURES, Breakdown, Group, OverTime, Report
+from .contents import FAILURES, Breakdown, Estimates, Group, OverTime, Report
 from .markup import Markup, tag
 from .scales import moment, money, scale_to
 from .scales import number as short
@@ -55,6 +56,8 @@ def _sections(report: Report) -> Iterator[Markup]:
     yield from _latency(report)
     yield from _failures(report)
     yield from _unpriced(report)
+    if report.estimates is not None:
+        yield from _estimates(report.estimates)
     yield from _prices(report)
     yield _footer(report)
 
@@ -229,6 +232,30 @@ def _unpriced(report: Report) -> Iterator[Markup]:
     if report.more_reasons:
         lines.append((number(report.more_reasons), "", "other reasons"))
     yield plain_table((("exchanges", False), ("model", True), ("why", True)), lines)
+
+
+def _estimates(one: Estimates) -> Iterator[Markup]:
+    yield tag("h2", "Estimates")
+    yield tag(
+        "p",
+        "Estimates of answers that told no usage, by tokens per character and money per token of other exchanges of their models. "
+        "They are in no other number of this report.",
+        class_="warn",
+    )
+    if one.whole.exchanges:
+        heads = (*((name, True) for name in one.by), ("estimated", False), ("input (estimate)", False), ("output (estimate)", False), ("estimate (USD)", False))
+        lines = [(*map(part_name, one.by, key), *_estimate(estimate)) for key, estimate in one.groups]
+        count, rest = one.rest
+        for name, estimate in ((f"{count:,} others", rest),) * (count > 0) + (("in all", one.whole),) * bool(one.by and len(one.groups) > 1):
+            lines.append((name, *[""] * (len(one.by) - 1), *_estimate(estimate)))
+        lines = lines or [_estimate(one.whole)]
+        yield plain_table(heads, lines, [exact(estimate.amount) for estimate in (*(estimate for _, estimate in one.groups), rest, one.whole)])
+    for reason, count in one.lacking.items():
+        yield tag("p", f"{count:,} more {'has' if count == 1 else 'have'} no estimate: {reason}.", class_="note")
+
+
+def _estimate(one: Estimate) -> tuple[str, ...]:
+    return number(one.exchanges), number(one.input_tokens), number(one.output_tokens), dollars(exact(one.amount))
 
 
 def _prices(report: Report) -> Iterator[Markup]:
