@@ -80,9 +80,7 @@ def test_the_newest_of_the_model_are_what_is_measured_by(store: Store) -> None:
     ],
 )
 def test_what_has_more_input_than_its_request_or_no_price_measures_nothing(store: Store, changes: dict[str, Any]) -> None:
-    price = changes.pop("price", cost())
-
-    assert write(store, exchange(price, **changes)).told("responses", "m", 9) == []
+    assert write(store, exchange(**{"price": cost(), **changes})).told("responses", "m", 9) == []
 
 
 def test_tokens_of_a_response_are_those_that_its_successor_gets(store: Store) -> None:
