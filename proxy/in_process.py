@@ -122,6 +122,10 @@ class InProcess:
         """See `Inserted.served`: exchanges that were served."""
         return self._called(lambda inserted: inserted.served(session))
 
+    def moved(self, session: str) -> list[tuple[int, int]]:
+        """See `Inserted.moved`: exchanges that were served behind a later one, each with that."""
+        return self._called(lambda inserted: inserted.moved(session))
+
     def eject(self, session: str) -> None:
         """See `Inserted.eject`: forget that session; all that was recorded is in the store. Raises StoreError."""
         self._called(lambda inserted: inserted.eject(session))

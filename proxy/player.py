@@ -121,6 +121,11 @@ class Player:
         playback = self._playbacks.get(session)
         return [] if playback is None else [*_served(playback)]
 
+    def moved(self, session: str) -> list[tuple[int, int]]:
+        """The first of the exchanges of a session that were served behind a later one in this pass, each with that."""
+        playback = self._playbacks.get(session)
+        return [] if playback is None else [*playback.moved]
+
     def close(self) -> None:
         """Keep what was counted, and close the store; idempotent."""
         self.hits.close()
@@ -214,7 +219,8 @@ class Player:
         if group is not None and place is None and self.exhausted != "fail":
             others = index.others(one.digest, one.asks)
             place = index.again(group, others, self.exhausted) if index.due(others) is None else None
-        if place is not None:
+            playback.at = playback.at if place is None else place  # once more is no other order
+        elif place is not None:
             playback.place = place
         return place
 
@@ -251,10 +257,10 @@ class Player:
         others = index.others(one.digest, one.asks)
         group = index.due(others)
         place = index.serve(group) if group is not None else None
-        if place is None:
-            place = index.again(None, others, self.exhausted)
         if place is not None:
             playback.place = place
+        elif (place := index.again(None, others, self.exhausted)) is not None:
+            playback.at = place
         return place
 
     async def match_start(self, playback: Playback, asked: Asked, text: bytes) -> int | None:

@@ -28,9 +28,10 @@ _PASSED = pytest.StashKey[bool]()
 _MODES = ("none", "once", "new_episodes", "all", "off")
 _UNUSED = ("report", "fail")
 _ACCEPT = ("rules", "as-is")
+_ORDERS = ("any", "fail")
 _MARKER = (
-    "playhead(cassette=None, *, mode=None, rules=[], ignore=[], pace=None, exhausted=None, retry_after=None, faults=[], allow_unused=False, upstream=None, "
-    "allow=[], env=True): the test's LLM API traffic is recorded into a cassette and replayed from it."
+    "playhead(cassette=None, *, mode=None, rules=[], ignore=[], pace=None, exhausted=None, retry_after=None, faults=[], allow_unused=False, order='any', "
+    "upstream=None, allow=[], env=True): the test's LLM API traffic is recorded into a cassette and replayed from it."
 )
 
 
@@ -44,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "all: record everything again; off: neither record nor replay. Here it wins over markers and over the ini file.",
     )
     group.addoption("--playhead-unused", choices=_UNUSED, default=None, help="What is recorded and not asked for is reported (default), or fails the test.")
+    group.addoption("--playhead-order", choices=_ORDERS, default=None, help="Requests may come in any order (default), or must in the recorded one.")
     group.addoption(
         "--playhead-accept",
         choices=_ACCEPT,
@@ -53,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("playhead_mode", "as --playhead-mode, for tests whose marker says nothing else; where CI is set it is none", default="none")
     parser.addini("playhead_unused", "as --playhead-unused", default="report")
+    parser.addini("playhead_order", "as --playhead-order, for tests whose marker says nothing else", default="any")
     parser.addini("playhead_cassettes", "directory of the cassettes, beside each test module unless it is absolute", default="cassettes")
     parser.addini("playhead_rules", "match rules and sets of them that hold for every test, one a line", type="linelist")
     parser.addini("playhead_ignore", "JSONPaths of requests that do not count when they are matched, one a line", type="linelist")
@@ -61,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
-    for name, allowed in (("playhead_mode", _MODES), ("playhead_unused", _UNUSED)):
+    for name, allowed in (("playhead_mode", _MODES), ("playhead_unused", _UNUSED), ("playhead_order", _ORDERS)):
         if config.getini(name) not in allowed:
             raise pytest.UsageError(f"{name} = {config.getini(name)!r}: allowed is {', '.join(allowed)}")
     config.stash[_RUN] = run = _Run(config)

@@ -76,6 +76,11 @@ class Inserted:
         cassette = self._cassettes[session]
         return [] if cassette.missing else (cassette.replays or await self._common()).player.served_of(session)
 
+    async def moved(self, session: str) -> list[tuple[int, int]]:
+        """Exchanges of the session that were served behind a later one, each with that."""
+        cassette = self._cassettes[session]
+        return [] if cassette.missing else (cassette.replays or await self._common()).player.moved(session)
+
     async def eject(self, session: str) -> None:
         """Forget it, and everything that is still going on in it. When this returns, all that was recorded is in the store. Raises StoreError."""
         cassette = self._cassettes.pop(session)

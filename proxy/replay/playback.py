@@ -16,6 +16,8 @@ from ..sockets.handshakes import Handshakes
 from .decided import NOTHING_DECIDED, Decided
 from .replay_index import ReplayIndex
 
+_MOVED = 100
+
 
 class SessionMissing(Exception):
     """There is nothing to replay: the text says what is missing and what there is."""
@@ -35,13 +37,25 @@ class Playback:
     final: int = 0
     known: frozenset[int] = frozenset()
     openings: int = 0  # of WebSockets that met no fault
-    place: int = -1  # of what was served last
+    at: int = -1  # the place of what was served last
+    moved: list[tuple[int, int]] = field(default_factory=list)  # exchanges that were served behind a later one, with that; the first of them
     missed: int = 0  # requests that were not answered
     followers: Followers = field(default_factory=Followers)
     handshakes: Handshakes = field(default_factory=Handshakes)
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
     decided: Decided = NOTHING_DECIDED
     rules: Rules = F1
+
+    @property
+    def place(self) -> int:
+        """Of what was served last."""
+        return self.at
+
+    @place.setter
+    def place(self, place: int) -> None:
+        if place < self.at and len(self.moved) < _MOVED:
+            self.moved.append((self.index.exchange(place), self.index.exchange(self.at)))
+        self.at = place
 
     def passing(self, rows: Iterable[ReplayRow], final: int) -> Iterator[ReplayRow]:
         """Those rows that are new; when all have passed, what is behind `final` is remembered."""

@@ -26,8 +26,9 @@ def run_of(config: pytest.Config) -> Wanted:
     told = config.getoption("--playhead-mode")
     rules = (*listed(config.getini("playhead_rules")), *(f"ignore {path}" for path in listed(config.getini("playhead_ignore"))))
     unused = config.getoption("--playhead-unused") or config.getini("playhead_unused")
+    order = config.getoption("--playhead-order") or config.getini("playhead_order")
     allow, accept = listed(config.getini("playhead_allow")), config.getoption("--playhead-accept")
-    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, allow=allow, unused=unused, accept=accept)
+    return Wanted(told or config.getini("playhead_mode"), told is not None, rules=rules, allow=allow, unused=unused, order=order, accept=accept)
 
 
 def test_name(item: pytest.Item) -> str:

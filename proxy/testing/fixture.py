@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playhead.config.errors import PlayheadError
 
-from .telling import Counted, Named, Unused, diverged, left_unused
+from .telling import Counted, Named, Unused, diverged, left_unused, out_of_order
 from .wanted import Mode, Wanted
 
 if TYPE_CHECKING:
@@ -117,8 +117,11 @@ class PlayheadFixture(PlayheadServer):
     def finish(self, *, passed: bool) -> str:
         """The test has ended; what is to be said of that, if it makes the test fail. Raises PlayheadError: the cassette cannot be written, ..."""
         unused: list[Unused] = []
+        moved: list[tuple[int, int]] = []
         try:
             unused = self._served.unused()
+            if self._wanted.order == "fail" and not self._wanted.faults:  # what meets a fault is asked for again
+                moved = self._served.moved()
             if self._wanted.accept is not None:
                 self._counted.accepted = self._served.accept(self._wanted.accept)
         finally:
@@ -128,10 +131,14 @@ class PlayheadFixture(PlayheadServer):
         if content is not None:
             self._keep(content, passed=passed and not self._served.divergences)
         self._note(unused)
-        allowed = self._wanted.allow_unused
-        if complaint or self._wanted.unused == "report" or not passed or allowed is True or len(unused) <= int(allowed):
+        if complaint or not passed:
             return complaint
-        return left_unused(self._tested, unused, int(allowed))
+        return "\n\n".join([*([out_of_order(self._tested, moved)] if moved else []), *self._left(unused)])
+
+    def _left(self, unused: list[Unused]) -> Iterator[str]:
+        allowed = self._wanted.allow_unused
+        if self._wanted.unused == "fail" and allowed is not True and len(unused) > int(allowed):
+            yield left_unused(self._tested, unused, int(allowed))
 
     def _keep(self, content: bytes, *, passed: bool) -> None:
         if not passed:

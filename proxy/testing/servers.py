@@ -240,6 +240,10 @@ class Served:
             listed = (one for one in store.exchanges(self.session) if wanted is None or one.id in wanted)
             return [Unused.of(one, by_place=self._store is None) for one in listed]
 
+    def moved(self) -> list[tuple[int, int]]:
+        """The exchanges of the cassette that were asked for behind a later one, each with that. Before `finish`."""
+        return [] if self._store is None else self._server.moved(self.session)
+
     def accept(self, how: Accept) -> list[str]:
         """Write what diverged into the cassette; what was done. Before `finish`. Raises StoreError."""
         found = self.divergences

@@ -82,6 +82,14 @@ def left_unused(test: Named, unused: Sequence[Unused], allowed: int) -> str:
     return "\n".join([f"dropped_call: not everything in {test.cassette} was asked for.{beyond}", *_unused(unused), "", advice])
 
 
+def out_of_order(test: Named, moved: Sequence[tuple[int, int]]) -> str:
+    """The report of a test that must ask in the recorded order. `moved`: exchanges that were asked for behind a later one, with that."""
+    lines = [f"  exchange {exchange} was asked for after exchange {later}" for exchange, later in moved[:_LISTED]]
+    more = [f"  and {len(moved) - _LISTED} more"] if len(moved) > _LISTED else []
+    advice = f"If any order will do: order='any' in the marker. If this one is right: pytest --playhead-mode=all {quoted(test.nodeid)} records it again."
+    return "\n".join([f"order: what is in {test.cassette} was asked for in another order.", *lines, *more, "", advice])
+
+
 def _unused(unused: Sequence[Unused]) -> list[str]:
     lines = [f"{len(unused)} recorded exchange{'s were' if len(unused) > 1 else ' was'} not asked for:", *(f"  {one}" for one in unused[:_LISTED])]
     return [*lines, f"  and {len(unused) - _LISTED} more"] if len(unused) > _LISTED else lines

@@ -14,9 +14,11 @@ Mode = Literal["none", "once", "new_episodes", "all", "off"]
 Act = Literal["replay", "auto", "record", "forward"]
 Unused = Literal["report", "fail"]
 Accept = Literal["rules", "as-is"]
+Ordered = Literal["any", "fail"]
 
 MODES: Sequence[Mode] = get_args(Mode)
 UNUSED: Sequence[Unused] = get_args(Unused)
+ORDERS: Sequence[Ordered] = get_args(Ordered)
 
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -30,6 +32,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "faults": "a list of faults",
         "allow": "a list of paths in the cassette where what looks like a secret may stand",
         "allow_unused": "True, or how many exchanges",
+        "order": ", ".join(ORDERS),
         "upstream": "a URL",
         "env": "True or False",
     }
@@ -42,7 +45,8 @@ _LISTS = ("rules", "ignore", "faults", "allow")
 class Wanted:
     """`told`: the mode stands on the command line. `cassette`: None: the one that is named for the test. `rules`: those that hold beside the
     cassette's own. `allow`: where in the cassette what looks like a secret may stand. `settings`: of the server, by name. `allow_unused`: so many
-    recorded exchanges need not be asked for; True: any number. `accept`: what becomes of requests that diverge. `env`: whether the variables by which
+    recorded exchanges need not be asked for; True: any number. `order`: whether they must be asked for in
+    their order. `accept`: what becomes of requests that diverge. `env`: whether the variables by which
     SDKs find their API are set while the test runs.
     """
 
@@ -55,6 +59,7 @@ class Wanted:
     settings: tuple[tuple[str, Any], ...] = ()
     allow_unused: bool | int = False
     unused: Unused = "report"
+    order: Ordered = "any"
     accept: Accept | None = None
     env: bool = True
 
@@ -92,6 +97,7 @@ def _with_marker(found: Wanted, given: Mapping[str, Any]) -> Wanted:
         faults=listed(given["faults"]) if "faults" in given else found.faults,
         settings=tuple(sorted(settings.items())),
         allow_unused=given.get("allow_unused", found.allow_unused),
+        order=given.get("order", found.order),
         env=given.get("env", found.env),
     )
 
@@ -101,6 +107,8 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
     if name == "mode":
         return value in MODES
+    if name == "order":
+        return value in ORDERS
     if name == "cassette":
         return isinstance(value, str) and bool(value)
     if name == "allow_unused":
