@@ -15,6 +15,7 @@ from .estimating import Estimate
 
 PERCENTILES = (50, 90, 99)
 NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)
+_FORMULA = ("=", "+", "-", "@")
 _ORDERED = frozenset(("month", "day", "hour"))
 
 
@@ -183,6 +184,14 @@ def together(several: Iterable[Times]) -> Times:
 def table(by: Sequence[str], groups: Iterable[AuditRow]) -> Iterator[list[str | int | float | None]]:
     """Lines of CSV: names, then values; a column for each part of the group."""
     plain = [name for name in AuditRow.model_fields if name != "group"]
-    yield [*by, *plain]
+    yield [*map(_harmless, by), *plain]
     for row in groups:
-        yield [*(row.group.get(name) for name in by), *(getattr(row, name) for name in plain)]
+        yield [*(_harmless(row.group.get(name)) for name in by), *(getattr(row, name) for name in plain)]
+
+
+def _harmless(text: str | None) -> str | None:
+    """What clients named, as a spreadsheet takes it for text: an apostrophe before what would be a formula, no control characters."""
+    if not text:
+        return text
+    shown = "".join(sign if sign.isprintable() else " " for sign in text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown

@@ -14,6 +14,7 @@ from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, pr
 from .costs import Cost, Priceable, Repriced, dollars
 from .engine import Database
 from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
+from .money import put_together, summed
 from .outlays import outlays
 from .queries import require, require_session
 from .records import Record
@@ -149,7 +150,7 @@ class Ledger:
         e, c = exchanges.c, costs.c
         unknown = or_(c.state.in_(("partly", "unpriced")), and_(c.state.is_(None), e.usage.is_not(None)))
         settled = case((c.state == "pending", 0), else_=1)
-        sums = (func.count(), func.sum(settled), func.sum(c.amount), func.max(c.amount), func.sum(case((unknown, 1), else_=0)))
+        sums = (*summed(c.amount), func.sum(settled), func.max(c.amount), func.sum(case((unknown, 1), else_=0)))
         wanted: list[ColumnElement[bool]] = [e.outcome.is_not(None), e.writer.in_(select(writers.c.id).where(writers.c.writer.not_like("import-%")))]
         if writer is not None:
             wanted.append(e.writer.in_(select(writers.c.id).where(writers.c.writer == writer)))
@@ -159,11 +160,11 @@ class Ledger:
             wanted.append(e.started_at >= since)
         joined = exchanges.outerjoin(costs, c.exchange == e.id)
         with self._database.reading() as connection:
-            _, *found = connection.execute(select(*sums).select_from(joined).where(*wanted)).one()
+            upper, lower, *found = connection.execute(select(*sums).select_from(joined).where(*wanted)).one()
             row = connection.execute(select(e.id, e.model, e.cost_note).select_from(joined).where(*wanted, unknown).order_by(e.id).limit(1)).first()
-        ended, amount, dearest, unpriced = (int(value or 0) for value in found)
+        ended, dearest, unpriced = (int(value or 0) for value in found)
         about = "" if row is None else f"exchange {row.id}" + "".join(f" ({part})" for part in (", ".join(filter(None, (row.model, row.cost_note))),) if part)
-        return ended, amount, dearest, unpriced, about
+        return ended, put_together(upper, lower), dearest, unpriced, about
 
     def lines(self, id_: int) -> list[CostLineRecord]:
         """The cost lines of an exchange, as they are in force. Raises StoreError if there is no such exchange."""

@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select
 
-from playhead.config.errors import ConfigError
+from playhead.config.errors import ConfigError, StoreError
 from playhead.config.secrets import header_kind
 
 from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricings
 from .costs import CLASSES, COUNTS
 from .engine import Database
+from .money import put_together, summed
 from .queries import require_session
 from .records import DEFAULT_RULES
 from .sums import Assumed, Found, Key, PricedBy, Reason, Sums, Wanted, add_found, add_sums, add_times, rounded
@@ -115,9 +116,7 @@ class Spending:
     def _part(self, statement: Select[Any], starts: Sequence[int], width: int) -> Found:
         found = Found({}, {}, {})
         for low in starts:
-            with self._database.reading() as connection:
-                rows = connection.execute(statement, {"low": low, "high": low + _AT_ONCE - 1}).all()
-            for *columns, first, whole in rows:
+            for *columns, first, whole in self._rows(statement, low, low + _AT_ONCE - 1):
                 key = tuple(columns[:width])
                 add_sums(found.sums, key, _as_sums(columns[width:]))
                 for known, text in ((found.first, first), (found.whole, whole)):
@@ -125,13 +124,24 @@ class Spending:
                         add_times(known, key, ((rounded(int(ms)), count) for ms, count in Counter(text.split(",")).items()))
         return found
 
+    def _rows(self, statement: Select[Any], low: int, high: int) -> Sequence[Any]:
+        try:
+            with self._database.reading() as connection:
+                rows = connection.execute(statement, {"low": low, "high": high}).all()
+                return [row for row in rows if row.requests]  # without groups there is a row of nothing, too
+        except StoreError as error:
+            if low == high or "integer overflow" not in str(error):
+                raise
+        middle = (low + high) // 2  # more money than an integer of SQLite holds: somebody makes up usage
+        return [*self._rows(statement, low, middle), *self._rows(statement, middle + 1, high)]
+
     def _statement(self, names: Sequence[str]) -> Select[Any]:
         e, c = exchanges.c, costs.c
         here = c.state.in_(PAID)
         tokens = [c[f"{name}_tokens"] for name in COUNTS]
         stream = and_(e.first_event_ms.is_not(None), e.duration_ms > e.first_event_ms, e.transport != "http", here)
         columns = [
-            func.count(),
+            func.count().label("requests"),
             _count(_FAILED),
             _count(e.attempt > 1),
             *[_sum(case((here, column))) for column in tokens],
@@ -218,10 +228,10 @@ class Spending:
     def assumed(self) -> list[Assumed]:
         """What was assumed for prices, by what was assumed together."""
         e, c = exchanges.c, costs.c
-        statement = select(e.cost_note, func.count(), _sum(c.amount)).join_from(costs, exchanges, e.id == c.exchange)
+        statement = select(e.cost_note, func.count(), *summed(c.amount)).join_from(costs, exchanges, e.id == c.exchange)
         wanted = statement.where(c.state == "priced", e.cost_note.is_not(None), *self._conditions()).group_by(e.cost_note)
         with self._database.reading() as connection:
-            found = [Assumed(note.removeprefix("assumed: "), count, int(amount)) for note, count, amount in connection.execute(wanted)]
+            found = [Assumed(note.removeprefix("assumed: "), count, put_together(*amount)) for note, count, *amount in connection.execute(wanted)]
         return sorted(found, key=lambda one: (-one.exchanges, one.what))
 
     def priced_by(self) -> list[PricedBy]:

@@ -109,3 +109,23 @@ def test_lines_of_csv_have_a_column_for_each_part_of_the_group() -> None:
     assert names[:3] == ["model", "requests", "errors"]
     assert values[:3] == ["m", 2, 1]
     assert len(names) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ('=cmd|"/c calc"!A1', '\'=cmd|"/c calc"!A1'),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+1", "'+1"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "' =1"),
+        ("\x1b[31mred\r\n\u202e", " [31mred   "),
+        ("gpt-5", "gpt-5"),
+        ("größe, 漢字", "größe, 漢字"),
+        (None, None),
+    ],
+)
+def test_no_name_in_csv_is_a_formula_or_leaves_its_line(name: str | None, written: str | None) -> None:
+    [_, line] = table(("user",), rows(("user",), Found({(name,): ONE}, {}, {})))
+
+    assert line[0] == written

@@ -46,6 +46,15 @@ def test_tokens_and_money_are_summed_up_by_class(store: Store) -> None:
     assert (one.requests, one.counts, one.amounts, one.cost) == (2, (20, 10, 2, 8, 4), (180, 20, 20, 40, 40), 300)
 
 
+def test_more_money_than_an_integer_of_the_database_holds_is_summed_up(store: Store) -> None:
+    write(store, *[exchange(cost(10**18, note="assumed: tier default")) for _ in range(25)])
+
+    one = sums(store)[()]
+    assert (one.requests, one.cost, one.amounts[0]) == (25, 25 * 10**18, 25 * (10**18 - 60))
+    assert store.ledger.spending(Wanted()).assumed() == [Assumed("tier default", 25, 25 * 10**18)]
+    assert store.ledger.paid()[:3] == (25, 25 * 10**18, 10**18)
+
+
 def test_what_another_exchange_counts_is_not_counted_again(store: Store) -> None:
     write(store, exchange(cost()), exchange(cost(None, "elsewhere")))
 
