@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from . import retention
 from .assumptions import Assumptions
 from .budgets import EACH, parse_budgets
 from .faults import parse_faults
@@ -21,11 +22,8 @@ from .rules import rules_of, spelled, steps_of
 from .secrets import header_kind
 
 SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?")
 _PACE = re.compile(r"(?:\d{1,6}(?:\.\d{1,3})?)x")
 _TIME = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
-_UNITS = "kMGT"
-_FACTORS: Mapping[str, int] = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** power for power, unit in enumerate(_UNITS, 1) for i in ("", "i")}
 _SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _KEY_NAME = re.compile(r"(k_[0-9a-f]{16})=([^\s=,][^=,\x00-\x1f]{0,63})")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -149,11 +147,26 @@ def optional_seconds_of(value: object) -> float | None:
 
 
 def size_of(value: object) -> int:
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
-        return int(float(match[1]) * _FACTORS[(match[2] or "").replace("K", "k")])
+    if isinstance(value, str):
+        return retention.size_of(value.strip())
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError
+
+
+def optional_size_of(value: object) -> int | None:
+    return None if value is None or value == "none" else size_of(value)
+
+
+def optional_age_of(value: object) -> float | None:
+    if value is None or value == "none":
+        return None
+    # A number without a unit is refused: who writes 30 and means days would lose everything.
+    return 0.0 if value == 0 and not isinstance(value, bool) else retention.age_of(_text(value).strip())
+
+
+def overrides_of(value: object) -> tuple[str, ...]:
+    return tuple([str(retention.Override.parse(text)) for text in texts_of(value) if text != "none"])
 
 
 def take_of(value: object) -> int | str:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .assumptions import ASSUMED_HINT
 from .budgets import BUDGET_HINT
 from .policies import Exhausted, optional_money
+from .retention import AGE_HINT, SESSIONS_HINT, SIZE_HINT, Clocks, Override, Retention
 from .rules import Rule, rules_of
 from .setting_values import (
     SESSION_NAME,
@@ -27,8 +28,11 @@ from .setting_values import (
     key_names_of,
     label_headers_of,
     match_rules_of,
+    optional_age_of,
     optional_count_of,
     optional_seconds_of,
+    optional_size_of,
+    overrides_of,
     pace_of,
     path_of,
     paths_of,
@@ -55,6 +59,7 @@ _DURATION = Hint("TIME", "a time in seconds or with a unit, such as 10, 500ms or
 
 Address = Annotated[HostPort, BeforeValidator(host_port_of), _ADDRESS]
 Token = Annotated[SecretStr | None, BeforeValidator(token_of), Hint("TOKEN", "8 or more printable ASCII characters without spaces")]
+Age = Annotated[float | None, BeforeValidator(optional_age_of), Hint("AGE|none", AGE_HINT)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(ge=0.001, le=86400), _DURATION]
 
 
@@ -174,6 +179,20 @@ class Settings(BaseSettings):
         description="Request headers by which reports can be grouped: `audit --by header:x-team`. What holds a secret is refused. `playhead reparse --all` "
         "does the same for recordings of before.",
     )
+    keep_content: Age = Field(
+        default=None,
+        description="How long what was said is kept: bodies, heads, events, items, fingerprints, connection logs. "
+        "Then it goes, and the row of the exchange stays, with its usage and its costs.",
+    )
+    keep_costs: Age = Field(
+        default=None, description="How long usage and costs are kept. The row of an exchange goes when neither its content nor its costs are kept any more."
+    )
+    keep_size: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(optional_size_of), Hint("SIZE|none", SIZE_HINT)] = Field(
+        default=None, description="How big the store may grow: when it is bigger, the content that was recorded first goes before its time."
+    )
+    keep_session: Annotated[tuple[str, ...], BeforeValidator(overrides_of), Hint("NAME: CLOCKS", f"{SESSIONS_HINT}; the flag may be given several times")] = (
+        Field(default=(), description="Clocks of single sessions, before those of all; size is that of their own content. The first that fits counts.")
+    )
     websockets: Annotated[Literal["on", "off"], Hint("on|off", "on or off")] = Field(
         default="on", description="off: every WebSocket handshake is answered 426, in every mode, so that clients fall back to HTTP."
     )
@@ -253,6 +272,11 @@ class Settings(BaseSettings):
         return self.rules != ("none",)
 
     @property
+    def retention(self) -> Retention:
+        """How long recordings are kept."""
+        return Retention(Clocks(self.keep_content, self.keep_costs, self.keep_size), tuple(map(Override.parse, self.keep_session)))
+
+    @property
     def speed(self) -> float:
         """How many times as fast as recorded a replay answers; infinity: at once."""
         return {"instant": float("inf"), "recorded": 1.0}.get(self.pace) or float(self.pace[:-1])
@@ -295,6 +319,6 @@ def shown(settings: Settings) -> dict[str, str | int | float | None]:
     plain: dict[str, str | int | float | None] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        text = "; ".join(value) or None if isinstance(value, tuple) else value
+        text = "; ".join(map(str, value)) or None if isinstance(value, tuple) else value
         plain[name] = text if isinstance(text, int | float | None) else without_password(str(text))
     return plain | {"store": without_password(settings.store_url), "key_file": str(settings.key_file or settings.data / "key")}

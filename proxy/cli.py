@@ -73,6 +73,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
         "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
         "import": Listed("cassettes", "Add the sessions in files to the store."),
         "redact": Listed("redacting", "Take away from a session what should not have been recorded."),
+        "prune": Listed("pruning", "Delete what is kept no longer: content and costs by clocks of their own."),
         "delete": Listed("keeping", "Delete an exchange or a whole session."),
         "config": Listed("keeping", "Show the settings in force and where each comes from."),
     },

@@ -9,11 +9,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
-from playhead.storage.journal import JournalWriter
+from playhead.storage.journal import JournalWriter, renewal_asked
 
 from .clients import Server
 from .forwarder import Forwarder, MakeReplays
@@ -32,6 +33,9 @@ log = logging.getLogger("playhead")
 _BACKLOG = 4096
 _POLL_SECONDS = 0.02
 _LAST_WORDS_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+_TENTH = 10  # of the time that content is kept it may stand in a segment that is written
+_RENEW_SECONDS, _RENEW_AT_LEAST = 60.0, 3600.0
 
 
 def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged: Diverged = nobody, cassettes: bool = False) -> Forwarder:
@@ -100,7 +104,7 @@ class Host:
         self._service = forwarder.service
         self._server = Server(forwarder.begin)
         self._accepting: asyncio.Server | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
 
     async def open(self, listener: socket.socket) -> None:
         """Serve those who connect there. Raises PlayheadError: without recordings a replay does not start; `close` all the same."""
@@ -111,15 +115,17 @@ class Host:
             if settings.on_miss != "record" and (missing := await player.missing(settings.session)):
                 log.warning("%s", missing)
         self._accepting = await asyncio.get_running_loop().create_server(self._server, sock=listener, backlog=_BACKLOG)
-        self._watch = asyncio.ensure_future(self._forwarder.watch_silence())
+        self._watches.append(asyncio.ensure_future(self._forwarder.watch_silence()))
+        if (journal := self._service.tape.journal) is not None:
+            self._watches.append(asyncio.ensure_future(_renew(journal, DataDir(settings.data).journal_dir, settings.retention.shortest)))
 
     async def close(self, hurried: Callable[[], bool] = lambda: False) -> None:
         """Let what is in flight end, as long as `drain_timeout` allows and nobody is `hurried`, and give up everything."""
         if self._accepting is not None:
             self._accepting.close()
         await self._drain(hurried)
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         if self._service.upstream is not None:
             self._service.upstream.close()
         await self._forwarder.close()
@@ -139,3 +145,15 @@ class Host:
             exchange.break_off()
         await asyncio.sleep(_LAST_WORDS_SECONDS)  # what was said last goes out
         await self._server.shutdown()
+
+
+async def _renew(journal: JournalWriter, directory: Path, shortest: float | None) -> None:
+    """Begin a new segment when somebody asks for it, and before content in the old one is much older than it is kept (`shortest`, in seconds)."""
+    every = float("inf") if shortest is None else min(max(shortest / _TENTH, _RENEW_SECONDS), _RENEW_AT_LEAST)
+    asked, began = renewal_asked(directory), time.monotonic()
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        now = time.monotonic()
+        if (newest := renewal_asked(directory)) != asked or now - began > every:
+            asked, began = newest, now
+            journal.renew()

@@ -31,6 +31,7 @@ from .pricing.setting import Costing
 from .recorder import Recorder
 from .recorders.recorder_loop import Misplaced, RecorderLoop
 from .recorders.settle import settle
+from .recorders.upkeep import Upkeep
 from .replay.rewinding import Rewound
 from .server import bind
 
@@ -289,7 +290,7 @@ class _Recording:
             store.begin_sessions_with(self._settings.match_rules, self._settings.session)
             recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings), label_headers=self._settings.label_header)
             try:
-                RecorderLoop(recorder, store, self).run()
+                RecorderLoop(recorder, store, self, Upkeep(store, self._settings.retention, self._data.journal_dir)).run()
                 self._stored_all = recorder.idle
             finally:
                 recorder.close()

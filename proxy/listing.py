@@ -173,7 +173,8 @@ def span(milliseconds: float | None) -> str:
 def result(row: ExchangeRecord) -> str:
     """How an exchange ended, in a few words: its status, and what was wrong."""
     how = "open" if row.outcome is None else row.outcome
-    parts = [str(row.status) if row.status else "", row.error_code or "", "" if how == "complete" else how]
+    pruned = "pruned" if row.pruned == "content" else ""
+    parts = [str(row.status) if row.status else "", row.error_code or "", "" if how == "complete" else how, pruned]
     return " ".join(part for part in parts if part)
 
 
@@ -247,7 +248,7 @@ def _how_connected(row: ConnectionRecord) -> str:
     """How a connection came about and ended, in a few words."""
     refused = row.status is not None and row.status != 101
     how = "open" if row.outcome is None else "refused" if refused else "" if row.outcome == "complete" else row.outcome
-    return " ".join(filter(None, (str(row.status) if row.status else "", how)))
+    return " ".join(filter(None, (str(row.status) if row.status else "", how, "pruned" if row.pruned else "")))
 
 
 def _closed_by(row: ConnectionRecord) -> str:

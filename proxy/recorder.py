@@ -399,7 +399,8 @@ class Recorder:
     @property
     def _pending(self) -> bool:
         batch = self._batch
-        return bool(batch.finished or batch.spills or batch.gone or batch.connections)
+        passed = any(tail.segment > tail.first and tail.position().segment > tail.first for tail in self._tails.values())  # segments that may go
+        return bool(batch.finished or batch.spills or batch.gone or batch.connections or passed)
 
     def _commit(self) -> None:
         """Bring the batch and the positions into the store. Raises StoreError; then the batch stays."""

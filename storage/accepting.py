@@ -14,7 +14,7 @@ from . import forking
 from .chain_writing import chained
 from .chained import EntryKind
 from .engine import Database
-from .queries import find_exchange, require_session
+from .queries import find_exchange, require_content, require_session
 from .records import DivergenceRecord
 from .replay_rows import Equivalence, Rerecording
 from .replay_tables import equivalences, rerecordings
@@ -43,7 +43,7 @@ class Decisions:
 
     def accept(self, one: Equivalence) -> None:
         """From now on such a request is answered by that exchange; idempotent. Raises StoreError: there is no such exchange."""
-        find_exchange(self._database, one.exchange)
+        require_content(self._database, one.exchange)
         with self._database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
             same = select(equivalences.c.id).where(*(equivalences.c[name] == value for name, value in one._asdict().items()))
             if connection.execute(same).first() is None:
@@ -62,6 +62,7 @@ class Decisions:
         require_session(self._database, session)
         if find_exchange(self._database, exchange).session != session:
             raise StoreError(f"Exchange {exchange} is not one of session {session!r}: `playhead exchanges {session}` lists those there are.")
+        require_content(self._database, exchange)
         with self._database.writing() as connection, chained(connection, EntryKind.DECIDED) as entries:
             entries.deciding([session])
             newest = connection.execute(select(func.max(exchanges.c.id))).scalar() or exchange

@@ -97,10 +97,11 @@ class RowReader:
         grouped = {table.name: self._grouped(table, wanted, *rest) for table, *rest in _OF_EXCHANGES}
         pieced = self._grouped(pieces, wanted, ("part", "seq"), ("exchange", "part", "seq"))
         identity = [*map([*exchanges.columns.keys()].index, _BEGUN[Subject.EXCHANGE])]
-        outcome = [*exchanges.columns.keys()].index("outcome")
+        outcome, pruned = map([*exchanges.columns.keys()].index, ("outcome", "pruned"))
         for row in self._select(exchanges, "id", wanted, ("id",)):
             own = {name: [*group.take(row[0])] for name, group in grouped.items()}
-            parts = self._exchange_parts(row, own, pieced.take(row[0]))
+            # Of pruned content pieces may be left until a later transaction.
+            parts = self._exchange_parts(row, own, pieced.take(row[0]) if row[pruned] != "content" else iter(()))
             yield Standing(row[0], row[outcome] is None, as_json([row[place] for place in identity]), parts)
             for _ in pieced.take(row[0]):
                 pass

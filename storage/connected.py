@@ -138,6 +138,7 @@ class ConnectionRecord(BaseModel):
     unassigned: int | None
     problem: str | None
     key_id: str | None
+    pruned: str | None
 
 
 class Handshake(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 from .column_types import Id, UtcTime, metadata
 from .costs import CLASSES, COUNTS
@@ -70,6 +70,7 @@ costs = Table(
     Column("exchange", BigInteger, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False, comment="1, 2, ...: how often it was priced."),
     *_columns(),
+    Index(None, "counted_in", sqlite_where=text("counted_in IS NOT NULL")),
     sqlite_with_rowid=False,
     comment="What exchanges cost, as it is in force.",
 )

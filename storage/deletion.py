@@ -40,6 +40,10 @@ from .tables import (
     writers,
 )
 
+PRUNED = "pruned"
+"""The cost_note of an exchange whose costs are deleted, while its content stays."""
+
+_CONTENT = (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults)
 _LEDGER = (costs, cost_history, cost_line_rows, paid_responses)
 _AT_ONCE = 200  # exchanges of one transaction: a recorder that waits gets its turn in between
 _PAGES_AT_ONCE = 1000
@@ -50,10 +54,9 @@ def delete_exchange(database: Database, id_: int) -> None:
     with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
             raise no_exchange(database, id_)
-        free_items(connection, entries, id_)
-        connection.execute(delete(divergences).where(divergences.c.nearest == id_))
-        _delete(connection, entries, [id_])
-    _give_back(database)
+        delete_exchanges(connection, entries, [id_])
+    give_back(database)
+    empty_log(database)
 
 
 def delete_session(database: Database, session: str) -> int:
@@ -74,7 +77,7 @@ def delete_session(database: Database, session: str) -> int:
             count += len(ids)
             left = connection.execute(select(connections.c.id).where(connections.c.session == session).limit(_AT_ONCE)).scalars().all()
             if len(ids) < _AT_ONCE:
-                _delete_connections(connection, entries, left)
+                delete_connections(connection, entries, left)
             if len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
                 for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
                     connection.execute(delete(table).where(table.c.session == session))
@@ -82,27 +85,70 @@ def delete_session(database: Database, session: str) -> int:
                 connection.execute(delete(sessions).where(sessions.c.name == session))
                 entries.gone(Subject.SESSION, [own])
                 break
-    _give_back(database)
+        give_back(database)
+    give_back(database)
+    empty_log(database)
     return count
+
+
+def delete_exchanges(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """Delete exchanges of any sessions, within a transaction. Nothing where there are none."""
+    free_items(connection, entries, ids)
+    connection.execute(delete(divergences).where(divergences.c.nearest.in_(ids)))
+    _delete(connection, entries, ids)
+
+
+def delete_content(connection: Connection, entries: ChainWriter, ids: Sequence[int], *, pieces_too: bool = True) -> None:
+    """Delete all that was said in exchanges, within a transaction; their rows stay, with usage and costs. `pieces_too` False: but for their pieces."""
+    entries.changing(Subject.EXCHANGE, ids)
+    connection.execute(select(bodies.c.exchange).where(bodies.c.exchange.in_(ids)).with_for_update())  # nobody may choose them as a base now
+    _free_dependents(connection, entries, ids)
+    free_items(connection, entries, ids)
+    _deciding(connection, entries, ids)
+    connection.execute(delete(divergences).where(divergences.c.nearest.in_(ids)))
+    for table in _CONTENT if pieces_too else _CONTENT[1:]:
+        connection.execute(delete(table).where(table.c.exchange.in_(ids)))
+    connection.execute(update(exchanges).where(exchanges.c.id.in_(ids)).values(pruned="content", problems=None))
+
+
+def delete_costs(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """Delete what is known of the costs of exchanges, within a transaction; their rows stay, with their content."""
+    entries.changing(Subject.EXCHANGE, ids)
+    for table in _LEDGER:
+        connection.execute(delete(table).where(table.c.exchange.in_(ids)))
+    nothing = {"usage": None, "billing": None, "cost": None, "cost_note": PRUNED}
+    connection.execute(update(exchanges).where(exchanges.c.id.in_(ids)).values(pruned="costs", **nothing))
+
+
+def delete_connection_content(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """Delete all that was said on connections and belongs to no exchange, within a transaction; their rows stay."""
+    entries.changing(Subject.CONNECTION, ids)
+    connection.execute(delete(connection_pieces).where(connection_pieces.c.connection.in_(ids)))
+    connection.execute(update(connections).where(connections.c.id.in_(ids)).values(pruned="content", digest=None))
+
+
+def _deciding(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """What was decided about exchanges is about to go with them."""
+    decided = [select(table.c.session).where(table.c.exchange.in_(ids)) for table in (equivalences, rerecordings)]
+    entries.deciding(connection.execute(union(*decided)).scalars())
 
 
 def _delete(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
     connection.execute(select(bodies.c.exchange).where(bodies.c.exchange.in_(ids)).with_for_update())  # nobody may choose them as a base now
     _free_dependents(connection, entries, ids)
-    decided = [select(table.c.session).where(table.c.exchange.in_(ids)) for table in (equivalences, rerecordings)]
-    entries.deciding(connection.execute(union(*decided)).scalars())
+    _deciding(connection, entries, ids)
     live = exchanges.join(writers, writers.c.id == exchanges.c.writer)
     identities = select(exchanges.c.writer, exchanges.c.number).select_from(live).where(exchanges.c.id.in_(ids), writers.c.state == "live")
     connection.execute(deleted.insert().from_select(["writer", "number"], identities))
     theirs = select(exchanges.c.connection).where(exchanges.c.id.in_(ids), exchanges.c.connection.is_not(None)).distinct()
     turned = connection.execute(theirs).scalars().all()
     whole = connection.execute(_WHOLE.where(exchanges.c.id.in_(ids))).scalars().all()
-    for table in (pieces, bodies, event_rows, item_rows, fingerprints, equivalences, rerecordings, rule_hits, served_faults, *_LEDGER):
+    for table in (*_CONTENT, *_LEDGER):
         connection.execute(delete(table).where(table.c.exchange.in_(ids)))
     connection.execute(delete(exchanges).where(exchanges.c.id.in_(ids)))
     entries.gone(Subject.EXCHANGE, ids)
     if turned or whole:
-        _delete_connections(connection, entries, _unused(connection, [*turned, *whole], whole))
+        delete_connections(connection, entries, _unused(connection, [*turned, *whole], whole))
 
 
 def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) -> Sequence[int]:
@@ -113,7 +159,8 @@ def _unused(connection: Connection, ids: Sequence[int], whole: Sequence[int]) ->
     return connection.execute(select(c.id).where(c.id.in_(ids), ended, ~exists(_TURNS), ~exists(_OWN))).scalars().all()
 
 
-def _delete_connections(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+def delete_connections(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """Delete connections that no exchange is left of, within a transaction."""
     live = connections.join(writers, writers.c.id == connections.c.writer)
     identities = select(connections.c.writer, connections.c.number).select_from(live).where(connections.c.id.in_(ids), writers.c.state == "live")
     connection.execute(insert_new(connection, deleted).from_select(["writer", "number"], identities))
@@ -152,10 +199,10 @@ def _free_dependents(connection: Connection, entries: ChainWriter, ids: Sequence
         connection.execute(update(bodies).where(bodies.c.exchange == dependent).values(**values))
 
 
-def free_items(connection: Connection, entries: ChainWriter, id_: int) -> None:
-    """Write out the lists of items that begin with that of an exchange. Where a session goes, its newest exchanges go first: there are none then."""
+def free_items(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:
+    """Write out the lists of items that begin with those of exchanges. Where a session goes, its newest exchanges go first: there are none then."""
     f = fingerprints.c
-    dependents = connection.execute(select(f.exchange, f.rules).where(f.exchange > id_, f.base == id_)).all()
+    dependents = connection.execute(select(f.exchange, f.rules).where(f.base.in_(ids), f.exchange.not_in(ids))).all()
     entries.changing(Subject.EXCHANGE, [row.exchange for row in dependents if row.rules == DEFAULT_RULES], EntryKind.REWRITTEN)
     for rules in {row.rules for row in dependents}:
         lists = load_items(connection, [row.exchange for row in dependents if row.rules == rules], rules)
@@ -164,15 +211,23 @@ def free_items(connection: Connection, entries: ChainWriter, id_: int) -> None:
             connection.execute(same.values(base=None, items=items))
 
 
-def _give_back(database: Database) -> None:
-    """Return freed pages to the disk, and empty the log that still holds what they held."""
+def give_back(database: Database) -> None:
+    """Return freed pages of SQLite to the disk. After each transaction that frees many: to find one among millions takes long."""
+    if not database.sqlite:
+        return
     with database.autocommit() as connection:
-        if not database.sqlite:
-            for table in (pieces, bodies, event_rows, item_rows, fingerprints, divergences, exchanges, connection_pieces, connections):
-                connection.exec_driver_sql(f"VACUUM {table.name}")
-            return
         raw = connection.connection.dbapi_connection
         assert raw is not None
         while connection.exec_driver_sql("PRAGMA freelist_count").scalar():
             raw.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")  # `execute` would free one page and stop
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def empty_log(database: Database) -> bool:
+    """Empty the log that still holds what was deleted; False if another program that reads the store keeps it from that. PostgreSQL: free the rows."""
+    with database.autocommit() as connection:
+        if not database.sqlite:
+            for table in (*_CONTENT, *_LEDGER, divergences, exchanges, connection_pieces, connections):
+                connection.exec_driver_sql(f"VACUUM {table.name}")
+            return True
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy

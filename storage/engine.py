@@ -351,3 +351,21 @@ def _story(error: BaseException, name: str) -> str:
     if primary is None:  # no connection: the server's text names host and port, never the password
         primary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"The store {name} failed: {primary}."
+
+
+def identity_of(path: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def sync(path: str) -> None:
+    """Bring a file or a directory to the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -41,13 +41,16 @@ def export_cassette(database: Database, session: str, take: int | Literal["newes
     ours = (e.session == session, e.take.in_(chosen))
     with database.reading() as connection:
         big = exists(select(literal(1)).where(pieces.c.exchange == e.id)).label("big")
-        wanted = select(exchanges, big).where(*ours, e.outcome.is_not(None)).order_by(e.take, e.seq, e.id)
+        wanted = select(exchanges, big).where(*ours, e.outcome.is_not(None), e.pruned.is_distinct_from("content")).order_by(e.take, e.seq, e.id)
         rows = connection.execute(wanted).all()
+        pruned = connection.execute(select(e.id).where(*ours, e.pruned == "content").limit(1)).first() is not None
         going_on = connection.execute(select(func.count()).select_from(exchanges).where(*ours, e.outcome.is_(None))).scalar_one()
         numbers = {number: place for place, number in enumerate(chosen, 1)} if take == "all" else {chosen[0]: 1}
         known = _connections(connection, session, numbers)
         raws = _raws(database, connection, rows)
         events = _events(connection, [row.id for row in rows if row.events])
+    if pruned and not rows:
+        raise StoreError(f"The content of session {session!r}, take {', '.join(map(str, chosen))}, is pruned: record it anew, or export another take.")
     places = {id_: place for place, id_ in enumerate(known, 1)}
     before = 0 if take == "all" or not rows else rows[0].seq - 1
     recorded = [_recorded(row, numbers[row.take], places.get(row.connection), raws[row.id]) for row in rows]
@@ -157,7 +160,8 @@ def _events(connection: Connection, ids: Sequence[int]) -> dict[int, list[EventR
 def _connections(connection: Connection, session: str, numbers: dict[int, int]) -> dict[int, RecordedConnection]:
     """By id, in their order. `numbers`: of the takes that are wanted, what they are called in the cassette."""
     c = connections.c
-    wanted = select(connections).where(c.session == session, c.take.in_([*numbers])).order_by(c.take, c.started_at, c.id)
+    whole = (c.session == session, c.take.in_([*numbers]), c.pruned.is_(None))
+    wanted = select(connections).where(*whole).order_by(c.take, c.started_at, c.id)
     found = {}
     for number, row in enumerate(connection.execute(wanted), 1):
         values = row._mapping

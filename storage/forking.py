@@ -64,6 +64,7 @@ def fork(database: Database, session: str, exchange: int, name: str, anew: Mappi
     with database.writing() as connection, chained(connection, EntryKind.FORKED) as entries:
         if connection.execute(select(sessions.c.id).where(sessions.c.name == name)).first() is not None:
             raise StoreError(f"There is a session {name!r} already: give the fork another name.")
+        _require_whole(connection, at)
         started = _begin(connection, session, exchange, name)
         wanted = _Fork(session, at.take, at.seq, name, {}, _in_place(connection, at, anew))
         made = wanted._replace(writers=_writers(connection, entries, wanted))
@@ -103,6 +104,17 @@ def _copy_marks(connection: Connection, made: _Fork, anew: Mapping[int, int]) ->
     rows = [{"exchange": old, "session": made.name, "after": new - 1, "at": now} for old, new in pairs_anew]
     connection.execute(rerecordings.insert(), rows)
     return len(rows)
+
+
+def _require_whole(connection: Connection, at: ExchangeRecord) -> None:
+    """Raises StoreError if something of what stands before it has no content any more."""
+    e = exchanges.c
+    before = (e.session == at.session, e.take == at.take, e.seq < at.seq, e.pruned == "content")
+    if pruned := connection.execute(select(func.count()).where(*before)).scalar_one():
+        raise StoreError(
+            f"The content of {pruned:,} exchange{'s'[: pruned != 1]} before exchange {at.id} is pruned, so that they cannot be replayed: "
+            "record the session anew, or fork another take."
+        )
 
 
 def _begin(connection: Connection, session: str, exchange: int, name: str) -> datetime:

@@ -28,6 +28,7 @@ _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _FRESH = 16 << 20  # bytes of payloads that are read at once
 _AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
+_RENEW = "renew"
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
 
@@ -217,6 +218,12 @@ class JournalWriter:
         if before >= 0:
             os.close(before)
 
+    def renew(self) -> None:
+        """Begin a new segment if this one holds anything, so that it goes when all of it is stored."""
+        if self.begun and self._end + self._bytes > START:
+            self._repetition.forget()
+            self._next_segment()
+
     def close(self) -> None:
         """Write what is left and give up the segment; idempotent."""
         if self._fd < 0:
@@ -256,6 +263,19 @@ def remove_free(directory: Path, *, workers: bool) -> None:
     for pattern in ("*.free",) if workers else ("*.free", "*.new"):
         for path in directory.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def ask_renewal(directory: Path) -> None:
+    """Ask the workers to begin new segments, so that those which they write now go soon, too. Raises OSError."""
+    (directory / _RENEW).touch(mode=0o600)
+
+
+def renewal_asked(directory: Path) -> int:
+    """When that was asked for last; 0: never."""
+    try:
+        return (directory / _RENEW).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _write_all(fd: int, buffers: list[bytes], offset: int) -> tuple[int, OSError | None]:

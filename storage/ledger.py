@@ -68,6 +68,12 @@ class Ledger:
             require_session(self._database, session)
         return self._priceable(list(_wanted(session, since, until)))
 
+    def pruned(self, session: str | None = None) -> int:
+        """Of how many exchanges the costs are pruned, so that none can be computed again; of all, or of a session. Raises StoreError."""
+        wanted = select(func.count()).where(exchanges.c.pruned == "costs", *([] if session is None else [exchanges.c.session == session]))
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar_one()
+
     def _priceable(self, wanted: list[ColumnElement[bool]]) -> Iterator[Priceable]:
         after = 0
         while True:
@@ -200,6 +206,7 @@ def _repriced(one: Priceable, before: Row[Any] | None, cost: Cost) -> Repriced:
 def _wanted(session: str | None, since: datetime | None, until: datetime | None) -> Iterator[ColumnElement[bool]]:
     e = exchanges.c
     yield e.outcome.is_not(None)
+    yield e.pruned.is_distinct_from("costs")
     if session is None:  # what was imported was paid where it was recorded
         yield e.writer.not_in(select(writers.c.id).where(writers.c.writer.like("import-%")))
     else:

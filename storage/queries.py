@@ -6,21 +6,19 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select, true
 
 from playhead.config.errors import ConfigError, StoreError
 
 from .bodies import StoredBody, decode_against, decode_chain
-from .column_types import metadata
 from .costs import dollars
 from .deltas import Readers
 from .engine import Database
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
 from .rows import piece_data, rows_by_key, unpack_times
-from .tables import HEAD, bodies, connection_pieces, connections, event_rows, event_types, events, exchanges, items, pieces, sessions, takes
+from .tables import bodies, event_rows, event_types, events, exchanges, items, pieces, sessions, takes
 
 _PAGE = 500  # rows read at once, so that no listing holds the store's state for long
 _AT_ONCE = 64  # bodies read at once
@@ -28,28 +26,6 @@ _OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 _CACHE = 64 << 20  # bytes of decoded bodies kept while many are read in a row
 
 ROW_COLUMNS = tuple([exchanges.c[name] for name in ExchangeRecord.model_fields])
-
-
-class Stats(Record):
-    """What `playhead stats` prints. Sizes in bytes; `raw_bytes`: what was recorded, decoded; `store_bytes`: what the store takes on disk."""
-
-    sessions: int
-    takes: int
-    exchanges: int
-    open: int
-    connections: int
-    events: int
-    request_bytes: int
-    response_bytes: int
-    raw_bytes: int
-    stored_bytes: int
-    store_bytes: int
-    first_at: datetime | None
-    last_at: datetime | None
-    outcomes: dict[str, int]
-    transports: dict[str, int]
-    schema_version: str
-    store: str
 
 
 class Filter(Record):
@@ -165,6 +141,24 @@ def no_exchange(database: Database, id_: int) -> StoreError:
     return StoreError(f"There is no exchange {id_} in the store {database.name}. `playhead exchanges SESSION` lists those there are.")
 
 
+def pruned(id_: int) -> StoreError:
+    """What to raise where something is asked of content that is gone."""
+    return StoreError(
+        f"The content of exchange {id_} is pruned: it was kept as long as keep_content and keep_size say. "
+        f"What is left is its row, with usage and costs: `playhead show {id_}`."
+    )
+
+
+def require_content(database: Database, id_: int) -> None:
+    """Raises StoreError if there is no such exchange, or its content is pruned."""
+    with database.reading() as connection:
+        row = connection.execute(select(exchanges.c.pruned).where(exchanges.c.id == _id(id_))).first()
+    if row is None:
+        raise no_exchange(database, id_)
+    if row.pruned == "content":
+        raise pruned(id_)
+
+
 def _id(id_: int) -> int:
     return id_ if 0 <= id_ < 1 << 63 else -1
 
@@ -178,14 +172,14 @@ def require(database: Database, id_: int) -> None:
 
 def list_events(database: Database, id_: int, after: int = -1) -> Iterator[EventRecord]:
     """Events of an exchange by seq, those after `after`. Raises StoreError at once if there is no such exchange."""
-    require(database, id_)
+    require_content(database, id_)
     statement = select(events).where(events.c.exchange == id_)
     return (EventRecord.model_construct(**row._mapping) for row in _paged(database, statement, events.c.seq, after))
 
 
 def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
     """As `list_events`, as they were recorded: with opcodes and nanoseconds."""
-    require(database, id_)
+    require_content(database, id_)
     wanted = [event_rows.c[name] for name in EventRow._fields if name != "type"]
     joined = event_rows.outerjoin(event_types, event_types.c.id == event_rows.c.type)
     statement = select(*wanted, event_types.c.type).select_from(joined).where(event_rows.c.exchange == id_)
@@ -194,7 +188,7 @@ def list_event_rows(database: Database, id_: int) -> Iterator[EventRow]:
 
 def list_items(database: Database, id_: int) -> list[ItemRow]:
     """Those of the request first. Raises StoreError if there is no such exchange."""
-    require(database, id_)
+    require_content(database, id_)
     wanted = select(*[items.c[name] for name in ItemRow._fields]).where(items.c.exchange == id_).order_by(items.c.part, items.c.position)
     with database.reading() as connection:
         return [ItemRow(*row) for row in connection.execute(wanted)]
@@ -236,6 +230,8 @@ class BodyReader:
         """What the row of bodies of an exchange holds: all of it, or the start where there are pieces. Raises StoreError if it cannot be read."""
         chain = list(self._chain(connection, id_))
         if not chain:
+            if connection.execute(select(exchanges.c.pruned).where(exchanges.c.id == id_)).scalar() == "content":
+                raise pruned(id_)
             raise StoreError(f"exchange {id_} has no body in the store")
         known = self._kept.get(chain[-1].base or 0)
         if known is None:
@@ -378,53 +374,3 @@ def read_pieces(database: Database, id_: int, part: str) -> Iterator[bytes]:
     statement = select(pieces).where(pieces.c.exchange == id_, pieces.c.part == part)
     for row in _paged(database, statement, pieces.c.seq, -1, 4):
         yield piece_data(row.codec, row.data, row.raw_bytes)
-
-
-# The whole.
-
-
-def store_stats(database: Database) -> Stats:
-    """Counts and sizes."""
-    columns = exchanges.c
-    with database.reading() as connection:
-        counts = connection.execute(
-            select(
-                func.count().label("exchanges"),
-                func.count().filter(columns.outcome.is_(None)).label("open"),
-                func.coalesce(func.sum(columns.events), 0).label("events"),
-                func.coalesce(func.sum(columns.request_bytes), 0).label("request_bytes"),
-                func.coalesce(func.sum(columns.response_bytes), 0).label("response_bytes"),
-                func.min(columns.started_at, type_=columns.started_at.type).label("first_at"),
-                func.max(columns.started_at, type_=columns.started_at.type).label("last_at"),
-            )
-        ).one()
-        sizes = [
-            connection.execute(select(func.coalesce(func.sum(table.c.raw_bytes), 0), func.coalesce(func.sum(func.length(table.c.data)), 0))).one()
-            for table in (bodies, pieces, connection_pieces)
-        ]
-        return Stats(
-            **counts._mapping,
-            sessions=connection.execute(select(func.count()).select_from(sessions)).scalar_one(),
-            takes=connection.execute(select(func.count()).select_from(takes)).scalar_one(),
-            connections=connection.execute(select(func.count()).select_from(connections)).scalar_one(),
-            raw_bytes=sum(int(size[0]) for size in sizes),
-            stored_bytes=sum(int(size[1]) for size in sizes),
-            store_bytes=_disk_bytes(connection, database.path),
-            outcomes=_counted(connection, columns.outcome),
-            transports=_counted(connection, columns.transport),
-            schema_version=HEAD,
-            store=database.name,
-        )
-
-
-def _counted(connection: Connection, column: ColumnElement[str]) -> dict[str, int]:
-    rows = connection.execute(select(column, func.count()).where(column.is_not(None)).group_by(column).order_by(column))
-    return dict(rows.all())
-
-
-def _disk_bytes(connection: Connection, path: Path | None) -> int:
-    if path is not None:
-        beside = [path, path.with_name(path.name + "-wal")]
-        return sum(file.stat().st_size for file in beside if file.exists())
-    asked = text("SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(CAST(:names AS text[])) AS name")
-    return int(connection.execute(asked, {"names": [table.name for table in metadata.sorted_tables]}).scalar_one())

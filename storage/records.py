@@ -21,6 +21,7 @@ Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
 Parse = Literal["parsed", "partial", "unparsed", "not_applicable"]
 Asks = Literal["http", "sse", "ws"]
+Pruned = Literal["content", "costs"]
 DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
@@ -389,6 +390,7 @@ class ExchangeRecord(Record):
     cost_note: str | None
     conversation: str | None
     steer: str | None
+    pruned: Pruned | None
 
 
 class EventRecord(Record):

@@ -55,7 +55,9 @@ class Rederivation:
         self._reader = BodyReader()
         self._memory = _Memory()
         e = exchanges.c
-        self._ended: list[ColumnElement[bool]] = [e.outcome.is_not(None), *([] if session is None else [e.session == session])]
+        ours = [e.outcome.is_not(None), *([] if session is None else [e.session == session])]
+        self._pruned: list[ColumnElement[bool]] = [*ours, e.pruned == "content"]
+        self._ended: list[ColumnElement[bool]] = [*ours, e.pruned.is_distinct_from("content")]
         self._wanted = [*self._ended, or_(e.parser.is_(None), e.parser < PARSER)]
 
     def mark(self) -> None:
@@ -77,6 +79,11 @@ class Rederivation:
         """How many they are."""
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(exchanges).where(*self._wanted)).scalar_one()
+
+    def pruned(self) -> int:
+        """How many cannot be parsed again, since their content is pruned."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(exchanges).where(*self._pruned)).scalar_one()
 
     def ids(self) -> Iterator[int]:
         """Those there are, by id."""
@@ -138,11 +145,15 @@ class Rederivation:
         memory = _Memory(self._memory.items, {**self._memory.types}, {**self._memory.words})
         self._memory = _Memory()  # should this fail
         with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
-            there = select(exchanges.c.id).where(exchanges.c.id.in_([one.exchange for one in batch])).with_for_update()
-            ids = set(connection.execute(there).scalars())
-            entries.changing(Subject.EXCHANGE, ids)
+            there = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([one.exchange for one in batch])).with_for_update()
+            pruned = {row.id: row.pruned for row in connection.execute(there) if row.pruned != "content"}
+            entries.changing(Subject.EXCHANGE, pruned)
             transaction = _Transaction(connection, entries, memory)
-            changed = sum(transaction.replace(one) for one in batch if one.exchange in ids)
+            changed = 0
+            for one in batch:
+                if pruned.get(one.exchange) == "costs":
+                    one.recorded.facts.usage = one.recorded.facts.billing = None
+                changed += one.exchange in pruned and transaction.replace(one)
         self._memory = memory
         return changed
 
@@ -201,7 +212,7 @@ class _Transaction:
                 written = WrittenItems(None, one.items)
             Inserter(self._connection, fingerprints)(self._connection, [id_, DEFAULT_RULES, one.digest, one.asks, *written])
         elif (known.digest, known.asks) != (one.digest, one.asks):
-            free_items(self._connection, self._entries, id_)
+            free_items(self._connection, self._entries, [id_])
             values = {"digest": one.digest, "asks": one.asks, "base": None, "items": one.items}
             self._connection.execute(update(fingerprints).where(*own).values(values))
         return shared

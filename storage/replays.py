@@ -60,6 +60,7 @@ class _Scope(NamedTuple):
         # An expression in place of the column keeps SQLite from reading all of the session where only the end of the table is wanted.
         yield (e.session if not self.after else e.session.concat("")) == self.session
         yield e.outcome.is_not(None)
+        yield e.pruned.is_distinct_from("content")
         if self.take is not None:
             yield e.take == self.take
         if self.after:
@@ -175,9 +176,14 @@ class _Missing:
     def _keep(self, made: dict[int, Fingerprint]) -> None:
         values: list[Any] = []
         with self._database.writing() as connection, chained(connection, EntryKind.REWRITTEN) as entries:
+            e = exchanges.c
+            whole = select(e.id).where(e.id.in_([*made]), e.pruned.is_distinct_from("content")).with_for_update(read=True)  # nothing of it was pruned since
+            there = set(connection.execute(whole).scalars())
             if self._rules == DEFAULT_RULES:  # others are made when they are asked for, and entered nowhere
-                entries.changing(Subject.EXCHANGE, made)
+                entries.changing(Subject.EXCHANGE, there)
             for id_, one in made.items():
+                if id_ not in there:
+                    continue
                 values += (id_, self._rules, one.digest, one.asks, *self._items.write(self._session, id_, one.items)[0])
             Inserter(connection, fingerprints, ignore=True)(connection, values)
 
@@ -289,7 +295,7 @@ def ended_up_to(database: Database, session: str, after: int) -> int:
 def answered_early(database: Database, session: str, take: int | None) -> list[int]:
     """See `Store.answered_early`."""
     e = exchanges.c
-    wanted = [e.session == session, e.problem.contains(ANSWERED_EARLY), *([e.take == take] if take is not None else [])]
+    wanted = [e.session == session, e.problem.contains(ANSWERED_EARLY), e.pruned.is_distinct_from("content"), *([e.take == take] if take is not None else [])]
     with database.reading() as connection:
         return list(connection.execute(select(e.id).where(*wanted).order_by(e.take, e.seq)).scalars())
 

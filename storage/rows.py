@@ -165,10 +165,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         r.request_bytes,
         r.response_bytes,
         r.event_count,
-        facts.parse,
-        r.redacted,
-        kind,
-        model,
+        *(facts.parse, r.redacted, kind, model),
         response_id,
         previous,
         status,
@@ -192,6 +189,7 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         problems_text(facts) if facts.problems else None,
         PARSER,
         usage_text(facts.billing or None),
+        None,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,18 +14,20 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from playhead.config.errors import StoreError
+from playhead.config.retention import Retention
 
-from . import chains, connection_reads, deletion, divergences, exporting, importing, queries, replays, rewriting, served_faults
+from . import chains, connection_reads, deletion, divergences, due, exporting, importing, queries, replays, rewriting, served_faults
 from .accepting import Decisions
 from .cassettes import Cassette
 from .chain_checks import StoredChains
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .content import Change
-from .engine import Database, Durability, open_database
+from .engine import Database, Durability, identity_of, open_database, sync
 from .ledger import Ledger
 from .match_rules import StoredRules
-from .queries import Filter, Stats
+from .pruning import Pruning
+from .queries import Filter
 from .records import (
     DEFAULT_RULES,
     Batch,
@@ -47,6 +48,7 @@ from .rederiving import Rederivation
 from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
 from .replays import Compute, Playback, Under
 from .rewriting import Changed
+from .stats import Stats, store_stats
 from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
@@ -65,7 +67,7 @@ class Store(StoredRules, StoredChains):
         self._database = database
         self._writer = Writer(database)
         self._playback = Playback(database)
-        self._file = _identity(database.path)
+        self._file = identity_of(database.path)
         self._open = True
 
     @classmethod
@@ -114,7 +116,7 @@ class Store(StoredRules, StoredChains):
 
     def in_place(self) -> bool:
         """Whether the file that was opened still stands where it did; True for a server. What is written into one that was removed is lost."""
-        return _identity(self._database.path) == self._file
+        return identity_of(self._database.path) == self._file
 
     # Writing.
 
@@ -145,8 +147,8 @@ class Store(StoredRules, StoredChains):
             return  # PostgreSQL's commits are
         try:
             with contextlib.suppress(FileNotFoundError):  # no log: everything is in the file, and synced
-                _sync(f"{path}-wal")
-            _sync(str(path.parent))
+                sync(f"{path}-wal")
+            sync(str(path.parent))
         except OSError as error:
             raise StoreError(f"The store {self.name} could not be written to disk: {error.strerror}.") from None
 
@@ -241,7 +243,7 @@ class Store(StoredRules, StoredChains):
 
     def stats(self) -> Stats:
         """Counts and sizes of everything."""
-        return queries.store_stats(self._database)
+        return store_stats(self._database)
 
     def completeness(self) -> Completeness:
         """What is known to be missing in it. Reads every event row."""
@@ -426,23 +428,16 @@ class Store(StoredRules, StoredChains):
         rewriting.forget_words(self._database, found)
         rewriting.make_anew(self._database)
 
+    def pruned(self, session: str, take: int | None = None) -> int:
+        """How many exchanges of a session, or of one take, have no content any more, since it is pruned."""
+        return due.count_pruned(self._database, session, take)
+
+    def pruning(self, retention: Retention, now: datetime, sessions: Sequence[str] = (), *, empties: bool = False) -> Pruning:
+        """The way to delete what is kept no longer, or to see what that would be; in these sessions, or in all. Raises StoreError: no such session."""
+        for session in sessions:
+            queries.require_session(self._database, session)
+        return Pruning(self._database, retention, now, sessions, empties=empties)
+
     def delete_session(self, session: str) -> int:
         """Delete a session and its exchanges; how many they were. Raises StoreError if there is none."""
         return deletion.delete_session(self._database, session)
-
-
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another one of its name; None if there is none."""
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if found is None else (found.st_dev, found.st_ino)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

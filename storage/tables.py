@@ -33,7 +33,7 @@ from .connected import MAX_TURNS
 from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, paid_responses, price_bases, price_rates, pricings
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
@@ -99,6 +99,7 @@ connections = Table(
     Column("problem", Text, comment="Why it could not be read or recorded whole."),
     Column("key_id", Text, comment="HMAC of the API key; the key itself is nowhere."),
     Column("digest", LargeBinary, comment="Of the fingerprint of its handshake; null: see fingerprints."),
+    Column("pruned", Text, comment="content: what it kept itself is pruned; null: nothing is."),
     Index(None, "writer", "number", unique=True),
     sqlite_autoincrement=True,
     comment="WebSocket connections: one client WebSocket and its upstream twin each.",
@@ -164,6 +165,7 @@ exchanges = Table(
     Column("problems", JSON(none_as_null=True), comment="Values that do not fit their fields: how many, and the first of them; null: none."),
     Column("parser", Integer, comment="Version of the parsing that found all this in the raw bytes; null: before it was noted. See `playhead reparse`."),
     Column("billing", JSON(none_as_null=True), comment="What decides about its price beside model, tier and usage: tools, windows, ..."),
+    Column("pruned", Text, comment="content or costs: what of it is pruned; null: nothing is."),
     Index(None, "session", "seq"),
     # On PostgreSQL, too; but to say so here would import all that knows PostgreSQL, which where it is not used nobody should wait for.
     *[Index(None, name, sqlite_where=text(f"{name} IS NOT NULL")) for name in ("response_id", "conversation")],
@@ -298,6 +300,7 @@ fingerprints = Table(
     Column("asks", Text, nullable=False, comment="Transport that the request wants its answer over: http, sse or ws."),
     Column("base", BigInteger, comment="The exchange whose items its own go on from; null: none."),
     Column("items", LargeBinary, nullable=False, comment="Four bytes for each item of the request's conversation, behind those of the base."),
+    Index(None, "base", sqlite_where=text("base IS NOT NULL")),
     sqlite_with_rowid=False,
     comment="What identifies the requests for replay.",
 )

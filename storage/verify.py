@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
 from playhead.config.errors import StoreError
 
@@ -25,6 +25,10 @@ class Problem(Record):
 
     exchange: int | None
     problem: str
+
+
+_WHOLE = exchanges.c.pruned.is_distinct_from("content")
+_CONTENT = (bodies, event_rows, item_rows, fingerprints)
 
 
 def find_problems(database: Database, compute: Compute | None = None) -> Iterator[Problem]:
@@ -62,7 +66,8 @@ def _references(database: Database) -> Iterator[Found]:
         ("its take is not there", ~there(takes, take)),
         ("its connection is not there", and_(e.connection.is_not(None), ~there(connections, connections.c.id == e.connection))),
         ("its writer is not there", ~there(writers, writers.c.id == e.writer)),
-        ("it has no body", ~there(bodies, bodies.c.exchange == e.id)),
+        ("it has no body", and_(~there(bodies, bodies.c.exchange == e.id), _WHOLE)),
+        ("its content is pruned, and something of it is left", and_(not_(_WHOLE), or_(*(there(table, table.c.exchange == e.id) for table in _CONTENT)))),
     ]
     for text, condition in wanted:
         yield from each(database, select(e.id).where(condition), e.id, text)
@@ -85,7 +90,9 @@ def _bodies(database: Database) -> Iterator[Found]:
 
 
 def _pieces(database: Database) -> Iterator[Found]:
-    yield from readable(database, select(pieces.c.exchange).distinct(), pieces.c.exchange, _read_pieces)
+    # Of pruned content pieces may be left, if that was broken off: the next `playhead prune` takes them away.
+    whole = there(exchanges, and_(exchanges.c.id == pieces.c.exchange, _WHOLE))
+    yield from readable(database, select(pieces.c.exchange).distinct().where(whole), pieces.c.exchange, _read_pieces)
 
 
 def _read_pieces(connection: Connection, id_: int) -> None:
@@ -98,7 +105,7 @@ def _events(database: Database) -> Iterator[Found]:
     e, r = exchanges.c, event_rows.c
     counted = select(func.count()).where(r.exchange == e.id).scalar_subquery()
     last = select(func.max(r.seq)).where(r.exchange == e.id).scalar_subquery()
-    yield from each(database, select(e.id).where(e.events != counted), e.id, "the number of its events is not what its row says")
+    yield from each(database, select(e.id).where(e.events != counted, _WHOLE), e.id, "the number of its events is not what its row says")
     yield from each(database, select(e.id).where(last != counted - 1), e.id, "events are missing between others")
     untyped = select(r.exchange).distinct().where(r.type.is_not(None), ~there(event_types, event_types.c.id == r.type))
     yield from each(database, untyped, r.exchange, "the type of an event is not there")

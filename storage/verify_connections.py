@@ -46,14 +46,15 @@ def _check(connection: Connection, id_: int) -> None:
     for direction, part in enumerate(PARTS):
         if own[direction] != sum(entry.bytes for entry in log if entry.direction == direction and not entry.turn):
             raise StoreError(f"its log does not fit its messages of the {part} that belong to no turn")
-    if row.outcome is not None and row.number is not None:  # what is still open may have stored a turn before its log
+    if row.outcome is not None and row.number is not None and row.pruned is None:  # what is still open may have stored a turn before its log
         _check_turns(connection, row, log)
 
 
 def _check_turns(connection: Connection, row: Row[tuple[int]], log: list[LogEntry]) -> None:
     e, r = exchanges.c, event_rows.c
     least, greatest = turn_numbers(row.number)
-    ended = select(e.id, e.number).where(e.writer == row.writer, e.number.between(least, greatest), e.outcome.is_not(None))
+    kept = (e.outcome.is_not(None), e.pruned.is_distinct_from("content"))
+    ended = select(e.id, e.number).where(e.writer == row.writer, e.number.between(least, greatest), *kept)
     known = defaultdict(list)
     for entry in log:
         known[entry.turn].append((entry.direction, entry.opcode, entry.bytes))

@@ -24,11 +24,12 @@ _Identity = tuple[int, int]  # id of the writer, number
 
 @dataclass(slots=True)
 class _Standing:
-    """A connection that the store holds. `heads`: bytes of its heads there."""
+    """A connection that the store holds. `heads`: bytes of its heads there; `pruned`: what it kept is gone, and does not come back."""
 
     id: int
     take: int
     heads: int
+    pruned: bool = False
 
 
 class Connections:
@@ -45,7 +46,7 @@ class Connections:
         """Which of these are there; to be asked before anything else is wanted of them."""
         if numbers:
             for row in self._connection.execute(_STANDING, {"writer": writer, "numbers": numbers}):
-                self._standing[writer, row.number] = _Standing(row.id, row.take, row.raw_bytes or 0)
+                self._standing[writer, row.number] = _Standing(row.id, row.take, row.raw_bytes or 0, row.pruned is not None)
 
     def put(self, given: Sequence[tuple[_Identity, RecordedConnection]]) -> None:
         """Insert them, or bring them up to date: of one that is given more than once the last says how it is."""
@@ -61,6 +62,8 @@ class Connections:
                 standing = self._standing[identity] = _Standing(next(ids), self._places.take(r), 0)
                 inserted += _row(standing, identity, r)
                 self._chain.made(Subject.CONNECTION, [standing.id])
+            elif standing.pruned:
+                continue
             else:
                 if r.outcome is not None:  # while it goes on only what identifies it is entered
                     self._chain.changed(Subject.CONNECTION, [standing.id])
@@ -161,6 +164,7 @@ def _row(standing: _Standing, identity: _Identity, r: RecordedConnection) -> Row
         clean(r.problem),
         r.key_id,
         r.digest,
+        None,
     )
 
 
@@ -176,7 +180,7 @@ def _gift(id_: int, r: RecordedConnection) -> Iterator[Row]:
 
 _HEADS = and_(connection_pieces.c.connection == connections.c.id, connection_pieces.c.part == "heads", connection_pieces.c.seq == 0)
 _STANDING = (
-    select(*connections.c["id", "number", "take"], connection_pieces.c.raw_bytes)
+    select(*connections.c["id", "number", "take", "pruned"], connection_pieces.c.raw_bytes)
     .select_from(connections.outerjoin(connection_pieces, _HEADS))
     .where(connections.c.writer == bindparam("writer"), connections.c.number.in_(bindparam("numbers", expanding=True)))
     .with_for_update(read=True, key_share=True, of=connections)  # nobody may delete it before this is committed

@@ -43,7 +43,7 @@ def test_where_nothing_is_old_there_is_nothing_to_do(playhead: Playhead) -> None
 def test_what_is_old_is_parsed_again(playhead: Playhead, data: Path) -> None:
     age(data)
 
-    assert playhead("reparse", "--json").rows == [{"parsed": 6, "changed": 6, "failed": 0}]
+    assert playhead("reparse", "--json").rows == [{"parsed": 6, "changed": 6, "failed": 0, "pruned": 0}]
     assert [row["model"] for row in playhead("exchanges", "default", "--json").rows] == ["m"] * 4 + [None]
 
 

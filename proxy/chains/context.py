@@ -116,6 +116,8 @@ def _answer(row: ExchangeRecord, said: Said) -> list[ContextItem]:
 
 
 def _unread(row: ExchangeRecord, said: Said) -> list[Missing]:
+    if row.pruned == "content":
+        return [Missing("pruned", None, row.id, "its content is pruned: what it said to the model, and the model to it, is not kept any more")]
     lost = [Missing("unread", None, row.id, f"its {what} was recorded and cannot be read") for what in said.unread]
     if not lost and row.parse == "unparsed":
         lost.append(Missing("unread", None, row.id, "it was recorded and could not be parsed"))

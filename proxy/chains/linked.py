@@ -13,7 +13,7 @@ from .said import Said
 
 Part = Literal["instructions", "input", "output", "steer", "items"]
 """Where an item stands: `steer`: in the input of a steer that the exchange's client sent; `items`: it was put into a conversation by itself."""
-Lack = Literal["response", "conversation", "item", "prompt", "steer", "input", "cut", "unread", "loop", "length", "compacted", "truncated"]
+Lack = Literal["response", "conversation", "item", "prompt", "steer", "input", "cut", "unread", "loop", "length", "compacted", "truncated", "pruned"]
 
 
 class ContextItem(NamedTuple):

@@ -32,6 +32,9 @@ def export(session: str, take: str, form: str, output: str | None, **flags: Any)
     name, which, allow = session_name(session), _take(take), flags.pop("allow")
     with recordings(loaded(flags).settings) as store:
         data, going_on = text_of(store, name, which, allow=allow)
+        pruned = store.pruned(name, store.takes(name)[-1].take if which == "newest" else None if which == "all" else which)
+    if pruned:
+        warn(f"the content of {pruned} exchange{'s'[: pruned != 1]} of session {name} is pruned: they are left out")
     if going_on:
         warn(f"{going_on} exchange{'s'[: going_on != 1]} of session {name} still go on, and are left out")
     if output == "-":

@@ -88,6 +88,8 @@ class _Told:
 
         row, turns = store.connection(id_), store.turns(id_)
         whole = turns.get(0)
+        if row.pruned is not None or (whole is not None and whole.pruned == "content"):
+            return cls(row, [], [], [], whole)
         if whole is not None:
             events = ((event.offset_ns, event.direction, event.type, event.bytes) for event in store.event_rows(whole.id))
             return cls(row, [], [], runs_of(events) if whole.transport == "ws" else [], whole)
@@ -122,7 +124,7 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
     for turn, exchange in turns.items():
         own = 0 if exchange.steer is not None else 1
         failed = exchange.error_code is not None and exchange.response_status is not None  # where there was no response, the error is its end
-        if spans.asked.get(turn, own) <= own and not failed:
+        if (spans.asked.get(turn, own) <= own and not failed) or exchange.pruned == "content":
             continue
         began = spans.first.get(turn, round((exchange.started_at - row.started_at).total_seconds() * 1e9))
         for event in store.event_rows(exchange.id):
@@ -145,6 +147,9 @@ def _draw(console: Console, told: _Told, most: int | None) -> None:
     from ..lane_chart import chart, transcript
 
     width = min(console.width, _WIDTH)
+    if told.row.pruned is not None:
+        console.print("\nWhat was said on it is pruned: it is not kept any more.", style="yellow")
+        return
     if told.whole is not None:
         console.print(f"\nEXCHANGE {told.whole.id} is all of it", style="bold")
         _print(console, transcript(told.runs, width=width, most=most))

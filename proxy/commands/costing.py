@@ -22,6 +22,9 @@ def print_cost(store: Store, id_: int, *, as_json: bool) -> None:
         return
     console = listing.terminal()
     if about is None:
+        if store.exchange(id_).pruned == "costs":
+            console.print(f"What exchange {id_} cost is pruned: it was kept as long as keep_costs says.", style="dim")
+            return
         console.print(f"Exchange {id_} has nothing to do with money, or was recorded before it was counted: see `playhead reprice`.", style="dim")
         return
     row = store.exchange(id_)

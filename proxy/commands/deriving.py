@@ -37,6 +37,7 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
         again = store.rederivation(None if session is None else session_name(session))
         if everything:
             again.mark()
+        pruned = again.pruned()
         parsed = changed = failed = 0
         with progress("Parsing", again.count()) as advance:
             for one in _batches(again, settings.label_header):
@@ -45,9 +46,11 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
                 failed += one.failed
                 advance(len(one.derived) + one.failed)
     if as_json:
-        print_json([{"parsed": parsed, "changed": changed, "failed": failed}])
+        print_json([{"parsed": parsed, "changed": changed, "failed": failed, "pruned": pruned}])
     else:
         click.echo(_in_words(parsed, changed, failed))
+        if pruned:
+            click.echo(f"{pruned:,} stay{'s' * (pruned == 1)} as parsed before: the content is pruned.")
     return 1 if failed else 0
 
 

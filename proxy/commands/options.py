@@ -16,6 +16,7 @@ import click
 
 from playhead.config.errors import ConfigError
 from playhead.config.loading import Loaded, load_settings
+from playhead.config.retention import age_text, size_text
 from playhead.config.settings import BY_COMMAND, SESSION_NAME, Settings, flag, hint
 
 from .saying import warn
@@ -68,9 +69,10 @@ def in_words(name: str, value: object) -> str:
         return "none"
     if name.endswith(("_timeout", "_after")) and isinstance(value, int | float):
         return f"{value:g}s"
-    if name == "journal_limit" and isinstance(value, int):
-        unit, size = next(((unit, size) for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)) if value % size == 0), ("", 1))
-        return f"{value // size}{unit}"
+    if name in ("journal_limit", "keep_size") and isinstance(value, int):
+        return size_text(value)
+    if name.startswith("keep_") and isinstance(value, float):
+        return age_text(value)
     return str(value)
 
 

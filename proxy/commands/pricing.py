@@ -51,7 +51,10 @@ def reprice(session: str | None, *, as_of: str | None, tables: tuple[str, ...], 
                 print_json(map(_row, changed))
                 return 0
             groups = _grouped(changed)
+        pruned = store.ledger.pruned(name)
     _print(groups, entries, dry_run=dry_run)
+    if pruned:
+        click.echo(f"What {pruned:,} exchange{'s'[: pruned != 1]} cost is pruned, and not computed again.")
     return 0
 
 

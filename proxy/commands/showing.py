@@ -85,9 +85,13 @@ def _write_raw(store: Store, id_: int, part: str, decoded: bool) -> None:
 def _show(store: Store, id_: int) -> None:
     from ..listing import facts, print_facts, terminal
 
-    row, raw = store.exchange(id_), store.heads(id_)
+    row = store.exchange(id_)
     console = terminal()
     print_facts(console, facts(row))
+    if row.pruned == "content":
+        console.print("\nIts content is pruned: what was said in it is not kept any more.", style="yellow")
+        return
+    raw = store.heads(id_)
     if row.transport == "ws":
         _part(console, "request", raw.request_head)
         _part(console, "response", raw.response_heads)

@@ -11,6 +11,7 @@ from playhead.config.errors import StoreError
 from playhead.storage.store import Store
 
 from ..recorder import Recorder
+from .upkeep import Upkeep
 
 _BUSY_SECONDS = 0.03
 _BUSIEST_SECONDS = 0.1
@@ -42,8 +43,9 @@ class Master(Protocol):
 class RecorderLoop:
     """Steps of a recorder, at the pace of what there is to do."""
 
-    def __init__(self, recorder: Recorder, store: Store, master: Master) -> None:
+    def __init__(self, recorder: Recorder, store: Store, master: Master, upkeep: Upkeep | None = None) -> None:
         self._recorder = recorder
+        self._upkeep = upkeep
         self._store = store
         self._master = master
         self._problem: str | None = None
@@ -61,6 +63,8 @@ class RecorderLoop:
             self._report()
             if (orphaned and self._recorder.idle and not read) or self._hopeless():
                 return
+            if self._upkeep is not None and self._problem is None and not orphaned and not self._more():
+                self._upkeep.step()
             if read and self._problem is None:
                 quiet = 0
                 if not self._more():

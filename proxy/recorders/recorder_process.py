@@ -18,6 +18,7 @@ from ..children import be_called, keep_memory, read_orders, report, start_loggin
 from ..pricing.setting import Costing
 from ..recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
+from .upkeep import Upkeep
 
 NAME = "ph:recorder"
 _NICE = 5
@@ -47,7 +48,7 @@ def main() -> None:
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do
         report({"ready": True})
         try:
-            RecorderLoop(recorder, store, _Parent()).run()
+            RecorderLoop(recorder, store, _Parent(), Upkeep(store, settings.retention, data.journal_dir)).run()
         except Misplaced:
             raise SystemExit(3) from None  # the main process starts a recorder again
         recorder.close()

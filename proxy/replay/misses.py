@@ -116,6 +116,8 @@ class Misses:
         index, group = playback.index, missing.group
         if missing.anew is not None:
             note = f"It was to be recorded anew in place of exchange {index.exchange(missing.anew)} (`playhead rerecord`). {note}"
+        if playback.pruned:
+            note = f"The content of {playback.pruned:,} exchange{'s'[: playback.pruned != 1]} of what is replayed is pruned: no request matches those. {note}"
         places = index.places(group) if group is not None else []
         if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
             others = index.others(missing.print.digest, index.asks(group))

@@ -27,6 +27,7 @@ class SessionMissing(Exception):
 class Playback:
     """One session as it is replayed. `take`: None for all. `run`: the take that is added to, by its run; None: this server's own.
 
+    `pruned`: how many exchanges cannot be replayed, since their content is.
     `final`: the id up to which nothing is added to the session any more; `known`: those behind it that are in the index.
     """
 
@@ -45,6 +46,7 @@ class Playback:
     live: Counter[bytes] = field(default_factory=Counter)  # fingerprints that went live since the index was read
     decided: Decided = NOTHING_DECIDED
     rules: Rules = F1
+    pruned: int = 0
 
     @property
     def place(self) -> int:

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0007;
+-- What the migrations make, up to 0008;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE connections (
 	upstream TEXT NOT NULL,
 	started_at TEXT NOT NULL,
 	duration_ms DOUBLE
-, writer BIGINT, number BIGINT, status INTEGER, outcome TEXT, subprotocol TEXT, extensions TEXT, lanes JSON, turns INTEGER, client_messages BIGINT, upstream_messages BIGINT, client_bytes BIGINT, upstream_bytes BIGINT, client_pings BIGINT, upstream_pings BIGINT, client_close INTEGER, client_reason TEXT, upstream_close INTEGER, upstream_reason TEXT, unassigned BIGINT, problem TEXT, key_id TEXT, digest BLOB);
+, writer BIGINT, number BIGINT, status INTEGER, outcome TEXT, subprotocol TEXT, extensions TEXT, lanes JSON, turns INTEGER, client_messages BIGINT, upstream_messages BIGINT, client_bytes BIGINT, upstream_bytes BIGINT, client_pings BIGINT, upstream_pings BIGINT, client_close INTEGER, client_reason TEXT, upstream_close INTEGER, upstream_reason TEXT, unassigned BIGINT, problem TEXT, key_id TEXT, digest BLOB, pruned TEXT);
 
 CREATE TABLE writers (
 	id INTEGER NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE exchanges (
 	cost_note TEXT,
 	problem TEXT,
 	writer BIGINT NOT NULL,
-	number BIGINT NOT NULL, problems JSON, parser INTEGER, conversation TEXT, steer TEXT, billing JSON,
+	number BIGINT NOT NULL, problems JSON, parser INTEGER, conversation TEXT, steer TEXT, billing JSON, pruned TEXT,
 	CONSTRAINT uq_exchanges_writer_number UNIQUE (writer, number),
 	CONSTRAINT fk_exchanges_session FOREIGN KEY(session) REFERENCES sessions (name)
 );
@@ -424,4 +424,8 @@ CREATE TABLE chain_entry_rows (
 );
 
 CREATE VIEW chain_entries AS SELECT chain, seq, at, CASE kind WHEN 0 THEN 'begun' WHEN 1 THEN 'recorded' WHEN 2 THEN 'adopted' WHEN 3 THEN 'imported' WHEN 4 THEN 'forked' WHEN 5 THEN 'reparsed' WHEN 6 THEN 'repriced' WHEN 7 THEN 'redacted' WHEN 8 THEN 'rewritten' WHEN 9 THEN 'decided' WHEN 10 THEN 'pruned' WHEN 11 THEN 'deleted' WHEN 12 THEN 'doubted' END AS kind, CASE ((id >> 20) & 15) WHEN 0 THEN 'shared' WHEN 1 THEN 'exchange' WHEN 2 THEN 'connection' WHEN 3 THEN 'session' END AS subject, id >> 24 AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows;
+
+CREATE INDEX ix_fingerprints_base ON fingerprints (base) WHERE base IS NOT NULL;
+
+CREATE INDEX ix_costs_counted_in ON costs (counted_in) WHERE counted_in IS NOT NULL;
 
