@@ -145,10 +145,12 @@ def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reaso
     rows = [*groups, whole] if len(groups) > 1 else groups
     listing.print_table(console, _layout(by), rows)
     if whole.assumed:
-        console.print(f"\n{whole.assumed:,} prices are by what the setting assume says where the exchange does not.", style="dim")
+        are = "price is" if whole.assumed == 1 else "prices are"
+        console.print(f"\n{whole.assumed:,} {are} by what the setting assume says where the exchange does not.", style="dim")
     if reasons:
         lacking = whole.unpriced + whole.pending + whole.unknown
-        console.print(f"\n{lacking:,} exchange{'s'[: lacking != 1]} have no price, or not for all of it; the cost above is without them:", style="bold")
+        have, them = ("exchange has", "it") if lacking == 1 else ("exchanges have", "them")
+        console.print(f"\n{lacking:,} {have} no price, or not for all of it; the cost above is without {them}:", style="bold")
         listing.print_table(console, _reasons(), reasons)
 
 
