@@ -16,6 +16,7 @@ from .engine import Database
 from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
 from .money import put_together, summed
 from .outlays import outlays
+from .prompting import Prompting
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
@@ -131,6 +132,10 @@ class Ledger:
     def untold(self, wanted: Wanted) -> Untold:
         """The way to exchanges that told no usage. Raises as `spending`."""
         return Untold(self._database, wanted)
+
+    def prompting(self, wanted: Wanted) -> Prompting:
+        """The way to exchanges that prompted a model. Raises StoreError: no such session."""
+        return Prompting(self._database, wanted)
 
     def outlays(self, since: datetime, until: datetime) -> Iterator[Spent]:
         """What was spent by exchanges that began in that time, each once, to be laid beside a bill."""

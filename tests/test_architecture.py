@@ -48,7 +48,7 @@ SHELLS = FACES | frozenset(
             "storage.spending",
             "storage.untold",
         ),
-        *("storage.spent_by_hour", "proxy.budget_watch"),
+        *("storage.spent_by_hour", "proxy.budget_watch", "storage.prompting", "proxy.caching.reading"),
         *("proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
         *(f"proxy.replay.{name}" for name in ["anew", "playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted", "account"]),
         *(f"proxy.sockets.{name}" for name in ["recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),

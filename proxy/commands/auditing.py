@@ -14,12 +14,14 @@ import click
 
 from playhead.config.errors import ConfigError
 
+from .caching import print_cache
 from .estimating import Estimated, estimated, print_estimates
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
 from .reporting import write_report
 from .saying import say
 
 if TYPE_CHECKING:
+    from playhead.config.settings import Settings
     from playhead.storage.store import Store
     from playhead.storage.sums import Reason
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _REASONS = 12  # that are shown
 _EVERYTHING = "model"
+_DEAREST = 10  # breaks of the cache
 
 
 @click.command()
@@ -54,8 +57,10 @@ _EVERYTHING = "model"
     default="say",
     help="What becomes of a budget of which nobody knows whether it is held, as exchanges have no price. fail: exit with 1, too. [say]",
 )
-@setting_flags(*RECORDINGS, "key_name")
-def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, html: str | None, budget_unpriced: str, **flags: Any) -> int:
+@click.option("--cache", is_flag=True, help="Say instead which turns broke the cached beginning of their prompts, where, why, and what it cost.")
+@click.option("--top", metavar="N", type=click.IntRange(0), default=_DEAREST, help="With --cache: how many of those that cost most are told. [10]")
+@setting_flags(*RECORDINGS, "key_name", "assume", "price_table")
+def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, html: str | None, **flags: Any) -> int:
     """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
 
     Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why. With --budget it is
@@ -71,15 +76,19 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     until_at = None if until is None else since_time(until, now, "--until")
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
     wanted = Wanted(groups_of(names), tuple(map(session_name, sessions)), since_at, until_at)
-    estimate = flags.pop("estimate")
-    if flags["budgets"]:
-        if as_csv or html is not None or estimate:
-            raise ConfigError("--csv, --html and --estimate are for the report: --budget takes --json")
-        return _checked(wanted, as_json=as_json, strict=budget_unpriced == "fail", **flags)
-    flags.pop("budgets")
+    apart = {name: flags.pop(name) for name in ("budgets", "budget_unpriced", "cache", "top", "estimate")}
+    if apart["budgets"] and apart["cache"]:
+        raise ConfigError("--budget and --cache ask for two different things: give one of them")
+    if (as_csv or html is not None or apart["estimate"]) and (apart["budgets"] or apart["cache"]):
+        raise ConfigError("--csv, --html and --estimate are for the report: --budget and --cache take --json")
     settings = loaded(flags).settings
+    if apart["budgets"]:
+        return _checked(settings, wanted, apart["budgets"], as_json=as_json, strict=apart["budget_unpriced"] == "fail")
     with recordings(settings) as store:
-        estimates = estimated(store, wanted) if estimate else None
+        if apart["cache"]:
+            print_cache(store, settings, wanted, most=apart["top"], as_json=as_json)
+            return 0
+        estimates = estimated(store, wanted) if apart["estimate"] else None
         if html is not None:
             write_report(store, wanted, html, now, names=settings.key_names, estimates=estimates)
         else:
@@ -93,11 +102,10 @@ def groups_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() if name.lower().startswith("header:") else name for name in names if name))
 
 
-def _checked(wanted: Any, *, as_json: bool, strict: bool, budgets: Sequence[str], **flags: Any) -> int:
+def _checked(settings: Settings, wanted: Any, budgets: Sequence[str], *, as_json: bool, strict: bool) -> int:
     """Whether budgets are held."""
     from .budgeting import budgets_of, check_budgets
 
-    settings = loaded(flags).settings
     asked = budgets_of(budgets, settings, wanted.by)
     with recordings(settings) as store:
         return int(check_budgets(store, asked, wanted, as_json=as_json, strict=strict))
