@@ -77,6 +77,10 @@ class Budget:
         """The same for each of those groups, if it names none itself."""
         return self if self.groups else Budget(self.amount, self.period, tuple((name, EACH) for name in sorted(set(names))))
 
+    def renamed(self, keys: Mapping[str, str]) -> Budget:
+        """The same with the name of the key that it names, if that has one."""
+        return Budget(self.amount, self.period, tuple((name, keys.get(value, value) if name == "key" else value) for name, value in self.groups))
+
     def takes(self, group: Sequence[str | None]) -> bool:
         """Whether it is for what has these values of its groups. What has none is a group as well."""
         return all(wanted in (EACH, value) for (_, wanted), value in zip(self.groups, group, strict=True))

@@ -20,7 +20,7 @@ from playhead.config.settings import Settings
 from playhead.storage.store import Store
 from playhead.storage.sums import Spend, Wanted
 
-from .budgets import Account, Place, in_force, names_of
+from .budgets import Account, Place, in_force, names_of, with_names
 
 log = logging.getLogger("playhead")
 
@@ -32,7 +32,7 @@ _RATIO = 20  # so many times as long as it took to count
 
 
 class Spending(NamedTuple):
-    """What was spent of one budget in the window of the moment. `key`: of a budget for each key, else empty. Money in 10^-12 USD."""
+    """What was spent of one budget in the window of the moment. `key`: of a budget for each key its name or its id, else empty. Money in 10^-12 USD."""
 
     budget: str
     key: str
@@ -52,7 +52,8 @@ class BudgetWatch:
     def __init__(self, settings: Settings) -> None:
         self.spendings: Sequence[Spending] = ()
         self._url = settings.store_url
-        self._budgets = parse_budgets(settings.budgets)
+        self._keys = settings.key_names
+        self._budgets = with_names(parse_budgets(settings.budgets), self._keys)
         self._names = names_of(self._budgets)
         self._parts: dict[int, _Part] = {}
         self._turn = 0
@@ -104,7 +105,7 @@ class BudgetWatch:
                 continue
             if self._stopped.is_set():
                 return
-            account = Account(self._budgets, self._names)
+            account = Account(self._budgets, self._names, self._keys)
             rows, grows = reading.part(start)
             for (hour, *group), spend in rows:
                 account.add(hour or "", tuple(group), spend)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -53,10 +54,12 @@ class BudgetRow(BaseModel):
 
 
 class Account:
-    """Adds up what was spent by budget, group and window. `names`: of the groups that spendings are told by."""
+    """Adds up what was spent by budget, group and window. `names`: of the groups that spendings are told by. `keys`: names of keys; keys of one name are one,
+    and budgets may name them so."""
 
-    def __init__(self, budgets: Sequence[Budget], names: Sequence[str]) -> None:
-        self._budgets = budgets
+    def __init__(self, budgets: Sequence[Budget], names: Sequence[str], keys: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._budgets, self._keys = budgets, keys
+        self._key = names.index("key") if keys and "key" in names else None
         self._where = [[names.index(name) for name in budget.names] for budget in budgets]
         self._over = [[other for other in budgets if other.outranks(budget)] for budget in budgets]
         self.spends: dict[Place, Spend] = {}
@@ -64,6 +67,8 @@ class Account:
     def add(self, hour: str, group: Key, spend: Spend) -> None:
         """`hour`: as `2026-11-26T06`, in UTC."""
         at = datetime.fromisoformat(f"{hour}:00").replace(tzinfo=UTC)
+        if self._key is not None and (named := self._keys.get(group[self._key] or "")) is not None:
+            group = (*group[: self._key], named, *group[self._key + 1 :])
         for number, budget in enumerate(self._budgets):
             values = tuple(group[place] for place in self._where[number])
             if budget.takes(values) and not any(other.takes(values) for other in self._over[number]):
@@ -74,6 +79,11 @@ class Account:
         """Budgets under which nothing falls."""
         there = {place.budget for place in self.spends}
         return [budget for number, budget in enumerate(self._budgets) if number not in there]
+
+
+def with_names(budgets: Iterable[Budget], keys: Mapping[str, str]) -> tuple[Budget, ...]:
+    """Budgets that name keys by the names that these have."""
+    return tuple(dict.fromkeys(budget.renamed(keys) for budget in budgets))
 
 
 def names_of(budgets: Iterable[Budget]) -> tuple[str, ...]:
@@ -101,10 +111,10 @@ def verdict_of(limit: int, spend: Spend) -> Verdict:
 ALWAYS = Window(None, None)
 
 
-def rows(budgets: Sequence[Budget], spends: Mapping[Place, Spend], span: Window = ALWAYS, names: Mapping[str, str] | None = None) -> list[BudgetRow]:
+def rows(budgets: Sequence[Budget], spends: Mapping[Place, Spend], span: Window = ALWAYS) -> list[BudgetRow]:
     """A row for each window in which something was spent: what is exceeded first, by how much; then what nobody knows; then what is nearest to its limit.
 
-    `span`: the time range that a total is of; `names`: of keys.
+    `span`: the time range that a total is of.
     """
 
     def order(entry: tuple[Place, Spend]) -> tuple[object, ...]:
@@ -116,12 +126,8 @@ def rows(budgets: Sequence[Budget], spends: Mapping[Place, Spend], span: Window 
 
     found = sorted(spends.items(), key=order)
     windows = [span if place.start is None else window_of(budgets[place.budget].period, place.start) for place, _ in found]
-    groups = [_group(budgets[place.budget], place, names or {}) for place, _ in found]
+    groups = [dict(zip(budgets[place.budget].names, place.group, strict=True)) for place, _ in found]
     return [_row(budgets[place.budget], spend, window, group) for (place, spend), window, group in zip(found, windows, groups, strict=True)]
-
-
-def _group(budget: Budget, place: Place, names: Mapping[str, str]) -> dict[str, str | None]:
-    return {name: names.get(value, value) if name == "key" and value else value for name, value in zip(budget.names, place.group, strict=True)}
 
 
 def _row(budget: Budget, spend: Spend, window: Window, group: dict[str, str | None]) -> BudgetRow:

@@ -81,7 +81,7 @@ def test_the_budgets_of_the_settings_are_checked(playhead: Playhead, tmp_path: P
     [
         (["--budget", "5"], "--budget: allowed is AMOUNT/PERIOD in USD"),
         (["--budget", "5/day", "--by", "day"], "a budget has a window of its own"),
-        (["--budget", "5/day", "--csv"], "--budget takes --json"),
+        (["--budget", "5/day", "--csv"], "--budget and --cache take --json"),
         (["--budget", "settings"], "there are none in the setting budgets"),
         (["--budget", "5/day", "--by", "nothing"], "--by 'nothing': allowed are"),
     ],

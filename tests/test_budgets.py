@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from playhead.config.budgets import Window, parse_budgets
-from playhead.proxy.budgets import Account, BudgetRow, failed, in_force, names_of, rows, verdict_of, whole_windows
+from playhead.proxy.budgets import Account, BudgetRow, failed, in_force, names_of, rows, verdict_of, whole_windows, with_names
 from playhead.storage.sums import Spend
 
 DOLLAR = 10**12
@@ -97,10 +97,17 @@ def test_a_total_is_of_the_time_range_that_was_asked_for() -> None:
     assert (row.spent, row.since, row.until) == ("2", on("2020-01-01"), None)
 
 
-def test_keys_have_the_names_that_they_were_given() -> None:
-    asked = parse_budgets(["key=*:5/day"])
+def test_keys_of_one_name_are_one_and_a_budget_may_name_them_so() -> None:
+    keys = {"k_1": "production", "k_2": "production"}
+    asked = with_names(parse_budgets(["key=*:5/day", "key=k_1:9/day"]), keys)
+    found = Account(asked, names_of(asked), keys)
+    for key in ("k_1", "k_2", "k_3"):
+        found.add(DAY, (key,), Spend(4 * DOLLAR, 1))
 
-    assert rows(asked, account("key=*:5/day", (DAY, "k_1", 1)).spends, names={"k_1": "production"})[0].group == {"key": "production"}
+    assert [(row.budget, row.group, row.spent) for row in rows(asked, found.spends)] == [
+        ("key=production:9/day", {"key": "production"}, "8"),
+        ("key=*:5/day", {"key": "k_3"}, "4"),
+    ]
 
 
 def test_a_budget_that_nothing_is_about_is_named() -> None:

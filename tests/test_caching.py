@@ -47,7 +47,8 @@ async def answered(request: web.Request) -> web.StreamResponse:
     asked = await request.json()
     usage: dict[str, Any]
     if "messages" in request.path:
-        usage = {"input_tokens": 60, "cache_creation_input_tokens": 2000, "cache_read_input_tokens": 0, "output_tokens": 5}
+        usage = {"input_tokens": 60, "cache_creation_input_tokens": 2000, "cache_read_input_tokens": 0, "output_tokens": 5, "service_tier": "standard"}
+        usage["cache_creation"] = {"ephemeral_5m_input_tokens": 2000, "ephemeral_1h_input_tokens": 0}
         return web.json_response(
             {"id": "msg_1", "type": "message", "role": "assistant", "model": "sim", "content": [], "stop_reason": "end_turn", "usage": usage}
         )
@@ -139,7 +140,7 @@ def test_a_person_reads_what_differs_and_what_helps(playhead: Command) -> None:
     told = playhead("audit", "--cache", "--top", "1").out
 
     assert told.splitlines()[1].split()[:2] == ["volatile", "5"]
-    assert '$.instructions: before …"ow it is 2026-11-26T06:00:00Z.' in told
+    assert '$.system[0].text: before …"ow it is 2026-11-26T06:00:00Z.' in told
     assert "what helps: leave the value out" in told
 
 

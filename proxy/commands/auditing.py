@@ -108,7 +108,7 @@ def _checked(settings: Settings, wanted: Any, budgets: Sequence[str], *, as_json
 
     asked = budgets_of(budgets, settings, wanted.by)
     with recordings(settings) as store:
-        return int(check_budgets(store, asked, wanted, as_json=as_json, strict=strict))
+        return int(check_budgets(store, asked, wanted, keys=settings.key_names, as_json=as_json, strict=strict))
 
 
 def print_audit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from playhead.config.budgets import BUDGET_HINT, Budget, parse_budgets
@@ -23,13 +23,15 @@ _TIMES = frozenset(("month", "day", "hour"))
 
 def budgets_of(texts: Sequence[str], settings: Settings, by: Sequence[str]) -> tuple[Budget, ...]:
     """The budgets that are asked for, by those groups if they name none themselves. Raises ConfigError."""
+    from ..budgets import with_names
+
     if times := [name for name in by if name in _TIMES]:
         raise ConfigError(f"--by {','.join(times)}: a budget has a window of its own; --by takes groups such as key, project or model beside --budget")
     if _OF_SETTINGS in texts and not settings.budgets:
         raise ConfigError(f"--budget settings: there are none in the setting budgets; allowed there is {BUDGET_HINT}")
     given = [text for text in texts if text != _OF_SETTINGS] + [*settings.budgets] * (_OF_SETTINGS in texts)
     try:
-        found = tuple(dict.fromkeys(budget.by(by) for budget in parse_budgets(given)))
+        found = with_names((budget.by(by) for budget in parse_budgets(given)), settings.key_names)
     except ValueError as error:
         raise ConfigError(f"--budget: allowed is {error}") from None
     if not found:
@@ -37,14 +39,14 @@ def budgets_of(texts: Sequence[str], settings: Settings, by: Sequence[str]) -> t
     return found
 
 
-def check_budgets(store: Store, budgets: Sequence[Budget], wanted: Any, *, as_json: bool, strict: bool) -> bool:
-    """Print what was spent against them; whether that fails."""
+def check_budgets(store: Store, budgets: Sequence[Budget], wanted: Any, *, keys: Mapping[str, str], as_json: bool, strict: bool) -> bool:
+    """Print what was spent against them; whether that fails. `keys`: names of keys."""
     from .. import budgets as checking
     from ..listing import print_json
 
     span = checking.whole_windows(budgets, wanted.since, wanted.until)
     names = checking.names_of(budgets)
-    account = checking.Account(budgets, names)
+    account = checking.Account(budgets, names, keys)
     for (hour, *group), spend in store.ledger.spent_by_hour(wanted._replace(by=names, since=span.start, until=span.end)).all():
         account.add(hour or "", tuple(group), spend)
     rows = checking.rows(budgets, account.spends, span)
