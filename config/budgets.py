@@ -18,7 +18,7 @@ Period = Literal["hour", "day", "week", "month", "total"]
 
 EACH = "*"
 """In place of a value: each one alone."""
-GROUPS = ("session", "model", "kind", "transport", "tier", "key", "project", "organization", "user", "upstream", "error", "conversation")
+GROUPS = ("session", "model", "kind", "transport", "tier", "key", "project", "organization", "user", "upstream", "error", "outcome", "status", "conversation")
 LABELS = ("prompt_cache_key", "safety_identifier")
 BUDGET_HINT = 'AMOUNT/PERIOD in USD, such as "5.00/day" (or hour, week, month, total), with GROUP=VALUE: before it for one, GROUP=*: for each of a group'
 SEPARATOR = ";"
@@ -28,7 +28,7 @@ _PICO = 12
 _PERIODS: Mapping[str, Period] = MappingProxyType({"hour": "hour", "day": "day", "week": "week", "month": "month", "total": "total"})
 _MONEY = re.compile(r"\d{1,9}(?:\.\d{1,12})?", re.ASCII)
 _BUDGET = re.compile(r"(?:(?P<groups>.*=.*):)?(?P<amount>[^:/]*)/(?P<period>[^:/]*)", re.DOTALL)
-_NAME = re.compile(r"[a-z_]+|metadata\.[^=,\s]+")
+_NAME = re.compile(r"(?:metadata\.|header:)[^=,\s]+")
 
 
 class Window(NamedTuple):
@@ -119,8 +119,9 @@ def _groups_of(text: str, given: str) -> tuple[tuple[str, str], ...]:
         name, equals, value = (word.strip() for word in part.partition("="))
         if not equals or not value:
             raise _wrong(text, f"{part.strip()!r} is no GROUP=VALUE")
-        if name not in (*GROUPS, *LABELS) and not (name.startswith("metadata.") and _NAME.fullmatch(name)):
-            raise _wrong(text, f"{name!r} is no group: {', '.join((*GROUPS, *LABELS))} or metadata.KEY")
+        name = name.lower() if name.lower().startswith("header:") else name
+        if name not in (*GROUPS, *LABELS) and not _NAME.fullmatch(name):
+            raise _wrong(text, f"{name!r} is no group: {', '.join((*GROUPS, *LABELS))}, metadata.KEY or header:NAME")
         if name in found:
             raise _wrong(text, f"{name} stands there twice")
         found[name] = value

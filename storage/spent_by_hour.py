@@ -45,7 +45,7 @@ class SpentByHour(Spending):
             open_ = connection.execute(select(_E.id).where(here, _E.outcome.is_(None)).limit(1)).first()
             rows = connection.execute(wanted).all()
         width = len(self._keys)
-        found = [(tuple(row[:width]), Spend(*map(int, row[width:]))) for row in rows]
+        found = [(tuple(None if value is None else str(value) for value in row[:width]), Spend(*map(int, row[width:]))) for row in rows]
         grows = most is None or int(most) < start + PART - 1 or open_ is not None or any(spend.pending for _, spend in found)
         return found, grows
 

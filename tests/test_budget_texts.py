@@ -29,6 +29,7 @@ def on(text: str) -> datetime:
         ("key=abc:5/day", Budget(Decimal(5), "day", (("key", "abc"),))),
         ("key=*:0.25/hour", Budget(Decimal("0.25"), "hour", (("key", EACH),))),
         ("session=a:b,model=gpt-5:1/week", Budget(Decimal(1), "week", (("model", "gpt-5"), ("session", "a:b")))),
+        ("header:X-Team=core:1/day", Budget(Decimal(1), "day", (("header:x-team", "core"),))),
         ("metadata.team=x y:1/day", Budget(Decimal(1), "day", (("metadata.team", "x y"),))),
     ],
 )
@@ -90,7 +91,7 @@ def test_a_budget_that_names_no_group_is_made_one_for_each() -> None:
 
 
 def test_the_groups_that_budgets_know_are_those_that_can_be_grouped_by() -> None:
-    check_groups((*budgets.GROUPS, *budgets.LABELS, "metadata.team"))
+    check_groups((*budgets.GROUPS, *budgets.LABELS, "metadata.team", "header:x-team"))
 
 
 @pytest.mark.parametrize(

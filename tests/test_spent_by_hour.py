@@ -36,6 +36,12 @@ def test_what_was_spent_is_summed_up_by_hour_and_group(store: Store) -> None:
     }
 
 
+def test_every_group_is_told_as_text(store: Store) -> None:
+    write(store, exchange())
+
+    assert dict(store.ledger.spent_by_hour(Wanted(("status", "project"))).all()) == {(AT, "200", None): Spend(100, 1)}
+
+
 def test_what_is_not_known_is_counted(store: Store) -> None:
     lost = exchange(None, facts=Facts(kind="responses", usage={"input_tokens": 1}, parse="parsed"))
     write(store, exchange(cost=cost(None, "unpriced")), exchange(cost=cost(70, "partly")), exchange(cost=cost(None, "pending")), lost)
