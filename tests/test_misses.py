@@ -46,6 +46,18 @@ async def test_of_many_that_differ_in_one_place_the_nearest_is_the_one_whose_tex
     assert [kept.nearest for kept in divergences(tmp_path)] == [3, 8]
 
 
+async def test_under_rules_a_body_that_is_no_json_is_told_too(tmp_path: Path) -> None:
+    bodies = [b"run 1", b"\xff\xfe", b'{"a":' * 900 + b"1" + b"}" * 900]
+    async with recording(tmp_path, numbered()) as proxy:
+        for body in bodies:
+            await fetch(proxy.port, ask(body))
+    async with replaying(tmp_path, rules=["times", r"normalize /\d+/ as number"]) as replay:
+        said = [await missed(replay, ask(body)) for body in (b"walk 2", b"\xff\xfe\xfd", b'{"a":' * 900 + b'"x"' + b"}" * 900)]
+
+    assert 'body: recorded "run <number:1>", asked "walk <number:1>"' in said[0]
+    assert ["Nearest is exchange" in one for one in said] == [True] * 3
+
+
 async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(b"x"))

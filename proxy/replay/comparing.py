@@ -31,7 +31,7 @@ class Side(NamedTuple):
         """Under the rules that are in force."""
         method, path, query, beta = line(asked)
         headers = {"openai-beta": beta} if beta else {}
-        value = None if body is None else normalised(_body(asked, body), rules, asked.method, asked.target)
+        value = None if body is None else _under(_body(asked, body), asked, rules)
         return cls(asked, body, Compared(method, path, query, headers, value))
 
 
@@ -56,6 +56,17 @@ def json_of(text: bytes) -> Any:
         return json.loads(text.decode(), parse_float=Decimal)
     except (ValueError, RecursionError):
         return None
+
+
+def _under(value: Any, asked: Asked, rules: Rules) -> Any:
+    """What rules make of a body, as `fingerprint` would have it."""
+    try:
+        if not isinstance(value, bytes):
+            return normalised(value, rules, asked.method, asked.target)
+        normaliser = rules.normaliser(asked.method, asked.target)
+        return value if normaliser is None else normaliser.text(value.decode()).encode()
+    except (UnicodeError, RecursionError):  # bytes that are no text; JSON nested so deeply that it is compared as it is
+        return value
 
 
 def _body(asked: Asked, body: bytes) -> Any:

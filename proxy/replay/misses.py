@@ -153,6 +153,9 @@ class Misses:
         except StoreError as error:
             log.error("the nearest recording of a request could not be looked for: %s", error)
             miss = known
+        except Exception:  # a fault of ours in explaining it must not cost the client its answer
+            log.exception("why a request has no twin could not be found out")
+            miss = known
         return self._told(miss, request, model)
 
     def _told(self, miss: Miss, request: _Request, model: str | None) -> Told:
