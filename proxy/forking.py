@@ -1,7 +1,7 @@
 """Child processes that are copies of the main process: what it has imported is there already, and its memory is shared.
 
-They are made early, while the main process has but one thread, and wait for their orders. Where that cannot be, and for what is started again,
-`children.Child` starts a Python of its own.
+Those of a server are made early, while the main process has but one thread, and wait for their orders. Where that cannot be, and for what is started
+again, `children.Child` starts a Python of its own. A command that needs a server beside it makes a `Copy`, which begins at once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import struct
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _LINE = 1 << 20
 _MOST = 4
@@ -108,7 +108,7 @@ def spares(modules: Sequence[str]) -> Iterator[Spares]:
     """Children for these modules. None at all where this process cannot be copied."""
     made = Spares()
     try:
-        if _can_be_copied():
+        if can_be_copied():
             gc.freeze()  # what is here stays, and nobody needs to look at it, which would copy it
             for module in modules:
                 made.make(module)
@@ -117,9 +117,11 @@ def spares(modules: Sequence[str]) -> Iterator[Spares]:
         made.discard()
 
 
-def _can_be_copied() -> bool:
+def can_be_copied() -> bool:
     """Whether a child that is forked here can go on: no thread is in the middle of something, and all that is needed is there, as it is on Linux."""
     if sys.platform != "linux" or not _OPEN.is_dir() or None in (sys.stdin, sys.stdout, sys.stderr):
+        return False
+    if (sys.stdout, sys.stderr) != (sys.__stdout__, sys.__stderr__):  # what is written would go elsewhere
         return False
     try:
         if len(os.listdir(_THREADS)) > 1:  # also those of libraries, of which Python's list knows nothing
@@ -133,25 +135,87 @@ def _can_be_copied() -> bool:
 def _fork(module: str) -> Forked:
     here, there = socket.socketpair()
     output, written = os.pipe()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # or it would be written twice
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-    pid = os.fork()
-    if pid == 0:
-        _be(module, there.fileno(), written)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def run() -> int:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
+        _hear_interrupts()
+        main = importlib.import_module(module).main
+        if not _take_descriptors():
+            return 1
+        main()
+        return 0
+
+    pid = _copy(run, there.fileno(), written)
     there.close()
     os.close(written)
     return Forked(pid, here, output)
 
 
-def _be(module: str, orders: int, output: int) -> NoReturn:
-    """In the child: run the module, as a Python of its own would. Nothing of the main process's is done at the end."""
+class Copy:
+    """A copy of this process in a session of its own, with nothing on standard input. As `subprocess.Popen`, as far as that is needed."""
+
+    def __init__(self, run: Callable[[], int]) -> None:
+        """`run`: what it does, to its exit status."""
+
+        def alone() -> int:
+            os.setsid()
+            _hear_interrupts()
+            return run()
+
+        gc.freeze()  # what is here stays, and nobody needs to look at it, which would copy it
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        output, written = os.pipe()
+        self._pid = _copy(alone, nothing, written)
+        os.close(nothing)
+        os.close(written)
+        self._status: int | None = None
+        self.stdout: TextIO | None = os.fdopen(output, encoding="utf-8", errors="replace")
+
+    def poll(self) -> int | None:
+        """Its exit status; None: it runs."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status."""
+        status = self._reap(0)
+        assert status is not None
+        return status
+
+    def terminate(self) -> None:
+        """Tell it to stop."""
+        if self.poll() is None:  # until it is waited for, its number is nobody else's
+            os.kill(self._pid, signal.SIGTERM)
+
+    def _reap(self, options: int) -> int | None:
+        if self._status is None and (ended := os.waitpid(self._pid, options))[0]:
+            self._status = os.waitstatus_to_exitcode(ended[1])
+        return self._status
+
+
+def _copy(run: Callable[[], int], given: int, output: int) -> int:
+    """The number of a copy of this process that runs this, with these descriptors as its standard input and output, and ends.
+
+    It is deaf to SIGINT until it says otherwise: what this process does then is not for it to do.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or it would be written twice
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    pid = os.fork()
+    if pid == 0:
+        _be(run, given, output)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+def _hear_interrupts() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+
+
+def _be(run: Callable[[], int], given: int, output: int) -> NoReturn:
+    """In the child: run this, as a Python of its own would. Nothing of the main process's is done at the end."""
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us; the main process decides
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-        os.dup2(orders, 0, inheritable=False)
+        os.dup2(given, 0, inheritable=False)
         os.dup2(output, 1, inheritable=False)
         for name in os.listdir(_OPEN):
             if int(name) > 2:
@@ -159,17 +223,15 @@ def _be(module: str, orders: int, output: int) -> NoReturn:
                     os.close(int(name))
         if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:
             del sys.path[0]  # what lies in the user's working directory is no module of ours
-        main = importlib.import_module(module).main
-        if _take_descriptors():
-            main()
-            status = 0
+        status = run()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
         os._exit(status)
 
 

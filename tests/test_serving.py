@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -100,6 +104,28 @@ def test_a_stop_reaches_the_command(upstream: str, tmp_path: Path) -> None:
         process.stdout.readline()
         process.terminate()
         assert process.wait() == 128 + signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a Python of its own")
+def test_the_server_around_a_command_is_a_copy_of_what_starts_it(upstream: str, tmp_path: Path) -> None:
+    program = "import json, psutil; me = psutil.Process(); launcher = me.parent(); beside = [one.cmdline() for one in launcher.children() if one != me]"
+    program += "; print(json.dumps([beside, launcher.cmdline()]))"
+    done = in_a_process("forward", "--upstream", upstream, "--data", str(tmp_path), "--", sys.executable, "-c", program)
+    servers, launcher = json.loads(done.out)
+
+    assert servers == [launcher]
+
+
+def test_a_server_ends_with_its_launcher_even_if_that_is_killed(upstream: str, tmp_path: Path) -> None:
+    command = ["record", "--upstream", upstream, "--data", str(tmp_path), "--", sys.executable, "-c", "print('up', flush=True); input()"]
+    with subprocess.Popen([*PLAYHEAD, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server = next(each for each in psutil.Process(process.pid).children() if each.children())
+        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while server.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
 
 
 def test_a_port_in_use_cannot_be_served_on(upstream: str, tmp_path: Path) -> None:

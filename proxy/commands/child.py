@@ -14,6 +14,9 @@ from typing import Self
 
 from playhead.config.settings import HostPort
 
+from ..cli import run
+from ..forking import Copy, can_be_copied
+
 READY = "playhead ready"
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _PR_SET_PDEATHSIG = 1
@@ -31,6 +34,7 @@ class Child:
     """`playhead ARGUMENTS...` in a process of its own, ready when the context is entered, drained and gone when it is left.
 
     Its standard error is ours. It is in a session of its own, so that Ctrl-C reaches whatever talks to it first, and the proxy is stopped after that.
+    Where that can be it is a copy of this process, which has imported much of what it needs.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -40,7 +44,22 @@ class Child:
         """What it said last on standard output, once it has been stopped."""
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
+        self.start()
+        self.wait_until_ready()
+        return self
+
+    def start(self) -> None:
+        """Have it begin. This waits for nothing."""
+        self._process: Copy | subprocess.Popen[str] = Copy(self._serve) if can_be_copied() else self._spawned()
+
+    def _serve(self) -> int:
+        """In the copy: what `playhead` does with these arguments."""
+        _die_with_parent()
+        os.environ |= without_proxies(os.environ)
+        return run(self._arguments)
+
+    def _spawned(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", "playhead.proxy", *self._arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -49,11 +68,14 @@ class Child:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves. Raises ChildFailedError."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(READY):
                 self.ready_line = line.strip()
-                return self
+                return
         raise ChildFailedError(self._process.wait())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -90,5 +112,5 @@ def without_proxies(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _die_with_parent() -> None:
-    # Runs between fork and exec: if this program is killed with -9, the kernel stops the proxy, which then drains.
+    # Runs in the child, at once: if this program is killed with -9, the kernel stops the proxy, which then drains.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -192,7 +192,8 @@ class Demo:
         """The agent's work through a recording proxy; what it received. The upstream has stopped when this returns."""
         async with simulated_upstream() as upstream:
             child = Child(["record", *arguments({**self._flags, **_PLACES, "upstream": upstream, "price_table": (str(_PRICES),)})])
-            await asyncio.to_thread(child.__enter__)
+            child.start()
+            await asyncio.to_thread(child.wait_until_ready)
             try:
                 print("\nRecord: everything passes a proxy untouched, and is kept.\n")
                 _tell("simulated upstream", f"{upstream}/v1")
@@ -205,7 +206,8 @@ class Demo:
     async def replay(self) -> list[Answer]:
         """The same through `playhead replay`."""
         child = Child(["replay", *arguments({**self._flags, **_PLACES, **_REPLAY})])
-        await asyncio.to_thread(child.__enter__)
+        child.start()
+        await asyncio.to_thread(child.wait_until_ready)
         try:
             print("\nReplay: the upstream has stopped. The same agent asks the same again, of recordings alone.\n", flush=True)
             token = self._settings.replay_token
