@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
 
 from playhead.config.errors import ConfigError, UpstreamError
 
@@ -21,6 +22,7 @@ from .http1 import MAX_HEAD, Chunked, Framing, Head, ProtocolError, UntilClose, 
 
 IDLE_SECONDS = 30.0  # an idle connection is given up before the servers we know give it up, so that a request seldom meets its end
 _HIGH_WATER = 1 << 18
+_LINGER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,11 @@ class Leg(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection to upstream. `release`: takes it back when an exchange on it is over."""
+    """A connection to upstream. `release`: takes it back when an exchange on it is over. `linger`: seconds for what is unsent when it is to close."""
 
-    def __init__(self, origin: Origin, release: Callable[[Connection], None] | None = None) -> None:
+    def __init__(self, origin: Origin, release: Callable[[Connection], None] | None = None, *, linger: float = _LINGER_SECONDS) -> None:
         self._release = release
+        self._linger = linger
         self.used = 0  # exchanges begun on it
         self.answered = False  # whether any byte of the current answer has come
         self.reusable = True
@@ -178,9 +181,11 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """Close when all that was written has been sent."""
+        """Close when all that was written has been sent, or when upstream has not taken it for a while."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            if self._transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(self._linger, self.abort)
 
     # Called by the event loop.
 
@@ -299,12 +304,14 @@ class Connection(asyncio.Protocol):
 class Upstream:
     """Connections to one origin, kept alive between exchanges."""
 
-    def __init__(self, origin: Origin, *, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, *, connect_timeout: float, tls: ssl.SSLContext | None, linger: float = _LINGER_SECONDS) -> None:
         self.origin = origin
+        self._linger = linger
         self._timeout = connect_timeout
         self._tls = tls
         self._proxy = proxy_for(origin)
         self._idle: list[tuple[float, Connection]] = []
+        self._made: WeakSet[Connection] = WeakSet()
 
     def take(self) -> Connection | None:
         """An idle connection that still stands, the last used first."""
@@ -330,7 +337,9 @@ class Upstream:
         """A new connection. Raises UpstreamError."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._connect()
+                connection = await self._connect()
+            self._made.add(connection)
+            return connection
         except TimeoutError:
             story = f"{self.origin} did not take a connection within {self._timeout:g} s"
             raise UpstreamError("upstream_timeout", story) from None
@@ -345,7 +354,7 @@ class Upstream:
         origin = self.origin
         if self._proxy is not None:
             return await self._tunnel(self._proxy)
-        _, connection = await loop.create_connection(lambda: Connection(origin, self.release), origin.host, origin.port, ssl=self._tls)
+        _, connection = await loop.create_connection(lambda: Connection(origin, self.release, linger=self._linger), origin.host, origin.port, ssl=self._tls)
         return connection
 
     async def _tunnel(self, proxy: str) -> Connection:
@@ -367,7 +376,7 @@ class Upstream:
             status = await tunnel.status
             if status != 200:
                 raise OSError(f"the proxy {parts.hostname}:{parts.port} answered {status} to CONNECT")
-            connection = Connection(origin, self.release)
+            connection = Connection(origin, self.release, linger=self._linger)
             secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
         except BaseException:
             transport.abort()
@@ -378,8 +387,9 @@ class Upstream:
         return connection
 
     def close(self) -> None:
-        """Close the idle connections; idempotent."""
-        for _, connection in self._idle:
+        """Close the idle connections, and those on which something is left that upstream does not take; idempotent."""
+        left = [connection for connection in self._made if connection.closed]  # the event loop would wait for them
+        for connection in [*(connection for _, connection in self._idle), *left]:
             connection.abort()
         self._idle.clear()
 

@@ -405,13 +405,13 @@ class RawClient(Socket):
     @contextlib.asynccontextmanager
     async def connect(cls, port: int, tls: ssl.SSLContext | None = None, ahead: int = AHEAD) -> AsyncIterator[Self]:
         """Connect to 127.0.0.1; closes at the end. A small `ahead` makes it a slow reader."""
-        raw = small_socket(ahead)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+        await asyncio.get_running_loop().sock_connect(raw := small_socket(ahead), ("127.0.0.1", port))
         client = cls(*await asyncio.open_connection(sock=raw, limit=ahead, ssl=tls, server_hostname="localhost" if tls else None))
         try:
             yield client
-        finally:
             await client.close()
+        finally:
+            drop(client.writer)  # a test that fails waits for nobody to read
 
     async def head(self) -> tuple[bytes, list[bytes]]:
         """The next final head and the 1xx heads before it. A 101 is final."""

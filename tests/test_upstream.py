@@ -6,8 +6,6 @@ import asyncio
 import os
 import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+import warm
 from fakes import FakeUpstream, Received, Socket, Wire, answer, chunked, chunked_head, echo, replying, tunnel
 from playhead.config.errors import ConfigError, UpstreamError
 from playhead.proxy.http1 import Framing, Head
@@ -302,6 +301,30 @@ def test_a_ca_file_that_cannot_be_read_is_a_wrong_setting(tmp_path: Path) -> Non
             tls_context(str(tmp_path / name))
 
 
+@pytest.mark.parametrize("how", ["after a while", "when the worker ends"])
+async def test_what_upstream_does_not_take_is_given_up(how: str) -> None:
+    go, taken = asyncio.Event(), 0
+
+    async def handler(_: Received, wire: Wire) -> None:
+        nonlocal taken
+        await go.wait()
+        while piece := await wire.reader.read(1 << 16):
+            taken += len(piece)
+
+    async with FakeUpstream({"*": handler}, ahead=1 << 16) as server:
+        upstream = Upstream(Origin.parse(server.url), connect_timeout=10, tls=None, linger=0.05 if how == "after a while" else 3600)
+        connection = await upstream.connect()
+        connection.write(GET + b"x" * (1 << 24))
+        connection.close()
+        if how == "when the worker ends":
+            upstream.close()
+        await asyncio.sleep(0.1)
+        go.set()
+        await until(lambda: server.open_connections == 0)
+
+    assert 0 < taken < 1 << 24
+
+
 # HTTPS_PROXY, read from the environment of a process of its own.
 
 PROGRAM = """
@@ -332,13 +355,9 @@ async def through(proxy: str, url: str, trust: Trust, *, loop: str = "uvloop", n
     setup, run = LOOPS[loop]
     known = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     program = PROGRAM.format(setup=setup or "pass", run=run)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, url, trust.file, str(Path(__file__).parent)),
-        env=known | {"HTTPS_PROXY": proxy, "NO_PROXY": no_proxy},
-        stdout=subprocess.PIPE,
-    )
-    said, _ = await process.communicate()
-    return said.decode().strip()
+    command = ["python", "-c", program, url, trust.file, str(Path(__file__).parent)]
+    done = await asyncio.to_thread(warm.run, command, env=known | {"HTTPS_PROXY": proxy, "NO_PROXY": no_proxy})
+    return done.stdout.decode().strip()
 
 
 @pytest.mark.parametrize("loop", LOOPS)
