@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from playhead.proxy.cli import run
 from playhead.storage.connected import RecordedConnection
 from playhead.storage.records import Batch, EventRow, Facts, Raw, Recorded, Spill
@@ -88,5 +88,5 @@ def on(data: Path, captured: pytest.CaptureFixture[bytes]) -> Playhead:
 
 def in_a_process(*arguments: str, stdin: str = "") -> Told:
     """Run a command in a process of its own, to its end."""
-    done = subprocess.run([*PLAYHEAD, *arguments], input=stdin, capture_output=True, text=True, check=False)
-    return Told(done.returncode, done.stdout, done.stderr)
+    done = warm.run(["playhead", *arguments], stdin=stdin)
+    return Told(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -15,9 +15,11 @@ from typing import Self
 
 import psutil
 
+import warm
 from command_line import PLAYHEAD, Told, in_a_process
 from playhead.proxy.commands.child import without_proxies
 from playhead.proxy.recorders.recorder_process import NAME as RECORDER
+from warm import Program
 
 _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
 
@@ -34,14 +36,18 @@ class Running:
     def __enter__(self) -> Self:
         self._log = tempfile.TemporaryFile()
         environ = without_proxies({name: value for name, value in os.environ.items() if not name.startswith("PLAYHEAD_")})
-        command = [*PLAYHEAD, *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ, preexec_fn=self._before)
+        self._process: Program | subprocess.Popen[bytes]
+        self._process = Program(["playhead", *self._arguments], stderr=self._log, env=environ) if self._before is None else self._spawned(environ)
         assert self._process.stdout is not None
         self.ready_line = self._process.stdout.readline().decode()
         assert self.ready_line.startswith("playhead ready"), self.log
         (_, self.port), (_, self.console) = [(host, int(port)) for host, port in _ADDRESS.findall(self.ready_line)][:2]
         self.processes = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
         return self
+
+    def _spawned(self, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+        command = [*PLAYHEAD, *self._arguments]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ, preexec_fn=self._before)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._process.poll() is None:
@@ -113,4 +119,6 @@ class Running:
 
 def raw_output(arguments: Sequence[str]) -> bytes:
     """What a command writes, which need not be text; it must succeed."""
-    return subprocess.run([*PLAYHEAD, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+    done = warm.run(["playhead", *arguments])
+    done.check_returncode()
+    return done.stdout

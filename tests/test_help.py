@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import warm
 from command_line import Playhead, on
 from playhead.proxy.cli import run
 from playhead.proxy.commands.helping import title, topics
@@ -51,8 +51,8 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     if not (BIN / "playhead").exists():
         pytest.skip("playhead is not installed beside this Python")
     ours = {name: value for name, value in os.environ.items() if not re.match(r"(?i)CI$|PLAYHEAD_|PYTEST_|OPENAI_|COLUMNS|.*_PROXY$", name)}
-    environ = ours | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OPENAI_API_KEY": "sk-help-not-a-real-key", "PYTEST_ADDOPTS": "-p no:cacheprovider"}
-    with started(sys.executable, "-c", UPSTREAM, folder=tmp_path_factory.mktemp("help"), environ=environ) as url:
+    environ = ours | warm.on_path(tmp_path_factory.mktemp("bin")) | {"OPENAI_API_KEY": "sk-help-not-a-real-key", "PYTEST_ADDOPTS": "-p no:cacheprovider"}
+    with started("python", "-c", UPSTREAM, folder=tmp_path_factory.mktemp("help"), environ=environ) as url:
         yield environ | {"PLAYHEAD_UPSTREAM": url}
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+import warm
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -126,11 +128,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         pytest.skip("playhead is not installed beside this Python")
     folder = tmp_path_factory.mktemp("readme")
     ours = {name: value for name, value in os.environ.items() if not re.match(r"(?i)PLAYHEAD_|OPENAI_|.*_PROXY$", name)}
-    environ = ours | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OPENAI_API_KEY": "sk-readme-not-a-real-key"}
+    environ = ours | warm.on_path(tmp_path_factory.mktemp("bin")) | {"OPENAI_API_KEY": "sk-readme-not-a-real-key"}
     (folder / "agent.py").write_text(blocks("python")[0], encoding="utf-8")
-    with started(sys.executable, "-c", UPSTREAM, folder=folder, environ=environ) as upstream:
+    with started("python", "-c", UPSTREAM, folder=folder, environ=environ) as upstream:
         environ |= {"PLAYHEAD_UPSTREAM": upstream, "PLAYHEAD_LISTEN": "127.0.0.1:0", "PLAYHEAD_CONSOLE": "127.0.0.1:0"}
-        with started(*SERVER.split(), folder=folder, environ=environ) as ready:
+        with started(str(BIN / SERVER.split()[0]), *SERVER.split()[1:], folder=folder, environ=environ) as ready:  # as installed: nothing is warm
             address = re.search(r"http://[\d.]+:\d+", ready)
             assert address is not None, ready
             told = Story(folder, address[0], environ | {"OPENAI_BASE_URL": f"{address[0]}/v1"})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from playhead.config.settings import Settings
 from playhead.proxy.children import Orders
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import segments
+from warm import Program
 
 
 @pytest.fixture
@@ -30,30 +30,31 @@ def data(tmp_path: Path) -> DataDir:
     return found
 
 
-Running = subprocess.Popen[bytes]
+class Recorder(Program):
+    """A recorder that runs, and what it is told."""
+
+    def __init__(self) -> None:
+        told, telling = os.pipe()
+        with open(told, "rb") as stdin:
+            super().__init__(["python", "-c", "from playhead.proxy.recorders.recorder_process import main; main()"], stdin=stdin)
+        self.stdin = open(telling, "wb")  # noqa: SIM115  (it outlives this)
 
 
 @contextlib.contextmanager
-def recorder(data: DataDir) -> Iterator[Running]:
-    process = subprocess.Popen([sys.executable, "-m", "playhead.proxy.recorders.recorder_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        stdin(process).write(base64.b64encode(pickle.dumps(Orders(Settings(data=data.path), "run"))) + b"\n")
-        stdin(process).flush()
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            stdin(process).close()
-        cast(IO[bytes], process.stdout).close()
+def recorder(data: DataDir) -> Iterator[Recorder]:
+    with Recorder() as process:
+        try:
+            process.stdin.write(base64.b64encode(pickle.dumps(Orders(Settings(data=data.path), "run"))) + b"\n")
+            process.stdin.flush()
+            yield process
+        finally:
+            process.kill()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
 
 
-def stdin(process: Running) -> IO[bytes]:
-    return cast(IO[bytes], process.stdin)
-
-
-def said(process: Running) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(cast(IO[bytes], process.stdout).readline())
+def said(process: Recorder) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(process.stdout.readline())
     return found
 
 
@@ -88,7 +89,7 @@ def test_it_ends_when_the_main_process_has_and_everything_is_stored(data: DataDi
         write(journal, number, plain(str(number)))
     journal.close()
     with recorder(data) as process:
-        stdin(process).close()
+        process.stdin.close()
 
         assert process.wait() == 0
     assert stored(data) == list("12345")
@@ -99,7 +100,7 @@ def test_it_does_not_end_before_the_last_worker(data: DataDir) -> None:
     journal = writer(data.journal_dir)
     with recorder(data) as process:
         said(process)
-        stdin(process).close()
+        process.stdin.close()
         write(journal, 1, plain("a"))
         until(lambda: stored(data) == ["a"])
         running = process.poll()
@@ -118,7 +119,7 @@ def test_a_signal_does_not_keep_it_from_storing(data: DataDir, number: signal.Si
         process.send_signal(number)
         write(journal, 1, plain("a"))
         journal.close()
-        stdin(process).close()
+        process.stdin.close()
 
         assert process.wait() == 0
     assert stored(data) == ["a"]
@@ -164,7 +165,7 @@ def test_however_often_it_is_killed_everything_is_stored_once(data: DataDir) -> 
             time.sleep(0.02)  # somewhere in the midst of it
     journal.close()
     with recorder(data) as process:
-        stdin(process).close()
+        process.stdin.close()
         assert process.wait() == 0
 
     with open_store(data.path) as store:
