@@ -24,8 +24,8 @@ class AuditRow(BaseModel):
 
     `input_tokens`: neither cached nor written; `cached_share`: of all input. Times in milliseconds, to two significant digits. `unpriced`: exchanges that
     have no price, or not for all of it; `unpriced_tokens`: of those that have none. `pending`: they go on in the background. `unknown`: used something, and
-    are not in the ledger. `estimated`: of the exchanges without a price those that were estimated; what begins so is in no other number, and is null unless
-    estimates were asked for.
+    are not in the ledger. `pruned`: what they cost is kept no longer. `estimated`: of the exchanges without a price those that were estimated; what begins so
+    is in no other number, and is null unless estimates were asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +51,7 @@ class AuditRow(BaseModel):
     unpriced_tokens: int
     pending: int
     unknown: int
+    pruned: int = 0
     first_event_p50_ms: int | None
     first_event_p90_ms: int | None
     first_event_p99_ms: int | None
@@ -62,6 +63,11 @@ class AuditRow(BaseModel):
     estimated_input_tokens: int | None = None
     estimated_output_tokens: int | None = None
     estimated_cost: str | None = None
+
+    @property
+    def lacking(self) -> int:
+        """Exchanges that have no price, or not for all of it, for whatever reason."""
+        return self.unpriced + self.pending + self.unknown + self.pruned
 
 
 def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = ()) -> list[AuditRow]:
@@ -156,6 +162,7 @@ def row_of(group: dict[str, str | None], sums: Sums, first: Times, whole: Times)
         unpriced_tokens=sums.unpriced_tokens,
         pending=sums.pending,
         unknown=sums.lost,
+        pruned=sums.pruned,
         tokens_per_second=round(sums.streamed / sums.seconds, 1) if sums.seconds and sums.streamed else None,
         **values,
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, null, or_, select
 
 from playhead.config.errors import ConfigError, StoreError
 from playhead.config.secrets import header_kind
@@ -28,6 +28,7 @@ _COLUMNS: Mapping[str, str] = {
     **{"project": "project", "organization": "organization", "user": "user", "upstream": "upstream", "conversation": "conversation"},
     **{"error": "error_code", "status": "status", "outcome": "outcome"},
 }
+_PRUNED = "its costs are pruned: they were kept as long as keep_costs says"
 _DATE = re.compile(r" on \d{4}-\d\d-\d\d\b")  # in a reason: what has no price on one day has none on others
 _LOST = "not in the ledger: recorded before prices were known, or imported; see playhead reprice"
 _AT_ONCE = 5_000  # exchanges that are summed up at once
@@ -96,12 +97,14 @@ class Spending:
             first, last = connection.execute(select(func.min(at), func.max(at)).where(*self._conditions())).one()
         return None if first is None else (first, last)
 
-    def found(self, by: Sequence[str] | None = None) -> Found:
-        """Everything by group. `by`: None: as is wanted. Read in parts, on two processors: no part holds the store's state for long, and small ones are sorted
-        in less time. Raises ConfigError: no such grouping."""
+    def found(self, by: Sequence[str] | None = None, *, times: bool = True) -> Found:
+        """Everything by group. `by`: None: as is wanted; `times`: whether it is wanted how long it took. Raises ConfigError: no such grouping.
+
+        Read in parts, on two processors: no part holds the store's state for long, and small ones are sorted in less time.
+        """
         names = self._wanted.by if by is None else by
         check_groups(names)
-        statement = self._statement(names)
+        statement = self._statement(names, times=times)
         with self._database.reading() as connection:
             least, most = connection.execute(select(func.min(exchanges.c.id), func.max(exchanges.c.id)).where(*self._conditions())).one()
         if least is None:
@@ -135,7 +138,7 @@ class Spending:
         middle = (low + high) // 2  # more money than an integer of SQLite holds: somebody makes up usage
         return [*self._rows(statement, low, middle), *self._rows(statement, middle + 1, high)]
 
-    def _statement(self, names: Sequence[str]) -> Select[Any]:
+    def _statement(self, names: Sequence[str], *, times: bool) -> Select[Any]:
         e, c = exchanges.c, costs.c
         here = c.state.in_(PAID)
         tokens = [c[f"{name}_tokens"] for name in COUNTS]
@@ -154,8 +157,9 @@ class Spending:
             _count(and_(c.state.is_(None), e.usage.is_not(None))),
             _sum(case((stream, c.output_tokens))),
             _sum(case((stream, e.duration_ms - e.first_event_ms))),
+            _count(e.pruned == "costs"),
             # As texts: to sort them into groups of their own would take as long as all the rest.
-            *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") for column in (e.first_event_ms, e.duration_ms)],
+            *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") if times else null() for column in (e.first_event_ms, e.duration_ms)],
         ]
         keys = self._keys_of(names)
         joined = exchanges.outerjoin(costs, c.exchange == e.id)
@@ -210,12 +214,14 @@ class Spending:
         partly = select(r.item.concat(": ").concat(r.reason), e.model, func.count(c.exchange.distinct())).select_from(of_lines)
         noted = select(e.cost_note, e.model, func.count()).select_from(lacking)
         unknown = select(literal(_LOST), e.model, func.count()).select_from(exchanges.outerjoin(costs, c.exchange == e.id))
+        pruned = select(literal(_PRUNED), e.model, func.count()).where(e.pruned == "costs", *self._conditions()).group_by(e.model)
         unpriced = c.state.in_(("partly", "unpriced"))
         statements = (
             whole.where(unpriced, price_bases.c.reason.is_not(None), *self._conditions()).group_by(price_bases.c.reason, e.model),
             partly.where(unpriced, r.reason.is_not(None), *self._conditions()).group_by(r.item, r.reason, e.model),
             noted.where(c.state == "pending", *self._conditions()).group_by(e.cost_note, e.model),
             unknown.where(c.state.is_(None), e.usage.is_not(None), *self._conditions()).group_by(e.model),
+            pruned,
         )
         counts: Counter[tuple[str, str | None]] = Counter()
         with self._database.reading() as connection:
@@ -271,7 +277,7 @@ def _whole(tokens: Sequence[ColumnElement[Any]]) -> ColumnElement[int]:
 def _as_sums(row: Sequence[Any]) -> Sums:
     requests, errors, retries, *rest = row
     counts, amounts = rest[: len(COUNTS)], rest[len(COUNTS) : len(COUNTS) + len(CLASSES)]
-    *others, streamed, ms = rest[len(COUNTS) + len(CLASSES) :]
+    *others, streamed, ms, pruned = rest[len(COUNTS) + len(CLASSES) :]
     cost, assumed, unpriced, unpriced_tokens, pending, lost = map(int, others)
     told = (int(requests), int(errors), int(retries), tuple(map(int, counts)), tuple(map(int, amounts)), cost, assumed, unpriced, unpriced_tokens, pending)
-    return Sums(*told, lost, int(streamed), float(ms) / 1000)
+    return Sums(*told, lost, int(streamed), float(ms) / 1000, int(pruned))

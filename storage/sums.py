@@ -20,7 +20,7 @@ class Wanted(NamedTuple):
 class Sums(NamedTuple):
     """What was summed up of a group. `counts`, `amounts`: by COUNTS and CLASSES; amounts in 10^-12 USD. `lost`: with a usage, but not in the ledger.
 
-    `seconds`: of answers that streamed, from their first event to their end, and `streamed`: tokens of these.
+    `seconds`: of answers that streamed, from their first event to their end, and `streamed`: tokens of these. `pruned`: what they cost is kept no longer.
     """
 
     requests: int
@@ -36,6 +36,7 @@ class Sums(NamedTuple):
     lost: int
     streamed: int
     seconds: float
+    pruned: int = 0
 
 
 class Reason(NamedTuple):

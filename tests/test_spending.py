@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aged import costing, prune
 from playhead.config.errors import ConfigError, StoreError
 from playhead.storage.costs import Basis, Cost, LineRow, Pricing, RateRow, State
 from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
@@ -251,3 +252,21 @@ def test_names_of_metadata_may_be_odd(store: Store, name: str) -> None:
     write(store, exchange(facts={"billing": {"labels": {name: "other"}}}))
 
     assert list(sums(store, name)) == ["other"]
+
+
+def test_what_was_pruned_is_counted_apart_and_says_so(store: Store) -> None:
+    store.write(Batch([recorded(number, cost=costing()) for number in (1, 2)]))
+    prune(store, at=11.5, costs=10)
+
+    one = sums(store)[()]
+    assert (one.requests, one.cost, one.pruned) == (2, 1000, 1)
+    assert [(reason.note, reason.exchanges) for reason in store.ledger.spending(Wanted()).reasons()] == [
+        ("its costs are pruned: they were kept as long as keep_costs says", 1)
+    ]
+
+
+def test_without_times_all_else_is_the_same(store: Store) -> None:
+    write(store, exchange(cost(), first_event_ns=10**7), exchange(cost(), facts={"model": "n"}))
+
+    spending = store.ledger.spending(Wanted(("model",)))
+    assert spending.found(times=False) == spending.found()._replace(first={}, whole={})

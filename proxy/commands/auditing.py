@@ -137,7 +137,7 @@ def print_audit(
         csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
         whole = folding.total(found, len(retries))
-        reasons = spending.reasons(_REASONS) if whole.unpriced or whole.pending or whole.unknown else []
+        reasons = spending.reasons(_REASONS) if whole.lacking else []
         _print(wanted.by, groups, whole, reasons)
         if estimates is not None:
             print_estimates(wanted.by, groups, folding.with_estimates([whole], of_groups)[0], estimates.lacking)
@@ -156,7 +156,7 @@ def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reaso
         are = "price is" if whole.assumed == 1 else "prices are"
         console.print(f"\n{whole.assumed:,} {are} by what the setting assume says where the exchange does not.", style="dim")
     if reasons:
-        lacking = whole.unpriced + whole.pending + whole.unknown
+        lacking = whole.lacking
         have, them = ("exchange has", "it") if lacking == 1 else ("exchanges have", "them")
         console.print(f"\n{lacking:,} {have} no price, or not for all of it; the cost above is without {them}:", style="bold")
         listing.print_table(console, _reasons(), reasons)
@@ -178,7 +178,7 @@ def _layout(by: Sequence[str]) -> Any:
             Column("OUTPUT", lambda row: _number(row.output_tokens), right=True),
             Column("CACHE HIT", lambda row: "" if row.cached_share is None else f"{row.cached_share:.0%}", right=True),
             Column("COST (USD)", lambda row: row.cost, right=True),
-            Column("UNPRICED", lambda row: _number(row.unpriced + row.pending + row.unknown), right=True),
+            Column("UNPRICED", lambda row: _number(row.lacking), right=True),
             Column("FIRST p50", lambda row: _time(row.first_event_p50_ms), right=True),
             Column("p90", lambda row: _time(row.first_event_p90_ms), right=True),
             Column("TIME p50", lambda row: _time(row.duration_p50_ms), right=True),

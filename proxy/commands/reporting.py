@@ -55,8 +55,11 @@ def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Re
     if span is None:
         return Read(None)
     views = groupings(unit_of(span), by)
-    found, retries = [spending.found(view) for view in views], spending.silent_retries(names_of(views))
-    return Read(span, found, retries, spending.failures(FAILURES), spending.reasons(), spending.assumed(), spending.priced_by(), names)
+    found = [spending.found(view, times=place == 0) for place, view in enumerate(views)]  # how long it took is told by model alone
+    known = found[0].sums.values()
+    reasons = spending.reasons() if any(one.unpriced or one.pending or one.lost or one.pruned for one in known) else []
+    assumed = spending.assumed() if any(one.assumed for one in known) else []
+    return Read(span, found, spending.silent_retries(names_of(views)), spending.failures(FAILURES), reasons, assumed, spending.priced_by(), names)
 
 
 def _in_words(report: Report) -> str:

@@ -72,7 +72,7 @@ def _title(report: Report) -> Iterator[Markup]:
 
 
 def _tiles(row: AuditRow) -> Markup:
-    lacking = row.unpriced + row.pending + row.unknown
+    lacking = row.lacking
     tiles = (
         ("cost (USD)", dollars(row.cost), False),
         ("requests", number(row.requests), False),
@@ -88,7 +88,7 @@ def _tiles(row: AuditRow) -> Markup:
 
 def _lacking(report: Report) -> Iterator[Markup]:
     row = report.whole.row
-    if lacking := row.unpriced + row.pending + row.unknown:
+    if lacking := row.lacking:
         text = f"{number(lacking)} of {number(row.requests)} exchanges have no price, or not for all of it. The cost is without them: "
         yield tag("p", text, tag("a", "why", href=f"#{_UNPRICED}"), ".", class_="warn")
 
@@ -144,7 +144,7 @@ def _cost_bar(by: Sequence[str], group: Group, whole: Group) -> Bar:
     rest = group.sums.cost - sum(group.sums.amounts)
     parts = (*parts, (rest, "rest", f"other: {money(rest)} USD")) if rest > 0 else parts
     parts = () if group.rest else parts  # beside it, all others would be too short to be seen
-    lacks = not group.sums.cost and group.row.unpriced + group.row.pending + group.row.unknown > 0
+    lacks = not group.sums.cost and group.row.lacking > 0
     text = "no price" if lacks else f"{_cents(group.row.cost)} ({_part(group.sums.cost, whole.sums.cost)})"
     return Bar(name_of(by, group), parts, text, _muted(group))
 
@@ -220,13 +220,14 @@ def _failures(report: Report) -> Iterator[Markup]:
 
 def _unpriced(report: Report) -> Iterator[Markup]:
     row = report.whole.row
-    if not (row.unpriced or row.pending or row.unknown):
+    if not row.lacking:
         return
     yield tag("h2", "Without a price", id=_UNPRICED)
     yield tag(
         "p",
         f"{number(row.unpriced)} exchanges have no price, or not for all of it; {number(row.unpriced_tokens)} tokens have none. {number(row.pending)} go on in "
-        f"the background, {number(row.unknown)} are not in the ledger. None of that is counted as nothing: it is left out of the cost.",
+        f"the background, {number(row.unknown)} are not in the ledger, of {number(row.pruned)} the costs are pruned. None of that is counted as nothing: it is "
+        "left out of the cost.",
     )
     lines = [(number(one.exchanges), one.model or "no model", one.note) for one in report.reasons]
     if report.more_reasons:

@@ -61,7 +61,7 @@ USED = (
     Column("written", lambda row: number(row.written_tokens)),
     Column("output", lambda row: number(row.output_tokens)),
     Column("cache hit", lambda row: share(row.cached_share)),
-    Column("unpriced", lambda row: number(row.unpriced + row.pending + row.unknown)),
+    Column("unpriced", lambda row: number(row.lacking)),
     Column("cost (USD)", lambda row: dollars(row.cost)),
 )
 """What was used, and what it cost."""
