@@ -68,7 +68,7 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
     },
     "Keep": {
         "stats": Listed("keeping", "Say what the store holds, how big it is, and what it lacks."),
-        "verify": Listed("keeping", "Check every recording: hashes, references, journal."),
+        "verify": Listed("verifying", "Check every recording: hashes, references, journal; or whether others changed anything."),
         "reparse": Listed("deriving", "Parse recordings again that an older version has parsed."),
         "export": Listed("cassettes", "Write a session to a file: a cassette, made for git."),
         "import": Listed("cassettes", "Add the sessions in files to the store."),

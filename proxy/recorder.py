@@ -62,6 +62,7 @@ class Recorder:
         self.commits = 0
         self.commit_seconds = 0.0
         self._store = store
+        store.enter_as_recorder(directory)
         self._directory = directory
         self._reuse = reuse  # whether workers live that may write over drained segments
         self._limits = limits or Limits()
@@ -143,6 +144,7 @@ class Recorder:
         self._tails.clear()
         self._suspects.close()
         self._progress.close()
+        self._store.keep_heads()
 
     # Reading.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,10 +18,11 @@ from playhead.config.errors import StoreError
 from .chain_heads import ChainHead
 from .chain_rows import OWNERS, SHARED, RowReader, Standing, Wanted
 from .chain_tables import chain_entry_rows, chains
-from .chain_writing import entry_of, shared_entries
+from .chain_writing import entry_of, recorder_at, shared_entries
 from .chained import Entry, EntryKind, Subject, digest_of, entry_id, first_head, key_of, next_head, rows_of, split_id, subject_of
 from .checks import Found, there
 from .engine import Database
+from .head_file import beside, write_heads
 from .replay_tables import equivalences, rerecordings
 from .tables import sessions, takes
 from .writing import Writer
@@ -32,16 +35,19 @@ _COLUMNS = tuple([chain_entry_rows.c[name] for name in ("chain", "seq", "id", "k
 class ChainCheck:
     """One look through a store. `known`: heads that were exported before. May run while recorders write.
 
-    Afterwards `heads` says which chains there are, `adopted` how many subjects were entered when the store got its chains and not since, `begun` of how many
-    that still go on no more is entered than that they have begun.
+    Afterwards `heads` says which chains there are, `compared` how many subjects were compared, `adopted` how many of them were entered when the store got
+    its chains and not since, `begun` of how many that still go on no more is entered than that they have begun, `older` whether
+    the store lacks what was there when a head was written down.
     """
 
     def __init__(self, database: Database, known: Sequence[ChainHead] = ()) -> None:
         self._database = database
         self._known = known
         self.heads: list[ChainHead] = []
+        self.compared = 0
         self.adopted = 0
         self.begun = 0
+        self.older = False
 
     def problems(self) -> Iterator[Found]:
         """Everything that is wrong."""
@@ -67,10 +73,12 @@ class ChainCheck:
                     row = next(rows, None)
                 self.heads.append(_head(one))
                 yield from ((None, f"chain {one.name}: {text}") for text in chain.problems())
+                self.older = self.older or chain.older
             if row is not None:
                 yield None, f"entries of chain {row.chain} are there, the chain itself is not"
         lost = {head.chain for head in self._known} - {one.name for one in listed}
-        yield from ((None, f"chain {name}: it is gone, although its head was exported") for name in sorted(lost))
+        self.older = self.older or bool(lost)
+        yield from ((None, f"chain {name}: it is gone, although its head was written down") for name in sorted(lost))
 
     # What it is about.
 
@@ -108,6 +116,7 @@ class ChainCheck:
         if last.digest is None:
             yield f"it was inserted again: it was {_word(last)} on {_when(last)}"
             return
+        self.compared += 1
         begun = last.kind == EntryKind.BEGUN
         made = digest_of(last.salt or b"", [one.begun] if begun else one.parts)
         if made != last.digest or begun != one.open:
@@ -160,9 +169,15 @@ class StoredChains:
             rows = connection.execute(select(chains).order_by(chains.c.id)).all()
         return [_head(row) for row in rows]
 
-    def enter_as(self, chain: str) -> None:
-        """What is recorded from now on is entered in the chain of that name."""
-        self._writer.chain = chain
+    def keep_heads(self) -> None:
+        """Write them down beside the store, if that is a file, for the next look; never raises."""
+        if self._database.path is not None and self._database.writable:
+            with contextlib.suppress(StoreError):  # what keeps them from being written keeps the store from being so, and is told there
+                write_heads(beside(self._database.path), self.chain_heads())
+
+    def enter_as_recorder(self, journal: Path) -> None:
+        """What is recorded from now on is entered in the chain of the recorder that reads the journal there."""
+        self._writer.chain = recorder_at(journal)
 
 
 class _Chain:
@@ -176,6 +191,7 @@ class _Chain:
         self._wanted = {head.entries for head in known}
         self._next = 0
         self._broken: str | None = None
+        self.older = False
 
     def add(self, row: Sequence[Any]) -> None:
         """The next entry."""
@@ -205,10 +221,11 @@ class _Chain:
         elif self._head != self._row.head:
             yield "an entry was changed: its head is another than its entries make"
         for head in self._known:
+            self.older = self.older or head.entries > self._next or self._heads[head.entries].hex() != head.head.lower()
             if head.entries > self._next:
-                yield f"it has {self._next} entries, and had {head.entries} when its head was exported: the newest were removed"
+                yield f"it has {self._next} entries, and had {head.entries} when its head was written down: the newest were removed"
             elif self._heads[head.entries].hex() != head.head.lower():
-                yield f"its first {head.entries} entries are not those of which the head was exported"
+                yield f"its first {head.entries} entries are not those whose head was written down"
 
 
 def _head(row: Any) -> ChainHead:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -54,6 +56,11 @@ def chained(connection: Connection, kind: EntryKind) -> Iterator[ChainWriter]:
 def commands() -> str:
     """The name of the chain of the commands of this host."""
     return f"commands {platform.node()}"
+
+
+def recorder_at(journal: Path) -> str:
+    """The name of the chain of the recorder that reads the journal there: one host may have several. It does not tell where that is."""
+    return f"recorder {platform.node()} {sha256(str(journal.resolve()).encode()).hexdigest()[:8]}"
 
 
 @dataclass(slots=True)
@@ -146,8 +153,8 @@ class ChainWriter:
 
     # The end.
 
-    def append(self) -> None:
-        """Enter everything; nothing of it may change after this in the transaction."""
+    def append(self, insert: Callable[[Table, list[Any]], None] | None = None) -> None:
+        """Enter everything; nothing of it may change after this in the transaction. `insert`: puts rows, given as in `Inserter`, into a table."""
         made = [*self._of_known(), *self._of_touched(), *self._of_gone(), *self._of_shared()]
         if not made:
             return
@@ -157,7 +164,10 @@ class ChainWriter:
         for seq, one in enumerate(made, seq):  # noqa: B020
             head = next_head(head, Entry(chain, seq, one.key, one.number, one.kind, at, one.salt, one.digest, one.rows))
             values += (entry_id(one.key, one.number), chain, seq, int(one.kind), at, one.salt, one.digest, one.rows)
-        Inserter(self._connection, chain_entry_rows)(self._connection, values)
+        if insert is None:
+            Inserter(self._connection, chain_entry_rows)(self._connection, values)
+        else:
+            insert(chain_entry_rows, values)
         _run(self._connection, "UPDATE chains SET length = {}, head = {} WHERE id = {}", (seq + 1, head, chain))
 
     def _of_known(self) -> Iterator[_Made]:

@@ -124,10 +124,10 @@ Values = Sequence[Any]
 
 def without_ends(row: Values) -> list[Any]:
     """Without the nulls at its end: columns that come to a table later do not change the digests of what stands in it."""
-    values = [*row]
-    while values and values[-1] is None:
-        values.pop()
-    return values
+    length = len(row)
+    while length and row[length - 1] is None:
+        length -= 1
+    return [*row[:length]]
 
 
 def plain(row: Values) -> list[Any]:

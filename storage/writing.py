@@ -105,7 +105,7 @@ class Writer:
                     transaction = _Transaction(connection, entries, self._memory, encoded)
                     for batch in batches:
                         transaction.store(batch)
-                    entries.append()
+                    entries.append(transaction.insert)
             except BaseException:
                 for id_ in encoded:  # their ids will be given to others
                     self._memory.codec.forget(id_)
@@ -151,8 +151,8 @@ class _Transaction:
         self._writers = dict(memory.writers)
         self._fresh: set[str] = set()  # writers that began and are gone with these batches: nothing of them can stand
         self._places = Places(connection, entries, memory.seqs, memory.first_rules)
-        self._connections = Connections(connection, entries, self._places, self._insert)
-        self._ledger = LedgerWriter(connection, entries, memory.ledger, self._insert, partial(datetime.now, UTC))
+        self._connections = Connections(connection, entries, self._places, self.insert)
+        self._ledger = LedgerWriter(connection, entries, memory.ledger, self.insert, partial(datetime.now, UTC))
         self._encoded = encoded
         self._standing: dict[_Identity, _Standing] = {}
         self._deleted: set[_Identity] = set()
@@ -262,17 +262,17 @@ class _Transaction:
                 inserted.events[id_] = event_values(id_, r.events, types)
         self._without_lost_bases(stored, items, recorded)
         values = [*chain.from_iterable(rows.values())]
-        self._insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
-        self._insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
+        self.insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
+        self.insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
         inserted.fingerprints = fingerprint_values(items, recorded)
-        self._insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
-        self._insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
+        self.insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
+        self.insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
         inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
         alike: dict[Literals, list[Any]] = defaultdict(list)
         for literals, values in inserted.events.values():
             alike[literals] += values
         for literals, values in alike.items():
-            self._insert(event_table, values, literals=literals)
+            self.insert(event_table, values, literals=literals)
         for id_, row in rows.items():
             self._chain.recorded(id_, inserted.of(row, stored[id_]))
 
@@ -291,7 +291,7 @@ class _Transaction:
         self._ledger.settle([(standing.id, r)])
         self._update(identity, standing, r)
         self._ledger.put([(standing.id, 1, r.cost)] if r.cost else [])
-        self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
+        self.insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
         self._insert_items(standing.id, r, final=True)
         self._insert_events(standing.id, r.events)
         standing.open = False
@@ -328,7 +328,7 @@ class _Transaction:
             id_ = next(new_ids(self._connection, "exchanges", 1))
             standing = self._standing[identity] = _Standing(id_, *self._place(identity[0], r), open=True)
             row = exchange_row(id_, (standing.take, standing.seq, standing.connection), identity[0], r)
-            self._insert(exchanges, [*row])
+            self.insert(exchanges, [*row])
             self._chain.made(Subject.EXCHANGE, [id_])
         elif standing.connection is None and r.transport == "ws":  # which was not known before upstream had answered
             standing.connection = self._connections.of(identity[0], r, standing.take)
@@ -338,11 +338,11 @@ class _Transaction:
             self._ledger.put([(standing.id, 1, r.cost)] if r.cost else [])
         self._update(identity, standing, r, final=spill.final)
         self._connection.execute(delete(bodies).where(bodies.c.exchange == standing.id))
-        self._insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
+        self.insert(bodies, [*body_row(standing.id, encode_against(r.raw, None))])
         rows = [piece_row(standing.id, piece.part, piece.seq, piece.data) for piece in spill.pieces]
         if spill.frames or spill.chunks:
             rows += self._times(standing.id, pack_times(spill.frames, spill.chunks))
-        self._insert(pieces, list(chain.from_iterable(rows)), ignore=True)
+        self.insert(pieces, list(chain.from_iterable(rows)), ignore=True)
         self._insert_items(standing.id, r, final=spill.final)
         self._insert_events(standing.id, spill.events, ignore=True)
         standing.open = not spill.final
@@ -368,7 +368,8 @@ class _Transaction:
 
     # Rows.
 
-    def _insert(self, table: Table, values: list[Any], *, ignore: bool = False, literals: Literals = ()) -> None:
+    def insert(self, table: Table, values: list[Any], *, ignore: bool = False, literals: Literals = ()) -> None:
+        """Rows, given as in `Inserter`."""
         key = (table.name, ignore, literals)
         insert_rows = self._memory.inserters.get(key)
         if insert_rows is None:
@@ -378,7 +379,7 @@ class _Transaction:
     def _insert_events(self, id_: int, events: list[EventRow], *, ignore: bool = False) -> None:
         if events:
             literals, values = event_values(id_, events, self._types)
-            self._insert(event_table, values, ignore=ignore, literals=literals)
+            self.insert(event_table, values, ignore=ignore, literals=literals)
 
     def _insert_items(self, id_: int, r: Recorded, *, final: bool) -> None:
         """Fingerprint and items of an exchange that may have both already: the items that are given replace those of their part."""
@@ -386,10 +387,10 @@ class _Transaction:
         if one is not None:
             self._encoded.append(id_)
             shared[id_] = one.items, self._written(id_, r, one)[1]
-            self._insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
+            self.insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
         new = new_items(r.items, *shared.get(id_, (b"", 0)))
         replace_items(self._connection, id_, {row.part for row in r.items})
-        self._insert(item_rows, values_of_items(id_, new, self._words), ignore=True)
+        self.insert(item_rows, values_of_items(id_, new, self._words), ignore=True)
         if final:
             shared.pop(id_, None)
 

@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, Double, delete
 
 from .bodies import BodyKey, StoredBody
-from .chained import ExchangeRows, plain
+from .chained import ExchangeRows, without_ends
 from .items import WrittenItems
 from .records import Recorded
-from .rows import PARTS, Literals, Row, body_row
-from .tables import item_rows
+from .rows import PARTS, Literals, Row
+from .tables import exchanges, item_rows
 
 PARAMETERS = 1000
 """Of one statement."""
 
 _GAP = 100  # numbers that are asked for in vain rather than by one more statement
 _ITEM = len(item_rows.columns)
+_FLOATS = tuple(place for place, column in enumerate(exchanges.columns) if isinstance(column.type, Double))
 
 
 def replace_items(connection: Connection, id_: int, parts: Iterable[str]) -> None:
@@ -70,9 +71,16 @@ class Inserted:
     def of(self, row: Row, body: StoredBody) -> ExchangeRows:
         """All rows of one of them, as `chain_rows` reads them."""
         id_ = row[0]
-        *told, data = body_row(id_, body)
-        items = _in_order(self.items[id_]) if id_ in self.items else ()
-        return ExchangeRows(plain(row), told, data, self.fingerprints.get(id_, ()), items, *self.costs.get(id_, _NO_COST), self.events.get(id_, _NO_EVENTS))
+        values = without_ends(row)
+        for place in _FLOATS:  # as `plain` does it, which looks everywhere
+            if values[place] is not None:
+                values[place] = repr(values[place])
+        items: Sequence[Any] = self.items.get(id_, ())
+        if len(items) > _ITEM:
+            items = _in_order(items)
+        told = (id_, body.base, body.depth, body.codec, body.digest, body.raw_bytes)
+        beside = (self.fingerprints.get(id_, ()), items, *self.costs.get(id_, _NO_COST), self.events.get(id_, _NO_EVENTS))
+        return ExchangeRows(values, told, body.data, *beside)
 
 
 def _in_order(items: Sequence[Any]) -> Sequence[Any]:

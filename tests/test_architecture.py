@@ -32,7 +32,7 @@ SHELLS = FACES | frozenset(
         *("storage.exporting", "storage.importing", "proxy.cassette_files", "proxy.cassette_recording"),
         *(f"storage.{name}" for name in ["replays", "divergences", "accepting", "forking", "served_faults", "rederiving"]),
         *("storage.rewriting", "storage.rewriting_connections", "storage.due", "storage.pruning", "storage.stats"),
-        *(f"storage.{name}" for name in ["chain_tables", "chain_rows", "chain_writing", "chain_checks", "chain_adopting", "writing_values"]),
+        *(f"storage.{name}" for name in ["chain_tables", "chain_rows", "chain_writing", "chain_checks", "chain_adopting", "head_file", "writing_values"]),
         *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness", "match_rules", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "metrics", "tapes.tape"]),

@@ -168,7 +168,7 @@ def test_if_its_head_is_put_back_too_that_is_found_by_a_head_that_was_exported(o
         with changed(opened, chains, rows_of(opened, chains)[0], before):
             assert problems(store) == []
             [(_, text)] = store.check_chains(exported).problems()
-        assert text.endswith("when its head was exported: the newest were removed")
+        assert text.endswith("when its head was written down: the newest were removed")
 
 
 def test_heads_that_were_exported_hold_for_ever(opened: Database) -> None:
@@ -189,8 +189,8 @@ def test_a_chain_that_was_made_anew_is_found_by_a_head_that_was_exported(opened:
         gone = ChainHead(chain="recorder elsewhere", entries=1, head=one.head)
 
         assert [text for _, text in store.check_chains([other, gone]).problems()] == [
-            f"chain {one.chain}: its first {other.entries} entries are not those of which the head was exported",
-            "chain recorder elsewhere: it is gone, although its head was exported",
+            f"chain {one.chain}: its first {other.entries} entries are not those whose head was written down",
+            "chain recorder elsewhere: it is gone, although its head was written down",
         ]
 
 

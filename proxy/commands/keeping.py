@@ -1,15 +1,13 @@
-"""`stats`, `verify`, `delete`, `config`: what becomes of recordings, and the settings."""
+"""`stats`, `delete`, `config`: what becomes of recordings, and the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from playhead.config.errors import ConfigError, StoreError
-from playhead.config.settings import Settings, shown
+from playhead.config.settings import shown
 
 from .options import RECORDINGS, SERVING, default_text, exchange_id, in_words, json_flag, loaded, recordings, session_name, setting_flags
 from .saying import agreed
@@ -51,58 +49,6 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{number:,} {name}" for name, number in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-@click.command()
-@json_flag
-@setting_flags(*RECORDINGS)
-def verify(as_json: bool, **flags: Any) -> int:
-    """Check every recording: re-hash every body, make every fingerprint anew, follow every reference, read the journal.
-
-    Exit status 1 if anything is wrong; each finding is one line.
-    """
-    from playhead.storage.store import Problem
-
-    from ..listing import print_json, visible
-    from ..matching.request_memo import RequestMemo
-
-    settings = loaded(flags).settings
-    missing: list[str] = []
-    count = 0
-    with recordings(settings, missing.append) as store:
-        journal = (Problem(exchange=None, problem=text) for text in (*missing, *journal_problems(settings)))
-        for found in chain(journal, store.verify(RequestMemo(tells=False).stored_fingerprint)):
-            count += 1
-            if as_json:
-                print_json([found])
-            else:
-                click.echo(visible(f"{'' if found.exchange is None else f'exchange {found.exchange}: '}{found.problem}"))
-        checked = store.stats().exchanges
-    if not as_json:
-        click.echo(f"{checked:,} exchange{'s'[: checked != 1]} checked, {count or 'no'} problem{'s'[: count != 1]} found.")
-    return 1 if count else 0
-
-
-def journal_problems(settings: Settings) -> Iterator[str]:
-    """The segments of the journal that cannot be read."""
-    from playhead.storage.datadir import DataDir
-    from playhead.storage.journal import SegmentReader, damaged, segments
-
-    directory = DataDir(settings.data, settings.key_file).journal_dir
-    for path in damaged(directory):
-        yield f"the journal was damaged, and exchanges were lost with what stood there: {path}; remove the file when you have seen this"
-    for writer, numbers in segments(directory).items() if directory.is_dir() else ():
-        for number in numbers:
-            try:
-                reader = SegmentReader(directory, writer, number)
-            except FileNotFoundError:
-                continue  # stored and given up meanwhile
-            except (OSError, ValueError) as error:
-                yield f"the journal holds what cannot be read: {error}"
-                continue
-            while reader.read():
-                pass
-            reader.close()
 
 
 @click.command()
