@@ -42,5 +42,5 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_and_a_place_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         read_heads(tmp_path / "none")
-    with pytest.raises(StoreError, match="cannot be written to .*: No such file"):
+    with pytest.raises(StoreError, match=r"cannot be written to .*: No such file"):
         write_heads(tmp_path / "none" / "heads", HEADS)
