@@ -99,17 +99,13 @@ def test_all_this_is_found_on_both_databases(store: Store) -> None:
     without_references(database)
     for table in COVERED:
         row = rows_of(database, table)[-1]
-        edited = [*edits(table, row)][-1]
-        for after in (edited, None):
-            with changed(database, table, row, after):
-                assert problems(store), (table.name, after)
+        with changed(database, table, row, [*edits(table, row)][-1]):
+            assert problems(store), table.name
     assert problems(store) == []
 
 
-def test_what_is_found_is_said(store: Store) -> None:
-    fill(store)
-    database = store._database
-    without_references(database)
+def test_what_is_found_is_said(opened: Database) -> None:
+    database, store = opened, Store(opened)
     exchanges, costs = metadata.tables["exchanges"], metadata.tables["costs"]
     row = rows_of(database, exchanges)[1]
     with changed(database, exchanges, row, {**row, "model": "gpt-6"}):
@@ -122,6 +118,7 @@ def test_what_is_found_is_said(store: Store) -> None:
     cost = rows_of(database, costs)[0]
     with changed(database, costs, None, {**cost, "exchange": 98}):
         assert problems(store) == ["exchange 98: rows of costs were inserted, or what they belong to was removed"]
+    store.close()
 
 
 # The chains themselves.
@@ -129,7 +126,7 @@ def test_what_is_found_is_said(store: Store) -> None:
 
 @pytest.mark.parametrize("table", [chains, chain_entry_rows], ids=lambda table: str(table.name))
 def test_a_change_of_any_entry_or_head_is_found(opened: Database, table: Table) -> None:
-    for row in rows_of(opened, table):
+    for row in rows_of(opened, table)[::6]:
         for edited in (*edits(table, row), None):
             if table is chains and edited is not None and edited["started_at"] != row["started_at"]:
                 continue  # only a note
@@ -205,24 +202,22 @@ def test_what_was_deleted_is_no_alarm(store: Store) -> None:
     assert problems(store) == []
 
 
-def test_what_comes_back_after_it_was_deleted_is_found(store: Store) -> None:
-    fill(store)
-    database = store._database
-    without_references(database)
+def test_what_comes_back_after_it_was_deleted_is_found(opened: Database) -> None:
     table = metadata.tables["exchanges"]
-    row = next(row for row in rows_of(database, table) if row["session"] == "other")
-    store.delete_exchange(row["id"])
-    with changed(database, table, None, row):
-        [text] = problems(store)
+    row = next(row for row in rows_of(opened, table) if row["session"] == "other")
+    with Store(opened) as store:
+        store.delete_exchange(row["id"])
+        with changed(opened, table, None, row):
+            [text] = problems(store)
     assert text.startswith(f"exchange {row['id']}: it was inserted again: it was deleted on 20")
 
 
-def test_nothing_of_what_was_deleted_can_be_guessed_from_its_entries(store: Store) -> None:
-    fill(store)
-    store.delete_session("default")
-    store.delete_session("other")
+def test_nothing_of_what_was_deleted_can_be_guessed_from_its_entries(opened: Database) -> None:
+    with Store(opened) as store:
+        store.delete_session("default")
+        store.delete_session("other")
 
-    left = [row for row in rows_of(store._database, chain_entry_rows) if row["salt"] is not None]
+    left = [row for row in rows_of(opened, chain_entry_rows) if row["salt"] is not None]
     assert all(row["rows"] is not None for row in left)  # words and unit prices, which are still there
 
 

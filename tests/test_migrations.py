@@ -6,7 +6,7 @@ take the same request once more. store-0002.db has one, too: in its first take a
 and a stream in pieces; in its second take the first request once more. store-0003.db has one as well: in its first take an answer, a stream, a WebSocket
 handshake that was refused, a Responses WebSocket, a Realtime WebSocket and a Responses WebSocket without an end; in its second take the answer and the
 Responses WebSocket once more. store-0004.db: in its first take an answer, a stream, an answer and a connection of two turns; in its second take an answer;
-a divergence from the first.
+a divergence from the first. store-0007.db: what tests/entered.py fills a store with, each row entered in a chain.
 """
 
 from __future__ import annotations
@@ -201,3 +201,30 @@ def test_old_turns_and_divergences_are_what_they_were(turns: Store) -> None:
         ]
         assert [entry.turn for entry in store.connection_log(connection.id)] == [1, 1, 1, 2, 2, 2]
         assert (divergence.nearest, divergence.path) == (1, "/v1/responses")
+
+
+def test_what_stood_in_an_old_store_is_entered_once_as_adopted(old: Path) -> None:
+    found = []
+    for _ in range(2):
+        with Store.open(f"sqlite:///{old}") as store:
+            check = store.check_chains()
+            assert list(check.problems()) == []
+            assert check.adopted + check.begun == check.compared > 0
+            found += check.heads
+    assert found[0] == found[1]
+
+
+def test_what_is_changed_in_an_old_store_after_that_is_found(old: Path) -> None:
+    with Store.open(f"sqlite:///{old}") as store, store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE exchanges SET model = 'other' WHERE id = 1")
+    with Store.open(f"sqlite:///{old}") as store:
+        [(exchange, text)] = store.check_chains().problems()
+    assert (exchange, text.startswith("it was changed: it is not what was adopted on 20")) == (1, True)
+
+
+def test_the_chains_of_a_store_hold_in_all_versions(tmp_path: Path) -> None:
+    shutil.copy(DATA / "store-0007.db", tmp_path / "store.db")
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        check = store.check_chains()
+        assert list(check.problems()) == []
+        assert (check.compared, check.adopted, check.begun) == (13, 0, 0)

@@ -254,9 +254,10 @@ async def examine(data: Path, load: Load) -> tuple[list[str], list[ExchangeRecor
     rows = await listed(data)
     with Store.open(f"sqlite:///{data}/store.db") as store:
         wrong += check(load, rows, store)
-    status, out = await command("verify", "--data", str(data))
-    if status:
-        wrong.append(f"playhead verify: {out.decode()[-500:]}")
+    for flags in ([], ["--chain"]):
+        status, out = await command("verify", *flags, "--data", str(data))
+        if status:
+            wrong.append(f"playhead verify: {out.decode()[-500:]}")
     return wrong, rows
 
 
