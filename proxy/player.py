@@ -118,13 +118,11 @@ class Player:
 
     def served_of(self, session: str) -> list[int]:
         """The exchanges of a session that were served in this pass."""
-        playback = self._playbacks.get(session)
-        return [] if playback is None else [*_served(playback)]
+        return [*_served(playback)] if (playback := self._playbacks.get(session)) is not None else []
 
     def moved(self, session: str) -> list[tuple[int, int]]:
         """The first of the exchanges of a session that were served behind a later one in this pass, each with that."""
-        playback = self._playbacks.get(session)
-        return [] if playback is None else [*playback.moved]
+        return [*playback.moved] if (playback := self._playbacks.get(session)) is not None else []
 
     def close(self) -> None:
         """Keep what was counted, and close the store; idempotent."""

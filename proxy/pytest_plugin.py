@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +121,7 @@ class _Run:
         self._servers: Servers | None = None
         self._total: Total | None = None
         self._clashes: dict[str, list[str]] = {}
+        self._shared: frozenset[Path] = frozenset()
         self._orphans: list[str] = []
 
     # Collecting.
@@ -130,7 +132,7 @@ class _Run:
             from .testing.collected import Collected
 
             collected = Collected(self._config, items, users)
-            self._clashes = collected.clashes
+            self._clashes, self._shared = collected.clashes, collected.shared
             self._orphans = collected.orphans()
 
     # Running.
@@ -169,7 +171,7 @@ class _Run:
         """What a test gets, and the variables to set while it runs. Raises PlayheadError."""
         from .testing.begun import begun
 
-        return begun(item, self._wanted(item), self._running(), self._clashes.get(item.nodeid))
+        return begun(item, self._wanted(item), self._running(), self._clashes.get(item.nodeid), shared=self._shared)
 
     def server(self) -> PlayheadServer:
         """The server of those tests that want nothing special. Raises PlayheadError."""

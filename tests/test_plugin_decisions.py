@@ -104,12 +104,23 @@ def test_a_cassette_of_two_tests_holds_what_both_have_recorded(project: Project,
     assert (cassette.session, len(cassette.exchanges)) == ("test_weather.test_rain", 2)
 
 
+def test_of_a_cassette_of_two_tests_neither_must_ask_for_all(project: Project) -> None:
+    project.tests(SHARED)
+    project.record()
+    result = project.run("--playhead-unused=fail")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("not asked for*")
+    project.run("--playhead-unused=fail", "-k", "rain").stdout.fnmatch_lines(["not asked for: both.jsonl: exchange 2*"])
+
+
 def test_a_cassette_that_another_process_has_written_meanwhile_is_not_overwritten(project: Project) -> None:
     project.tests(ONE + "    playhead.cassette.write_text('of another process')", "test_weather")
     (project.path / "cassettes/test_weather").mkdir(parents=True)
     result = project.run("--playhead-mode=once")
 
     result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["1 test: 0 replayed, 1 went to upstream, 0 diverged"])
     result.stdout.fnmatch_lines(["*was written by another test or process meanwhile*", "not written: cassettes/*/test_rain.jsonl: it cannot be written"])
     assert (project.path / "cassettes/test_weather/test_rain.jsonl").read_text() == "of another process"
 

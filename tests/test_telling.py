@@ -119,6 +119,13 @@ def test_a_run_tells_what_became_of_its_cassettes() -> None:
     ]
 
 
+def test_of_a_cassette_that_tests_share_what_none_has_asked_for_is_told() -> None:
+    tests = [Counted(name, "none", cassette="x.jsonl", unused=unused) for name, unused in (("a", ["1", "2"]), ("b", ["2", "3"]))]
+
+    assert Total(tests).lines()[1:] == ["not asked for: x.jsonl: 2"]
+    assert Total([*tests, Counted("c", "none", cassette="x.jsonl")]).lines()[1:] == []
+
+
 def test_what_a_test_did_travels_as_json() -> None:
     counted = Counted("a", "none", 1, 2, 3, "c", True, "k", ["u"])
 

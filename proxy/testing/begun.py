@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,11 @@ def cassette_of(item: pytest.Item, named: str | None) -> Path:
     return item.path.parent / str(item.config.getini("playhead_cassettes")) / item.path.stem / file_name(test_name(item))
 
 
-def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[str] | None) -> tuple[PlayheadFixture, dict[str, str]]:
-    """Serve a test: what it gets, and the variables to set while it runs. `clash`: tests that would share a cassette with it. Raises PlayheadError."""
+def begun(
+    item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[str] | None, *, shared: Collection[Path] = ()
+) -> tuple[PlayheadFixture, dict[str, str]]:
+    """Serve a test: what it gets, and the variables to set while it runs. `clash`: tests that would share a cassette with it; `shared`: cassettes that
+    several tests have named. Raises PlayheadError."""
     if clash and wanted.cassette is None:
         raise ConfigError(f"{' and '.join(clash)} would have one cassette: name one for each with @pytest.mark.playhead(cassette=...)")
     try:
@@ -67,6 +71,8 @@ def begun(item: pytest.Item, wanted: Wanted, servers: Servers, clash: Sequence[s
         settings=wanted.settings,
         missing=missing(tested, ci=in_ci(os.environ) and not wanted.told),
     )
+    if cassette.resolve() in shared:  # of what other tests ask for, none knows; the end of the run does
+        wanted = replace(wanted, unused="report")
     made = PlayheadFixture(servers.begin(order), wanted, cassette, tested)
     return made, made.env if wanted.env else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,10 @@ class Collected:
         self._modules = {item.path for item in items}
         self._directories = {item.path.parent / str(config.getini("playhead_cassettes")) for item in users}
         named = {item: _named(item) for item in users}
-        self._claimed = {cassette_of(item, name).resolve() for item, name in named.items()}
+        claims = Counter(cassette_of(item, name).resolve() for item, name in named.items())
+        self._claimed = frozenset(claims)
+        self.shared = frozenset(path for path, count in claims.items() if count > 1)
+        """The cassettes that several tests have named."""
         self.clashes = shared((item.nodeid, str(cassette_of(item, None))) for item, name in named.items() if name is None)
 
     def orphans(self) -> list[str]:

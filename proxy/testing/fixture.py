@@ -127,10 +127,10 @@ class PlayheadFixture(PlayheadServer):
         finally:
             self._served.finish()
         complaint = self.complaint()
+        self._note(unused)
         content = self._served.content()
         if content is not None:
             self._keep(content, passed=passed and not self._served.divergences)
-        self._note(unused)
         if complaint or not passed:
             return complaint
         return "\n\n".join([*([out_of_order(self._tested, moved)] if moved else []), *self._left(unused)])

@@ -177,12 +177,22 @@ class Total:
             yield "what was accepted holds from the next run on"
 
     def _unused(self) -> Iterable[str]:
-        found = [one for one in self.tests if one.unused and not one.diverged]  # a divergence's report has named them
-        for one in found[:_LISTED]:
-            more = f", and {len(one.unused) - 1} more" if len(one.unused) > 1 else ""
-            yield f"not asked for: {one.cassette}: {one.unused[0]}{more}"
+        found = [(cassette, unused) for cassette, unused in self._unused_of().items() if unused]
+        for cassette, unused in found[:_LISTED]:
+            more = f", and {len(unused) - 1} more" if len(unused) > 1 else ""
+            yield f"not asked for: {cassette}: {unused[0]}{more}"
         if len(found) > _LISTED:
             yield f"not asked for: something in {len(found) - _LISTED} more cassettes"
+
+    def _unused_of(self) -> dict[str, list[str]]:
+        """By cassette what none of its tests has asked for. Where one diverged, its report has named that."""
+        diverged = {one.cassette for one in self.tests if one.diverged}
+        left: dict[str, list[str]] = {}
+        for one in self.tests:
+            if one.cassette not in diverged:
+                known = left.get(one.cassette, one.unused)
+                left[one.cassette] = [each for each in known if each in one.unused]
+        return left
 
     def _late(self) -> Iterable[str]:
         if self.late:
