@@ -194,12 +194,10 @@ class Player:
             return known, list(known.passing(rows, final))
         live = known.live if known is not None and known.run is None else Counter[bytes]()
         found = Playback(session, take, next((one.run for one in takes if one.take == take), takes[-1].run), ReplayIndex(), live=live, rules=rules)
-        found.pruned = self.store.pruned(session, take)
         accepted = self.store.decisions.accepted(session)
         placed, waiting = replaced(found.passing(rows, final), self.store.decisions.rerecorded(session), accepted)
         found.index.add(placed, live)
-        if found.pruned and not len(found.index) and not begin:
-            raise SessionMissing(f"The content of session {session}{f', take {take}' * (take is not None)}, is pruned: record it anew, or replay another take.")
+        found.lacks(self.store.pruned(session, take), begin=begin)
         found.decided = Decided.of(accepted, waiting if self._may_go_live else ())
         if waiting and not self._may_go_live:
             log.warning("session %s: %s be recorded anew: `playhead auto --session %s` does it", session, waiting_text(waiting), session)

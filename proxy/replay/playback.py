@@ -69,6 +69,13 @@ class Playback:
                 yield row
         self.final, self.known = final, frozenset(seen)
 
+    def lacks(self, pruned: int, *, begin: bool) -> None:
+        """So many exchanges are pruned. Raises SessionMissing if nothing is left, and nothing may be begun."""
+        self.pruned = pruned
+        if pruned and not begin and not len(self.index):
+            take = "" if self.take is None else f", take {self.take},"
+            raise SessionMissing(f"The content of session {self.session}{take} is pruned: record it anew, or replay another take.")
+
     def refused(self, missing: Missing) -> None:
         """A request must not go to upstream: what it was to record anew is due again."""
         if missing.anew is not None:
