@@ -12,8 +12,8 @@ SIZE_HINT = "a number of bytes or a size such as 512MiB or 10GiB, or none"
 SESSIONS_HINT = "a session, or the beginning of names with * behind it, and its own clocks, such as ci-*: content=2d costs=90d size=1GiB, or none"
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}|[A-Za-z0-9._:-]{0,127}\*")
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([smhdw])")
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kKMGT]i?)?B?")
+_AGE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([smhdw])", re.ASCII)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,6})?) ?([kKMGT]i?)?B?", re.ASCII)
 _SECONDS: Mapping[str, int] = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "w": 604_800}
 _POWERS: Mapping[str, int] = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
 

@@ -20,7 +20,9 @@ from playhead.storage.journal import (
     MAGIC,
     JournalWriter,
     SegmentReader,
+    ask_renewal,
     remove_free,
+    renewal_asked,
     retire,
     segment_path,
     segments,
@@ -399,3 +401,24 @@ def test_a_journal_that_is_not_needed_begins_when_it_can(tmp_path: Path) -> None
 def test_a_journal_that_is_needed_must_begin(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         writer(tmp_path / "none")
+
+
+def test_a_journal_is_renewed_if_it_holds_anything(directory: Path) -> None:
+    journal = writer(directory)
+    journal.renew()
+    assert [path.name for path in directory.glob("*.seg")] == ["w-000001.seg"]
+
+    journal.append(1, 7, 0, b"one")
+    journal.renew()
+    journal.append(1, 8, 0, b"other")
+    journal.close()
+
+    assert sorted(path.name for path in directory.glob("*.seg")) == ["w-000001.seg", "w-000002.seg"]
+    assert [frame.payload for frame in read_all(directory)] == [b"one", b"other"]
+
+
+def test_a_renewal_that_is_asked_for_is_told_from_the_last_one(directory: Path) -> None:
+    assert renewal_asked(directory) == 0
+    ask_renewal(directory)
+
+    assert renewal_asked(directory) > 0
