@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -19,9 +20,10 @@ from playhead.storage.store import Store
 
 from .formats.cassette import is_cassette, read, write
 from .formats.cassette_prints import with_fingerprints
-from .formats.secret_scan import refusal, secrets_in
+from .formats.secret_scan import IN_CODE, TYPED, refusal, secrets_in
 
 _VCR = b"interactions"
+_LOOKED_AT = 1 << 16
 _UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
 
 
@@ -45,13 +47,21 @@ def _bytes_of(path: Path) -> bytes:
         raise StoreError(f"The cassette {path} cannot be read: {error.strerror}.") from None
 
 
+def check_ours(path: Path) -> None:
+    """Raises StoreError: what stands there is a cassette of VCR.py, which is read and never written."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    if not is_cassette(data) and _VCR in data[:_LOOKED_AT]:
+        raise StoreError(f"{path} is a cassette of VCR.py, which is only replayed: `playhead import` and `playhead export` make one of playhead's of it.")
+
+
 def edit_file(path: Path, change: Callable[[Cassette], None]) -> bool:
     """Change what is decided about a cassette: its rules, its equivalences; whether that makes another file of it. Raises StoreError."""
     with locked(path):
-        data = _bytes_of(path)
-        if not is_cassette(data) and _VCR in data:
-            raise StoreError(f"{path} is a cassette of VCR.py, which has no match rules: `playhead import` and `playhead export` make one of playhead's of it.")
-        cassette = read(data, str(path))
+        check_ours(path)
+        cassette = read(_bytes_of(path), str(path))
         change(cassette)
         return write_file(path, b"".join(write(cassette)))
 
@@ -95,12 +105,12 @@ def unpacked(settings: Settings) -> Iterator[Settings]:
 
 
 def text_of(
-    store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = (), name: str | None = None
+    store: Store, session: str, take: int | Literal["newest", "all"] = "newest", *, allow: Sequence[str] = (), name: str | None = None, typed: bool = True
 ) -> tuple[bytes, int]:
     """A session as a cassette, which calls it by that name, and how many exchanges were left out because they still go on.
 
     Raises StoreError: no such session or take, damaged, or it would hold what looks like a secret; `allow`: paths where that may stand (ConfigError if
-    one is none).
+    one is none). `typed`: they stand on a command line.
     """
     cassette, going_on = store.export_cassette(session, take)
     cassette.session = name or session
@@ -108,9 +118,9 @@ def text_of(
     try:
         findings = [*secrets_in(lines, allow)]
     except ValueError as error:
-        raise ConfigError(f"--allow: {error}") from None
+        raise ConfigError(f"{'--allow' if typed else 'allow'}: {error}") from None
     if findings:
-        raise StoreError(refusal(findings))
+        raise StoreError(refusal(findings, TYPED if typed else IN_CODE))
     return b"".join(lines), going_on
 
 
@@ -139,9 +149,12 @@ def write_file(path: Path, data: bytes) -> bool:
         if path.is_file() and path.read_bytes() == data:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
+        path = path.resolve()  # of a link the file that it leads to
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             beside.write_bytes(data)
+            if path.exists():
+                shutil.copymode(path, beside)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

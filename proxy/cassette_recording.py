@@ -14,7 +14,7 @@ from playhead.config.settings import Settings
 from playhead.storage.cassettes import Cassette
 from playhead.storage.store import Store
 
-from .cassette_files import keep_file, load, read_file, text_of, version_of
+from .cassette_files import check_ours, keep_file, load, read_file, text_of, version_of
 
 log = logging.getLogger("playhead")
 
@@ -46,6 +46,7 @@ class CassetteRecording:
 
         Raises StoreError: it is damaged, it would hold what looks like a secret, somebody else has written it meanwhile, ...; ConfigError.
         """
+        check_ours(self.path)
         self._version = version_of(self.path)
         self._known = self._read() if self._version else None
         with TemporaryDirectory(prefix="playhead-", ignore_cleanup_errors=True) as directory:
@@ -76,7 +77,8 @@ class CassetteRecording:
         if self._known is not None and self._anew:
             rules = dict.fromkeys((*rules_of(self._known.rules), *store.match_rules(session)))
             store.set_match_rules(session, rules)
-        data, going_on = text_of(store, session, "all", allow=self._allow, name=session if self._known is None else self._known.session)
+        name = session if self._known is None else self._known.session
+        data, going_on = text_of(store, session, "all", allow=self._allow, name=name, typed=False)
         if going_on:
             log.warning("%s: %d exchange(s) still go on, and are left out", self.path, going_on)
         keep_file(self.path, data, self._version)

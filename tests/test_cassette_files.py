@@ -30,6 +30,16 @@ def test_a_file_is_written_once_and_then_only_if_it_changes(tmp_path: Path) -> N
     assert [each.name for each in path.parent.iterdir()] == ["b.jsonl"]
 
 
+def test_a_file_stays_where_a_link_leads_and_as_it_may_be_read(tmp_path: Path) -> None:
+    real, link = tmp_path / "real" / "b.jsonl", tmp_path / "b.jsonl"
+    write_file(real, b"1")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    write_file(link, b"2")
+
+    assert (link.is_symlink(), real.read_bytes(), real.stat().st_mode & 0o777) == (True, b"2", 0o640)
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

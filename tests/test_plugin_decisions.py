@@ -169,3 +169,12 @@ def test_snow(playhead):
     )
 
     project.run().assert_outcomes(passed=2)
+
+
+def test_a_key_in_a_cassette_is_refused_with_what_the_marker_takes(project: Project) -> None:
+    project.tests(ONE.replace('"one"', "'sk-proj-' + 'aB3' * 12"))
+    result = project.run("--playhead-mode=once")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["Take it out of what is sent, or let it pass: allow='$.request.input'"])
+    assert project.cassettes() == []

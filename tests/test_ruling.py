@@ -156,7 +156,7 @@ def test_a_cassette_of_vcr_has_no_rules_to_change(tmp_path: Path, capsys: pytest
     path = tmp_path / "old.json"
     path.write_text('{"version": 1, "interactions": []}')
 
-    assert "is a cassette of VCR.py, which has no match rules" in of_cassette(path, capsys, "--add", "uuid", status=3)
+    assert "is a cassette of VCR.py, which is only replayed" in of_cassette(path, capsys, "--add", "uuid", status=3)
 
 
 def test_without_a_session_and_without_a_cassette_it_asks_whose(capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,9 +160,14 @@ def _escaped(key: str) -> str:
     return key.replace("\\", "\\\\").replace("'", "\\'")
 
 
-def refusal(findings: Sequence[Finding]) -> str:
+TYPED = "Take it out with `playhead redact`, or let it pass: --allow '{}'"
+IN_CODE = "Take it out of what is sent, or let it pass: allow={!r}"
+"""What to do about a finding."""
+
+
+def refusal(findings: Sequence[Finding], advice: str = TYPED) -> str:
     """Why nothing was written, and what to do."""
     shown = [f"  {finding}" for finding in findings[:_SHOWN]]
     more = [f"  and {len(findings) - _SHOWN:,} more"] if len(findings) > _SHOWN else []
-    advice = "Take it out with `playhead redact`, or let it pass: " + f"--allow '{spelled(findings[0].path)}'"
+    advice = advice.format(spelled(findings[0].path))
     return "\n".join(chain(["Nothing was written, because it would hold what looks like a secret:"], shown, more, [advice]))

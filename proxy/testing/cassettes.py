@@ -123,7 +123,7 @@ def content(store_url: str, session: str, name: str, *, allow: Sequence[str], ru
             return None
         if tuple(store.match_rules(session)) != tuple(rules):
             store.set_match_rules(session, rules)
-        return text_of(store, session, "all", allow=allow, name=name)[0]
+        return text_of(store, session, "all", allow=allow, name=name, typed=False)[0]
 
 
 def _url(path: Path) -> str:

@@ -22,7 +22,7 @@ from playhead.storage.engine import Database
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
-from ..cassette_files import keep_file, version_of
+from ..cassette_files import check_ours, keep_file, version_of
 from ..in_process import InProcess
 from ..pricing.setting import entries_for
 from ..replay.account import Worth, worth
@@ -221,6 +221,7 @@ class Served:
             self._server.insert(self.session, self._store, tuple(order.rules))
         else:
             if order.cassette.is_file():
+                check_ours(order.cassette)
                 self.version = version_of(order.cassette)
                 url = self._server.settings.store_url
                 self._known = add(order.cassette, self.session, url, order.rules) if order.act == "auto" else known_of(order.cassette)
