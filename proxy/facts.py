@@ -16,7 +16,7 @@ from .models.doors import parse_request
 from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire, field
 from .plain import MAX_TEXT, PLAIN_DEPTH, plain, text_of
-from .pricing.billing import answered, asked
+from .pricing.billing import answered, asked, together
 
 UNPARSED = "it is stored as it came, since it could not be parsed"
 """In `Facts.problem` of an exchange that nobody looked at, since it broke the parser."""
@@ -216,7 +216,7 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any], items: Iterable[Any
     facts.service_tier = text_of(get("service_tier") or (usage or {}).get("service_tier")) or facts.service_tier
     facts.error_code = error_code(answer) or facts.error_code
     if kind in _WITH_BILLING and (found := answered(answer, items)):
-        facts.billing = {**(facts.billing or {}), **found}
+        facts.billing = together(facts.billing, found)
 
 
 def take_told(facts: Facts, told: Facts) -> None:
@@ -224,7 +224,7 @@ def take_told(facts: Facts, told: Facts) -> None:
     for name in _TOLD:
         setattr(facts, name, getattr(told, name) or getattr(facts, name))
     if told.billing:
-        facts.billing = {**(facts.billing or {}), **told.billing}
+        facts.billing = together(facts.billing, told.billing)
 
 
 def usage_of(usage: Any) -> dict[str, Any] | None:

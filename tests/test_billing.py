@@ -8,7 +8,7 @@ import pytest
 
 from playhead.proxy.models.doors import parse_body, parse_request
 from playhead.proxy.models.kind import Shape
-from playhead.proxy.pricing.billing import answered, asked
+from playhead.proxy.pricing.billing import answered, asked, together
 
 CREATE = Shape("responses", "create")
 
@@ -88,3 +88,20 @@ def test_a_request_tells_by_what_its_money_can_be_grouped() -> None:
     body = b'{"model":"m","prompt_cache_key":"k","safety_identifier":"u","metadata":{"team":"a","odd":3}}'
 
     assert asked(parse_request(CREATE, body)) == {"labels": {"prompt_cache_key": "k", "safety_identifier": "u", "metadata.team": "a"}}
+
+
+def test_an_answer_repeats_by_what_its_money_can_be_grouped_for_whoever_only_retrieves_it() -> None:
+    body = b'{"object":"response","output":[],"prompt_cache_key":"k","safety_identifier":null,"metadata":{"team":"a"}}'
+
+    assert answered(parse_body(CREATE, body)) == {"labels": {"prompt_cache_key": "k", "metadata.team": "a"}}
+
+
+def test_what_the_request_says_is_not_lost_by_what_the_answer_says() -> None:
+    known = {"asked_tier": "flex", "labels": {"metadata.team": "a", "header:x-job": "7"}}
+
+    assert together(known, {"calls": {"file_search": 1}, "labels": {"metadata.team": "b", "metadata.run": "3"}}) == {
+        "asked_tier": "flex",
+        "calls": {"file_search": 1},
+        "labels": {"metadata.team": "a", "header:x-job": "7", "metadata.run": "3"},
+    }
+    assert together(None, {"calls": {"file_search": 1}}) == {"calls": {"file_search": 1}}

@@ -258,7 +258,7 @@ def test_a_spill_gives_nothing_twice() -> None:
 
 
 def test_facts_of_a_big_body_stored_in_parts_stand_at_its_edges() -> None:
-    big = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "metadata": {"k": "x" * 1000000}, "usage": {"input_tokens": 1}}).encode()
+    big = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "text": {"k": "x" * 1000000}, "usage": {"input_tokens": 1}}).encode()
     asked = json.dumps({"model": "m", "input": "y" * 1000000, "user": "u"}).encode()
     frames = http(asked, [big[at : at + 65536] for at in range(0, len(big), 65536)])
     recorded, spills = fold_in_parts(frames, range(2, len(frames), 3))

@@ -34,11 +34,17 @@ def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
         found["background"] = True
     if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
         found["characters"] = len(text)
-    labels = {name: text for name in _LABELS if (text := text_of(field(request, name)))}
-    metadata = _json(field(request, "metadata"))
-    pairs = metadata.items() if isinstance(metadata, dict) else ()
-    labels |= {f"metadata.{name}": text for name, value in list(pairs)[:_MOST_PAIRS] if (text := text_of(value)) and text_of(name) == name}
+    labels = _labels(request)
     return found | ({"labels": labels} if labels else {})
+
+
+def _labels(said: Wire | Mapping[str, Any]) -> dict[str, str]:
+    labels = {name: text for name in _LABELS if (text := text_of(field(said, name)))}
+    metadata = _json(field(said, "metadata"))
+    if isinstance(metadata, dict) and metadata:
+        pairs = list(metadata.items())[:_MOST_PAIRS]
+        labels |= {f"metadata.{name}": text for name, value in pairs if (text := text_of(value)) and text_of(name) == name}
+    return labels
 
 
 def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = None) -> dict[str, Any]:
@@ -56,7 +62,15 @@ def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = Non
     options = field(answer, "prompt_cache_options")
     if field(options, "mode") != "explicit" and (ttl := text_of(field(options, "ttl"))):
         found["cache_ttl"] = ttl[:8]
+    if labels := _labels(answer):  # which it repeats: who only retrieves it asks with none
+        found["labels"] = labels
     return found | _tools(tools)
+
+
+def together(known: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known, and more; labels of both, the known ones first."""
+    labels = {**more.get("labels", {}), **(known or {}).get("labels", {})}
+    return {**(known or {}), **more, **({"labels": labels} if labels else {})}
 
 
 def _hosted(tools: Any) -> bool:
