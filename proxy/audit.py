@@ -70,11 +70,12 @@ class AuditRow(BaseModel):
         return self.unpriced + self.pending + self.unknown + self.pruned
 
 
-def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = ()) -> list[AuditRow]:
-    """By group: the dearest first, times in their order. `retries`: the groups of those that did not say that they are."""
+def rows(by: Sequence[str], found: Found, retries: Iterable[Key] = ()) -> Iterator[AuditRow]:
+    """By group: the dearest first, times in their order; made when they are asked for, since there may be millions. `retries`: the groups of those that
+    did not say that they are."""
     sums = with_retries(found, retries).sums
-    keys = sorted(sums, key=lambda key: _order(by, key, sums[key]))
-    return [row_of(dict(zip(by, key, strict=True)), sums[key], found.first.get(key, {}), found.whole.get(key, {})) for key in keys]
+    for key in sorted(sums, key=lambda key: _order(by, key, sums[key])):
+        yield row_of(dict(zip(by, key, strict=True)), sums[key], found.first.get(key, {}), found.whole.get(key, {}))
 
 
 def total(found: Found, retries: int = 0) -> AuditRow:

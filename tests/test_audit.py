@@ -26,11 +26,11 @@ def test_a_row_has_what_was_summed_up_in_words_for_programs() -> None:
 
 
 def test_the_cached_share_is_that_of_all_input() -> None:
-    assert rows((), Found({(): ONE}, {}, {}))[0].cached_share == 0.75
+    assert next(rows((), Found({(): ONE}, {}, {}))).cached_share == 0.75
 
 
 def test_tokens_per_second_are_those_of_streams() -> None:
-    assert rows((), Found({(): ONE}, {}, {}))[0].tokens_per_second == 25
+    assert next(rows((), Found({(): ONE}, {}, {}))).tokens_per_second == 25
 
 
 def test_nothing_has_no_shares() -> None:
@@ -52,8 +52,8 @@ def test_days_come_in_their_order() -> None:
 def test_keys_have_the_names_that_they_were_given() -> None:
     names = {"k_1": "production"}
 
-    assert rows(("key",), named(("key",), found(k_1=ONE), names))[0].group == {"key": "production"}
-    assert rows(("user",), named(("user",), found(k_1=ONE), names))[0].group == {"user": "k_1"}
+    assert next(rows(("key",), named(("key",), found(k_1=ONE), names))).group == {"key": "production"}
+    assert next(rows(("user",), named(("user",), found(k_1=ONE), names))).group == {"user": "k_1"}
 
 
 def test_keys_of_one_name_are_one() -> None:
@@ -68,7 +68,7 @@ def test_retries_of_keys_go_by_their_names() -> None:
 
 
 def test_a_retry_that_does_not_say_so_counts_as_one() -> None:
-    assert rows(("model",), found(m=ONE), [("m",), ("m",)])[0].retries == 2
+    assert next(rows(("model",), found(m=ONE), [("m",), ("m",)])).retries == 2
 
 
 def test_a_retry_of_a_group_that_came_later_is_left_out() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..audit import AuditRow
 
+_SHOWN = 1000  # groups, to people
 _REASONS = 12  # that are shown
 _EVERYTHING = "model"
 _DEAREST = 10  # breaks of the cache
@@ -126,7 +128,7 @@ def print_audit(
 
     spending = store.ledger.spending(wanted)
     found, retries = folding.named(wanted.by, spending.found(), names), folding.renamed(wanted.by, names, spending.silent_retries())
-    groups = folding.rows(wanted.by, found, retries)
+    groups: Iterable[AuditRow] = folding.rows(wanted.by, found, retries)
     of_groups = {} if estimates is None else folding.estimates_of(wanted.by, names, estimates.groups)
     groups = groups if estimates is None else folding.with_estimates(groups, of_groups)
     for name in folding.unlabelled(wanted.by, found):
@@ -136,9 +138,11 @@ def print_audit(
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
-        whole = folding.total(found, len(retries))
+        groups, whole = list(islice(groups, _SHOWN)), folding.total(found, len(retries))
         reasons = spending.reasons(_REASONS) if whole.lacking else []
         _print(wanted.by, groups, whole, reasons)
+        if len(found.sums) > _SHOWN:
+            say(f"these are {_SHOWN:,} of {len(found.sums):,} groups: --json and --csv give all")
         if estimates is not None:
             print_estimates(wanted.by, groups, folding.with_estimates([whole], of_groups)[0], estimates.lacking)
 

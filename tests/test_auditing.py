@@ -1,0 +1,41 @@
+"""`audit`: what of a report people see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from playhead.proxy.commands.auditing import print_audit
+from playhead.storage.records import Batch, Facts
+from playhead.storage.store import Store
+from playhead.storage.sums import Wanted
+from stores import recorded
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Store:
+    """An exchange of each of 1,002 users."""
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", create=True)
+    facts = [Facts(kind="responses", model="m", user=f"user-{number}", parse="parsed") for number in range(1, 1003)]
+    store.write(Batch(finished=[recorded(number, facts=one) for number, one in enumerate(facts, 1)]))
+    return store
+
+
+def test_people_see_a_thousand_groups_and_that_there_are_more(many: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with many as store:
+        print_audit(store, Wanted(("user",)))
+
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert sum(line.startswith("user-") for line in lines) == 1000
+    assert any(line.startswith("in all") and " 1,002 " in line for line in lines)
+    assert "1,000 of 1,002 groups" in told.err
+
+
+def test_programs_get_all_groups(many: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with many as store:
+        print_audit(store, Wanted(("user",)), as_json=True)
+
+    assert len({json.loads(line)["group"]["user"] for line in capsys.readouterr().out.splitlines()}) == 1002
