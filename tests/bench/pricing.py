@@ -106,7 +106,7 @@ def main(count: int) -> None:
                 began, cpu = time.perf_counter(), time.process_time()
                 spending = store.ledger.spending(Wanted(by))
                 found, retries = spending.found(), spending.silent_retries()
-                rows(by, found, retries)
+                list(rows(by, found, retries))
                 total(found, len(retries))
                 took = time.perf_counter() - began, time.process_time() - cpu
                 print(f"an audit of {count:,} exchanges by {', '.join(by)}: {took[0]:.2f} s, {took[1]:.2f} s of CPU, {len(found.sums)} groups")
