@@ -76,7 +76,7 @@ def test_a_retry_of_a_group_that_came_later_is_left_out() -> None:
 
 
 def test_what_lacks_a_price_lacks_it_for_any_reason() -> None:
-    assert rows((), Found({(): NOTHING._replace(unpriced=1, pending=2, lost=4, pruned=8)}, {}, {}))[0].lacking == 15
+    assert next(rows((), Found({(): NOTHING._replace(unpriced=1, pending=2, lost=4, pruned=8)}, {}, {}))).lacking == 15
 
 
 def test_the_sum_is_that_of_all_groups() -> None:
