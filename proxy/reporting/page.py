@@ -223,16 +223,19 @@ def _unpriced(report: Report) -> Iterator[Markup]:
     if not row.lacking:
         return
     yield tag("h2", "Without a price", id=_UNPRICED)
-    yield tag(
-        "p",
-        f"{number(row.unpriced)} exchanges have no price, or not for all of it; {number(row.unpriced_tokens)} tokens have none. {number(row.pending)} go on in "
-        f"the background, {number(row.unknown)} are not in the ledger, of {number(row.pruned)} the costs are pruned. None of that is counted as nothing: it is "
-        "left out of the cost.",
+    counts = (
+        (row.unpriced, "have no price, or not for all of it"),
+        (row.pending, "go on in the background"),
+        (row.unknown, "are not in the ledger"),
+        (row.pruned, "are kept without their costs"),
     )
-    lines = [(number(one.exchanges), one.model or "no model", one.note) for one in report.reasons]
+    told = ", ".join(f"{number(count)} {what}" for count, what in counts if count)
+    tokens = f" {number(row.unpriced_tokens)} tokens are known that have no price." if row.unpriced_tokens else ""
+    yield tag("p", f"Of {number(row.requests)} exchanges {told}.{tokens} None of that is counted as nothing: it is left out of the cost.")
+    lines = [(one.model or "no model", one.note, number(one.exchanges)) for one in report.reasons]
     if report.more_reasons:
-        lines.append((number(report.more_reasons), "", "other reasons"))
-    yield plain_table((("exchanges", False), ("model", True), ("why", True)), lines)
+        lines.append(("", "other reasons", number(report.more_reasons)))
+    yield plain_table((("model", True), ("why", True), ("exchanges", False)), lines)
 
 
 def _estimates(one: Estimates) -> Iterator[Markup]:
@@ -263,8 +266,8 @@ def _prices(report: Report) -> Iterator[Markup]:
     yield tag("h2", "Prices and assumptions")
     if report.assumed:
         yield tag("p", f"{number(report.whole.row.assumed)} prices are by what the setting assume says where the exchange does not:")
-        lines = [(number(one.exchanges), one.what, dollars(exact(one.amount))) for one in report.assumed]
-        yield plain_table((("exchanges", False), ("assumed", True), ("cost (USD)", False)), lines, [exact(one.amount) for one in report.assumed])
+        lines = [(one.what, number(one.exchanges), dollars(exact(one.amount))) for one in report.assumed]
+        yield plain_table((("assumed", True), ("exchanges", False), ("cost (USD)", False)), lines, [exact(one.amount) for one in report.assumed])
     else:
         yield tag("p", "Nothing was assumed: every price is by what exchanges say themselves.")
     if report.priced_by:
