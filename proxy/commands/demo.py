@@ -233,7 +233,14 @@ class Demo:
         streamed = next((row.id for row in rows if row.transport == "sse"), rows[0].id)
         socket = next((f"connection {row.connection}" for row in rows if row.connection is not None), f"connections {name}")
         looking = (f"exchanges {name}", f"events {streamed}", f"show {streamed}", socket, f"exchanges {name} --json")
-        for command in (*looking, f"show {streamed} --cost", f"audit --by day,model {name}", f"replay --session {name}", "verify"):
+        for command in (
+            *looking,
+            f"show {streamed} --cost",
+            f"audit --by day,model {name}",
+            f"audit --html audit.html {name}",
+            f"replay --session {name}",
+            "verify",
+        ):
             print(f"  playhead {command} {where}".rstrip())
         return 0
 
