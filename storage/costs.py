@@ -18,6 +18,9 @@ CLASSES = ("input", "cached", "written", "output", "tools")
 COUNTS = ("input", "cached", "written", "output", "reasoning")
 """Tokens by class. Input: not cached and not written. Reasoning is part of the output."""
 
+GOING_ON = ("queued", "in_progress", "validating", "finalizing", "cancelling")
+"""Statuses of a response or a batch whose usage, if it tells one, is not the final one."""
+
 ELSEWHERE = "counted in exchange {}"
 """The note of an exchange whose money another one counts."""
 FAR = "counted in an exchange that did not come along"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, update
 
 from .chain_writing import chained
 from .chained import EntryKind, Subject
@@ -20,7 +20,7 @@ from .prompting import Prompting
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
-from .spending import Spending
+from .spending import LOST, Spending
 from .spent import Spent
 from .spent_by_hour import SpentByHour
 from .sums import Wanted
@@ -159,7 +159,7 @@ class Ledger:
         """Of what was recorded by that writer, in that session, since then: calls whose price is settled, what they cost, the dearest of them, how many
         cost something nobody knows, and one of these. Amounts in 10^-12 USD. What was imported was paid elsewhere."""
         e, c = exchanges.c, costs.c
-        unknown = or_(c.state.in_(("partly", "unpriced")), and_(c.state.is_(None), e.usage.is_not(None)))
+        unknown = or_(c.state.in_(("partly", "unpriced")), LOST)
         settled = case((c.state == "pending", 0), else_=1)
         sums = (*summed(c.amount), func.sum(settled), func.max(c.amount), func.sum(case((unknown, 1), else_=0)))
         wanted: list[ColumnElement[bool]] = [e.outcome.is_not(None), e.writer.in_(select(writers.c.id).where(writers.c.writer.not_like("import-%")))]

@@ -15,7 +15,7 @@ from playhead.config.errors import ConfigError, StoreError
 from playhead.config.secrets import header_kind
 
 from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricings
-from .costs import CLASSES, COUNTS
+from .costs import CLASSES, COUNTS, GOING_ON
 from .engine import Database
 from .money import put_together, summed
 from .queries import require_session
@@ -30,7 +30,7 @@ _COLUMNS: Mapping[str, str] = {
 }
 _PRUNED = "its costs are pruned: they were kept as long as keep_costs says"
 _DATE = re.compile(r" on \d{4}-\d\d-\d\d\b")  # in a reason: what has no price on one day has none on others
-_LOST = "not in the ledger: recorded before prices were known, or imported; see playhead reprice"
+_UNKNOWN = "not in the ledger: recorded before prices were known, or imported; see playhead reprice"
 _AT_ONCE = 5_000  # exchanges that are summed up at once
 _THREADS = 2
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
@@ -154,7 +154,7 @@ class Spending:
             _count(c.state.in_(("partly", "unpriced"))),
             _sum(case((c.state == "unpriced", _whole(tokens)))),
             _count(c.state == "pending"),
-            _count(and_(c.state.is_(None), e.usage.is_not(None))),
+            _count(LOST),
             _sum(case((stream, c.output_tokens))),
             _sum(case((stream, e.duration_ms - e.first_event_ms))),
             _count(e.pruned == "costs"),
@@ -213,14 +213,14 @@ class Spending:
         of_lines = lacking.join(cost_line_rows, and_(*own)).join(price_rates, r.id == lines.rate)
         partly = select(r.item.concat(": ").concat(r.reason), e.model, func.count(c.exchange.distinct())).select_from(of_lines)
         noted = select(e.cost_note, e.model, func.count()).select_from(lacking)
-        unknown = select(literal(_LOST), e.model, func.count()).select_from(exchanges.outerjoin(costs, c.exchange == e.id))
+        unknown = select(literal(_UNKNOWN), e.model, func.count()).select_from(exchanges.outerjoin(costs, c.exchange == e.id))
         pruned = select(literal(_PRUNED), e.model, func.count()).where(e.pruned == "costs", *self._conditions()).group_by(e.model)
         unpriced = c.state.in_(("partly", "unpriced"))
         statements = (
             whole.where(unpriced, price_bases.c.reason.is_not(None), *self._conditions()).group_by(price_bases.c.reason, e.model),
             partly.where(unpriced, r.reason.is_not(None), *self._conditions()).group_by(r.item, r.reason, e.model),
             noted.where(c.state == "pending", *self._conditions()).group_by(e.cost_note, e.model),
-            unknown.where(c.state.is_(None), e.usage.is_not(None), *self._conditions()).group_by(e.model),
+            unknown.where(LOST, *self._conditions()).group_by(e.model),
             pruned,
         )
         counts: Counter[tuple[str, str | None]] = Counter()
@@ -255,6 +255,8 @@ class Spending:
 
 
 _FAILED = or_(exchanges.c.status >= 400, exchanges.c.error_code.is_not(None), exchanges.c.outcome != "complete")
+LOST = and_(costs.c.state.is_(None), exchanges.c.usage.is_not(None), or_(exchanges.c.response_status.is_(None), exchanges.c.response_status.not_in(GOING_ON)))
+"""Of exchanges beside their costs: it used something, and is not in the ledger. Who asks how far something has come tells of a usage, and makes none."""
 _BETWEEN = exchanges.c.id.between(bindparam("low"), bindparam("high"))
 
 

@@ -270,3 +270,16 @@ def test_without_times_all_else_is_the_same(store: Store) -> None:
 
     spending = store.ledger.spending(Wanted(("model",)))
     assert spending.found(times=False) == spending.found()._replace(first={}, whole={})
+
+
+@pytest.mark.parametrize("status", ["in_progress", "validating"])
+def test_who_asks_how_far_something_has_come_has_lost_nothing(store: Store, status: str) -> None:
+    write(
+        store,
+        exchange(facts={"usage": {"input_tokens": 0}, "response_status": status}),
+        exchange(facts={"usage": {"input_tokens": 1}, "response_status": "completed"}),
+    )
+
+    assert sums(store)[()].lost == 1
+    assert [one.exchanges for one in store.ledger.spending(Wanted()).reasons()] == [1]
+    assert store.ledger.paid()[3] == 1

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from playhead.storage.costs import Priceable
+from playhead.storage.costs import GOING_ON, Priceable
 
 from ..models.kind import shape_of
 
@@ -38,7 +38,6 @@ _FREE: Mapping[str, str] = {
     "moderations": "not billed: moderations are free",
 }
 _BATCH = re.compile(r"/batches(?=[/?]|$)")
-_OPEN = frozenset(("queued", "in_progress", "validating", "finalizing", "cancelling"))
 
 
 class Part(NamedTuple):
@@ -71,7 +70,7 @@ def _is_batch(one: Priceable) -> bool:
 
 def _tells(one: Priceable) -> bool:
     """Only a final usage counts."""
-    return bool(one.usage) and one.response_id is not None and one.response_status not in _OPEN
+    return bool(one.usage) and one.response_id is not None and one.response_status not in GOING_ON
 
 
 def is_batch(one: Priceable) -> bool:
@@ -106,6 +105,6 @@ def unfinished(one: Priceable) -> str | None:
 
 def goes_on(one: Priceable) -> bool:
     """Whether its Response goes on in the background, so that another exchange will tell its usage; one that was cut ends with its stream otherwise."""
-    if one.usage or one.response_status not in _OPEN:
+    if one.usage or one.response_status not in GOING_ON:
         return False
     return one.outcome == "complete" or one.response_status == "queued" or bool((one.billing or {}).get("background"))
