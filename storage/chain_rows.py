@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, Boolean, Connection, Table
 
-from .chained import ExchangeRows, Subject, Values, as_json, exchange_parts, piece_parts, plain
+from .chained import ExchangeRows, Subject, Values, as_json, exchange_parts, piece_parts, plain, typed
 from .column_types import UtcTime
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .records import DEFAULT_RULES
@@ -102,7 +102,7 @@ class RowReader:
             own = {name: [*group.take(row[0])] for name, group in grouped.items()}
             # Of pruned content pieces may be left until a later transaction.
             parts = self._exchange_parts(row, own, pieced.take(row[0]) if row[pruned] != "content" else iter(()))
-            yield Standing(row[0], row[outcome] is None, as_json([row[place] for place in identity]), parts)
+            yield Standing(row[0], row[outcome] is None, as_json([typed(row[place]) for place in identity]), parts)
             for _ in pieced.take(row[0]):
                 pass
         for group in (*grouped.values(), pieced):
@@ -110,11 +110,13 @@ class RowReader:
 
     def _exchange_parts(self, row: Values, own: Mapping[str, Sequence[Values]], pieced: Iterator[Values]) -> Iterator[bytes]:
         *body, data = own["bodies"][0] if own["bodies"] else (b"",)
+        if not isinstance(data, bytes):
+            body, data = [*body, data], b""  # no recorder has written it
         yield from exchange_parts(
             ExchangeRows(
                 row=plain(row),
-                body=body,
-                data=data if isinstance(data, bytes) else as_json(data),
+                body=[*map(typed, body)],
+                data=data,
                 fingerprints=_flat(own["fingerprints"]),
                 items=_flat(own["item_rows"]),
                 cost=plain(own["costs"][0]) if own["costs"] else [],
@@ -133,7 +135,7 @@ class RowReader:
             mark = marker(self._connection)
             where = Wanted(f"{{}} = {mark} AND {names[0]} = {mark} AND {names[1]} = {mark}", (key, part, seq))
             for *row, data in self._select(table, owner, where, (owner,)):
-                yield from piece_parts(row, data if isinstance(data, bytes) else as_json(data))
+                yield from piece_parts(plain(row), data) if isinstance(data, bytes) else piece_parts([*plain(row), data], b"")
 
     # Connections and sessions.
 
@@ -143,7 +145,7 @@ class RowReader:
         identity = [*map(names.index, _BEGUN[Subject.CONNECTION])]
         for row in self._select(connections, "id", wanted, ("id",)):
             parts = chain([as_json(plain(row))], self._pieces(connection_pieces, pieced.take(row[0])))
-            yield Standing(row[0], row[names.index("outcome")] is None, as_json([row[place] for place in identity]), parts)
+            yield Standing(row[0], row[names.index("outcome")] is None, as_json([typed(row[place]) for place in identity]), parts)
             for _ in pieced.take(row[0]):
                 pass
         pieced.end()
@@ -240,7 +242,7 @@ def _events(id_: int, rows: Sequence[Values]) -> tuple[Values, Values]:
 
 
 def _flat(rows: Iterable[Values]) -> list[Any]:
-    return [*chain.from_iterable(rows)]
+    return [*map(typed, chain.from_iterable(rows))]
 
 
 def _with_booleans(rows: Iterator[tuple[Any, ...]], places: Sequence[int]) -> Iterator[tuple[Any, ...]]:

@@ -131,12 +131,19 @@ def without_ends(row: Values) -> list[Any]:
 
 
 def plain(row: Values) -> list[Any]:
-    """A row as it goes into a digest: without the nulls at its end, floating numbers as the shortest text that means them."""
-    return [repr(value) if value.__class__ is float else value for value in without_ends(row)]
+    """A row as it goes into a digest: without the nulls at its end, each value as `typed`."""
+    return [*map(typed, without_ends(row))]
+
+
+def typed(value: Any) -> Any:
+    """A value as it goes into a digest: floating numbers as the shortest text that means them, bytes as what no text can be."""
+    if value.__class__ is float:
+        return repr(value)
+    return {"hex": value.hex()} if value.__class__ is bytes else value
 
 
 class ExchangeRows(NamedTuple):
-    """The rows of an exchange but those of its pieces: of items, cost lines and so on all values end to end, in the order of their keys.
+    """The rows of an exchange but those of its pieces, each value as `typed`: of items, cost lines and so on all end to end, in the order of their keys.
 
     `events`: as `rows.event_values` gives them. `body`: without its data.
     """
@@ -172,12 +179,12 @@ def numbers(values: Values) -> bytes:
     try:
         return struct.pack(f"<{len(values)}q", *values)
     except struct.error:
-        return as_json(values)
+        return as_json([*map(typed, values)])
 
 
 def as_json(value: Any) -> bytes:
-    """JSON in UTF-8 without spaces; bytes in hexadecimal."""
-    return to_json(value, bytes_mode="hex")
+    """JSON in UTF-8 without spaces."""
+    return to_json(value, inf_nan_mode="constants")
 
 
 # Rows that are shared.

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, delete
 
 from .bodies import BodyKey, StoredBody
-from .chained import ExchangeRows, without_ends
+from .chained import ExchangeRows, typed, without_ends
 from .items import WrittenItems
 from .records import Recorded
 from .rows import PARTS, Literals, Row
@@ -50,6 +50,12 @@ def fingerprint_values(items: Mapping[int, WrittenItems], recorded: Mapping[int,
     return {id_: (id_, one.digest, one.asks, *written) for id_, written in items.items() if (one := recorded[id_].fingerprint) is not None}
 
 
+def _entered(values: Row) -> Row:
+    """A fingerprint as it is entered."""
+    id_, made, asks, base, items = values
+    return id_, typed(made), asks, base, typed(items)
+
+
 def key(id_: int, r: Recorded) -> BodyKey:
     facts = r.facts
     return BodyKey(r.session, id_, facts.kind, facts.prompt_cache_key, facts.previous_response_id, facts.response_id, facts.model)
@@ -79,7 +85,7 @@ class Inserted:
         if len(items) > _ITEM:
             items = _in_order(items)
         told = (id_, body.base, body.depth, body.codec, body.digest, body.raw_bytes)
-        beside = (self.fingerprints.get(id_, ()), items, *self.costs.get(id_, _NO_COST), self.events.get(id_, _NO_EVENTS))
+        beside = (_entered(self.fingerprints[id_]) if id_ in self.fingerprints else (), items, *self.costs.get(id_, _NO_COST), self.events.get(id_, _NO_EVENTS))
         return ExchangeRows(values, told, body.data, *beside)
 
 

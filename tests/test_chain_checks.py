@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Table
+from sqlalchemy.exc import DatabaseError
 
 from entered import COVERED, changed, edits, fill, in_pieces, problems, reprice, rows_of, without_references
 from playhead.storage.chain_heads import ChainHead
@@ -91,6 +93,30 @@ def test_a_row_that_was_inserted_is_found(opened: Database, table: Table) -> Non
             with changed(opened, table, None, new):
                 assert checked(opened), new
     assert checked(opened) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE fingerprints SET digest = lower(hex(digest)) WHERE exchange = 1",
+        "UPDATE bodies SET data = CAST(data AS TEXT) WHERE exchange = 1",
+        "UPDATE pieces SET data = lower(hex(data))",
+        "UPDATE exchanges SET model = CAST(model AS BLOB) WHERE id = 1",
+        "UPDATE exchanges SET first_event_ms = 9e999 WHERE id = 1",
+        "UPDATE cost_line_rows SET amount = 9e999 WHERE exchange = 1",
+        "UPDATE event_rows SET type = 'none' WHERE exchange = 1 AND seq = 0",
+        "UPDATE event_rows SET stream_id = x'ff' WHERE exchange = 1 AND seq = 0",
+        "UPDATE takes SET take = 'first'",
+        "UPDATE bodies SET exchange = 'x' WHERE exchange = 1",
+    ],
+)
+def test_a_value_of_another_kind_is_found(opened: Database, statement: str) -> None:
+    with opened.autocommit() as connection:
+        for each in ("PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = ON", statement):
+            with contextlib.suppress(DatabaseError):  # where SQLite does not take it, nothing was changed
+                connection.exec_driver_sql(each)
+        changes = connection.exec_driver_sql("SELECT changes()").scalar()
+    assert bool(checked(opened)) == bool(changes)
 
 
 def test_all_this_is_found_on_both_databases(store: Store) -> None:

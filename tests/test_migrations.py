@@ -6,7 +6,7 @@ take the same request once more. store-0002.db has one, too: in its first take a
 and a stream in pieces; in its second take the first request once more. store-0003.db has one as well: in its first take an answer, a stream, a WebSocket
 handshake that was refused, a Responses WebSocket, a Realtime WebSocket and a Responses WebSocket without an end; in its second take the answer and the
 Responses WebSocket once more. store-0004.db: in its first take an answer, a stream, an answer and a connection of two turns; in its second take an answer;
-a divergence from the first. store-0007.db: what tests/entered.py fills a store with, each row entered in a chain.
+a divergence from the first. store-0008.db: what tests/entered.py fills a store with, each row entered in a chain.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def test_what_is_changed_in_an_old_store_after_that_is_found(old: Path) -> None:
 
 
 def test_the_chains_of_a_store_hold_in_all_versions(tmp_path: Path) -> None:
-    shutil.copy(DATA / "store-0007.db", tmp_path / "store.db")
+    shutil.copy(DATA / "store-0008.db", tmp_path / "store.db")
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
         check = store.check_chains()
         assert list(check.problems()) == []
