@@ -55,6 +55,12 @@ class Prompting:
         with self._database.reading() as connection:
             return int(connection.execute(self._selected(func.count())).scalar_one())
 
+    def pruned(self) -> int:
+        """How many exchanges there are beside them whose prompts are pruned."""
+        asked = select(func.count()).where(_E.pruned == "content", *_MODEL_ASKED, *self._conditions())
+        with self._database.reading() as connection:
+            return int(connection.execute(asked).scalar_one())
+
     def pages(self) -> Iterator[list[Prompted]]:
         """All of them."""
         after = 0
@@ -79,15 +85,16 @@ class Prompting:
             return connection.execute(_joined(_E.id).where(*_PROMPTS, _E.response_id == response_id).order_by(_E.id).limit(1)).scalar()
 
     def _selected(self, *columns: Any) -> Select[Any]:
+        return _joined(*columns).where(*_PROMPTS, *self._conditions())
+
+    def _conditions(self) -> Iterator[ColumnElement[bool]]:
         wanted = self._wanted
-        conditions: list[ColumnElement[bool]] = [*_PROMPTS]
         if wanted.sessions:
-            conditions.append(_E.session.in_(wanted.sessions))
+            yield _E.session.in_(wanted.sessions)
         if wanted.since is not None:
-            conditions.append(_E.started_at >= wanted.since)
+            yield _E.started_at >= wanted.since
         if wanted.until is not None:
-            conditions.append(_E.started_at < wanted.until)
-        return _joined(*columns).where(*conditions)
+            yield _E.started_at < wanted.until
 
     def _prompted(self, connection: Connection, rows: Any) -> list[Prompted]:
         if not rows:
@@ -114,10 +121,10 @@ def _joined(*columns: Any) -> Select[Any]:
     return select(*columns).select_from(own.join(_PAYER, _PAYER.c.exchange == func.coalesce(_OWN.c.counted_in, _OWN.c.exchange)))
 
 
+_MODEL_ASKED = (_E.outcome.is_not(None), _E.kind.in_(KINDS), or_(_E.method == "POST", and_(_E.transport == "ws", _E.number < 0)))
 _PROMPTS = (
-    _E.outcome.is_not(None),
-    _E.kind.in_(KINDS),
-    or_(_E.method == "POST", and_(_E.transport == "ws", _E.number < 0)),
+    *_MODEL_ASKED,
+    _E.pruned.is_distinct_from("content"),
     _OWN.c.told.is_(None),
     _PAYER.c.input_tokens.is_not(None),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 
 from .cost_tables import costs
 from .engine import Database
@@ -37,7 +37,7 @@ class SpentByHour(Spending):
         here = _E.id.between(start, start + PART - 1)
         imported = select(writers.c.id).where(writers.c.writer.like("import-%"))
         joined = exchanges.outerjoin(costs, _C.exchange == _E.id)
-        columns = (func.coalesce(func.sum(_C.amount), 0), func.count(), *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", LOST)))
+        columns = (func.coalesce(func.sum(_C.amount), 0), func.count(), *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", or_(LOST, _E.pruned == "costs"))))
         wanted = select(*self._keys, *columns).select_from(joined).where(here, _E.writer.not_in(imported), *self._conditions()).group_by(*self._keys)
         with self._database.reading() as connection:
             most = connection.execute(select(func.max(_E.id)).where(here)).scalar()

@@ -51,7 +51,7 @@ class Spend(NamedTuple):
     """What was spent. `amount`: what is known of it, in 10^-12 USD; less than all of it unless the last three are 0.
 
     `unpriced`: exchanges without a price, or without one for all of it. `pending`: they go on in the background. `unknown`: used something, and are not in
-    the ledger.
+    the ledger, or no longer: their costs are pruned.
     """
 
     amount: int = 0

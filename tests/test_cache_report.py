@@ -66,8 +66,8 @@ def test_all_turns_are_summed_up_by_cause() -> None:
     totals: dict[Cause, Total] = {"held": Total(5), "missed": Total(2, 100, 10**12, 1), "volatile": Total(1, 50, 2 * 10**12)}
 
     assert [cause for cause, _ in in_order(totals)] == ["volatile", "missed", "held"]
-    assert summary(totals, 3) == {
-        **{"turns": 8, "lost_tokens": 150, "cost": "3", "unpriced": 1, "unread": 3},
+    assert summary(totals, 3, 4) == {
+        **{"turns": 8, "lost_tokens": 150, "cost": "3", "unpriced": 1, "unread": 3, "pruned": 4},
         "causes": {
             "volatile": {"turns": 1, "lost_tokens": 50, "cost": "2", "unpriced": 0},
             "missed": {"turns": 2, "lost_tokens": 100, "cost": "1", "unpriced": 1},

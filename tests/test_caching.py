@@ -146,7 +146,7 @@ def test_a_person_reads_what_differs_and_what_helps(playhead: Command) -> None:
 
 def test_sessions_and_times_choose_the_turns(playhead: Command) -> None:
     assert playhead("audit", "s", "--cache", "--json", "--until", "2020-01-01").rows == [
-        {"turns": 0, "lost_tokens": 0, "cost": "0", "unpriced": 0, "unread": 0, "causes": {}}
+        {"turns": 0, "lost_tokens": 0, "cost": "0", "unpriced": 0, "unread": 0, "pruned": 0, "causes": {}}
     ]
     assert playhead("audit", "none", "--cache").status == 3
 

@@ -20,6 +20,7 @@ from .forensics import Body
 from .prompts import MARKS
 
 _AT_ONCE = 8 << 20  # bytes of exchanges that are read at once
+_ALONE = 50  # exchanges that are read one by one where several cannot be
 _DIAGNOSTICS = b'"prompt_cache_diagnostics":'
 _KEPT = 48 << 20  # bytes of requests that are kept
 
@@ -39,6 +40,10 @@ class RecordedTurns:
         """How many turns there are."""
         return self._prompting.count()
 
+    def pruned(self) -> int:
+        """How many there were whose prompts are pruned."""
+        return self._prompting.pruned()
+
     def turns(self) -> Iterator[tuple[Prompted, Body | None, bool]]:
         """All of them, and whether they are in the time that is asked about: what was cached then may be older."""
         least = None if self._since is None else _ns(self._since)
@@ -51,9 +56,9 @@ class RecordedTurns:
         while left:
             try:
                 raws = self._store.replayable([turn.id for turn in left], _AT_ONCE, times=False)
-            except StoreError:  # one of them is damaged
-                yield left[0], self._raw(left[0].id)
-                left = left[1:]
+            except StoreError:  # one of them is damaged, or was deleted meanwhile
+                yield from ((turn, self._raw(turn.id)) for turn in left[:_ALONE])
+                left = left[_ALONE:]
                 continue
             for turn, raw in zip(left, raws, strict=False):
                 self._keep(turn.id, raw.request)

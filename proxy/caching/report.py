@@ -110,13 +110,14 @@ def row_of(found: Finding, says: str | None = None) -> CacheRow:
     )
 
 
-def summary(totals: Mapping[Cause, Total], unread: int) -> dict[str, Any]:
-    """The last line of the JSON: all turns by cause."""
+def summary(totals: Mapping[Cause, Total], unread: int, pruned: int) -> dict[str, Any]:
+    """The last line of the JSON: all turns by cause. `unread`, `pruned`: requests that are there and cannot be read, and those that are not there any more."""
     causes = {
         cause: {"turns": total.turns, "lost_tokens": total.lost, "cost": dollars(total.money), "unpriced": total.unpriced} for cause, total in in_order(totals)
     }
     whole = Total(*(sum(each) for each in zip(*totals.values(), strict=True))) if totals else Total()
-    return {"turns": whole.turns, "lost_tokens": whole.lost, "cost": dollars(whole.money), "unpriced": whole.unpriced, "unread": unread, "causes": causes}
+    told = {"turns": whole.turns, "lost_tokens": whole.lost, "cost": dollars(whole.money), "unpriced": whole.unpriced, "unread": unread, "pruned": pruned}
+    return {**told, "causes": causes}
 
 
 def in_order(totals: Mapping[Cause, Total]) -> list[tuple[Cause, Total]]:

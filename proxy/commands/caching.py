@@ -26,7 +26,7 @@ def print_cache(store: Store, settings: Settings, wanted: Any, *, most: int, as_
     found = _looked_through(recorded, settings, most)
     if as_json:
         print_json(row_of(one, recorded.diagnosis(one.turn)) for one in found.dearest)
-        print_json([summary(found.totals, found.unread)])
+        print_json([summary(found.totals, found.unread, recorded.pruned())])
     else:
         _print(found, recorded)
 
@@ -52,17 +52,15 @@ def _print(found: Forensics, recorded: RecordedTurns) -> None:
     from ..listing import print_table, terminal
 
     console = terminal()
-    if not found.totals:
-        console.print("No turn was recorded whose prompt and usage are known.", style="dim")
-        return
-    print_table(console, _layout(), in_order(found.totals))
+    print_table(console, _layout(), in_order(found.totals), empty="No turn was recorded whose prompt and usage are known.")
     dearest = found.dearest
     if dearest:
         console.print(f"\nThe {len(dearest)} that cost most:" if len(dearest) > 1 else "\nWhat it was:", style="bold")
     for number, one in enumerate(dearest, 1):
         _print_one(console, number, one, recorded.diagnosis(one.turn))
-    if found.unread:
-        console.print(f"\n{found.unread:,} requests could not be read.", style="dim")
+    for count, what in ((found.unread, "cannot be read"), (recorded.pruned(), "are pruned")):
+        if count:
+            console.print(f"\n{count:,} request{'s'[: count != 1]} {what}: nothing is said of {'them' if count != 1 else 'it'}.", style="dim")
 
 
 def _print_one(console: Any, number: int, one: Finding, says: str | None) -> None:
