@@ -19,7 +19,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _MOST = 400_000  # items, heads, keys and responses that are remembered, each
-_TURNS = 2_000_000  # items of the turns that are
+_TURNS = 800_000  # items of the turns that are, each turn counted as so many more:
+_TURN = 32
 _LOOKED_AT = 8  # known items, from the end
 _CANDIDATES = 3
 
@@ -100,7 +101,7 @@ class Threads:
     def add(self, known: Known) -> None:
         """One more turn."""
         turn, prompt = known.turn, known.prompt
-        self._turns.put(turn.id, known, 8 + len(prompt.digests))
+        self._turns.put(turn.id, known, _TURN + len(prompt.digests))
         if turn.response_id is not None:
             self._responses.put(turn.response_id, turn.id)
         if turn.conversation is not None:
