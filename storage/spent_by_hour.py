@@ -28,9 +28,9 @@ class SpentByHour(Spending):
 
     def parts(self) -> range:
         """Where the parts of the store begin."""
-        with self._database.reading() as connection:
-            least, most = connection.execute(select(func.min(_E.id), func.max(_E.id))).one()
-        return range(0) if least is None else range(int(least) // PART * PART, int(most) + 1, PART)
+        with self._database.reading() as connection:  # one by one: both in one question would look at all
+            least, most = (connection.execute(select(end(_E.id))).scalar() for end in (func.min, func.max))
+        return range(0) if least is None or most is None else range(int(least) // PART * PART, int(most) + 1, PART)
 
     def part(self, start: int) -> tuple[list[tuple[Key, Spend]], bool]:
         """Sums of the part that begins there; whether it may still grow: exchanges go on, or will be paid for later."""
