@@ -37,7 +37,11 @@ class SpentByHour(Spending):
         here = _E.id.between(start, start + PART - 1)
         imported = select(writers.c.id).where(writers.c.writer.like("import-%"))
         joined = exchanges.outerjoin(costs, _C.exchange == _E.id)
-        columns = (func.coalesce(func.sum(_C.amount), 0), func.count(), *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", or_(LOST, _E.pruned == "costs"))))
+        columns = (
+            func.coalesce(func.sum(_C.amount), 0),
+            func.count(),
+            *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", or_(LOST, _E.pruned == "costs"))),
+        )
         wanted = select(*self._keys, *columns).select_from(joined).where(here, _E.writer.not_in(imported), *self._conditions()).group_by(*self._keys)
         with self._database.reading() as connection:
             most = connection.execute(select(func.max(_E.id)).where(here)).scalar()
