@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -147,5 +147,13 @@ class Retention:
     @property
     def shortest(self) -> float | None:
         """The shortest age after which anything goes; None if nothing goes by its age."""
-        clocks = [self.clocks, *(one.own for one in self.overrides)]
-        return min([age for one in clocks for age in (one.content, one.costs) if age is not None], default=None)
+        return min((*self._ages("content"), *self._ages("costs")), default=None)
+
+    @property
+    def shortest_of_costs(self) -> float | None:
+        """The shortest time that costs are kept; None if no costs go."""
+        return min(self._ages("costs"), default=None)
+
+    def _ages(self, which: Literal["content", "costs"]) -> Iterator[float]:
+        clocks = (self.clocks, *(one.own for one in self.overrides))
+        return (age for one in clocks if (age := one.content if which == "content" else one.costs) is not None)

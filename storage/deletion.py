@@ -211,15 +211,17 @@ def free_items(connection: Connection, entries: ChainWriter, ids: Sequence[int])
             connection.execute(same.values(base=None, items=items))
 
 
-def give_back(database: Database) -> None:
-    """Return freed pages of SQLite to the disk. After each transaction that frees many: to find one among millions takes long."""
+def give_back(database: Database, most: int | None = None) -> bool:
+    """Return freed pages of SQLite to the disk, `most` times some of them; whether there are more."""
     if not database.sqlite:
-        return
+        return False
     with database.autocommit() as connection:
         raw = connection.connection.dbapi_connection
         assert raw is not None
-        while connection.exec_driver_sql("PRAGMA freelist_count").scalar():
+        while (more := bool(connection.exec_driver_sql("PRAGMA freelist_count").scalar())) and most != 0:
             raw.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")  # `execute` would free one page and stop
+            most = None if most is None else most - 1
+        return more
 
 
 def empty_log(database: Database) -> bool:

@@ -28,22 +28,26 @@ _SECONDS = 0.15  # that a transaction should take
 _FEWEST, _MOST = 10, 500  # exchanges of one transaction
 _BIG = 16 << 20  # bytes of pieces that are too much for one transaction
 _PIECES = 16  # of one transaction
+_FREED = 16  # thousand pages that are given back behind one
 _ROUNDS = 8  # what is written anew may make the store too big again
 _PAGE = 500
 
 
 class Pruning:
     """One pass over the store. `sessions`: only these; none: all. `empties`: an earlier pass has left the log full, so that this one is to empty it.
+    `vacuums`: PostgreSQL frees rows at once, which takes long in a big store; else it does so in its own time.
 
     Everything raises StoreError; what was done until then stays done.
     """
 
-    def __init__(self, database: Database, retention: Retention, now: datetime, sessions: Collection[str] = (), *, empties: bool = False) -> None:
+    def __init__(
+        self, database: Database, retention: Retention, now: datetime, sessions: Collection[str] = (), *, empties: bool = False, vacuums: bool = True
+    ) -> None:
         self._database = database
         self._retention = retention
         self._sessions = sessions
         self._due = Due(database, retention, now, sessions)
-        self._deleted = empties
+        self._deleted, self._vacuums = empties, vacuums
         self.shares: dict[str, Share] = {}
         self.emptied = True
         """Whether nothing of it is left in the store's log: a program that reads the store may keep it there for a while."""
@@ -75,8 +79,8 @@ class Pruning:
         yield from _timed(self._prune_replays())
         for session in [name for name, share in self.shares.items() if share.counts[ROW]]:
             yield from _timed(self._leave_session(session))
-        give_back(self._database)
-        if self._deleted:
+        yield from _timed(self._give_back())
+        if self._deleted and (self._database.sqlite or self._vacuums):
             self.emptied = empty_log(self._database)
 
     def _count(self, plan: Plan) -> None:
@@ -95,7 +99,7 @@ class Pruning:
             yield from _timed(self._unpiece([id_ for id_, kind in zip(ids, what, strict=True) if kind != COSTS]))
             began = time.perf_counter()
             self._delete({kind: [id_ for id_, one in zip(ids, what, strict=True) if one == kind] for kind in (CONTENT, COSTS, ROW)})
-            give_back(self._database)
+            give_back(self._database, _FREED)
             seconds = time.perf_counter() - began
             size = min(max(int(size * min(max(_SECONDS / seconds, 0.5), 2)), _FEWEST), _MOST)
             end = start
@@ -142,7 +146,11 @@ class Pruning:
             with self._database.writing() as connection:
                 connection.execute(delete(pieces).where(tuple_(p.exchange, p.part, p.seq).in_(found)))
             self._deleted = True
-            give_back(self._database)
+            give_back(self._database, _FREED)
+            yield
+
+    def _give_back(self) -> Iterator[None]:
+        while give_back(self._database, 1):
             yield
 
     # What is no exchange.
@@ -150,7 +158,9 @@ class Pruning:
     def _prune_connections(self) -> Iterator[None]:
         """Connections of which no exchange has content any more, or which are too old and never had one."""
         c, after = connections.c, 0
-        own = [c.session.in_(self._sessions)] if self._sessions else []
+        costs_kept = self._retention.shortest_of_costs
+        again = c.pruned.is_(None) if costs_kept is None else or_(c.pruned.is_(None), c.started_at < self._due.before(costs_kept))
+        own = [again, *([c.session.in_(self._sessions)] if self._sessions else [])]
         columns = (c.id, c.session, c.started_at, c.pruned, _any(exchanges.c.pruned.is_distinct_from("content")), _any())
         while True:
             with self._database.reading() as connection:
@@ -167,7 +177,7 @@ class Pruning:
                 with self._database.writing() as connection, chained(connection, EntryKind.PRUNED) as entries:
                     delete_connection_content(connection, entries, content)
                     delete_connections(connection, entries, whole)
-                give_back(self._database)
+                give_back(self._database, _FREED)
                 self._deleted = True
             yield
             if len(rows) < _PAGE:

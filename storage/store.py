@@ -432,11 +432,14 @@ class Store(StoredRules, StoredChains):
         """How many exchanges of a session, or of one take, have no content any more, since it is pruned."""
         return due.count_pruned(self._database, session, take)
 
-    def pruning(self, retention: Retention, now: datetime, sessions: Sequence[str] = (), *, empties: bool = False) -> Pruning:
-        """The way to delete what is kept no longer, or to see what that would be; in these sessions, or in all. Raises StoreError: no such session."""
+    def pruning(self, retention: Retention, now: datetime, sessions: Sequence[str] = (), *, empties: bool = False, vacuums: bool = True) -> Pruning:
+        """The way to delete what is kept no longer, or to see what that would be; in these sessions, or in all. Raises StoreError: no such session.
+
+        `empties`, `vacuums`: see `Pruning`.
+        """
         for session in sessions:
             queries.require_session(self._database, session)
-        return Pruning(self._database, retention, now, sessions, empties=empties)
+        return Pruning(self._database, retention, now, sessions, empties=empties, vacuums=vacuums)
 
     def delete_session(self, session: str) -> int:
         """Delete a session and its exchanges; how many they were. Raises StoreError if there is none."""

@@ -36,7 +36,7 @@ SHELLS = FACES | frozenset(
         *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
         *(f"storage.{name}" for name in ["chains", "completeness", "match_rules", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "metrics", "tapes.tape"]),
-        *("proxy.recorder", "proxy.recorders.upkeep"),
+        *("proxy.recorder", "proxy.recorders.upkeep", "proxy.recorders.renewal"),
         *(f"proxy.recorders.{name}" for name in ["recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle", "tails", "rereading"]),
         *(
             "proxy.pricing.setting",

@@ -7,7 +7,7 @@ import http.client
 from pathlib import Path
 
 from playhead.proxy import Playhead
-from playhead.storage.journal import ask_renewal
+from playhead.proxy.recorders.renewal import given_up
 
 
 async def test_segments_are_given_up_when_that_is_asked_for(tmp_path: Path) -> None:
@@ -24,6 +24,5 @@ async def test_segments_are_given_up_when_that_is_asked_for(tmp_path: Path) -> N
     with Playhead(mode="record", data=tmp_path, upstream="http://127.0.0.1:9") as proxy:
         await asyncio.to_thread(ask, int(proxy.url.rpartition(":")[2]))
         assert names() == ["000001.seg"]
-        ask_renewal(tmp_path / "journal")
-        while names() != ["000002.seg"]:
-            await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(given_up, tmp_path / "journal")
+        assert names() == ["000002.seg"]

@@ -10,7 +10,7 @@ from playhead.config.errors import ConfigError, StoreError
 from playhead.config.settings import shown
 
 from .options import RECORDINGS, SERVING, default_text, exchange_id, in_words, json_flag, loaded, recordings, session_name, setting_flags
-from .saying import agreed
+from .saying import agreed, warn
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store
@@ -61,13 +61,14 @@ def delete(what: str, yes: bool, **flags: Any) -> int:
     A session whose name is a number is given as @NAME.
     """
     from playhead.storage.datadir import DataDir
-    from playhead.storage.journal import remove_free
+
+    from ..recorders.renewal import STILL_JOURNALLED, given_up
 
     settings = loaded(flags).settings
     with recordings(settings) as store:
         status = _delete_exchange(store, exchange_id(what), yes) if what.isdecimal() else _delete_session(store, session_name(what), yes)
-    # Drained segments that are kept to be written over hold what was recorded.
-    remove_free(DataDir(settings.data, settings.key_file).journal_dir, workers=True)
+    if status == 0 and not given_up(DataDir(settings.data, settings.key_file).journal_dir):
+        warn(STILL_JOURNALLED)
     return status
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from playhead.storage.pruning import Pruning
 
 _LEAST, _MOST = 0.02, 0.15  # seconds in which a recorder gets its turn; the longest is more than it ever waits between two tries
-_RENEWAL_SECONDS = 10.0
-_JOURNALLED = "the journal may still hold what is pruned: its segments go when all that has begun in them is over"
 _READING = "another program reads the store, so that its log still holds what is pruned: that ends with the next transactions, or with another `playhead prune`"
 
 
@@ -76,37 +73,16 @@ def _retention(found: Loaded, names: Sequence[str]) -> Retention:
 
 def _run(pruning: Pruning, settings: Settings) -> dict[str, Share]:
     from playhead.storage.datadir import DataDir
-    from playhead.storage.journal import remove_free
+
+    from ..recorders.renewal import STILL_JOURNALLED, given_up
 
     data = DataDir(settings.data, settings.key_file)
     for seconds in pruning.steps():
         # SQLite has no queue: who waits for the store looks again after a while, and must find it free then.
         time.sleep(min(max(seconds / 2, _LEAST), _MOST))
-    if pruning.shares and not _renewed(data.journal_dir):
-        warn(_JOURNALLED)
-    remove_free(data.journal_dir, workers=True)  # drained segments that are kept to be written over hold what was recorded
+    if pruning.shares and not given_up(data.journal_dir):
+        warn(STILL_JOURNALLED)
     return pruning.shares
-
-
-def _renewed(journal: Path) -> bool:
-    """Have the segments given up that workers write now, since they may hold what was pruned; whether that is done."""
-    from playhead.storage.journal import ask_renewal
-
-    if not (before := _segments(journal)):
-        return True
-    ask_renewal(journal)
-    deadline = time.monotonic() + _RENEWAL_SECONDS
-    while before & _segments(journal):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_MOST)
-    return True
-
-
-def _segments(journal: Path) -> set[tuple[str, int]]:
-    from playhead.storage.journal import segments
-
-    return {(writer, number) for writer, numbers in segments(journal).items() for number in numbers} if journal.is_dir() else set()
 
 
 def _row(session: str, share: Share) -> dict[str, Any]:

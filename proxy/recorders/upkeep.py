@@ -39,7 +39,7 @@ class Upkeep:
             if time.monotonic() < self._due:
                 return False
             left = self._pruning is not None and not self._pruning.emptied
-            self._pruning = self._store.pruning(self._retention, datetime.now(UTC), empties=left)
+            self._pruning = self._store.pruning(self._retention, datetime.now(UTC), empties=left, vacuums=False)
             self._steps = self._pruning.steps()
         try:
             next(self._steps)
