@@ -59,10 +59,11 @@ def begun(
         raise ConfigError(f"a match rule of this test: {error}") from None
     cassette = cassette_of(item, wanted.cassette)
     session = session_name(item.path.stem, test_name(item))
-    act = "auto" if wanted.mode in ("all", "once") and servers.written(cassette, session) else act_of(wanted.mode, exists=cassette.is_file())
+    act = "auto" if wanted.mode in ("all", "once") and servers.written(cassette, item.nodeid) else act_of(wanted.mode, exists=cassette.is_file())
     tested = Named(item.nodeid, wanted.mode, shown(cassette, item.config.rootpath))
     order = Order(
         act=act,
+        test=item.nodeid,
         session=session,
         cassette=cassette,
         rules=rules,

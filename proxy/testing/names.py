@@ -12,7 +12,7 @@ ENDING = ".jsonl"
 _NOT_IN_FILES = re.compile(r'[<>:"/\\|?*%\x00-\x1f]+')  # on some system or other
 _NOT_IN_SESSIONS = re.compile(r"[^A-Za-z0-9._]+")
 _LONGEST_FILE = 120  # bytes, of 255 that a name may have
-_LONGEST_SESSION = 128
+_LONGEST_SESSION = 120  # characters, of 128 that a name may have: a number may come behind it
 
 
 def file_name(test: str) -> str:

@@ -53,9 +53,10 @@ _NO_ONE = "no-test"  # the session of requests that name none, while no test is 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a test wants of a server. `missing`: what a request is told where there is no cassette to replay."""
+    """What a test wants of a server. `test`: what pytest calls it. `missing`: what a request is told where there is no cassette to replay."""
 
     act: Act
+    test: str
     session: str
     cassette: Path
     rules: Sequence[str] = ()
@@ -78,22 +79,22 @@ class Servers:
         self._entries: Entries | None = None
         self._written: dict[Path, set[str]] = {}
 
-    def written(self, cassette: Path, session: str) -> bool:
+    def written(self, cassette: Path, test: str) -> bool:
         """Whether other tests have recorded this cassette in this run, but not this one: what it lacks is added then."""
-        return session not in self._written.get(cassette.resolve(), {session})
+        return test not in self._written.get(cassette.resolve(), {test})
 
     def wrote(self, order: Order) -> None:
         """A test has recorded its cassette."""
         whole = order.act == "record"
-        self._written[order.cassette.resolve()] = {order.session, *(() if whole else self._written.get(order.cassette.resolve(), ()))}
+        self._written[order.cassette.resolve()] = {order.test, *(() if whole else self._written.get(order.cassette.resolve(), ()))}
 
     def begin(self, order: Order) -> Served:
         """Serve a test. Raises PlayheadError: the cassette is damaged, a setting is wrong, ..."""
         server = self.server(KINDS[order.act], order.settings)
-        session, number = order.session[:120], 1
+        session, number = order.session, 1
         while session in self._busy:  # a live server keeps what it has recorded; a test may run again
             number += 1
-            session = f"{order.session[:120]}-{number}"
+            session = f"{order.session}-{number}"
         self._busy.add(session)
         served = Served(self, server, order, session)
         served.insert(self.stores)
