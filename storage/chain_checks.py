@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, select, true
 
 from playhead.config.errors import StoreError
 
@@ -19,7 +19,7 @@ from .chain_heads import ChainHead
 from .chain_rows import OWNERS, SHARED, RowReader, Standing, Wanted
 from .chain_tables import chain_entry_rows, chains
 from .chain_writing import entry_of, recorder_at, shared_entries
-from .chained import Entry, EntryKind, Subject, digest_of, entry_id, first_head, key_of, next_head, rows_of, split_id, subject_of
+from .chained import Entry, EntryKind, Subject, digest_of, first_head, ids_between, next_head, rows_of, split_id, subject_of
 from .checks import Found, there
 from .engine import Database
 from .head_file import beside, write_heads
@@ -244,8 +244,8 @@ def _page_end(connection: Connection, subject: Subject, after: int) -> int | Non
     """Up to which id to read now; None: all the rest."""
     table, e = OWNERS[subject], chain_entry_rows.c
     ids = connection.execute(select(table.c.id).where(table.c.id > after).order_by(table.c.id).offset(_SUBJECTS - 1).limit(1)).scalar()
-    start = entry_id(key_of(Subject.SHARED, after + 1), 0)
-    far = connection.execute(select(e.id).where(e.id >= start).order_by(e.id).offset(_ENTRIES).limit(1)).scalar()
+    order = e.id if subject is Subject.EXCHANGE else e.id.desc()
+    far = connection.execute(select(e.id).where(_between(subject, after, None)).order_by(order).offset(_ENTRIES).limit(1)).scalar()
     ends = [end for end in (ids, None if far is None else max(after + 1, subject_of(split_id(far)[0])[1] - 1)) if end is not None]
     return min(ends, default=None)
 
@@ -253,16 +253,19 @@ def _page_end(connection: Connection, subject: Subject, after: int) -> int | Non
 def _entries(connection: Connection, subject: Subject, after: int, last: int | None) -> dict[int, list[Entry]]:
     """Entries about these, by id, in their order."""
     e = chain_entry_rows.c
-    statement = select(*_COLUMNS).where(e.id >= entry_id(key_of(Subject.SHARED, after + 1), 0)).order_by(e.id)
-    if last is not None:
-        statement = statement.where(e.id < entry_id(key_of(Subject.SHARED, last + 1), 0))
     found: dict[int, list[Entry]] = {}
-    for row in connection.execute(statement):
+    for row in connection.execute(select(*_COLUMNS).where(_between(subject, after, last)).order_by(e.id)):
         entry = entry_of(row)
         whose, id_ = subject_of(entry.key)
         if whose is subject:
             found.setdefault(id_, []).append(entry)
     return found
+
+
+def _between(subject: Subject, after: int, last: int | None) -> ColumnElement[bool]:
+    low, high = ids_between(subject, after, last)
+    wanted = [chain_entry_rows.c.id >= low] if low is not None else []
+    return and_(true(), *wanted, *([chain_entry_rows.c.id <= high] if high is not None else []))
 
 
 def _kept_salts(entries: Sequence[Entry]) -> Iterator[str]:

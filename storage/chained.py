@@ -19,7 +19,7 @@ SALT = 16
 """Bytes of a salt, and of a digest."""
 
 _NUMBER_BITS = 20
-_SUBJECT_BITS = 4
+_SUBJECT_BITS = 2
 _ENTRY = struct.Struct("<5q").pack
 
 
@@ -71,20 +71,28 @@ class Entry(NamedTuple):
 
 
 def key_of(subject: Subject, id_: int) -> int:
-    """One number for a subject."""
-    return id_ << _SUBJECT_BITS | subject
+    """One number for a subject: of exchanges their id, below 0 for all others. So what is entered most often always comes last, and takes little room."""
+    return id_ if subject is Subject.EXCHANGE else -(id_ << _SUBJECT_BITS | subject)
 
 
 def subject_of(key: int) -> tuple[Subject, int]:
     """What `key_of` was given."""
-    return Subject(key & (1 << _SUBJECT_BITS) - 1), key >> _SUBJECT_BITS
+    return (Subject.EXCHANGE, key) if key > 0 else (Subject(-key & (1 << _SUBJECT_BITS) - 1), -key >> _SUBJECT_BITS)
 
 
 def entry_id(key: int, number: int) -> int:
-    """The id that an entry is stored by: the entries of a subject stand together, and those of what came later behind them. Raises ValueError."""
+    """The id that an entry is stored by: the entries of a subject stand together. Raises ValueError."""
     if number >> _NUMBER_BITS:
         raise ValueError("so many entries of one subject cannot be numbered")
     return key << _NUMBER_BITS | number
+
+
+def ids_between(subject: Subject, after: int, last: int | None) -> tuple[int | None, int | None]:
+    """The least and the greatest id of entries about subjects behind `after` up to `last`, others between them; None: no bound."""
+    if subject is Subject.EXCHANGE:
+        return entry_id(after + 1, 0), None if last is None else entry_id(last + 1, 0) - 1
+    least = None if last is None else entry_id(-((last + 1) << _SUBJECT_BITS), 0)
+    return least, entry_id(-(after + 1 << _SUBJECT_BITS) + 1, 0) - 1
 
 
 def split_id(id_: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from playhead.storage.chained import (
     entry_id,
     exchange_parts,
     first_head,
+    ids_between,
     key_of,
     next_head,
     numbers,
@@ -57,7 +58,7 @@ def test_a_head_is_the_same_in_all_versions() -> None:
     head = next_head(head, entry(seq=1, number=1, kind=EntryKind.DELETED, digest=None, salt=None))
     assert (
         next_head(head, entry(seq=2, key=key_of(Subject.SHARED, 8), rows='{"event_types":[1]}')).hex()
-        == "3eee2ff51188a1f4e41a02837a36570ac1c5827938fc9daa2aea584d25550e40"
+        == "cfc6f95541d932cbc8218906ce3ba431264a788929af96bb5b7ce8fde7032012"
     )
 
 
@@ -104,16 +105,28 @@ def test_a_head_depends_on_all_of_an_entry_but_its_salt(changes: dict[str, Any])
     assert next_head(first_head("b"), entry()) != next_head(before, entry())
 
 
-@given(st.sampled_from(Subject), st.integers(1, 1 << 38), st.integers(0, (1 << 20) - 1))
+@given(st.sampled_from(Subject), st.integers(1, 1 << 39), st.integers(0, (1 << 20) - 1))
 def test_an_id_says_what_an_entry_is_about(subject: Subject, id_: int, number: int) -> None:
     key, found = split_id(entry_id(key_of(subject, id_), number))
 
     assert (*subject_of(key), found) == (subject, id_, number)
-    assert entry_id(key_of(subject, id_), number) < 1 << 63
+    assert abs(entry_id(key_of(subject, id_), number)) < 1 << 63
 
 
-def test_entries_about_what_came_later_stand_behind() -> None:
-    assert entry_id(key_of(Subject.SESSION, 7), (1 << 20) - 1) < entry_id(key_of(Subject.SHARED, 8), 0)
+def test_entries_about_exchanges_stand_behind_all_others_and_those_of_later_ones_behind_them() -> None:
+    ids = [entry_id(key_of(subject, id_), number) for subject in Subject for id_ in (9, 1) for number in (0, (1 << 20) - 1)]
+    newest = entry_id(key_of(Subject.EXCHANGE, 9), (1 << 20) - 1)
+
+    assert max(ids) == newest
+    assert max(id_ for id_ in ids if id_ < 0) < 0 < entry_id(key_of(Subject.EXCHANGE, 1), 0)
+
+
+@given(st.sampled_from(Subject), st.integers(0, 1 << 36), st.none() | st.integers(1, 1 << 36), st.integers(1, 1 << 36), st.integers(0, (1 << 20) - 1))
+def test_the_ids_of_entries_about_some_are_between_bounds(subject: Subject, after: int, last: int | None, id_: int, number: int) -> None:
+    low, high = ids_between(subject, after, last)
+    found = entry_id(key_of(subject, id_), number)
+
+    assert ((low is None or low <= found) and (high is None or found <= high)) == (after < id_ and (last is None or id_ <= last))
 
 
 def test_a_subject_has_no_more_entries_than_can_be_numbered() -> None:

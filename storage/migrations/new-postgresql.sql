@@ -494,7 +494,7 @@ CREATE TABLE chain_entry_rows (
 	CONSTRAINT pk_chain_entry_rows PRIMARY KEY (id)
 );
 
-CREATE VIEW chain_entries AS SELECT chain, seq, at, CASE kind WHEN 0 THEN 'begun' WHEN 1 THEN 'recorded' WHEN 2 THEN 'adopted' WHEN 3 THEN 'imported' WHEN 4 THEN 'forked' WHEN 5 THEN 'reparsed' WHEN 6 THEN 'repriced' WHEN 7 THEN 'redacted' WHEN 8 THEN 'rewritten' WHEN 9 THEN 'decided' WHEN 10 THEN 'pruned' WHEN 11 THEN 'deleted' WHEN 12 THEN 'doubted' END AS kind, CASE ((id >> 20) & 15) WHEN 0 THEN 'shared' WHEN 1 THEN 'exchange' WHEN 2 THEN 'connection' WHEN 3 THEN 'session' END AS subject, id >> 24 AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows;
+CREATE VIEW chain_entries AS SELECT chain, seq, at, CASE kind WHEN 0 THEN 'begun' WHEN 1 THEN 'recorded' WHEN 2 THEN 'adopted' WHEN 3 THEN 'imported' WHEN 4 THEN 'forked' WHEN 5 THEN 'reparsed' WHEN 6 THEN 'repriced' WHEN 7 THEN 'redacted' WHEN 8 THEN 'rewritten' WHEN 9 THEN 'decided' WHEN 10 THEN 'pruned' WHEN 11 THEN 'deleted' WHEN 12 THEN 'doubted' END AS kind, CASE WHEN id > 0 THEN 'exchange' ELSE CASE (-(id >> 20) & 3) WHEN 0 THEN 'shared' WHEN 1 THEN 'exchange' WHEN 2 THEN 'connection' WHEN 3 THEN 'session' END END AS subject, CASE WHEN id > 0 THEN id >> 20 ELSE -(id >> 20) >> 2 END AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows;
 
 ALTER TABLE exchanges ADD COLUMN pruned TEXT;
 

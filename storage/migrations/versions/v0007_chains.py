@@ -46,9 +46,11 @@ def words(column: str, names: str) -> str:
     return f"CASE {column} {' '.join(f'WHEN {number} THEN {name!r}' for number, name in enumerate(names.split()))} END"
 
 
+# Exchanges have the ids above 0.
 CHAIN_ENTRIES = (
-    f"CREATE VIEW chain_entries AS SELECT chain, seq, at, {words('kind', KINDS)} AS kind, {words('((id >> 20) & 15)', SUBJECTS)} AS subject,"
-    " id >> 24 AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows"
+    f"CREATE VIEW chain_entries AS SELECT chain, seq, at, {words('kind', KINDS)} AS kind,"
+    f" CASE WHEN id > 0 THEN 'exchange' ELSE {words('(-(id >> 20) & 3)', SUBJECTS)} END AS subject,"
+    " CASE WHEN id > 0 THEN id >> 20 ELSE -(id >> 20) >> 2 END AS subject_id, id & 1048575 AS number, digest FROM chain_entry_rows"
 )
 
 
