@@ -44,8 +44,8 @@ def billed_calls(output: Iterable[Any], tools: Sequence[Any] = ()) -> dict[str, 
     Response names them, tell which it was.
     """
     counts: dict[str, int] = {}
-    containers = set()
-    for item in output:
+    items = list(output)
+    for item in items:
         kind = field(item, "type")
         if kind.__class__ is str and kind in _FREE:
             continue
@@ -53,10 +53,14 @@ def billed_calls(output: Iterable[Any], tools: Sequence[Any] = ()) -> dict[str, 
         name = _search_tool(tools) if searched else _BILLED.get(str(kind))
         if name:
             counts[name] = counts.get(name, 0) + 1
-        container = field(item, "container_id") or field(field(item, "environment"), "container_id")
-        if isinstance(container, str) and container:
-            containers.add(container)
+    containers = containers_in(items)
     return counts | ({"container": len(containers)} if containers else {})
+
+
+def containers_in(output: Iterable[Any]) -> list[str]:
+    """The containers that items of an output name, each once, in their order."""
+    named = (field(item, "container_id") or field(field(item, "environment"), "container_id") for item in output)
+    return list(dict.fromkeys(name for name in named if isinstance(name, str) and name))
 
 
 def _search_tool(tools: Sequence[Any]) -> str:

@@ -107,7 +107,7 @@ paid_responses = Table(
     Column("exchange", BigInteger, nullable=False),
     Index(None, "exchange"),
     sqlite_with_rowid=False,
-    comment="Responses that an exchange pays for which did not make them: it was the first to tell their usage.",
+    comment="What an exchange pays for: responses that it did not make, of which it was the first to tell the usage; and as container:ID what it used first.",
 )
 
 cost_lines = Table(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -106,6 +108,39 @@ def within(cost: Cost, window: str | None) -> Cost:
         return replace(cost, note="; ".join(filter(None, (cost.note, f"assumed: window {window} at standard prices"))))
     note = f"unpriced: it ran within the completion window {window}, which may have a price of its own: `playhead reprice` looks for one"
     return replace(cost, state="unpriced", amount=None, note=note, lines=(), amounts=(None,) * len(CLASSES))
+
+
+def less_containers(cost: Cost, count: int, counted: Mapping[str, int]) -> Cost:
+    """A cost less what of its containers, `count` in all, is counted in other exchanges: a container is paid once, however many responses use it."""
+    fewer = [_fewer(line, count - len(counted), count) if line.rate.item.startswith("container") else line for line in cost.lines]
+    lines = tuple(line for line in fewer if line is not None)
+    if not counted or lines == cost.lines:
+        return cost
+    less = sum(line.amount or 0 for line in cost.lines) - sum(line.amount or 0 for line in lines)
+    whole = cost.basis.reason is None and all(line.amount is not None for line in lines)
+    some = whole or any(line.amount is not None for line in lines)
+    amounts = (*cost.amounts[:-1], None if cost.amounts[-1] is None else cost.amounts[-1] - less)
+    told = f"containers are counted in exchange {', '.join(map(str, sorted(set(counted.values()))))}"
+    changed = replace(cost, state="priced" if whole else "partly" if some else "unpriced", amount=(cost.amount or 0) - less if some else None, lines=lines)
+    return replace(changed, amounts=amounts, note="; ".join([*_lacking(changed), told, *_assumed(changed)]))
+
+
+def _fewer(line: LineRow, left: int, of: int) -> LineRow | None:
+    if left <= 0:
+        return None
+    return line._replace(quantity=line.quantity * left // of, amount=None if line.amount is None else line.amount * left // of)
+
+
+def _lacking(cost: Cost) -> list[str]:
+    """Why it has no price, or not for all of it."""
+    reasons = [cost.basis.reason, *(f"{line.rate.item}: {line.rate.reason}" for line in cost.lines if line.rate.reason)]
+    return [f"unpriced: {'; '.join(filter(None, dict.fromkeys(reasons)))}"] if any(reasons) else []
+
+
+def _assumed(cost: Cost) -> list[str]:
+    texts = (cost.basis.dimensions, *(line.rate.dimensions for line in cost.lines))
+    named = [f"{name} {value}" for text in texts if text for name, value, how in json.loads(text) if how == "assumed"]
+    return [f"assumed: {', '.join(dict.fromkeys(named))}"] if named else []
 
 
 class Priceable(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, update
 
-from .chain_writing import chained
+from .chain_writing import ChainWriter, chained, commands
 from .chained import EntryKind, Subject
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import Cost, Priceable, Repriced, dollars
@@ -93,7 +93,9 @@ class Ledger:
     def changes(self, batch: Sequence[tuple[Priceable, Cost | None]]) -> list[Repriced]:
         """What `replace` would change."""
         with self._database.reading() as connection:
+            entries = ChainWriter(connection, commands(), EntryKind.REPRICED)  # to which nothing is appended
             standing = _Standing(connection, [one.id for one, _ in batch])
+            batch = _once(LedgerWriter(connection, entries, self._memory, _inserter(connection), _now), standing, batch, pay=False)
             return [_repriced(one, standing.costs.get(one.id), cost) for one, cost in batch if cost is not None and standing.differs(one, cost)]
 
     def replace(self, batch: Sequence[tuple[Priceable, Cost | None]]) -> list[Repriced]:
@@ -107,7 +109,8 @@ class Ledger:
             ids = [one.id for one, _ in batch]
             there = set(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(ids)).with_for_update()).scalars())
             standing = _Standing(connection, ids)
-            differing = [(one, cost) for one, cost in batch if cost is not None and one.id in there and standing.differs(one, cost)]
+            batch = _once(writer, standing, [(one, cost) for one, cost in batch if one.id in there], pay=True)
+            differing = [(one, cost) for one, cost in batch if cost is not None and standing.differs(one, cost)]
             entries.changing(Subject.EXCHANGE, [one.id for one, _ in differing])
             for one, cost in differing:
                 before = standing.costs.get(one.id)
@@ -203,6 +206,19 @@ class Ledger:
             return [{**row._mapping, "amount": None if row.amount is None else dollars(row.amount)} for row in connection.execute(wanted)]
 
 
+_Batch = Sequence[tuple[Priceable, Cost | None]]
+
+
+def _once(writer: LedgerWriter, standing: _Standing, batch: _Batch, *, pay: bool) -> _Batch:
+    """Each container in the exchange that used it first."""
+    listed = [(one, cost) for one, cost in batch if cost is not None and (one.billing or {}).get("containers") and not standing.is_elsewhere(one)]
+    if not listed:
+        return batch
+    once = writer.once([(one.id, one.billing, cost) for one, cost in listed], pay=pay)
+    costs = {one.id: cost for (one, _), cost in zip(listed, once, strict=True)}
+    return [(one, costs.get(one.id, cost)) for one, cost in batch]
+
+
 def _repriced(one: Priceable, before: Row[Any] | None, cost: Cost) -> Repriced:
     state, amount = (None, None) if before is None else (before.state, before.amount)
     return Repriced(one.id, one.model, state, amount, cost.state, cost.amount)
@@ -255,6 +271,11 @@ class _Standing:
         self._lines: dict[int, list[tuple[Any, ...]]] = {}
         for exchange, *line in connection.execute(wanted):
             self._lines.setdefault(exchange, []).append(tuple(line))
+
+    def is_elsewhere(self, one: Priceable) -> bool:
+        """Whether its money is counted in another exchange."""
+        before = self.costs.get(one.id)
+        return before is not None and before.state == "elsewhere"
 
     def differs(self, one: Priceable, cost: Cost) -> bool:
         """Whether something has changed that anybody pays: by which tables it was found out is no change, nor is what another exchange counts."""

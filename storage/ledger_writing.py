@@ -17,12 +17,16 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from .chain_writing import ChainWriter
 from .chained import EntryKind, Subject, without_ends
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
-from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, within
+from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, less_containers, within
 from .records import Recorded
 from .rows import clean, insert_new, put_new, take_nulls
 from .tables import exchanges
 
 Insert = Callable[..., None]
+_CONTAINER = "container:"
+_OF_CONTAINER = paid_responses.c.response_id.startswith(_CONTAINER)
+_TOLD = select(paid_responses.c.exchange).where(~_OF_CONTAINER).limit(1)
+_PAYING = ("priced", "partly", "unpriced")
 _PARAMETERS = 500  # of one statement
 _MOST = 20_000  # shared rows that are remembered
 
@@ -57,7 +61,12 @@ class LedgerWriter:
 
         Who made it pays; where that one's usage is not known, the first that tells it. Changes `cost` of those that do not pay.
         """
-        named = [(id_, r) for id_, r in batch if r.cost is not None and r.facts.response_id is not None]
+        self._settle_responses([(id_, r) for id_, r in batch if r.cost is not None and r.facts.response_id is not None])
+        holding = [(id_, r) for id_, r in batch if r.cost is not None and (r.facts.billing or {}).get("containers")]
+        for (_, r), cost in zip(holding, self.once([(id_, r.facts.billing, r.cost) for id_, r in holding if r.cost]), strict=True):
+            r.cost = cost
+
+    def _settle_responses(self, named: Sequence[tuple[int, Recorded]]) -> None:
         told = {r.facts.response_id for _, r in named if r.cost and r.cost.told}
         if not told and not (named and self._pays_for_others()):
             return
@@ -75,6 +84,26 @@ class LedgerWriter:
             return cost
         payer = self._payers([response]).get(response)
         return self._decide(response, cost, payer, _Payer(id_, cost.used, cost.told, None))[0]
+
+    def once(self, holding: Sequence[tuple[int, dict[str, Any] | None, Cost]], *, pay: bool = True) -> list[Cost]:
+        """Costs, each container in the one that used it first. `holding`: exchanges, what their billing says, and what they cost; `pay`: write it down."""
+        keys = {key for _, billing, _ in holding for key in _containers(billing)}
+        wanted, paying = paid_responses.c, dict[str, int]()
+        for start in range(0, len(keys), _PARAMETERS):
+            part = sorted(keys)[start : start + _PARAMETERS]
+            rows = self._connection.execute(select(wanted.response_id, wanted.exchange).where(wanted.response_id.in_(part)))
+            paying |= {row.response_id: row.exchange for row in rows}
+        found = []
+        for id_, billing, cost in holding:
+            own = _containers(billing) if cost.state in _PAYING else []
+            counted = {key: paying[key] for key in own if paying.get(key, id_) != id_}
+            new = [key for key in own if key not in paying]
+            if new and pay:
+                self._chain.changed(Subject.EXCHANGE, [id_])
+                self._connection.execute(insert_new(self._connection, paid_responses), [{"response_id": key, "exchange": id_} for key in new])
+            paying |= dict.fromkeys(new, id_)
+            found.append(less_containers(cost, len(own), counted))
+        return found
 
     def _decide(self, response: str, cost: Cost, payer: _Payer | None, own: _Payer) -> tuple[Cost, _Payer]:
         """The cost of one more exchange of a response, and who pays for it now. `payer`: who did so far."""
@@ -95,7 +124,7 @@ class LedgerWriter:
     def _pays_for_others(self) -> bool:
         """Asked once in a transaction until it is so: `reprice` and the recorders of other hosts make it so, too."""
         if self._told is None:
-            self._told = self._memory.told or self._connection.execute(select(paid_responses.c.exchange).limit(1)).first() is not None
+            self._told = self._memory.told or self._connection.execute(_TOLD).first() is not None
         return self._told
 
     def _pay(self, response: str, exchange: int) -> bool:
@@ -121,6 +150,7 @@ class LedgerWriter:
             payer.recorded.cost = elsewhere(payer.recorded.cost, exchange)
             return
         self._chain.changing(Subject.EXCHANGE, [payer.exchange], EntryKind.REPRICED)
+        self._connection.execute(delete(paid_responses).where(paid_responses.c.exchange == payer.exchange, _OF_CONTAINER))
         note = {"cost": None, "cost_note": ELSEWHERE.format(exchange)}
         before = keep_history(self._connection, payer.exchange, self._now())
         changed = {"version": before + 1, "state": "elsewhere", "amount": None, "counted_in": exchange, **_NO_AMOUNTS}
@@ -183,6 +213,11 @@ class _Payer:
     told: bool
     recorded: Recorded | None
     window: str | None = None
+
+
+def _containers(billing: dict[str, Any] | None) -> list[str]:
+    """What stands for the containers of an exchange among what it pays for."""
+    return [_CONTAINER + str(clean(name)) for name in (billing or {}).get("containers", ())]
 
 
 def elsewhere(cost: Cost, exchange: int) -> Cost:

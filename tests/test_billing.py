@@ -52,7 +52,10 @@ def test_an_answer_tells_the_calls_of_its_tools() -> None:
         {"type": "message"},
     ]
 
-    assert answered({"output": output}) == {"calls": {"web_search": 1, "file_search": 1, "code_interpreter": 1, "container": 1}}
+    assert answered({"output": output}) == {
+        "calls": {"web_search": 1, "file_search": 1, "code_interpreter": 1, "container": 1},
+        "containers": ["cntr_1"],
+    }
 
 
 def test_items_that_were_heard_count_where_the_answer_has_no_output() -> None:

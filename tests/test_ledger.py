@@ -10,6 +10,7 @@ import pytest
 from playhead.storage.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow, State
 from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
+from playhead.storage.sums import Wanted
 from stores import recorded
 
 PRICING = Pricing('[["list","1","0"]]', "none")
@@ -179,6 +180,76 @@ def test_a_response_is_paid_once_though_another_process_stored_who_told_of_it(st
 
     assert [(row.cost, row.cost_note) for row in store.exchanges("told")] == [(None, "counted in exchange 3")]
     assert [row.cost for row in store.exchanges("default")] == ["0.000000000007"] * 2
+
+
+# Containers.
+
+CONTAINER = RateRow("container_1g", None, "minute", "0.03", 20, "list@1", '[["minutes","20","assumed"]]', None)
+UNKNOWN = RateRow("container", None, "container", None, 1, None, None, "nobody knows how long it lived")
+
+
+def with_containers(number: int, *names: str, known: bool = True, price: Cost | None = None) -> Recorded:
+    """One token, and 20 minutes of each of these containers: 30 for each minute."""
+    count = len(names)
+    line = LineRow(CONTAINER, 20 * count, 600 * count) if known else LineRow(UNKNOWN, count, None)
+    basis = Basis('[["provider","openai","assumed"]]', None)
+    amount, tools = (1 + 600 * count, 600 * count) if known else (1, None)
+    found = Cost(PRICING, "priced" if known else "partly", amount, "x", basis, (LineRow(INPUT, 1, 1), line), (1, 0, None, 0, 0), (1, None, None, None, tools))
+    one = exchange(number, f"resp_{number}", price or found)
+    one.facts.billing = {"containers": list(names)}
+    return one
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_container_is_paid_once_however_many_responses_use_it(store: Store, at_once: bool) -> None:
+    three = [with_containers(1, "a"), with_containers(2, "a"), with_containers(3, "b", "a")]
+    for part in [three] if at_once else [[one] for one in three]:
+        write(store, *part)
+
+    assert [row.cost for row in store.exchanges("default")] == ["0.000000000601", "0.000000000001", "0.000000000601"]
+    assert [row.cost_note for row in store.exchanges("default")][1:] == [
+        "containers are counted in exchange 1; assumed: provider openai",
+        "containers are counted in exchange 1; assumed: provider openai, minutes 20",
+    ]
+    assert [(line.item, line.quantity) for line in store.ledger.lines(3)] == [("input", 1), ("container_1g", 20)]
+    assert sum(sums.amounts[-1] for sums in store.ledger.spending(Wanted()).found().sums.values()) == 1200
+
+
+def test_a_container_that_nobody_knows_the_price_of_lacks_it_once(store: Store) -> None:
+    write(store, with_containers(1, "a", known=False), with_containers(2, "a", known=False))
+
+    assert [(row.cost, row.cost_note) for row in store.exchanges("default")] == [
+        (None, "x"),
+        ("0.000000000001", "containers are counted in exchange 1; assumed: provider openai"),
+    ]
+
+
+def test_what_is_priced_again_counts_its_containers_once_too(store: Store) -> None:
+    write(store, with_containers(1, "a"), with_containers(2, "a"))
+    full = [with_containers(number, "a").cost for number in (1, 2)]
+
+    assert store.ledger.changes([*zip(priceable(store), full, strict=True)]) == []
+    assert reprice(store, *full) == []
+
+
+def test_who_is_priced_first_pays_the_containers_of_old_recordings(store: Store) -> None:
+    for number in (1, 2):
+        one = with_containers(number, "a")
+        one.cost = None
+        write(store, one)
+
+    reprice(store, *[with_containers(number, "a").cost for number in (1, 2)])
+
+    assert [row.cost for row in store.exchanges("default")] == ["0.000000000601", "0.000000000001"]
+
+
+def test_containers_go_with_the_money_that_another_exchange_counts(store: Store) -> None:
+    told = with_containers(2, "a")
+    told.facts.response_id, told.cost = "resp_1", replace(told.cost, told=True)  # type: ignore[type-var]
+    write(store, told)
+    write(store, with_containers(1, "a"))
+
+    assert sorted((row.cost, row.cost_note) for row in store.exchanges("default") if row.cost) == [("0.000000000601", "x")]
 
 
 # Computed again.

@@ -2,9 +2,9 @@
 
 It is JSON that stays with the exchange, so that prices can be computed again without its bodies:
 `asked_tier`, `window`: the service tier and the completion window that the request asks for; `background`: it may go on without its client; `calls`:
-of hosted tools in the output, by name; `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the cache stays there;
-`memory`: of its containers; `image_model`: of the image tool, as the answer repeats its tools; `unread`: its output could not be read, and may have
-calls; `characters`: of a text to be spoken; `labels`: by what its money can be grouped.
+of hosted tools in the output, by name; `containers`: their ids; `tool_usage`, `svg_usage`: as they came; `cache_ttl`: how long what is written to the
+cache stays there; `memory`: of its containers; `image_model`: of the image tool, as the answer repeats its tools; `unread`: its output could not be
+read, and may have calls; `characters`: of a text to be spoken; `labels`: by what its money can be grouped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any
 
 from ..models.wire import Wire, field
 from ..plain import plain, text_of
-from ..used import billed_calls
+from ..used import billed_calls, containers_in
 
 _MOST_ITEMS = 10_000
+_MOST_CONTAINERS = 20
+_MOST_NAME = 128
 _MOST_PAIRS = 16  # of metadata, as the API takes them
 _LABELS = ("prompt_cache_key", "safety_identifier")
 _UNPAID = frozenset(("function", "custom", "mcp", "computer_use_preview", "computer", "local_shell", "apply_patch", "tool_search", "namespace"))
@@ -57,6 +59,8 @@ def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = Non
     listed = list(output)[:_MOST_ITEMS] if isinstance(output, Iterable) and not isinstance(output, str | Mapping | Wire) else []
     if calls := billed_calls(listed, tools if isinstance(tools, list) else ()):
         found["calls"] = calls
+        if 0 < calls.get("container", 0) <= _MOST_CONTAINERS:
+            found["containers"] = [name[:_MOST_NAME] for name in containers_in(listed)]
     if items is None and isinstance(answer, Mapping) and "output" not in answer and "usage" in answer and _hosted(tools):
         found["unread"] = True
     options = field(answer, "prompt_cache_options")
