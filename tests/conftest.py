@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from playhead.storage.engine import Database, open_database
+from playhead.storage.engine import Database
 from playhead.storage.store import Store
-from stores import BACKENDS, place_for_store, place_of_store
+from stores import BACKENDS, opened, place_for_store, place_of_store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ASYNC_TEST_SECONDS = 60
@@ -25,6 +26,19 @@ settings.register_profile("ci", settings.get_profile("local"), max_examples=50, 
 if os.environ.pop("CI", ""):  # where it is set playhead behaves otherwise, which only those tests want that set it
     os.environ["TESTS_IN_CI"] = "true"
 settings.load_profile("ci" if "TESTS_IN_CI" in os.environ else "local")
+
+
+# Hundreds of stores and journals are written to disk and thrown away: in memory nobody waits for the disk, if there is plenty of it.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and (room := os.statvfs(MEMORY)).f_bavail * room.f_frsize > 4 << 30 and not room.f_flag & os.ST_NOEXEC:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+# What is imported and collected is no garbage, however much it is: to look at it again and again took as long as much of what is tested.
+gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +60,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
     """Of an empty store."""
-    made = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+    made = opened(url)
     yield made
     made.engine.dispose()
 

@@ -21,7 +21,7 @@ import pytest
 
 from playhead.storage.column_types import metadata
 from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
-from playhead.storage.engine import open_database
+from playhead.storage.engine import Database, open_database
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
 from playhead.storage.tables import meta
 
@@ -89,8 +89,9 @@ UNION ALL SELECT key, value, 0, 0 FROM meta UNION ALL SELECT version_num, '', 0,
 
 @contextlib.contextmanager
 def place_of_store(backend: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
-    """The URL of an empty store, or of a place for one: a test that does not care which is quicker so. Skips where there is no PostgreSQL."""
+    """The URL of an empty store: to make one takes longer than most tests. Skips where there is no PostgreSQL."""
     if backend == "sqlite":
+        (directory / "store.db").write_bytes(_made())
         yield f"sqlite:///{directory / 'store.db'}"
         return
     uri = postgresql(request.config)
@@ -99,6 +100,26 @@ def place_of_store(backend: str, request: pytest.FixtureRequest, directory: Path
         _kept.cache_clear()
         kept = _kept(uri)
     yield kept.url
+
+
+def opened(url: str) -> Database:
+    """The store of a test. What SQLAlchemy has compiled for the one before in PostgreSQL serves it, too."""
+    if url.startswith("postgresql"):
+        return _opened(url)
+    return open_database(url, create=True, durability="relaxed", lock_timeout=5)
+
+
+@cache
+def _opened(url: str) -> Database:
+    return open_database(url, create=True, durability="relaxed", lock_timeout=5)
+
+
+@cache
+def _made() -> bytes:
+    """An empty store in SQLite."""
+    with tempfile.TemporaryDirectory() as directory:
+        open_database(f"sqlite:///{directory}/store.db", create=True, durability="relaxed", lock_timeout=5).engine.dispose()
+        return Path(directory, "store.db").read_bytes()
 
 
 @cache
