@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import warm
 from plugged import Project, projects
 
 pytest_plugins = ["pytester"]
@@ -19,6 +20,12 @@ def test_rain(playhead):
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     yield from projects(pytester, monkeypatch)
+
+
+def in_a_process(project: Project, *arguments: str) -> tuple[pytest.LineMatcher, dict[str, int]]:
+    """Test it with all plugins; what is told, and how many tests ended how."""
+    lines = warm.run(["pytest", *arguments], cwd=project.path).stdout.decode().splitlines()
+    return pytest.LineMatcher(lines), pytest.RunResult.parse_summary_nouns(lines)
 
 
 # Styles of tests.
@@ -103,10 +110,11 @@ def test_async_tests_of_anyio_are_recorded_and_replayed(project: Project) -> Non
 def test_async_tests_of_pytest_asyncio_are_recorded_and_replayed(project: Project) -> None:
     pytest.importorskip("pytest_asyncio")
     project.tests(ASYNC.replace("PYTESTMARK", "@pytest.mark.asyncio"))
-    run = project.pytester.runpytest_subprocess
-    run("--playhead-mode=once", "-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(passed=1)
+    loop = ("-o", "asyncio_default_fixture_loop_scope=function")
+    _, recorded = in_a_process(project, "--playhead-mode=once", *loop)
+    _, replayed = in_a_process(project, *loop)
 
-    run("-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(passed=1)
+    assert (recorded, replayed) == ({"passed": 1}, {"passed": 1})
 
 
 def test_parametrized_tests_have_a_cassette_each(project: Project) -> None:
@@ -144,10 +152,10 @@ def test_xdist_workers_share_the_work_and_one_report(project: Project) -> None:
     project.tests("@pytest.mark.parametrize('number', range(4))\ndef test_rain(playhead, number):\n    assert ask(f'{number}')")
     project.record()
     (project.path / "cassettes/test_weather/test_gone.jsonl").write_text("")
-    result = project.pytester.runpytest_subprocess("-n", "2")
+    told, outcomes = in_a_process(project, "-n", "2")
 
-    result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["4 tests: 4 replayed, 0 went to upstream, 0 diverged", "1 cassette that no test uses:", "*test_gone.jsonl"])
+    assert outcomes == {"passed": 4}
+    told.fnmatch_lines(["4 tests: 4 replayed, 0 went to upstream, 0 diverged", "1 cassette that no test uses:", "*test_gone.jsonl"])
 
 
 # The server of all tests.
