@@ -26,6 +26,18 @@ def call(name: str, output: str) -> list[dict[str, Any]]:
     ]
 
 
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("model", {"model": "m2"}),
+    ("tier", {"tier": "flex"}),
+    ("key", {"key_id": "k2"}),
+    ("cache_key", {"billing": {"labels": {"prompt_cache_key": "x"}}}),
+    ("expired", {"started_at_ns": 7200 * SECOND}),
+    ("expired", {"started_at_ns": 900 * SECOND}),
+    ("early", {"started_at_ns": 10 * SECOND + 1}),
+    ("missed", {"started_at_ns": 200 * SECOND}),
+]
+
+
 FIRST = user(text(500, "Fix the bug. "))
 STEP = call("call_1", text(400))
 NEXT = call("call_2", text(400))
@@ -124,6 +136,11 @@ def test_a_new_conversation_with_the_same_head_may_have_that_from_the_cache() ->
     assert 2200 < talk.worst.judged.lost < 2700
 
 
+@pytest.mark.parametrize("changes", [changes for cause, changes in OTHERS if cause not in ("early", "missed") and changes != {"started_at_ns": 900 * SECOND}])
+def test_a_new_conversation_that_could_have_nothing_of_another_one_begins(changes: dict[str, Any]) -> None:
+    assert talked(request(user("One question")), request(user("Quite another question")), **changes)[1] == "begins"
+
+
 def test_a_new_conversation_with_another_head_is_no_break() -> None:
     assert talked(request(FIRST), request(user("Hello"), instructions="Quite another agent. " + text(1500)[::-1], tools=[]))[1] in ("short", "begins", "held")
 
@@ -141,18 +158,6 @@ def test_a_short_prompt_is_not_cached_at_all() -> None:
     small = {"model": "m", "input": [user("Hello")]}
 
     assert talked(small, {**small, "input": [user("Hello"), user("Again")]})[1] == "short"
-
-
-OTHERS: list[tuple[str, dict[str, Any]]] = [
-    ("model", {"model": "m2"}),
-    ("tier", {"tier": "flex"}),
-    ("key", {"key_id": "k2"}),
-    ("cache_key", {"billing": {"labels": {"prompt_cache_key": "x"}}}),
-    ("expired", {"started_at_ns": 7200 * SECOND}),
-    ("expired", {"started_at_ns": 900 * SECOND}),
-    ("early", {"started_at_ns": 10 * SECOND + 1}),
-    ("missed", {"started_at_ns": 200 * SECOND}),
-]
 
 
 @pytest.mark.parametrize(("cause", "changes"), OTHERS)

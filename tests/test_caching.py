@@ -151,7 +151,9 @@ def test_sessions_and_times_choose_the_turns(playhead: Command) -> None:
     assert playhead("audit", "none", "--cache").status == 3
 
 
-@pytest.mark.parametrize(("flags", "said"), [(("--csv",), "--budget and --cache take --json"), (("--budget", "5/day"), "give one of them")])
+@pytest.mark.parametrize(
+    ("flags", "said"), [(("--csv",), "--budget and --cache take --json"), (("--budget", "5/day"), "give one of them"), (("--by", "key"), "not by groups")]
+)
 def test_what_does_not_go_together_is_refused(playhead: Command, flags: tuple[str, ...], said: str) -> None:
     told = playhead("audit", "--cache", *flags)
 

@@ -50,6 +50,8 @@ CAUSES: Mapping[Cause, str] = MappingProxyType(
         "member_order": "only the order of members of an object differs",
     }
 )
+_OTHERS = frozenset(("model", "tier", "organization", "key", "cache_key", "expired"))
+"""What begins as another conversation did, and is of these, could have nothing of that one's."""
 _GUESS = 0.25  # tokens of a character, where nothing calibrates it
 _SURE = 0.9  # of an estimate
 _LONG = 1_000  # characters, so that being alike tells something
@@ -95,15 +97,23 @@ def bound(earlier: Known, later: Known, common: Common, ratio: float) -> int:
 def judged(earlier: Known, later: Known, common: Common, ratio: float, broke: Broken | None = None) -> Judged:
     """What became of the cache between two turns. `broke`: what broke the beginning, if that was looked at."""
     turn, limits = later.turn, limits_of(later.turn.kind, later.turn.model)
-    same = earlier.turn.input if common.held else min(int(common.size * ratio), earlier.turn.input, turn.input)
+    exact = _exact(earlier, later, common)
+    same = earlier.turn.input if exact else min(int(common.size * ratio), earlier.turn.input, turn.input)
     breaks = broke is not None and (common.again > 0 or _is_changed(later, common, broke) or (bool(earlier.turn.written) and bool(common.item)))
-    reach = _reach(earlier, later, common, ratio, broke if breaks else None)
-    lost = max(0, min(reach, turn.input) - turn.cached)
+    reach = min(_reach(earlier, later, common, ratio, broke if breaks else None), _kept(turn.input, limits))
+    lost = max(0, reach - turn.cached)
     gap = (turn.started_at_ns - earlier.turn.started_at_ns) / 1e9
     cause = _cause(earlier, later, gap, reach, broke if breaks else None)
+    if not common.held and not breaks and cause in _OTHERS:
+        return Judged("begins", same, 0, 0, 0, estimated=True, gap_s=gap)
     if lost < max(limits.step, 2):
         cause, lost = ("short", 0) if not turn.cached and 0 <= reach < limits.minimum else ("held", 0)
-    return Judged(cause, same, min(reach, _kept(same, limits)), reach, lost, not common.held, gap)
+    return Judged(cause, same, min(reach, _kept(same, limits)), reach, lost, not exact, gap)
+
+
+def _exact(earlier: Known, later: Known, common: Common) -> bool:
+    """Whether what both begin with are all the tokens of the earlier one. Where hosted tools ran, its input is that of several passes, and more."""
+    return common.held and earlier.turn.input <= later.turn.input
 
 
 def _kept(tokens: int, limits: CacheLimits) -> int:
@@ -119,7 +129,7 @@ def _is_changed(later: Known, common: Common, broke: Broken) -> bool:
 def _reach(earlier: Known, later: Known, common: Common, ratio: float, broke: Broken | None) -> int:
     limits = limits_of(later.turn.kind, later.turn.model)
     left = available(earlier) if earlier.prompt.marked else earlier.turn.input
-    if common.held:
+    if _exact(earlier, later, common):
         reach = left
     elif broke is not None and later.turn.previous_response_id is not None:
         reach = left  # all that was said before stands there again

@@ -83,6 +83,8 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
         raise ConfigError("--budget and --cache ask for two different things: give one of them")
     if (as_csv or html is not None or apart["estimate"]) and (apart["budgets"] or apart["cache"]):
         raise ConfigError("--csv, --html and --estimate are for the report: --budget and --cache take --json")
+    if apart["cache"] and by is not None:
+        raise ConfigError("--cache goes by causes, not by groups: names of sessions, --since and --until choose what it is about")
     settings = loaded(flags).settings
     if apart["budgets"]:
         return _checked(settings, wanted, apart["budgets"], as_json=as_json, strict=apart["budget_unpriced"] == "fail")
