@@ -149,10 +149,9 @@ class Retention:
         """The shortest age after which anything goes; None if nothing goes by its age."""
         return min((*self._ages("content"), *self._ages("costs")), default=None)
 
-    @property
-    def shortest_of_costs(self) -> float | None:
-        """The shortest time that costs are kept; None if no costs go."""
-        return min(self._ages("costs"), default=None)
+    def shortest_of(self, which: Literal["content", "costs"]) -> float | None:
+        """The shortest time that these are kept; None if they are kept for ever."""
+        return min(self._ages(which), default=None)
 
     def _ages(self, which: Literal["content", "costs"]) -> Iterator[float]:
         clocks = (self.clocks, *(one.own for one in self.overrides))

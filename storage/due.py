@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, false, func, or_, select
 
 from playhead.config.retention import Clocks, Retention
 
@@ -86,7 +86,11 @@ class Due:
         if shortest is None:
             return
         self._hold()
-        for rows in self._pages(exchanges.c.started_at < self.before(shortest)):
+        # What has lost one of both already is looked at again only when the other may be due.
+        e = exchanges.c
+        priced = or_(e.pruned.is_distinct_from("content"), self._may_be_over("costs"))
+        said = or_(e.pruned.is_distinct_from("costs"), self._may_be_over("content"))
+        for rows in self._pages(e.started_at < self.before(shortest), priced, said):
             for row in rows:
                 what = self._what(row, content=self._over(row, "content"))
                 if what is not None:
@@ -100,9 +104,9 @@ class Due:
         for scope, size in ((None, aged.bytes), *((session, share.bytes) for session, share in aged.sessions.items())):
             if scope in excess:
                 excess[scope] -= size
-        for rows in self._pages() if any(size > 0 for size in excess.values()) else ():
+        for rows in self._pages(_STAYS) if any(size > 0 for size in excess.values()) else ():
             for row in rows:
-                if row.pruned != "content" and not self._over(row, "content"):
+                if not self._over(row, "content"):
                     self._add_oversized(plan, row, excess)
             if all(size <= 0 for size in excess.values()):
                 return
@@ -153,6 +157,10 @@ class Due:
         age = clocks.content if clock == "content" else clocks.costs
         return age is not None and row.started_at < self.before(age)
 
+    def _may_be_over(self, clock: Literal["content", "costs"]) -> ColumnElement[bool]:
+        age = self._retention.shortest_of(clock)
+        return false() if age is None else exchanges.c.started_at < self.before(age)
+
     def before(self, age: float) -> datetime:
         """What began before it is older than that."""
         try:
@@ -177,7 +185,8 @@ class Due:
     def _pages(self, *conditions: ColumnElement[bool]) -> Iterator[Sequence[Any]]:
         """The ended exchanges by id, with the sizes of what is kept of them."""
         e = exchanges.c
-        own = [e.session.in_(self._sessions)] if self._sessions else []
+        # An expression in place of the column keeps SQLite from reading all of the sessions for each page.
+        own = [e.session.concat("").in_(self._sessions)] if self._sessions else []
         with self._database.reading() as connection:
             least, most = connection.execute(select(func.min(e.id), func.max(e.id)).where(*own)).one()
         statement = _WITH_SIZES.where(e.outcome.is_not(None), *own, *conditions).order_by(e.id)

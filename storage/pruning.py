@@ -158,7 +158,7 @@ class Pruning:
     def _prune_connections(self) -> Iterator[None]:
         """Connections of which no exchange has content any more, or which are too old and never had one."""
         c, after = connections.c, 0
-        costs_kept = self._retention.shortest_of_costs
+        costs_kept = self._retention.shortest_of("costs")
         again = c.pruned.is_(None) if costs_kept is None else or_(c.pruned.is_(None), c.started_at < self._due.before(costs_kept))
         own = [again, *([c.session.in_(self._sessions)] if self._sessions else [])]
         columns = (c.id, c.session, c.started_at, c.pruned, _any(exchanges.c.pruned.is_distinct_from("content")), _any())
