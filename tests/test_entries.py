@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from playhead.config.assumptions import Assumptions
 from playhead.config.listed_prices import installed_list
@@ -240,3 +242,33 @@ def test_what_is_being_recorded_is_priced_by_what_is_known_of_it() -> None:
 
     assert found is not None
     assert found.amount == (1250 + 1000) * MICRO
+
+
+NAMES = (
+    *("input_tokens", "output_tokens", "total_tokens", "prompt_tokens", "completion_tokens", "seconds", "cache_read_input_tokens", "server_tool_use"),
+    *("input_tokens_details", "output_tokens_details", "prompt_tokens_details", "cached_tokens", "cached_tokens_details", "cache_write_tokens"),
+    *("cache_write_tokens_details", "ttl_12h_tokens", "audio_tokens", "image_tokens", "web_search_requests", "iterations", "input_audio_transcription"),
+)
+ODD = st.one_of(st.none(), st.booleans(), st.integers(-2, 10**16), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=3))
+USAGES = st.recursive(ODD, lambda values: st.dictionaries(st.sampled_from(NAMES), values, max_size=6) | st.lists(values, max_size=2), max_leaves=12)
+CALLS = [
+    {"kind": "responses"},
+    {"kind": "chat.completions", "path": "/v1/chat/completions", "model": "gpt-audio"},
+    {"kind": "realtime", "path": "/v1/realtime", "model": "gpt-realtime", "transport": "ws", "service_tier": None},
+    {"kind": "messages", "path": "/v1/messages", "model": "claude-opus-5", "service_tier": "standard", "upstream": "https://api.anthropic.com"},
+    {"kind": "other", "method": "GET", "path": "/v1/batches/b", "model": "gpt-4.1", "service_tier": None},
+]
+
+
+@given(st.sampled_from(CALLS), st.dictionaries(st.sampled_from(NAMES), USAGES, max_size=6), st.dictionaries(st.just("tool_usage"), USAGES))
+def test_whatever_stands_for_usage_has_a_price_that_adds_up_and_fits_any_database_or_says_why_not(
+    call: dict[str, Any], usage: dict[str, Any], billing: dict[str, Any]
+) -> None:
+    found = entry(**call, usage=usage, billing=billing)
+
+    if found is not None:
+        amounts = [line.amount for line in found.lines]
+        assert sum(amount or 0 for amount in found.amounts) == sum(amount or 0 for amount in amounts) == (found.amount or 0)
+        assert all(number is None or abs(number) <= 10**18 for number in (*amounts, *found.counts, *(line.quantity for line in found.lines)))
+        assert found.state in ("priced", "free") or (found.note and None in (found.amount, *amounts))
+        assert found.state != "priced" or found.used
