@@ -16,11 +16,12 @@ from playhead.config.secrets import header_kind
 
 from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricings
 from .costs import CLASSES, COUNTS, GOING_ON
+from .deletion import PRUNED
 from .engine import Database
 from .money import put_together, summed
 from .queries import require_session
 from .records import DEFAULT_RULES
-from .sums import Assumed, Found, Key, PricedBy, Reason, Sums, Wanted, add_found, add_sums, add_times, rounded
+from .sums import Assumed, Found, Key, PricedBy, Reason, Rounding, Sums, Wanted, add_found, add_sums, add_times
 from .tables import exchanges, fingerprints
 
 _COLUMNS: Mapping[str, str] = {
@@ -118,13 +119,14 @@ class Spending:
 
     def _part(self, statement: Select[Any], starts: Sequence[int], width: int) -> Found:
         found = Found({}, {}, {})
+        rounding = Rounding()
         for low in starts:
             for *columns, first, whole in self._rows(statement, low, low + _AT_ONCE - 1):
                 key = tuple(columns[:width])
                 add_sums(found.sums, key, _as_sums(columns[width:]))
                 for known, text in ((found.first, first), (found.whole, whole)):
                     if text:
-                        add_times(known, key, ((rounded(int(ms)), count) for ms, count in Counter(text.split(",")).items()))
+                        add_times(known, key, Counter(map(rounding.__getitem__, text.split(","))).items())
         return found
 
     def _rows(self, statement: Select[Any], low: int, high: int) -> Sequence[Any]:
@@ -157,7 +159,7 @@ class Spending:
             _count(LOST),
             _sum(case((stream, c.output_tokens))),
             _sum(case((stream, e.duration_ms - e.first_event_ms))),
-            _count(e.pruned == "costs"),
+            _count(and_(c.state.is_(None), e.cost_note == PRUNED)),  # as `pruned` says, which stands at the far end of rows
             # As texts: to sort them into groups of their own would take as long as all the rest.
             *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") if times else null() for column in (e.first_event_ms, e.duration_ms)],
         ]

@@ -7,6 +7,8 @@ from datetime import datetime
 from operator import add
 from typing import Any, NamedTuple
 
+_MOST_TEXTS = 200_000
+
 
 class Wanted(NamedTuple):
     """Which exchanges, and how they are grouped. Times: since is within, until is not."""
@@ -140,6 +142,16 @@ def regrouped(found: Found, name: Callable[[Key], Key]) -> Found:
         for key, times in theirs.items():
             add_times(mine, name(key), times.items())
     return again
+
+
+class Rounding(dict[str, int]):
+    """What times that come as texts are rounded to: most come again and again, in any group."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _MOST_TEXTS:
+            self.clear()
+        about = self[text] = rounded(int(text))
+        return about
 
 
 def rounded(ms: int) -> int:
