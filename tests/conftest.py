@@ -71,7 +71,8 @@ def store(database: Database) -> Iterator[Store]:
     with Store(database) as opened:
         yield opened
         assert list(opened.verify()) == []
-        assert list(opened.check_chains().problems()) == []
+        if opened.local:  # on PostgreSQL it takes longer than most tests do, and has tests of its own
+            assert list(opened.check_chains().problems()) == []
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -121,7 +121,7 @@ def content(store: Store) -> dict[str, Any]:
             assert row.path not in found, "an exchange is there twice"
             known = row.model_dump(exclude={"id", "seq", "connection"})
             found[row.path] = (known, store.raw(row.id), list(store.event_rows(row.id)))
-    problems = [problem.problem for problem in store.verify()]
+    problems = [problem.problem for problem in store.verify()] + [text for _, text in store.check_chains().problems()]
     assert not problems, problems
     return found
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import journals
 from command_line import Playhead, on, recorded, write, write_some
+from playhead.storage.chain_tables import chain_entry_rows
+from playhead.storage.head_file import beside, read_heads
+from playhead.storage.store import Store
 
 
 @pytest.fixture
@@ -93,3 +97,29 @@ def test_a_file_without_heads_is_refused(playhead: Playhead, tmp_path: Path) -> 
 
     assert (told.status, told.out) == (3, "")
     assert "cannot be read" in told.err
+
+
+def test_a_recorder_writes_the_heads_down_when_it_ends(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    with journals.open_store(tmp_path) as store:
+        journal = journals.writer(directory)
+        journals.write(journal, 1, journals.plain("a"))
+        journal.close()
+        journals.drain(store, directory)
+        assert store.path is not None
+        [head] = read_heads(beside(store.path))
+
+        assert [head] == store.chain_heads()
+        assert head.entries >= 2
+
+
+def test_no_salt_of_what_was_deleted_stays_in_the_files(playhead: Playhead, data: Path) -> None:
+    with Store.open(f"sqlite:///{data}/store.db") as store, store._database.reading() as connection:
+        salts = [row.salt for row in connection.execute(chain_entry_rows.select().where(chain_entry_rows.c.id > 0))]
+    assert len(salts) == 6
+    assert all(salt in (data / "store.db").read_bytes() for salt in salts)
+    playhead("delete", "@default", "--yes")
+
+    left = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert [salt in left for salt in salts] == [False] * 5 + [True]
