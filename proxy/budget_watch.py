@@ -109,7 +109,8 @@ class BudgetWatch:
             rows, grows = reading.part(start)
             for (hour, *group), spend in rows:
                 account.add(hour or "", tuple(group), spend)
-            self._parts[start] = _Part({place: spend for place, spend in account.spends.items() if place.start == starts[place.budget]}, grows)
+            now_on = {place: spend for place, spend in account.spends.items() if _goes_on(place, starts)}
+            self._parts[start] = _Part(now_on, grows)
         self._parts = {start: part for start, part in self._parts.items() if start in parts}
         self.spendings = self._summed_up(now)
 
@@ -120,3 +121,9 @@ class BudgetWatch:
                 spends[place] = spends.get(place, Spend()).plus(spend)
         found = in_force(self._budgets, spends, now, MOST)
         return [Spending(str(budget), key, budget.pico, spend.amount, spend.lacking) for budget, key, spend in found]
+
+
+def _goes_on(place: Place, starts: Sequence[datetime | None]) -> bool:
+    """Whether it is in the window of the moment, or in one that has begun since."""
+    least = starts[place.budget]
+    return least is None or place.start is None or place.start >= least

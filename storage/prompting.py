@@ -44,10 +44,11 @@ _COLUMNS = (
 class Prompting:
     """The way to them. Raises StoreError at once if there is no such session."""
 
-    def __init__(self, database: Database, wanted: Wanted) -> None:
+    def __init__(self, database: Database, wanted: Wanted, size: int = _AT_ONCE) -> None:
+        """`size`: turns of one page."""
         for session in wanted.sessions:
             require_session(database, session)
-        self._database, self._wanted = database, wanted
+        self._database, self._wanted, self._size = database, wanted, size
         self._bases: dict[int, Any] = {}
 
     def count(self) -> int:
@@ -66,10 +67,10 @@ class Prompting:
         after = 0
         while True:
             with self._database.reading() as connection:
-                rows = connection.execute(self._selected(*_COLUMNS).where(_E.id > after).order_by(_E.id).limit(_AT_ONCE)).all()
+                rows = connection.execute(self._selected(*_COLUMNS).where(_E.id > after).order_by(_E.id).limit(self._size)).all()
                 found = self._prompted(connection, rows)
             yield found
-            if len(rows) < _AT_ONCE:
+            if len(rows) < self._size:
                 return
             after = rows[-1].id
 

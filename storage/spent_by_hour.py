@@ -14,7 +14,6 @@ from .sums import Key, Spend, Wanted
 from .tables import exchanges, writers
 
 PART = 5_000
-"""Exchanges of one part, by their ids."""
 
 _E, _C = exchanges.c, costs.c
 
@@ -23,18 +22,20 @@ class SpentByHour(Spending):
     """Sums by hour (`2026-11-26T06`, in UTC) and the groups wanted. What was imported was paid elsewhere. Raises ConfigError: no such grouping; StoreError:
     no such session."""
 
-    def __init__(self, database: Database, wanted: Wanted) -> None:
+    def __init__(self, database: Database, wanted: Wanted, size: int = PART) -> None:
+        """`size`: exchanges of one part, by their ids."""
         super().__init__(database, wanted._replace(by=("hour", *wanted.by)))
+        self._size = size
 
     def parts(self) -> range:
         """Where the parts of the store begin."""
         with self._database.reading() as connection:  # one by one: both in one question would look at all
             least, most = (connection.execute(select(end(_E.id))).scalar() for end in (func.min, func.max))
-        return range(0) if least is None or most is None else range(int(least) // PART * PART, int(most) + 1, PART)
+        return range(0) if least is None or most is None else range(int(least) // self._size * self._size, int(most) + 1, self._size)
 
     def part(self, start: int) -> tuple[list[tuple[Key, Spend]], bool]:
         """Sums of the part that begins there; whether it may still grow: exchanges go on, or will be paid for later."""
-        here = _E.id.between(start, start + PART - 1)
+        here = _E.id.between(start, start + self._size - 1)
         imported = select(writers.c.id).where(writers.c.writer.like("import-%"))
         joined = exchanges.outerjoin(costs, _C.exchange == _E.id)
         columns = (
@@ -49,7 +50,7 @@ class SpentByHour(Spending):
             rows = connection.execute(wanted).all()
         width = len(self._keys)
         found = [(tuple(None if value is None else str(value) for value in row[:width]), Spend(*map(int, row[width:]))) for row in rows]
-        grows = most is None or int(most) < start + PART - 1 or open_ is not None or any(spend.pending for _, spend in found)
+        grows = most is None or int(most) < start + self._size - 1 or open_ is not None or any(spend.pending for _, spend in found)
         return found, grows
 
     def all(self) -> Iterator[tuple[Key, Spend]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from aged import prune
 from playhead.storage.records import Batch, Facts, Recorded
-from playhead.storage.spent_by_hour import PART
+from playhead.storage.spent_by_hour import SpentByHour
 from playhead.storage.store import Store
 from playhead.storage.sums import Spend, Wanted
 from stores import START_NS, recorded
@@ -55,13 +56,19 @@ def test_what_was_imported_was_paid_elsewhere(store: Store) -> None:
     assert list(store.ledger.spent_by_hour(Wanted()).all()) == []
 
 
-def test_a_store_is_read_in_parts_of_which_only_the_last_one_grows(store: Store) -> None:
-    write(store, *(exchange() for _ in range(PART)))
-    reading = store.ledger.spent_by_hour(Wanted())
+def test_what_was_spent_is_not_known_any_more_when_its_costs_are_pruned(store: Store) -> None:
+    write(store, exchange(), exchange())
+    prune(store, at=10**6, costs=10)
 
-    assert [*reading.parts()] == [0, PART]
-    [(first, grows), (last, last_grows)] = [reading.part(start) for start in reading.parts()]
-    assert (first[0][1].exchanges + last[0][1].exchanges, grows, last_grows) == (PART, False, True)
+    assert dict(store.ledger.spent_by_hour(Wanted()).all()) == {(AT,): Spend(0, 2, unknown=2)}
+
+
+def test_a_store_is_read_in_parts_of_which_only_the_last_one_grows(store: Store) -> None:
+    write(store, *(exchange() for _ in range(4)))
+    reading = SpentByHour(store._database, Wanted(), 3)
+
+    assert [*reading.parts()] == [0, 3]
+    assert [([spend.exchanges for _, spend in found], grows) for found, grows in map(reading.part, reading.parts())] == [([2], False), ([2], True)]
 
 
 def test_an_empty_store_has_no_parts(store: Store) -> None:
