@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,14 @@ def test_what_is_damaged_is_refused_with_the_place(data: bytes, reason: str) -> 
 
     assert str(caught.value).startswith("The cassette tests/x.yaml cannot be read: ")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("start", ["- &a [x, x]", "- &a [*a]", "- &a !!pairs [x: x, y: y]"])
+def test_aliases_that_unfold_to_more_than_there_is_are_refused(start: str) -> None:
+    doubled = "".join([f"- &{name} [*{before}, *{before}]\n" for before, name in pairwise("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+
+    with pytest.raises(StoreError, match=r"its aliases \(\*NAME\) stand for more than a cassette holds"):
+        read(f"x:\n{start}\n{doubled}interactions: [{{request: *Z}}]\nversion: 1\n".encode(), "tests/x.yaml", "x")
 
 
 def test_without_pyyaml_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from ..recording import Assembly
 from ..redaction import RequestScanner, redact_head, redact_response_head
 
 NEEDS_YAML = "it is YAML, which needs PyYAML: pip install 'playhead[vcr]'"
+_ROOM = 1 << 20
 _CODED, _CHUNKED, _LENGTH = b"content-encoding", b"transfer-encoding", b"content-length"
 
 
@@ -54,11 +55,23 @@ def _parsed(data: bytes) -> Any:
     except ImportError:
         raise ValueError(NEEDS_YAML) from None
     try:
-        return yaml.load(data, _loader(yaml))  # a safe one
+        return _unfolded(yaml.load(data, _loader(yaml)), _ROOM + 16 * len(data))  # a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}: "
         raise ValueError(f"{where}it is no YAML: {getattr(error, 'problem', None) or 'something in it is not understood'}") from None
+
+
+def _unfolded(value: Any, most: int) -> Any:
+    """The value, if it takes no more room than that with all its aliases followed: a few lines may unfold to more than there is. Raises ValueError."""
+    left, waiting = most, [value]
+    while waiting:
+        one = waiting.pop()
+        left -= 1 + (len(one) if isinstance(one, str | bytes | list | tuple | set | dict) else 0)
+        if left < 0:
+            raise ValueError("its aliases (*NAME) stand for more than a cassette holds")
+        waiting += [*one, *one.values()] if isinstance(one, dict) else one if isinstance(one, list | tuple | set) else ()
+    return value
 
 
 def _loader(yaml: Any) -> Any:
