@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -129,9 +129,9 @@ def estimates_of(by: Sequence[str], names: Mapping[str, str], estimates: Mapping
     return found
 
 
-def unlabelled(by: Sequence[str], found: Found) -> list[str]:
-    """The headers among the groupings that no exchange has."""
-    return [name for place, name in enumerate(by) if name.startswith("header:") and found.sums and all(key[place] is None for key in found.sums)]
+def unlabelled(by: Sequence[str], keys: Collection[Key]) -> list[str]:
+    """The headers among the groupings that no group has."""
+    return [name for place, name in enumerate(by) if name.startswith("header:") and keys and all(key[place] is None for key in keys)]
 
 
 def _order(by: Sequence[str], key: Key, sums: Sums) -> tuple[Any, ...]:

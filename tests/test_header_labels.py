@@ -102,6 +102,7 @@ def test_recordings_of_before_get_it_by_being_parsed_again(tmp_path: Path, capfd
     after = playhead("audit", "--by", "header:x-team", "--json")
 
     assert "no exchange has header:x-team: if requests had that header, name it in label_header" in before.err
+    assert "no exchange has header:x-none" in playhead("audit", "--by", "header:x-none", "--html", "-").err
     assert {row["group"]["header:x-team"]: row["requests"] for row in after.rows} == {"search": 1, None: 1}
     assert after.err == ""
 

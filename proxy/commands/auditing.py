@@ -18,7 +18,7 @@ from playhead.config.errors import ConfigError
 from .caching import print_cache
 from .estimating import Estimated, estimated, print_estimates
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
-from .reporting import write_report
+from .reporting import say_unlabelled, write_report
 from .saying import say
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def print_audit(
     groups: Iterable[AuditRow] = folding.rows(wanted.by, found, retries)
     of_groups = {} if estimates is None else folding.estimates_of(wanted.by, names, estimates.groups)
     groups = groups if estimates is None else folding.with_estimates(groups, of_groups)
-    for name in folding.unlabelled(wanted.by, found):
-        say(f"no exchange has {name}: if requests had that header, name it in label_header, and let `playhead reparse --all` do so for recordings of before")
+    say_unlabelled(wanted.by, found.sums)
     if as_json:
         listing.print_json(groups)
     elif as_csv:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from .saying import say
 if TYPE_CHECKING:
     from playhead.storage.spending import Spending
     from playhead.storage.store import Store
-    from playhead.storage.sums import Wanted
+    from playhead.storage.sums import Key, Wanted
 
     from ..reporting.contents import Read, Report
     from .estimating import Estimated
@@ -40,12 +40,21 @@ def write_report(
     if estimates is not None:
         read = replace(read, estimates=estimates_of(wanted.by, names, estimates.groups), without_estimate=estimates.lacking)
     report = report_of(asked, wanted.by, read)
+    say_unlabelled(wanted.by, [one.name for each in report.breakdowns if each.by == wanted.by for one in each.groups if not one.rest])
     text = page(report, files("playhead.proxy").joinpath("reporting", "report.css").read_text(encoding="utf-8"))
     if place == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
     write_file(Path(place), text.encode())
     say(f"{place}: {_in_words(report)}")
+
+
+def say_unlabelled(by: Sequence[str], keys: Collection[Key]) -> None:
+    """Say by which headers nothing was grouped though that was asked for, and what helps."""
+    from ..audit import unlabelled
+
+    for name in unlabelled(by, keys):
+        say(f"no exchange has {name}: if requests had that header, name it in label_header, and let `playhead reparse --all` do so for recordings of before")
 
 
 def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Read:
