@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, update
 
+from playhead.config.errors import StoreError
+
+from .alone import alone
 from .chain_writing import ChainWriter, chained, commands
 from .chained import EntryKind, Subject
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
@@ -89,6 +93,14 @@ class Ledger:
             if len(rows) < _AT_ONCE:
                 return
             after = rows[-1].id
+
+    @contextmanager
+    def repricing(self) -> Iterator[None]:
+        """While prices are computed again: two who do that by different prices would leave some of each. Raises StoreError."""
+        with alone(self._database) as free:
+            if not free:
+                raise StoreError(f"Another `playhead reprice` is at work on {self._database.name}: run this one when that has ended.")
+            yield
 
     def changes(self, batch: Sequence[tuple[Priceable, Cost | None]]) -> list[Repriced]:
         """What `replace` would change."""

@@ -44,6 +44,7 @@ SHELLS = FACES | frozenset(
             "storage.ledger_writing",
             "storage.outlays",
             "storage.money",
+            "storage.alone",
             "storage.cost_tables",
             "storage.spending",
             "storage.untold",

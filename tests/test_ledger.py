@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from playhead.config.errors import StoreError
 from playhead.storage.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow, State
 from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
@@ -287,6 +288,14 @@ def test_a_price_that_is_computed_again_stands_beside_the_old(store: Store) -> N
     assert about is not None
     assert about["version"] == 2
     assert [line.amount for line in store.ledger.lines(1)] == ["0.000000000001", "0.000000000008"]
+
+
+def test_prices_are_computed_again_by_one_at_a_time(store: Store, url: str) -> None:
+    with Store.open(url) as other:
+        with store.ledger.repricing(), pytest.raises(StoreError, match="Another `playhead reprice` is at work"), other.ledger.repricing():
+            pass
+        with other.ledger.repricing():
+            write(store, exchange(1, price=cost(7)))
 
 
 def test_a_price_that_is_the_same_changes_nothing(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def reprice(session: str | None, *, as_of: str | None, tables: tuple[str, ...], 
     with recordings(settings) as store:
         name = None if session is None else session_name(session)
         wanted = store.ledger.priceable(name, None if since is None else since_time(since, now))
-        with progress("Pricing", store.stats().exchanges if name is None else 0) as advance:
+        with nullcontext() if dry_run else store.ledger.repricing(), progress("Pricing", store.stats().exchanges if name is None else 0) as advance:
             change = store.ledger.changes if dry_run else store.ledger.replace
             changed = (one for batch in _batches(entries, wanted, advance) for one in change(batch))
             if as_json:
