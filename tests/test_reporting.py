@@ -85,3 +85,13 @@ def test_a_place_that_cannot_be_written_is_told(playhead: Playhead, tmp_path: Pa
 
 def test_a_wrong_time_names_its_flag(playhead: Playhead) -> None:
     assert "--until 'soon'" in playhead("audit", "--until", "soon").err
+
+
+def test_of_very_many_reasons_people_see_the_most_frequent_and_how_many_more(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    entries = Entries(pricer_for(Settings()))
+    unknown = [Facts("responses", f"model-{number:02d}", usage={"input_tokens": 1, "output_tokens": 1}, service_tier="default") for number in range(20)]
+    write(tmp_path / "data", *(exchange(number, entries, facts=facts) for number, facts in enumerate(unknown, 1)))
+    out = on(tmp_path / "data", capfdbinary)("audit").out
+
+    assert out.count("no price table knows the model") == 12
+    assert out.splitlines()[-1].split() == ["8", "other", "reasons"]

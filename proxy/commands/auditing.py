@@ -140,7 +140,7 @@ def print_audit(
         csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
         groups, whole = list(islice(groups, _SHOWN)), folding.total(found, len(retries))
-        reasons = spending.reasons(_REASONS) if whole.lacking else []
+        reasons = _shortened(spending.reasons()) if whole.lacking else []
         _print(wanted.by, groups, whole, reasons)
         if len(found.sums) > _SHOWN:
             say(f"these are {_SHOWN:,} of {len(found.sums):,} groups: --json and --csv give all")
@@ -165,6 +165,13 @@ def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reaso
         have, them = ("exchange has", "it") if lacking == 1 else ("exchanges have", "them")
         console.print(f"\n{lacking:,} {have} no price, or not for all of it; the cost above is without {them}:", style="bold")
         listing.print_table(console, _reasons(), reasons)
+
+
+def _shortened(reasons: Sequence[Reason]) -> list[Reason]:
+    """The most frequent reasons; the others as one."""
+    if len(reasons) <= _REASONS:
+        return list(reasons)
+    return [*reasons[:_REASONS], reasons[0]._replace(note="other reasons", model=None, exchanges=sum(one.exchanges for one in reasons[_REASONS:]))]
 
 
 def _layout(by: Sequence[str]) -> Any:
