@@ -108,7 +108,7 @@ class ChainCheck:
         yield from _kept_salts(entries)
         for doubted, then in pairwise(entries):
             if doubted.kind == EntryKind.DOUBTED:
-                yield f"it was changed by another program before {_when(then)}, when it was {_word(then)}"
+                yield f"it was changed or inserted by another program before {_when(then)}, when it was {_word(then)}"
         if not entries:
             yield "it was inserted: no chain has an entry about it"
             return
@@ -238,6 +238,8 @@ def _told(check: Callable[[], Iterator[Found]]) -> Iterator[Found]:
         yield from check()
     except StoreError as error:
         yield None, str(error)
+    except (TypeError, ValueError, AttributeError, OverflowError, struct.error):
+        yield None, "a chain or its entries hold values that playhead does not write: they were changed"
 
 
 def _page_end(connection: Connection, subject: Subject, after: int) -> int | None:

@@ -103,21 +103,30 @@ class ChainWriter:
             self._touched[key_of(subject, id_)] = self._kind
 
     def changing(self, subject: Subject, ids: Iterable[int], kind: EntryKind | None = None) -> None:
-        """These are about to change, and nobody else changes them until the end. Such as are not what their last entry says are doubted for ever."""
+        """These are about to change, and nobody else changes them until the end.
+
+        Such as are not what their last entry says, or have none, are doubted for as long as they are there: what others did is not made good by it.
+        """
         listed = sorted(set(ids))
-        wanted = [id_ for id_ in listed if not {key_of(subject, id_)} & (self._touched.keys() | self._known.keys())]
+        wanted = [id_ for id_ in listed if key_of(subject, id_) not in self._touched and key_of(subject, id_) not in self._known]
         for start in range(0, len(wanted), _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
             among = Wanted.among(self._connection, part)
             if self._connection.dialect.name != "sqlite":  # where one writes at a time
                 table = OWNERS[subject].name
                 self._connection.exec_driver_sql(f"SELECT id FROM {table} WHERE {among.condition.format('id')} ORDER BY id FOR UPDATE", among.parameters)
-            last = last_entries(self._connection, [key_of(subject, id_) for id_ in part])
-            for one in RowReader(self._connection).read(subject, among):
-                entry = last.get(key_of(subject, one.id))
-                if entry is not None and entry.kind != EntryKind.BEGUN and entry.digest != (found := digest_of(entry.salt or b"", one.parts)):
-                    self._doubted[entry.key] = found
+            self._compare(subject, part, among)
         self.changed(subject, listed, kind)
+
+    def _compare(self, subject: Subject, ids: Sequence[int], among: Wanted) -> None:
+        last = last_entries(self._connection, [key_of(subject, id_) for id_ in ids])
+        for one in RowReader(self._connection).read(subject, among):
+            entry = last.get(key := key_of(subject, one.id))
+            begun = entry is not None and entry.kind == EntryKind.BEGUN
+            salt = entry.salt if entry is not None and entry.salt is not None else os.urandom(SALT)
+            found = digest_of(salt, [one.begun] if begun else one.parts)
+            if entry is None or entry.digest != found or begun != one.open:
+                self._doubted[key] = found
 
     def changed(self, subject: Subject, ids: Iterable[int], kind: EntryKind | None = None) -> None:
         """These are not what they were; what they were before is not compared."""

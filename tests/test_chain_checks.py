@@ -254,8 +254,37 @@ def test_what_others_had_changed_before_it_changed_lawfully_stays_known(opened: 
         reprice(store, row["id"], 1000)
         [text] = problems(store)
 
-    assert text.startswith(f"exchange {row['id']}: it was changed by another program before 20")
+    assert text.startswith(f"exchange {row['id']}: it was changed or inserted by another program before 20")
     assert text.endswith("when it was repriced")
+
+
+def test_what_others_had_inserted_is_not_made_good_by_a_lawful_change(opened: Database) -> None:
+    table = metadata.tables["exchanges"]
+    row = rows_of(opened, table)[2]
+    with Store(opened) as store, changed(opened, table, None, {**row, "id": 99, "number": 99}):
+        reprice(store, 99, 1000)
+        [text] = problems(store)
+
+    assert text.startswith("exchange 99: it was changed or inserted by another program before 20")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE chain_entry_rows SET chain = 'x' WHERE id = 1048576",
+        "UPDATE chain_entry_rows SET seq = 'x' WHERE id = 1048576",
+        "UPDATE chain_entry_rows SET kind = 'x', at = 'y' WHERE id = 1048576",
+        "UPDATE chain_entry_rows SET salt = 'x' WHERE id = 3145728",
+        "UPDATE chain_entry_rows SET digest = 'x' WHERE id = 3145728",
+        "UPDATE chain_entry_rows SET rows = '{' WHERE rows IS NOT NULL",
+        """UPDATE chain_entry_rows SET rows = '{"nothing":[1]}' WHERE rows IS NOT NULL""",
+        "UPDATE chains SET head = 'x', length = 'y'",
+    ],
+)
+def test_entries_that_nobody_can_read_are_found(opened: Database, statement: str) -> None:
+    with opened.autocommit() as connection:
+        assert connection.exec_driver_sql(statement).rowcount > 0
+    assert checked(opened)
 
 
 def test_what_goes_on_is_entered_when_it_has_ended(store: Store) -> None:
