@@ -93,6 +93,19 @@ def test_a_reference_that_leads_nowhere_is_refused(line: str, reason: str) -> No
         json.loads(line, object_hook=Pool().restore)
 
 
+def test_a_few_lines_that_stand_for_more_than_there_is_are_refused() -> None:
+    lines: list[dict[str, Any]] = [{"value": "0", "is": ["x"]}, {"list": "l0"}, {"item": "x"}]
+    for number in range(60):
+        lines.append({"value": f"{number + 1}", "is": [{"@": f"{number}"}] * 2})
+        lines += [{"list": f"l{number + 1}", "more": f"l{number}"}, {"item": {"@": f"l{number}"}}]
+    values = [line for line in lines if "value" in line]
+
+    for bomb in (values, [line for line in lines if "value" not in line]):
+        with pytest.raises(ValueError, match="what it refers to is more than a body holds"):
+            heard(bomb)
+    assert heard([*values[:20], {"request": {"@": "1"}}]) == [[["x"], ["x"]]]
+
+
 def test_a_name_is_given_once() -> None:
     pool = Pool()
     pool.add("a", 1)

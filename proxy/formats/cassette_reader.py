@@ -95,6 +95,7 @@ class _Reader:
 
     def _line(self, data: bytes) -> None:
         text = data.decode()
+        self._pool.begin_line()
         line = self._loads(text)
         if not isinstance(line, dict) or not line:
             raise ValueError("it is no JSON object")

@@ -22,6 +22,7 @@ LISTS = ("input", "messages")
 
 WORTH = 128  # characters; a shorter value is said again
 _NAME = 16
+_MOST = 1 << 28  # members, items and characters of all that a line refers to
 
 Line = dict[str, Any]
 
@@ -177,6 +178,13 @@ class Pool:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+        self._sizes: dict[int, int] = {}  # of what is named, by its identity: all that it refers to included
+        self._begun: dict[int, tuple[int, int]] = {}  # of lists that go on from others: the size and the length of those
+        self._left = _MOST
+
+    def begin_line(self) -> None:
+        """What stands for values comes in lines."""
+        self._left = _MOST
 
     def restore(self, found: dict[str, Any]) -> Any:
         """What an object of the file stands for: given to the parser of JSON. Raises ValueError."""
@@ -188,7 +196,11 @@ class Pool:
         if key == SHARED:
             if not isinstance(value, str) or value not in self._values:
                 raise ValueError(f"it refers to {value!r}, which stands nowhere before it" if isinstance(value, str) else "it refers to no name")
-            return self._values[value]
+            found_value = self._values[value]
+            self._left -= self._size(found_value)
+            if self._left < 0:  # a few lines may refer to one another until they stand for more than there is
+                raise ValueError("what it refers to is more than a body holds")
+            return found_value
         if key == QUOTED and isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
             return {value[0]: value[1]}
         raise ValueError(f"{key!r} is nothing that this version of playhead knows")
@@ -207,8 +219,26 @@ class Pool:
         if not isinstance(known, list):
             raise ValueError(f"it goes on from {more!r}, which is no list that stands before it")
         items = [*known]
+        if known:
+            self._begun[id(items)] = self._size(known), len(known)
         self.add(name, items)
         return items
+
+    def _size(self, value: Any) -> int:
+        """Members, items and characters of something that is named."""
+        known = self._sizes.get(id(value))
+        if known is not None:
+            return known
+        size, start = self._begun.get(id(value), (0, 0))
+        waiting = value[start:] if isinstance(value, list) else [*value.values()] if isinstance(value, dict) else [value]
+        while waiting:
+            one = waiting.pop()
+            known = self._sizes.get(id(one)) if isinstance(one, list | dict) else None
+            size += known if known is not None else 1 + (len(one) if isinstance(one, str) else 0)
+            if known is None and isinstance(one, list | dict):
+                waiting += one.values() if isinstance(one, dict) else one
+        self._sizes[id(value)] = size
+        return size
 
 
 def lines_of(sharing: Sharing) -> Iterator[Line]:
