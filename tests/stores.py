@@ -103,10 +103,14 @@ def place_of_store(backend: str, request: pytest.FixtureRequest, directory: Path
 
 
 def opened(url: str) -> Database:
-    """The store of a test. What SQLAlchemy has compiled for the one before in PostgreSQL serves it, too."""
+    """The store of a test. What SQLAlchemy has compiled for the tests before serves it, too: that would take most of their time."""
     if url.startswith("postgresql"):
         return _opened(url)
-    return open_database(url, create=True, durability="relaxed", lock_timeout=5)
+    path = Path(url.removeprefix("sqlite:///"))
+    link = path.parent.with_name("opened.db")  # one name for all of them, one after the other
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return _opened(f"sqlite:///{link}")
 
 
 @cache
