@@ -10,16 +10,16 @@ from playhead.config.errors import StoreError
 from playhead.storage.records import Batch, Divergence
 from playhead.storage.replay_rows import Equivalence, Rerecording
 from playhead.storage.store import Store
-from stores import START_NS, recorded
+from stores import START_NS, opened, recorded
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     """Two sessions with two exchanges each: 1 and 2, 3 and 4."""
-    with Store.open(url, create=True) as opened:
-        opened.write(Batch([recorded(number, session=session) for number, session in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))]))
-        yield opened
-        assert list(opened.verify()) == []
+    with Store(opened(url)) as made:
+        made.write(Batch([recorded(number, session=session) for number, session in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))]))
+        yield made
+        assert list(made.verify()) == []
 
 
 DIGEST = b"d" * 16

@@ -9,13 +9,13 @@ import pytest
 
 from playhead.storage.records import Batch, Facts, ItemRow, Recorded
 from playhead.storage.store import Store
-from stores import START_NS, recorded
+from stores import START_NS, opened, recorded
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        yield opened
+    with Store(opened(url)) as made:
+        yield made
 
 
 def linked(number: int, response: str | None = None, conversation: str | None = None, status: str | None = "completed", **changes: Any) -> Recorded:

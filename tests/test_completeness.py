@@ -10,15 +10,15 @@ import pytest
 from playhead.storage.completeness import Completeness
 from playhead.storage.records import Batch, Facts, ItemRow, Recorded
 from playhead.storage.store import Store
-from stores import connected, event, recorded, streamed, turned
+from stores import connected, event, opened, recorded, streamed, turned
 
 NOTHING = dict.fromkeys(Completeness.model_fields, 0)
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        yield opened
+    with Store(opened(url)) as made:
+        yield made
 
 
 def told(number: int, kind: str = "responses", make: Any = recorded, **changes: Any) -> Recorded:

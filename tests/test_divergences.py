@@ -15,16 +15,16 @@ from playhead.storage.divergences import KEPT
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, Divergence, DivergenceRecord
 from playhead.storage.store import Store
-from stores import START_NS, recorded
+from stores import START_NS, opened, recorded
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     """Two sessions with two exchanges each."""
-    with Store.open(url, create=True) as opened:
-        opened.write(Batch([recorded(number, session=session) for number, session in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))]))
-        yield opened
-        assert list(opened.verify()) == []
+    with Store(opened(url)) as made:
+        made.write(Batch([recorded(number, session=session) for number, session in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))]))
+        yield made
+        assert list(made.verify()) == []
 
 
 DIFFERENCES = [{"path": "$.input[0].content", "recorded": "hi", "asked": "ho"}]

@@ -12,7 +12,7 @@ from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, ExchangeRecord, Fingerprint, ItemRow, Recorded
 from playhead.storage.replay_rows import Equivalence
 from playhead.storage.store import Store
-from stores import event, raw, recorded
+from stores import event, opened, raw, recorded
 
 
 def grown(number: int) -> Recorded:
@@ -26,11 +26,11 @@ def grown(number: int) -> Recorded:
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     """A session with two takes, in which the bodies of the second go on from one another; and another session between them."""
-    with Store.open(url, create=True) as opened:
-        opened.write(Batch([recorded(1, session="a", run="first"), recorded(2, session="b")]))
-        opened.write(Batch([grown(number) for number in (3, 4, 5, 6)]))
-        yield opened
-        assert list(opened.verify()) == []
+    with Store(opened(url)) as made:
+        made.write(Batch([recorded(1, session="a", run="first"), recorded(2, session="b")]))
+        made.write(Batch([grown(number) for number in (3, 4, 5, 6)]))
+        yield made
+        assert list(made.verify()) == []
 
 
 def of(store: Store, session: str) -> list[ExchangeRecord]:

@@ -15,16 +15,16 @@ from playhead.storage.records import Batch
 from playhead.storage.replay_rows import RuleHit
 from playhead.storage.replay_tables import match_rules
 from playhead.storage.store import Store
-from stores import recorded
+from stores import opened, recorded
 
 UUID, RUN = parse_rule("normalize uuid"), parse_rule("ignore $.metadata.run_id")
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        opened.write(Batch([recorded(1), recorded(2, session="b")]))
-        yield opened
+    with Store(opened(url)) as made:
+        made.write(Batch([recorded(1), recorded(2, session="b")]))
+        yield made
 
 
 def hit(**changes: Any) -> RuleHit:

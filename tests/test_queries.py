@@ -11,7 +11,7 @@ import pytest
 from playhead.config.errors import ConfigError, StoreError
 from playhead.storage.records import Batch, EventRecord, ExchangeRecord, Facts, Frame, Piece, Raw, Spill
 from playhead.storage.store import Store
-from stores import START_NS, event, raw, recorded, streamed
+from stores import START_NS, event, opened, raw, recorded, streamed
 
 START = datetime.fromtimestamp(START_NS // 1_000_000_000, UTC)
 
@@ -19,8 +19,8 @@ START = datetime.fromtimestamp(START_NS // 1_000_000_000, UTC)
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     """Its counts may be invented."""
-    with Store.open(url, create=True) as opened:
-        yield opened
+    with Store(opened(url)) as made:
+        yield made
 
 
 @pytest.fixture

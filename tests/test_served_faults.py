@@ -11,13 +11,13 @@ import pytest
 from playhead.config.errors import StoreError
 from playhead.storage.records import Batch, FaultRecord
 from playhead.storage.store import Store
-from stores import recorded
+from stores import opened, recorded
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with Store.open(url, create=True) as opened:
-        opened.write(
+    with Store(opened(url)) as made:
+        made.write(
             Batch(
                 [
                     recorded(1),
@@ -30,7 +30,7 @@ def store(url: str) -> Iterator[Store]:
                 ]
             )
         )
-        yield opened
+        yield made
 
 
 def served(**changes: Any) -> FaultRecord:
