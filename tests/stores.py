@@ -57,6 +57,8 @@ class Kept:
             connection.execute(f"CREATE SCHEMA {name}".encode())
         self.url = f"{uri}&options=-csearch_path%3D{name}"
         open_database(self.url, create=True, durability="relaxed", lock_timeout=5).engine.dispose()
+        self._connection = psycopg.connect(self.url)  # one that it knows already empties it in a fifth of the time
+        atexit.register(self._connection.close)
         self._shape = self._emptied()
 
     def empty(self) -> bool:
@@ -68,13 +70,11 @@ class Kept:
         return False
 
     def _emptied(self) -> object:
-        import psycopg
-
-        with psycopg.connect(self.url) as connection:
-            connection.execute("SET lock_timeout = '2s'")
+        with self._connection.transaction():
+            self._connection.execute("SET LOCAL lock_timeout = '2s'")
             deleting = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables) if table is not meta]
-            connection.execute(";".join(deleting).encode())
-            return connection.execute(_SHAPE).fetchall()
+            self._connection.execute(";".join(deleting).encode())
+            return self._connection.execute(_SHAPE).fetchall()
 
 
 _SHAPE = b"""

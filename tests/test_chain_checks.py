@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import Table
 from sqlalchemy.exc import DatabaseError
 
+import stores
 from entered import COVERED, changed, edits, fill, in_pieces, problems, reprice, rows_of, without_references
 from playhead.storage.chain_heads import ChainHead
 from playhead.storage.chain_tables import chain_entry_rows, chains
 from playhead.storage.column_types import metadata
-from playhead.storage.engine import Database, open_database
+from playhead.storage.engine import Database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from stores import recorded
@@ -42,7 +43,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(filled: Path, tmp_path: Path) -> Iterator[Database]:
     """A copy of it."""
     shutil.copy(filled, tmp_path / "store.db")
-    found = open_database(f"sqlite:///{tmp_path / 'store.db'}", create=False, durability="relaxed", lock_timeout=5)
+    found = stores.opened(f"sqlite:///{tmp_path / 'store.db'}")
     yield found
     found.engine.dispose()
 
