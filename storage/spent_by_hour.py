@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 
 from .cost_tables import costs
 from .engine import Database
+from .money import put_together, summed
 from .spending import LOST, Spending
 from .sums import Key, Spend, Wanted
 from .tables import exchanges, writers
@@ -39,7 +40,7 @@ class SpentByHour(Spending):
         imported = select(writers.c.id).where(writers.c.writer.like("import-%"))
         joined = exchanges.outerjoin(costs, _C.exchange == _E.id)
         columns = (
-            func.coalesce(func.sum(_C.amount), 0),
+            *summed(_C.amount),
             func.count(),
             *map(_count, (_C.state.in_(("partly", "unpriced")), _C.state == "pending", or_(LOST, _E.pruned == "costs"))),
         )
@@ -49,7 +50,10 @@ class SpentByHour(Spending):
             open_ = connection.execute(select(_E.id).where(here, _E.outcome.is_(None)).limit(1)).first()
             rows = connection.execute(wanted).all()
         width = len(self._keys)
-        found = [(tuple(None if value is None else str(value) for value in row[:width]), Spend(*map(int, row[width:]))) for row in rows]
+        found = [
+            (tuple(None if value is None else str(value) for value in row[:width]), Spend(put_together(*row[width : width + 2]), *map(int, row[width + 2 :])))
+            for row in rows
+        ]
         grows = most is None or int(most) < start + self._size - 1 or open_ is not None or any(spend.pending for _, spend in found)
         return found, grows
 

@@ -50,6 +50,13 @@ def test_what_is_not_known_is_counted(store: Store) -> None:
     assert dict(store.ledger.spent_by_hour(Wanted()).all()) == {(AT,): Spend(70, 4, unpriced=2, pending=1, unknown=1)}
 
 
+def test_more_money_than_an_integer_of_the_database_holds_has_a_sum(store: Store) -> None:
+    most = 2**63 - 1
+    write(store, exchange(most), exchange(most))
+
+    assert dict(store.ledger.spent_by_hour(Wanted()).all()) == {(AT,): Spend(2 * most, 2)}
+
+
 def test_what_was_imported_was_paid_elsewhere(store: Store) -> None:
     write(store, exchange(writer="import-1"))
 
