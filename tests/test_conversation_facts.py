@@ -56,5 +56,5 @@ def test_a_store_of_before_is_told_by_parsing_it_again(tmp_path: Path, capsysbin
     playhead = on(data, capsysbinary)
 
     assert playhead("exchanges", "default", "--json").rows[0]["conversation"] is None
-    assert playhead("reparse", "--json").rows == [{"parsed": 1, "changed": 1, "failed": 0}]
+    assert playhead("reparse", "--json").rows == [{"parsed": 1, "changed": 1, "failed": 0, "pruned": 0}]
     assert playhead("exchanges", "default", "--json").rows[0]["conversation"] == "conv_1"

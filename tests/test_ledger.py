@@ -290,8 +290,8 @@ def test_a_price_that_is_computed_again_stands_beside_the_old(store: Store) -> N
     assert [line.amount for line in store.ledger.lines(1)] == ["0.000000000001", "0.000000000008"]
 
 
-def test_prices_are_computed_again_by_one_at_a_time(store: Store, url: str) -> None:
-    with Store.open(url) as other:
+def test_prices_are_computed_again_by_one_at_a_time(url: str) -> None:
+    with Store.open(url, create=True) as store, Store.open(url) as other:
         with store.ledger.repricing(), pytest.raises(StoreError, match="Another `playhead reprice` is at work"), other.ledger.repricing():
             pass
         with other.ledger.repricing():
