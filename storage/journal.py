@@ -134,11 +134,11 @@ class JournalWriter:
         self._next_segment()
         return True
 
-    def _next_segment(self) -> None:
+    def _next_segment(self, *, reuse: bool = True) -> None:
         self._write()
         first = not self.begun
         try:
-            self._roll()
+            self._roll(reuse=reuse)
         except OSError as error:
             self.problem = f"the journal cannot begin a new segment: {error.strerror}"
         else:
@@ -190,12 +190,13 @@ class JournalWriter:
         """A descriptor of the segment for bringing it to the disk; the caller closes it. The segments before it are on disk if `durable`."""
         return os.dup(self._fd)
 
-    def _roll(self) -> None:
-        """Begin a new segment, in a drained one if there is one, and give up the one before it. Raises OSError."""
+    def _roll(self, *, reuse: bool = True) -> None:
+        """Begin a new segment, in a drained one if there is one to `reuse`, and give up the one before it. Raises OSError."""
         path = segment_path(self._directory, self.writer, self._segment + 1)
         # The segment appears under its name only when it is locked, or the recorder would take its writer for dead.
         hidden = path.with_suffix(".new")
-        _claim_free(self._directory, hidden)
+        if reuse:
+            _claim_free(self._directory, hidden)
         salt = os.urandom(8)
         fd = os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
@@ -219,10 +220,10 @@ class JournalWriter:
             os.close(before)
 
     def renew(self) -> None:
-        """Begin a new segment if this one holds anything, so that it goes when all of it is stored."""
-        if self.begun and self._end + self._bytes > START:
+        """Begin a new segment, in a new file, if this one holds anything, be it of an earlier life: so it goes when all of it is stored."""
+        if self.begun and (self._bytes or os.fstat(self._fd).st_size > START):
             self._repetition.forget()
-            self._next_segment()
+            self._next_segment(reuse=False)
 
     def close(self) -> None:
         """Write what is left and give up the segment; idempotent."""

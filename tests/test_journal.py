@@ -422,3 +422,14 @@ def test_a_renewal_that_is_asked_for_is_told_from_the_last_one(directory: Path) 
     ask_renewal(directory)
 
     assert renewal_asked(directory) > 0
+
+
+def test_a_renewed_segment_holds_nothing_of_an_earlier_life(directory: Path) -> None:
+    for name in ("x-000001.free", "x-000002.free"):
+        (directory / name).write_bytes(bytes(100) + b"what was recorded")
+    journal = writer(directory)  # in one of the two
+    journal.renew()
+    journal.append(1, 7, 0, b"one")
+    journal.close()
+
+    assert [path.name for path in sorted(directory.glob("*.seg")) if b"what was recorded" in path.read_bytes()] == ["w-000001.seg"]

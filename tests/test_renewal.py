@@ -26,3 +26,10 @@ def test_a_segment_that_nobody_gives_up_is_told_of(tmp_path: Path) -> None:
 
     assert not given_up(tmp_path, seconds=0.1)
     journal.close()
+
+
+def test_a_segment_that_holds_nothing_need_not_be_given_up(tmp_path: Path) -> None:
+    journal = writer(tmp_path)
+
+    assert given_up(tmp_path, seconds=0)
+    journal.close()

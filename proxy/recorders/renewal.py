@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from playhead.storage.journal import ask_renewal, remove_free, segments
+from playhead.storage.journal import START, ask_renewal, remove_free, segment_path, segments
 
 STILL_JOURNALLED = "the journal may still hold what is deleted: its segments go when all that has begun in them is over"
 
@@ -25,5 +26,12 @@ def given_up(directory: Path, *, seconds: float = _WAIT_SECONDS) -> bool:
     return not left
 
 
-def _present(directory: Path) -> set[tuple[str, int]]:
-    return {(writer, number) for writer, numbers in segments(directory).items() for number in numbers} if directory.is_dir() else set()
+def _present(directory: Path) -> set[Path]:
+    """The segments that hold anything."""
+    found: set[Path] = set()
+    for writer, numbers in segments(directory).items() if directory.is_dir() else ():
+        for path in (segment_path(directory, writer, number) for number in numbers):
+            with suppress(FileNotFoundError):  # given up since it was listed
+                if path.stat().st_size > START:
+                    found.add(path)
+    return found
