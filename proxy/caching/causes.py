@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..diverging.causes import class_of
-from ..diverging.differences import ABSENT, Compared, Difference, Place, places, told
+from ..diverging.differences import ABSENT, Compared, Difference, Place, common_start, places, told
 from ..matching.fitting import rules_that_fit
 
 Break = Literal["tool_schema", "prompt", "tool_result", "history", "parameter", "volatile", "order", "removed", "compacted", "member_order"]
@@ -91,22 +91,11 @@ def _patterns(found: list[Place]) -> tuple[str, ...]:
 
 def _windows(was: str, now: str) -> tuple[str, str, int]:
     """Both, from a little before where they differ to a little behind; and how many characters are the same."""
-    start = _common(was, now)
-    end = min(_common(was[::-1], now[::-1]), len(was) - start, len(now) - start)
+    start = common_start(was, now)
+    end = min(common_start(was[::-1], now[::-1]), len(was) - start, len(now) - start)
     first = max(0, start - _CONTEXT)
     windows = [text[first : min(len(text), len(text) - end + _CONTEXT)] for text in (was, now)]
     return windows[0], windows[1], start + end
-
-
-def _common(one: str, other: str) -> int:
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one.startswith(other[low:middle], low):
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _alike(found: list[Place], was: Any) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, AnyStr, NamedTuple
 
 MOST = 200
 """Differences told of one request; more of them tell nothing more."""
@@ -139,7 +139,7 @@ def _raw(recorded: Any, asked: Any) -> tuple[str, str]:
     try:
         return _folded(recorded.decode(), asked.decode())
     except UnicodeDecodeError:
-        at = _common(recorded.decode("latin-1"), asked.decode("latin-1"))
+        at = common_start(recorded.decode("latin-1"), asked.decode("latin-1"))
         return _bytes_from(recorded, at), _bytes_from(asked, at)
 
 
@@ -251,12 +251,12 @@ def _folded(recorded: Any, asked: Any) -> tuple[str, str]:
     """Both as JSON, each shortened to where they differ."""
     if not (isinstance(recorded, str) and isinstance(asked, str)) or max(len(recorded), len(asked)) <= _SHOWN:
         return _short(recorded), _short(asked)
-    start = _common(recorded, asked)
-    end = min(_common(recorded[::-1], asked[::-1]), len(recorded) - start, len(asked) - start)
+    start = common_start(recorded, asked)
+    end = min(common_start(recorded[::-1], asked[::-1]), len(recorded) - start, len(asked) - start)
     return _window(recorded, start, end), _window(asked, start, end)
 
 
-def _common(one: str, other: str) -> int:
+def common_start(one: AnyStr, other: AnyStr) -> int:
     """How many characters both begin with."""
     low, high = 0, min(len(one), len(other))
     while low < high:

@@ -14,6 +14,7 @@ from playhead.storage.content import Content, Rewritten
 from playhead.storage.records import Direction, EventRow, Frame
 
 from ..decoding import BodyDecoder
+from ..diverging.differences import common_start
 from ..http1 import FRAMING, HOP_BY_HOP
 from .redactor import Redactor
 
@@ -140,12 +141,9 @@ def _body(data: bytes, sizes: Sequence[int], redactor: Redactor) -> _Body:
 
 
 def _same_start(old: bytes, new: bytes) -> tuple[int, ...]:
-    """How long both are the same."""
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if old[:middle] == new[:middle] else (low, middle - 1)
-    return (low,) if low else ()
+    """How long both are the same, if they begin so."""
+    start = common_start(old, new)
+    return (start,) if start else ()
 
 
 def _with_length(heads: bytes, length: int) -> bytes:
