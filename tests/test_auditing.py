@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from playhead.proxy.commands.auditing import print_audit
+from playhead.config.errors import ConfigError
+from playhead.proxy.commands.auditing import audit, print_audit
 from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
 from playhead.storage.sums import Wanted
@@ -39,3 +40,11 @@ def test_programs_get_all_groups(many: Store, capsys: pytest.CaptureFixture[str]
         print_audit(store, Wanted(("user",)), as_json=True)
 
     assert len({json.loads(line)["group"]["user"] for line in capsys.readouterr().out.splitlines()}) == 1002
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"), [(["--top", "3"], "--top goes with --cache"), (["--budget-unpriced", "fail"], "--budget-unpriced goes with --budget")]
+)
+def test_flags_that_would_change_nothing_are_refused(flags: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        audit.main(flags, standalone_mode=False)

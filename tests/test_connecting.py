@@ -106,6 +106,10 @@ def test_a_session_without_connections_says_so(playhead: Playhead, data: Path) -
     assert playhead("connections", "quiet").out == "There are no WebSocket connections in session quiet.\n"
 
 
+def test_a_take_without_connections_says_so(playhead: Playhead) -> None:
+    assert playhead("connections", "default", "--take", "9").out == "There are no WebSocket connections in take 9 of session default.\n"
+
+
 def test_the_lanes_of_a_connection_are_drawn(playhead: Playhead) -> None:
     told = playhead("connection", "1")
 

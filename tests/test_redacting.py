@@ -205,7 +205,8 @@ async def test_repeated_history_stays_small(tmp_path: Path, playhead: Playhead) 
     ("flags", "told"),
     [
         ([], "give what is to go: --pattern REGEX, or --path JSONPATH such as $..email"),
-        (["--pattern", "("], "is no regular expression"),
+        (["--pattern", "("], "--pattern '(' is no regular expression"),
+        (["--pattern", ""], "--pattern is empty: give what is to go"),
         (["--pattern", "redacted"], "'redacted' finds something in <redacted:private>, too"),
         (["--path", "email"], "a path like $.metadata.run_id"),
         (["--pattern", "x", "--kind", "a b"], "is not understood there"),
@@ -215,6 +216,13 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, playhead: Playhead
     refused = playhead("redact", "default", *flags)
 
     assert (refused.status, told in refused.err) == (2, True)
+
+
+async def test_where_nothing_is_found_the_session_gets_no_rule(tmp_path: Path, playhead: Playhead) -> None:
+    await record(tmp_path)
+    told = playhead("redact", "default", "--pattern", "nowhere", "--yes")
+
+    assert (told.status, playhead("rules", "default", "--json").out) == (0, "")
 
 
 async def test_without_anybody_who_agrees_nothing_is_redacted(tmp_path: Path, playhead: Playhead) -> None:

@@ -101,7 +101,7 @@ def test_where_there_is_nothing_it_says_so(rules: Rules) -> None:
     [
         (["--add", "forget"], "--add: There are no match rules named 'forget'. Sets are: codex,"),
         (["--add", "ignore x"], "--add: 'ignore x' is no match rule: a path like"),
-        (["--remove", "1"], "--remove 1: there is no such rule; their numbers are 1 to 0"),
+        (["--remove", "1"], "--remove 1: there is no such rule; there are none"),
         (["--remove", "uuid"], "--remove uuid: the session has no rule 'normalize uuid'"),
         (["--remove", "forget"], "--remove forget: There are no match rules named"),
     ],

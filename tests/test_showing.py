@@ -63,6 +63,12 @@ def test_raw_is_the_body_byte_for_byte(playhead: Playhead) -> None:
     assert playhead("show", "2", "--raw", "response").out.encode() == b"".join(BLOCKS)
 
 
+def test_raw_is_no_json(playhead: Playhead) -> None:
+    refused = playhead("show", "1", "--raw", "response", "--json")
+
+    assert (refused.status, refused.out, "leave out --json" in refused.err) == (2, "", True)
+
+
 def test_raw_keeps_the_content_encoding_unless_told_otherwise(data: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert run(["show", "4", "--raw", "response", "--data", str(data)]) == 0
     assert gzip.decompress(capsysbinary.readouterr().out) == b"unpacked"

@@ -56,11 +56,10 @@ _DEAREST = 10  # breaks of the cache
 @click.option(
     "--budget-unpriced",
     type=click.Choice(["say", "fail"]),
-    default="say",
     help="What becomes of a budget of which nobody knows whether it is held, as exchanges have no price. fail: exit with 1, too. [say]",
 )
 @click.option("--cache", is_flag=True, help="Say instead which turns broke the cached beginning of their prompts, where, why, and what it cost.")
-@click.option("--top", metavar="N", type=click.IntRange(0), default=_DEAREST, help="With --cache: how many of those that cost most are told. [10]")
+@click.option("--top", metavar="N", type=click.IntRange(0), help="With --cache: how many of those that cost most are told. [10]")
 @setting_flags(*RECORDINGS, "key_name", "assume", "price_table")
 def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until: str | None, html: str | None, **flags: Any) -> int:
     """Say what was used and what it cost: requests, errors, retries, tokens and money by class, how much was cached, how long it took.
@@ -79,18 +78,13 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
     wanted = Wanted(groups_of(names), tuple(map(session_name, sessions)), since_at, until_at)
     apart = {name: flags.pop(name) for name in ("budgets", "budget_unpriced", "cache", "top", "estimate")}
-    if apart["budgets"] and apart["cache"]:
-        raise ConfigError("--budget and --cache ask for two different things: give one of them")
-    if (as_csv or html is not None or apart["estimate"]) and (apart["budgets"] or apart["cache"]):
-        raise ConfigError("--csv, --html and --estimate are for the report: --budget and --cache take --json")
-    if apart["cache"] and by is not None:
-        raise ConfigError("--cache goes by causes, not by groups: names of sessions, --since and --until choose what it is about")
+    _refuse_at_odds(apart, by, report=as_csv or html is not None)
     settings = loaded(flags).settings
     if apart["budgets"]:
         return _checked(settings, wanted, apart["budgets"], as_json=as_json, strict=apart["budget_unpriced"] == "fail")
     with recordings(settings) as store:
         if apart["cache"]:
-            print_cache(store, settings, wanted, most=apart["top"], as_json=as_json)
+            print_cache(store, settings, wanted, most=_DEAREST if apart["top"] is None else apart["top"], as_json=as_json)
             return 0
         estimates = estimated(store, wanted) if apart["estimate"] else None
         if html is not None:
@@ -98,6 +92,20 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
         else:
             print_audit(store, wanted, as_json=as_json, as_csv=as_csv, names=settings.key_names, estimates=estimates)
     return 0
+
+
+def _refuse_at_odds(apart: Mapping[str, Any], by: str | None, *, report: bool) -> None:
+    """Flags that make no sense together. Raises ConfigError. `report`: as --csv or --html have it."""
+    if apart["budgets"] and apart["cache"]:
+        raise ConfigError("--budget and --cache ask for two different things: give one of them")
+    if (report or apart["estimate"]) and (apart["budgets"] or apart["cache"]):
+        raise ConfigError("--csv, --html and --estimate are for the report: --budget and --cache take --json")
+    if apart["cache"] and by is not None:
+        raise ConfigError("--cache goes by causes, not by groups: names of sessions, --since and --until choose what it is about")
+    if apart["top"] is not None and not apart["cache"]:
+        raise ConfigError("--top goes with --cache")
+    if apart["budget_unpriced"] is not None and not apart["budgets"]:
+        raise ConfigError("--budget-unpriced goes with --budget")
 
 
 def groups_of(text: str) -> tuple[str, ...]:

@@ -39,11 +39,11 @@ def connections(session: str, take: int | None, as_json: bool, **flags: Any) -> 
 
     name = session_name(session)
     with recordings(loaded(flags).settings) as store:
-        rows = store.connections(name, take)
+        rows, where = store.connections(name, take), f"session {name}" if take is None else f"take {take} of session {name}"
         if as_json:
             print_json(rows)
         else:
-            print_table(terminal(), CONNECTIONS, rows, empty=f"There are no WebSocket connections in session {name}.")
+            print_table(terminal(), CONNECTIONS, rows, empty=f"There are no WebSocket connections in {where}.")
 
 
 @click.command()

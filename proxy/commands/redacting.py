@@ -61,7 +61,7 @@ def redact(session: str, *, patterns: tuple[str, ...], paths: tuple[str, ...], k
         if any(counted) and not yes and not agreed(f"Take it away from session {name} for good?", "redacted"):
             return 1
         kept = _harmless(rules, redactor.texts)
-        _redact(store, name, rules, kept, settings.label_header)
+        _redact(store, name, rules, kept if any(counted) else (), settings.label_header)
         found = _Left.of(store, settings, name, rules, redactor.texts)
     click.echo(found.told(name))
     if kept != rules:
@@ -70,11 +70,18 @@ def redact(session: str, *, patterns: tuple[str, ...], paths: tuple[str, ...], k
 
 
 def _rules(patterns: tuple[str, ...], paths: tuple[str, ...], kind: str) -> tuple[Rule, ...]:
-    """Raises ConfigError."""
+    """What is to go, as match rules say it. Raises ConfigError."""
     from playhead.config.rules import parse_rule
 
     if not patterns and not paths:
         raise ConfigError("give what is to go: --pattern REGEX, or --path JSONPATH such as $..email")
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(f"--pattern {pattern!r} is no regular expression: {error}") from None
+        if not pattern:
+            raise ConfigError("--pattern is empty: give what is to go, such as \\w+@example\\.com")
     lines = [f"redact /{_SLASH.sub(lambda found: found[1] or '[/]', pattern)}/ as {kind}" for pattern in patterns]
     lines += [f"redact {path} as {kind}" for path in paths]
     try:
@@ -107,8 +114,9 @@ def _redact(store: Store, session: str, rules: tuple[Rule, ...], kept: tuple[Rul
     from .deriving import derive
 
     store.rewrite(session, _change(Redactor(rules)))
+    if kept:  # at once: who is broken off and begins again finds nothing any more, and then there is no rule to be added
+        store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *kept)))
     derive(store, session, headers)
-    store.set_match_rules(session, dict.fromkeys((*store.match_rules(session), *kept)))
     store.make_anew(lambda word: Redactor(rules).text(word) != word)
 
 

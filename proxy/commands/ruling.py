@@ -90,7 +90,8 @@ def _changed(known: Sequence[Rule], added: Sequence[str], removed: Sequence[str]
     for text in removed:
         if text.isdecimal():
             if not 0 < int(text) <= len(known):
-                raise ConfigError(f"--remove {text}: there is no such rule; their numbers are 1 to {len(known)}")
+                numbers = f"their numbers are 1 to {len(known)}" if known else "there are none"
+                raise ConfigError(f"--remove {text}: there is no such rule; {numbers}")
             gone.append(known[int(text) - 1])
             continue
         try:

@@ -50,6 +50,8 @@ def show(exchange: str, *, raw: str | None, decoded: bool, parsed: bool, context
     ways = [name for name, given in (("--raw", raw is not None), ("--parsed", parsed), ("--context", context), ("--cost", cost)) if given]
     if len(ways) > 1:
         raise ConfigError(f"{' and '.join(ways)} are {len(ways)} ways to show it: give one of them")
+    if raw is not None and as_json:
+        raise ConfigError("--raw writes the body as it is, and nothing else: leave out --json")
     with recordings(loaded(flags).settings) as store:
         if raw is not None:
             _write_raw(store, id_, raw, decoded)
