@@ -217,6 +217,26 @@ async def test_a_mark_can_be_taken_back_and_marks_are_listed(tmp_path: Path, cap
     assert "exchange 1 was not to be recorded anew" in told.err
 
 
+async def test_the_list_of_marks_is_json_for_programs_and_says_when_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    run(rerecord, tmp_path, "default")
+    run(rerecord, tmp_path, "default", "--exchange", "2")
+    run(rerecord, tmp_path, "default", "--json")
+
+    assert capsys.readouterr().out == 'No exchange of session default is to be recorded anew.\n{"session":"default","exchange":2}\n'
+
+
+async def test_what_was_recorded_anew_is_no_longer_on_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await recorded(tmp_path)
+    run(rerecord, tmp_path, "default", "--exchange", "1", "--exchange", "3")
+    async with FakeUpstream({"*": numbered()}) as upstream:
+        with Playhead(mode="auto", data=tmp_path, upstream=upstream.url) as auto:
+            await answers(auto, BODIES[:1])
+    run(rerecord, tmp_path, "default")
+
+    assert capsys.readouterr().out == "3\n"
+
+
 async def test_an_exchange_whose_live_call_is_refused_stays_due(tmp_path: Path) -> None:
     await recorded(tmp_path)
     run(rerecord, tmp_path, "default", "--exchange", "1")
@@ -250,3 +270,7 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         run(rerecord, tmp_path, "default", "--exchange", "9")
     with pytest.raises(ConfigError, match="is no exchange"):
         run(rerecord, tmp_path, "default", "--exchange", "x")
+    with pytest.raises(ConfigError, match="--cancel of what"):
+        run(rerecord, tmp_path, "default", "--cancel")
+    with pytest.raises(StoreError, match="There is no session 'other'"):
+        run(rerecord, tmp_path, "other")

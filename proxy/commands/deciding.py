@@ -8,7 +8,7 @@ import click
 
 from playhead.config.errors import ConfigError
 
-from .options import RECORDINGS, exchange_id, loaded, recordings, session_name, setting_flags
+from .options import RECORDINGS, exchange_id, json_flag, loaded, recordings, session_name, setting_flags
 from .saying import say
 
 if TYPE_CHECKING:
@@ -67,15 +67,21 @@ def _add_equivalence(store: Store, one: DivergenceRecord, digest: bytes | None) 
 @click.argument("session")
 @click.option("--exchange", "exchanges", multiple=True, metavar="N", help="The exchange to record anew; may be given several times.")
 @click.option("--cancel", is_flag=True, help="Do not, after all: what was recorded stays.")
+@json_flag
 @setting_flags(*RECORDINGS)
-def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, **flags: Any) -> None:
+def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, as_json: bool, **flags: Any) -> None:
     """Record an exchange anew: when it is asked for in the next run that may go live (`playhead auto`), it goes to upstream, and replays serve the new
     recording in its place. Without --exchange: list those that are to be."""
     name = session_name(session)
     wanted = [exchange_id(text) for text in exchanges]
+    if cancel and not wanted:
+        raise ConfigError("--cancel of what? Name it with --exchange N")
+    if as_json and wanted:
+        raise ConfigError("--json is for the list: leave out either that or --exchange")
     from ..replay.anew import newest_of, recorded_anew
 
     with recordings(loaded(flags).settings) as store:
+        store.exchanges(name)  # it says that there is no such session
         known = recorded_anew(store, name, "all")
         for exchange in (newest_of(one, known) for one in wanted):
             if cancel:
@@ -85,8 +91,20 @@ def rerecord(session: str, exchanges: tuple[str, ...], cancel: bool, **flags: An
                 store.decisions.rerecord(name, exchange)
                 say(f"exchange {exchange} is recorded anew by the next `playhead auto --session {name}` that asks for it")
         if not wanted:
-            for mark in store.decisions.rerecorded(name):
-                click.echo(str(mark.exchange))
+            _list_due(name, [mark.exchange for mark in store.decisions.rerecorded(name) if mark.exchange not in known], as_json=as_json)
+
+
+def _list_due(session: str, exchanges: list[int], *, as_json: bool) -> None:
+    """The exchanges that are to be recorded anew."""
+    from ..listing import print_json, terminal
+
+    if as_json:
+        print_json({"session": session, "exchange": exchange} for exchange in exchanges)
+        return
+    for exchange in exchanges:
+        click.echo(str(exchange))
+    if not exchanges:
+        terminal().print(f"No exchange of session {session} is to be recorded anew.", style="dim", soft_wrap=True)
 
 
 @click.command()
