@@ -29,7 +29,11 @@ _UNNAMED = re.compile(r"[^A-Za-z0-9._:-]")
 
 def read_file(path: Path) -> Cassette:
     """What a file holds: a cassette, ours or VCR.py's. Raises StoreError: it is not there, or no cassette, or damaged."""
-    data = _bytes_of(path)
+    return cassette_of(bytes_of(path), path)
+
+
+def cassette_of(data: bytes, path: Path) -> Cassette:
+    """The same of what stands in it. Raises StoreError: it is no cassette, or damaged."""
     if not is_cassette(data) and _VCR in data:
         from .formats import vcr
 
@@ -37,8 +41,8 @@ def read_file(path: Path) -> Cassette:
     return read(data, str(path))
 
 
-def _bytes_of(path: Path) -> bytes:
-    """Raises StoreError."""
+def bytes_of(path: Path) -> bytes:
+    """What stands in a file. Raises StoreError."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -61,7 +65,7 @@ def edit_file(path: Path, change: Callable[[Cassette], None]) -> bool:
     """Change what is decided about a cassette: its rules, its equivalences; whether that makes another file of it. Raises StoreError."""
     with locked(path):
         check_ours(path)
-        cassette = read(_bytes_of(path), str(path))
+        cassette = read(bytes_of(path), str(path))
         change(cassette)
         return write_file(path, b"".join(write(cassette)))
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -218,9 +218,28 @@ def _connect_uri(path: Path, *, writable: bool) -> str:
     return _uri(path, "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1")
 
 
-def _sqlite_engine(uri: str, durability: Durability, lock_timeout: float) -> Engine:
+def late_database(path: Path, made: Callable[[], None]) -> Database:
+    """A store whose file is there once `made` returns, which is called before each connection. Nobody else uses it, and nothing of it outlives the process:
+    what keeps a file from harm when the machine dies costs more than all the rest."""
+    engine = _sqlite_engine(_uri(path, "mode=rw"), "relaxed", 5.0, made)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return Database(engine, str(path), path, True)
+
+
+def _sqlite_engine(uri: str, durability: Durability, lock_timeout: float, made: Callable[[], None] | None = None) -> Engine:
     connect = partial(sqlite3.connect, uri, uri=True, timeout=lock_timeout, isolation_level=None, check_same_thread=False)
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+
+    def connect_late() -> sqlite3.Connection:
+        if made is not None:
+            made()
+        return connect()
+
+    engine = create_engine("sqlite://", creator=connect_late, poolclass=QueuePool, hide_parameters=True)
     synchronous = "FULL" if durability == "strict" else "NORMAL"
 
     @event.listens_for(engine, "connect")

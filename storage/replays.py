@@ -27,14 +27,16 @@ Compute = Callable[[StoredRequest], Fingerprint]
 """Makes the fingerprint of a recorded request (proxy/fingerprint.py)."""
 
 _PAGE = 2000  # rows of the index read at once
-_NO_LANE = "invalid_stream_id"
+NO_LANE = "invalid_stream_id"
+"""The error of a turn that was refused for the name of its lane."""
+
 _MOST = 1 << 62
 _PARAMETERS = 500  # of one statement
 _CACHE = 16 << 20  # bytes of decoded bodies kept for those that are written against them
 _UNKNOWN = bytes(16)  # the digest of what cannot be read
 _TOGETHER = 40  # requests that are read together
 _READ = 8 << 20  # bytes of them
-_OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
+OVERHEAD = 1024  # bytes that an exchange takes beside its bodies, roughly
 
 
 def list_takes(database: Database, session: str) -> list[TakeRow]:
@@ -101,9 +103,9 @@ def _replay_rows(database: Database, scope: _Scope, under: Under) -> Iterator[Re
                 digest, asks = made[exchange].digest, made[exchange].asks
             if unruled is None and exchange in plain:
                 unruled = plain[exchange].digest
-            known = (exchange, take, seq, digest, asks, outcome, bool(big), size + _OVERHEAD)
+            known = (exchange, take, seq, digest, asks, outcome, bool(big), size + OVERHEAD)
             shown = (unruled or _UNKNOWN) if ruled else b""
-            lane = "" if error == _NO_LANE else stream_id
+            lane = "" if error == NO_LANE else stream_id
             yield ReplayRow(*known, plain=shown) if number >= 0 else ReplayRow(*known, turn_of(number), connection, lane, shown)
 
 

@@ -34,7 +34,7 @@ SHELLS = FACES | frozenset(
         *("storage.rewriting", "storage.rewriting_connections", "storage.due", "storage.pruning", "storage.stats"),
         *(f"storage.{name}" for name in ["chain_tables", "chain_rows", "chain_writing", "chain_checks", "chain_adopting", "head_file", "writing_values"]),
         *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
-        *(f"storage.{name}" for name in ["chains", "completeness", "match_rules", "replay_tables", "column_types"]),
+        *(f"storage.{name}" for name in ["chains", "cassette_store", "completeness", "match_rules", "replay_tables", "column_types"]),
         *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "metrics", "tapes.tape"]),
         *("proxy.recorder", "proxy.recorders.upkeep", "proxy.recorders.renewal"),
         *(f"proxy.recorders.{name}" for name in ["recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle", "tails", "rereading"]),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import text
-
 from playhead.proxy.cassette_files import text_of
 from playhead.proxy.testing.cassettes import Stores
 from playhead.storage.records import Batch
@@ -24,12 +22,11 @@ def cassette(tmp_path: Path, name: str) -> Path:
 
 def test_whoever_reads_too_late_does_not_leave_his_test_to_the_next_one(tmp_path: Path) -> None:
     stores = Stores(tmp_path)
-    one, database = stores.holding(cassette(tmp_path, "one"), "one")
+    one, release = stores.holding(cassette(tmp_path, "one"), "one")
     one.close()
-    with database.reading() as connection:  # a thread whose request nobody waits for any more
-        connection.execute(text("SELECT 1"))
-    stores.release(database)
+    one.sessions()  # a thread whose request nobody waits for any more
+    release()
 
-    two, again = stores.holding(cassette(tmp_path, "two"), "two")
+    two, _ = stores.holding(cassette(tmp_path, "two"), "two")
     with two:
-        assert (again, [one.session for one in two.sessions()]) == (database, ["two"])
+        assert ([one.session for one in two.sessions()], two.path) == (["two"], one.path)

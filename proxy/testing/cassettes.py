@@ -5,76 +5,116 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import event
-
 from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, rules_of
-from playhead.storage.engine import Database, open_database
+from playhead.storage.cassette_store import CassetteStore
+from playhead.storage.cassettes import Cassette
+from playhead.storage.engine import late_database
 from playhead.storage.store import Store
 
-from ..cassette_files import load, read_file, text_of
+from ..cassette_files import bytes_of, cassette_of, load, read_file, text_of
+from ..formats.cassette_prints import with_fingerprints
+
+_ROOM = 32 << 20  # bytes of cassettes that are kept
+_OVERHEAD = 8192  # bytes that an exchange takes beside its bodies, roughly
 
 
 class Stores:
-    """Stores for one test each, below one directory. One that a test has done with serves another one: what takes long is not the file, of which
-    there is a new one each time, but what the database library learns about its statements."""
+    """Stores for one test each, whose files are below one directory. A database that a test has done with serves another one: what takes long is not the
+    file, of which there is a new one each time, but what the database library learns about its statements."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._empty = directory / "empty.db"
-        self._free: list[Database] = []
+        self._free: list[_Filled] = []
         self._made = 0
+        self._read = _Read()
 
-    def holding(self, cassette: Path, session: str) -> tuple[Store, Database]:
-        """A store in which the session is what the cassette holds; when it has been closed, `release` the other. Raises StoreError: it is damaged, ..."""
-        held = read_file(cassette)
-        database = self._taken()
-        store = Store(database)
-        try:
-            load(store, held, session)
-        except BaseException:
-            store.close()
-            self.release(database)
-            raise
-        return store, database
+    def holding(self, cassette: Path, session: str) -> tuple[CassetteStore, Callable[[], None]]:
+        """A store in which the session is what the cassette holds; and what to call when it has been closed. Raises StoreError: it is damaged, ..."""
+        held = self._read(cassette)
+        if not self._free:
+            self._made += 1
+            self._free.append(_Filled(self._directory / f"{self._made}.db", self._new))
+        filled = self._free.pop()
+        store = CassetteStore(filled.database, held, session)
+        filled.begin(store.fill)
+        return store, partial(self._free.append, filled)
 
-    def _taken(self) -> Database:
-        """A database with an empty store in it."""
+    def _new(self, path: Path) -> None:
+        """Make an empty store there."""
         if not self._empty.exists():
             Store.open(_url(self._empty), create=True).close()
             with contextlib.closing(sqlite3.connect(self._empty)) as plain:
                 plain.execute("PRAGMA journal_mode = DELETE")
-        if not self._free:
-            self._made += 1
-            path = self._directory / f"{self._made}.db"
-            shutil.copyfile(self._empty, path)
-            return _careless(open_database(_url(path), create=False, durability="relaxed", lock_timeout=5.0))
-        database = self._free.pop()
-        assert database.path is not None
-        database.engine.dispose()  # a thread that came too late may have left a connection to the file that is gone
-        _remove(database.path)
-        shutil.copyfile(self._empty, database.path)
-        return database
-
-    def release(self, database: Database) -> None:
-        """Nobody uses it any more."""
-        self._free.append(database)
+        shutil.copyfile(self._empty, path)
 
 
-def _careless(database: Database) -> Database:
-    """Nothing in it outlives the process: what keeps a database from harm when the machine dies costs more than all the rest."""
+class _Filled:
+    """A database for one test after the other. Its file is made when something is asked of it: most tests need none. `new`: makes an empty one."""
 
-    @event.listens_for(database.engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
+    def __init__(self, path: Path, new: Callable[[Path], None]) -> None:
+        self.database = late_database(path, self._made)
+        self._path = path
+        self._new = new
+        self._fill: Callable[[], None] | None = None
+        self._filling = False
+        self._lock = threading.RLock()
 
-    database.engine.dispose()
-    return database
+    def begin(self, fill: Callable[[], None]) -> None:
+        """Serve a test. `fill`: puts into the empty store what is to be there."""
+        self.database.engine.dispose()  # a thread that came too late may have left a connection to the file of the test before
+        self._fill = fill
+
+    def _made(self) -> None:
+        with self._lock:  # others wait until all of it is there
+            if self._fill is None or self._filling:
+                return
+            self._filling = True
+            try:
+                _remove(self._path)
+                self._new(self._path)
+                self._fill()
+                self._fill = None
+            finally:
+                self._filling = False
+
+
+class _Kept(NamedTuple):
+    """A cassette that was read. `size`: bytes of memory, roughly."""
+
+    data: bytes
+    cassette: Cassette
+    size: int
+
+
+class _Read:
+    """Reads cassettes, and keeps those that were read last: several tests may have the same."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, _Kept] = OrderedDict()
+        self._room = _ROOM
+
+    def __call__(self, path: Path) -> Cassette:
+        """What the file holds now, which nobody changes. Raises StoreError: it is damaged, or cannot be read."""
+        data = bytes_of(path)
+        known = self._kept.pop(path, None)
+        self._room += known.size if known is not None else 0
+        if known is None or known.data != data:
+            cassette = with_fingerprints(cassette_of(data, path))
+            known = _Kept(data, cassette, len(data) + sum(len(r.raw.request) + len(r.raw.response) + _OVERHEAD for r in cassette.exchanges))
+        self._kept[path] = known
+        self._room -= known.size
+        while self._room < 0 and self._kept:
+            self._room += self._kept.popitem(last=False)[1].size
+        return known.cassette
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -18,7 +18,7 @@ from playhead.config.errors import ConfigError, PlayheadError
 from playhead.config.faults import Fault, parse_faults
 from playhead.config.loading import load_settings
 from playhead.config.settings import Settings
-from playhead.storage.engine import Database
+from playhead.storage.cassette_store import CassetteStore
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
@@ -151,8 +151,8 @@ class Served:
         self._order = order
         self.session = session
         self._before = (server.counters.replayed, server.counters.live, server.counters.ruled)
-        self._store: Store | None = None
-        self._database: Database | None = None
+        self._store: CassetteStore | None = None
+        self._release: Callable[[], None] = lambda: None
         self._known = Known()
         self.version = ""
         """Of the cassette, as this test has found it."""
@@ -218,7 +218,7 @@ class Served:
             self._server.insert(self.session, order.missing)
             return
         if order.act == "replay":
-            self._store, self._database = stores.holding(order.cassette, self.session)
+            self._store, self._release = stores.holding(order.cassette, self.session)
             self._server.insert(self.session, self._store, tuple(order.rules))
         else:
             if order.cassette.is_file():
@@ -235,12 +235,13 @@ class Served:
         unserved = self._server.unserved(self.session)
         if unserved is not None and not unserved:
             return []
+        if self._store is not None:
+            return [Unused.of(one.exchange, one) for one in self._store.requests(self._store.ids if unserved is None else unserved)]
         with self._recordings() as store:
             wanted = None if unserved is None else frozenset(unserved)
             if not store.takes(self.session):
                 return []  # nothing was recorded before, and nothing was asked
-            listed = (one for one in store.exchanges(self.session) if wanted is None or one.id in wanted)
-            return [Unused.of(one, by_place=self._store is None) for one in listed]
+            return [Unused.of(one.seq, one) for one in store.exchanges(self.session) if wanted is None or one.id in wanted]
 
     def moved(self) -> list[tuple[int, int]]:
         """The exchanges of the cassette that were asked for behind a later one, each with that. Before `finish`."""
@@ -268,8 +269,7 @@ class Served:
                 self._server.divergences.remove(one)
             if self._order.act == "replay":
                 self._servers.free(self.session)
-            if self._database is not None:
-                self._servers.stores.release(self._database)
+            self._release()
 
     def _save(self) -> None:
         """Find out what would have been paid for what was replayed."""

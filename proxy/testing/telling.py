@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from playhead.storage.costs import about
 from playhead.storage.records import DivergenceRecord, ExchangeRecord
+from playhead.storage.replay_rows import RequestRow
 
 from .wanted import Mode
 
@@ -22,10 +23,10 @@ class Unused(NamedTuple):
     request: str
 
     @classmethod
-    def of(cls, record: ExchangeRecord, *, by_place: bool = False) -> Unused:
-        """`by_place`: its place in the session tells it better than its id."""
+    def of(cls, number: int, record: ExchangeRecord | RequestRow) -> Unused:
+        """`number`: what the texts call it."""
         path = record.path.partition("?")[0]
-        return cls(record.seq if by_place else record.id, " ".join(filter(None, (record.method, path, record.model))))
+        return cls(number, " ".join(filter(None, (record.method, path, record.model))))
 
     def __str__(self) -> str:
         return f"exchange {self.exchange}: {self.request}"
