@@ -387,9 +387,8 @@ class Upstream:
         return connection
 
     def close(self) -> None:
-        """Close the idle connections, and those on which something is left that upstream does not take; idempotent."""
-        left = [connection for connection in self._made if connection.closed]  # the event loop would wait for them
-        for connection in [*(connection for _, connection in self._idle), *left]:
+        """Close all connections: nothing goes on over them any more, and the event loop would wait for what upstream does not take; idempotent."""
+        for connection in self._made:
             connection.abort()
         self._idle.clear()
 

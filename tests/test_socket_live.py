@@ -7,11 +7,11 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, drop, replying
+from live_sockets import TARGET, Handler, Model, kinds, talking
 from playhead.proxy.frames import Message as Said
 from playhead.proxy.sockets.socket_live import error_event
 from playhead.storage.store import Store
@@ -19,59 +19,6 @@ from proxied import Proxy, unheard, until
 from replays import NOWHERE, divergences, replaying
 from spoken import Socket, create, event, steer, stored, told
 from websocket_fakes import CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
-
-TARGET = b"/v1/responses"
-Json = dict[str, Any]
-Handler = Callable[[Received, Wire], Awaitable[None]]
-
-
-class Model:
-    """An upstream that answers creates over a WebSocket, each lane in its order, and knows only the responses that it made itself."""
-
-    def __init__(self) -> None:
-        self.asked: list[Json] = []
-        self.sockets: list[RawWebSocket] = []
-        self._made: set[str] = set()
-
-    async def __call__(self, request: Received, wire: Wire) -> None:
-        socket = await accept(request, wire, (b"x-any", b"upstream's"))
-        self.sockets.append(socket)
-        while (message := await socket.receive()).opcode == TEXT:
-            asked = json.loads(message.payload)
-            self.asked.append(asked)
-            for payload in self._answer(asked):
-                await socket.send(payload)
-        if message.opcode == CLOSE:
-            await socket.send_close(message.close[0])
-
-    def _answer(self, asked: Json) -> list[bytes]:
-        lane, previous = asked.get("stream_id"), asked.get("previous_response_id")
-        if asked["type"] != "response.create":
-            return [event("response.steer.accepted", lane, steer={"id": "s", "previous_response_id": previous})]
-        if previous is not None and previous not in self._made:
-            return [event("error", lane, status=400, error={"type": "invalid_request_error", "code": "previous_response_not_found", "message": "?"})]
-        name = f"live_{len(self._made)}"
-        self._made.add(name)
-        kinds = ("created", "completed")
-        return [event(f"response.{kind}", lane, response={"id": name, "status": kind.replace("created", "in_progress"), "output": []}) for kind in kinds]
-
-
-def kinds(messages: list[bytes]) -> list[tuple[str, str]]:
-    """Type and response of each."""
-    values = [json.loads(message) for message in messages]
-    return [(value["type"], value.get("response", {}).get("id") or value["error"]["code"]) for value in values]
-
-
-@contextlib.asynccontextmanager
-async def talking(tmp_path: Path, handler: Handler, target: bytes = TARGET) -> AsyncIterator[tuple[WebSocketClient, Proxy]]:
-    """A client of a replay that asks that upstream for what is not recorded."""
-    async with (
-        FakeUpstream({"*": handler}) as upstream,
-        replaying(tmp_path, upstream, on_miss="record") as proxy,
-        WebSocketClient.open(proxy.port, target) as client,
-    ):
-        yield client, proxy
-
 
 LIVE_0 = [("response.created", "live_0"), ("response.completed", "live_0")]
 
@@ -357,6 +304,32 @@ async def test_a_client_that_asks_faster_than_upstream_takes_is_not_heard_until_
         assert proxy.service.counters.live < 12
         gate.set()
         assert kinds(await told(client, 24))[-1] == ("response.completed", "live_11")
+        await asking
+
+
+async def test_what_waits_on_its_lane_for_a_turn_before_it_is_bounded(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one"))
+    stored(tmp_path, socket.recorded())
+    gate, model = asyncio.Event(), Model()
+
+    async def slow(request: Received, wire: Wire) -> None:
+        await gate.wait()
+        await model(request, wire)
+
+    async def ask(client: WebSocketClient) -> None:
+        await client.send(create("two", previous_response_id="resp_1_1"))  # which nothing on its lane may overtake
+        for number in range(40):
+            await client.send(create(f"{number}" + 1_000_000 * "x"))
+
+    async with talking(tmp_path, slow) as (client, proxy):
+        await client.send(create("one"))
+        await told(client, len(said))
+        asking = asyncio.ensure_future(ask(client))
+        await until(lambda: unheard(proxy))
+        assert proxy.service.counters.live < 20
+        gate.set()
+        assert kinds(await told(client, 82))[-1] == ("response.completed", "live_40")
         await asking
 
 

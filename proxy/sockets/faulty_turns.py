@@ -76,7 +76,7 @@ class FaultyTalk(TurnsTalk):
 
     def _lose(self) -> None:
         """The connection ends: what was not said to its end will be asked for again."""
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             for one in lane.queue:
                 if isinstance(one, Asked) and (place := one.going.places.get(one.root)) is not None:
                     self._playback.index.take_back(place)

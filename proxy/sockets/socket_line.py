@@ -89,6 +89,13 @@ class Talk(Protocol):
     def busy(self) -> bool:
         """Whether more is to come without a word of the client."""
 
+    @property
+    def silent_since(self) -> int:
+        """When something that upstream owes last went on, on the monotonic clock, in ns."""
+
+    def timed_out(self) -> None:
+        """It has been silent for too long."""
+
     def begin(self, line: SocketLine) -> None:
         """The connection is open."""
 
@@ -138,11 +145,12 @@ class SocketLine:
 
     @property
     def silent_since(self) -> int:
-        """A recording may be as silent as it was."""
-        return time.monotonic_ns()
+        """When upstream owed something and something last passed; now, if it owes nothing."""
+        return self._talk.silent_since
 
     def timed_out(self) -> None:
-        """As above."""
+        """Upstream has been silent for too long."""
+        self._talk.timed_out()
 
     def break_off(self) -> None:
         """The server stops: the client sees that nobody closed it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +25,7 @@ from ..models.kind import Shape
 from ..replay.error_shapes import message_of
 from ..service import Service
 from .live_turns import LiveTurns
+from .socket_goings import object_in
 from .upstream_socket import RECORDING, Refused, Unrecordable, UpstreamSocket
 
 log = logging.getLogger("playhead")
@@ -53,9 +55,10 @@ class Listens(Protocol):
 
 
 class _Turn(NamedTuple):
+    """`text`: as long as it may have to be sent once more."""
+
     lane: str | None
     text: bytes
-    request: Mapping[str, Any]
 
 
 class LiveSocket:
@@ -71,6 +74,7 @@ class LiveSocket:
         self._open: dict[int, _Turn] = {}
         self._waiting: list[_Turn] = []  # for the socket
         self._connecting: asyncio.Task[None] | None = None  # that they wait for
+        self._held = False  # whether upstream is, since the client is slower
         self._out: list[Callable[[], None]] = []
         self._door, self._sent_door = event_door(_SHAPE), client_event_door(_SHAPE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +94,7 @@ class LiveSocket:
     @property
     def busy(self) -> bool:
         """Whether upstream owes something."""
-        return bool(self._open or self._tasks)
+        return bool(self._turns.owed or self._open or self._tasks)
 
     def made(self, response_id: object) -> bool:
         """Whether upstream made that response over this socket."""
@@ -101,6 +105,24 @@ class LiveSocket:
         previous = request.get("previous_response_id")
         return previous is not None and not self.made(previous)
 
+    @property
+    def silent_since(self) -> int:
+        """When something last passed, on the monotonic clock, if upstream owes something; now if not, or if it cannot speak."""
+        return self._socket.last if self._socket is not None and self._turns.owed and not self._held else time.monotonic_ns()
+
+    def timed_out(self) -> None:
+        """Upstream is silent in its turns: where it has said nothing of any of them they have an error, else the client sees them broken off."""
+        socket, turns, owed = self._socket, self._turns, self._open
+        if socket is None or not turns.owed:
+            return
+        status, said = self._failure(socket.timed_out())
+        self._socket, self._turns, self._open = None, LiveTurns(), {}
+        if turns.silent:
+            self._out += [step for turn in owed.values() for step in self._fail(turn.lane, status, said)]
+        else:
+            self._out.append(partial(self._client.drop, None))
+        self.settled()
+
     # To upstream.
 
     async def open(self) -> bytes:
@@ -110,9 +132,9 @@ class LiveSocket:
         self._socket = socket
         return socket.answer
 
-    def create(self, lane: str | None, text: bytes, request: Mapping[str, Any]) -> None:
+    def create(self, lane: str | None, text: bytes) -> None:
         """A turn without a recording."""
-        turn = _Turn(lane, text, request)
+        turn = _Turn(lane, text)
         if self._socket is not None:
             self._send(self._socket, turn)
             return
@@ -121,7 +143,8 @@ class LiveSocket:
             self._connecting = self._begin(self._connect())
 
     def _send(self, socket: UpstreamSocket, turn: _Turn) -> None:
-        self._open[self._turns.sent(self._sent_door(turn.text))] = turn
+        number = self._turns.sent(self._sent_door(turn.text))
+        self._open[number] = turn if self._turns.unsure(number) else _Turn(turn.lane, b"")
         socket.send(turn.text)
 
     def send(self, text: bytes) -> None:
@@ -138,7 +161,7 @@ class LiveSocket:
             told = message_of(refused.status, refused.head.first, refused.text)
             status, said = told["status"], told["error"] | ({} if told["error"]["message"] else {"message": f"{refused}."})
         except UpstreamError as error:
-            status, said = ERRORS[error.code].status, {"code": error.code, "message": f"{error}."}
+            status, said = self._failure(error)
         except Unrecordable as error:
             status, said = ERRORS[RECORDING].status, {"code": RECORDING, "message": str(error)}
         waiting, self._waiting = self._waiting, []
@@ -146,9 +169,18 @@ class LiveSocket:
             if self._socket is not None:
                 self._send(self._socket, turn)
             else:
-                self._client.say(error_event(turn.lane, status, said))
-                self._client.over(turn.lane)
+                for step in self._fail(turn.lane, status, said):
+                    step()
         self._client.flush()
+
+    def _failure(self, error: UpstreamError) -> tuple[int, dict[str, Any]]:
+        """Status and error of what is told of it."""
+        self._service.counters.error(error.code)
+        return ERRORS[error.code].status, {"code": error.code, "message": f"{error}."}
+
+    def _fail(self, lane: str | None, status: int, said: Mapping[str, Any]) -> tuple[Callable[[], None], ...]:
+        """A turn that upstream cannot answer."""
+        return partial(self._client.say, error_event(lane, status, said)), partial(self._client.over, lane)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -166,11 +198,13 @@ class LiveSocket:
 
     def pause(self) -> None:
         """The client is slower."""
+        self._held = True
         if self._socket is not None:
             self._socket.pause()
 
     def resume(self) -> None:
         """Go on."""
+        self._held = False
         if self._socket is not None:
             self._socket.resume()
 
@@ -180,6 +214,7 @@ class LiveSocket:
         for task in self._tasks:
             task.cancel()
         if self._socket is not None:
+            self._socket.resume()  # else its goodbye would not be heard
             self._socket.close()
             self._service.loop.call_later(_GOODBYE_SECONDS, self._socket.abort)
             self._socket = None
@@ -192,14 +227,14 @@ class LiveSocket:
             self._out.append(partial(self._client.say, message))
             return True
         heard = self._turns.heard(self._door(message.payload))
-        turn = self._open.pop(heard.turn, None) if heard.over else None
-        if heard.lost and turn is not None:
-            self._begin(self._once_more(turn, message))
-            return False
-        self._out.append(partial(self._client.say, message))
-        if turn is not None:
-            self._out.append(partial(self._client.over, turn.lane))
-        return True
+        ended = {number: turn for number in heard.over if (turn := self._open.pop(number, None)) is not None}
+        lost = ended.pop(heard.turn, None) if heard.lost else None
+        if lost is None:
+            self._out.append(partial(self._client.say, message))
+        else:
+            self._begin(self._once_more(lost, message))
+        self._out += [partial(self._client.over, turn.lane) for turn in ended.values()]
+        return lost is None
 
     def settled(self) -> None:
         """What one read brought goes to the client, once the journal has it."""
@@ -215,8 +250,9 @@ class LiveSocket:
 
     async def _once_more(self, turn: _Turn, message: Message) -> None:
         """Send a turn with its conversation; if that is not known, the client gets what upstream said."""
+        request = object_in(turn.text)
         try:
-            found = await self._expand(turn.request)
+            found = await self._expand(request)
         except PlayheadError as error:
             log.error("the conversation of a turn could not be read: %s", error)
             found = None
@@ -230,9 +266,9 @@ class LiveSocket:
             return
         session = self._inbound.address.session
         log.info("session %s: upstream does not know the response that a turn goes on from, which is sent with its conversation", session)
-        request = {name: value for name, value in turn.request.items() if name != "previous_response_id"}
+        request.pop("previous_response_id", None)
         text = json.dumps({**request, "input": found}, ensure_ascii=False).encode("utf-8", "replace")
-        self._open[self._turns.sent(self._sent_door(text), again=True)] = turn
+        self._open[self._turns.sent(self._sent_door(text), again=True)] = _Turn(turn.lane, b"")
         socket.send(text, instead=True)
 
     def closed(self, code: int | None, reason: bytes) -> None:

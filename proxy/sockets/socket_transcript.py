@@ -42,6 +42,14 @@ class TranscriptTalk:
         """Never: what is due in time is waited for by the line."""
         return False
 
+    @property
+    def silent_since(self) -> int:
+        """A recording may be as silent as it was."""
+        return time.monotonic_ns()
+
+    def timed_out(self) -> None:
+        """As above."""
+
     def begin(self, line: SocketLine) -> None:
         """The connection is open."""
         now = time.monotonic_ns()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,19 +15,17 @@ from ..answers import ERRORS
 from ..frames import Message, Opcode
 from ..player import Missing, Playback
 from ..replay.misses import Expected
-from .following import Follower, Found
-from .interleaving import HIDDEN, OPCODE, Interleaving, Over, Play
+from .following import Found
+from .interleaving import OPCODE, Interleaving, Over, Play
 from .recorded_sockets import RecordedSocket, meaning
 from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
-from .socket_goings import Asked, ClientLane, Going, LiveTurn, messages_of, object_in, speech_of
+from .socket_goings import Asked, ClientLane, ClientLanes, Going, LiveTurn, messages_of, object_in, speech_of
 from .socket_line import Close, Item, Portion, SocketLine
 from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
 
 log = logging.getLogger("playhead")
-
-_LANE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 
 
 class TurnsTalk:
@@ -52,7 +48,7 @@ class TurnsTalk:
         self._connection = connection
         self._goings: dict[int, Going] = {}
         self._solos: list[Going] = []
-        self._lanes: dict[str | None, ClientLane] = {}
+        self._lanes = ClientLanes(connection)
         self.live = live(self) if live is not None else None
 
     # What the line tells.
@@ -69,8 +65,27 @@ class TurnsTalk:
             self._advance(self._go(self._connection, self._socket))
             self._set_timer()
 
+    @property
+    def silent_since(self) -> int:
+        """As upstream is, where it has to answer: a recording may be as silent as it was."""
+        return self.live.silent_since if self.live is not None else time.monotonic_ns()
+
+    def timed_out(self) -> None:
+        """Upstream has been silent for too long."""
+        if self.live is not None:
+            self.live.timed_out()
+
     def message(self, message: Message) -> Awaitable[None] | None:
-        """A create begins a turn, anything else is found by what it says."""
+        """A create begins a turn, anything else is found by what it says; all in time, when little enough waits for its turn."""
+        room = self._lanes.backlog.room()
+        return self._hear(message) if room is None else self._hear_later(room, message)
+
+    async def _hear_later(self, room: Awaitable[object], message: Message) -> None:
+        await room
+        if (waiting := self._hear(message)) is not None:
+            await waiting
+
+    def _hear(self, message: Message) -> Awaitable[None] | None:
         value = object_in(message.payload)
         if value.get("type") == "response.create":
             return self._create(message.payload, value)
@@ -81,7 +96,7 @@ class TurnsTalk:
         for going in [*self._goings.values(), *self._solos]:
             if going.inter.wake is not None and going.inter.wake <= now:
                 self._advance(going)
-        for lane in [lane for lane in self._lanes.values() if lane.late]:
+        for lane in [lane for lane in self._lanes if lane.late]:
             for going in self._next(lane):
                 self._advance(going)
         self._set_timer()
@@ -93,7 +108,7 @@ class TurnsTalk:
 
     def end(self) -> None:
         """Nobody follows anything here any more."""
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             self._playback.followers.leave(lane.follower)
         if self.live is not None:
             self.live.end()
@@ -101,7 +116,7 @@ class TurnsTalk:
     # Creates.
 
     def _create(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
-        lane = self._lane_of(value)
+        lane = self._lanes.of(value)
         spoke = self._asking.spoke(payload)
         if self._asking.player.opened(self._playback.session) is self._playback:
             return self._find(lane, spoke)
@@ -186,24 +201,9 @@ class TurnsTalk:
     def _say(self, lane: ClientLane, item: Item) -> None:
         """When its lane is free."""
         if lane.queue and isinstance(item, Message):
-            lane.queue.append(item)
+            lane.put(item)
         else:
             self._line.put(item)
-
-    def _lane_of(self, value: dict[str, Any]) -> ClientLane:
-        """The lane that a create names; one of its own if that is no name, which is refused whatever else goes on."""
-        if "stream_id" not in value:
-            return self._lane(None)
-        name = value["stream_id"]
-        if isinstance(name, str) and _LANE_NAME.fullmatch(name):
-            return self._lane(name)
-        return ClientLane(None, Follower("", self._connection), fair=False)
-
-    def _lane(self, name: str | None) -> ClientLane:
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = ClientLane(name, Follower(name, self._connection))
-        return lane
 
     # Turns.
 
@@ -213,8 +213,7 @@ class TurnsTalk:
             primary = self._connection is None or self._connection == connection
             if primary:
                 self._connection = connection
-                for lane in self._lanes.values():
-                    lane.follower.connection = connection
+                self._lanes.go_by(connection)
             places = self._playback.index.on_connection(connection)
             index = self._playback.index
             inter = Interleaving(
@@ -246,7 +245,7 @@ class TurnsTalk:
         last = lane.queue[-1] if lane.queue else None
         held = last is not None and not (isinstance(last, Asked) and not last.held and self._in_line(last, going, root))
         held = held or due > 0
-        lane.queue.append(Asked(going, root, held, due))
+        lane.put(Asked(going, root, held, due))
         going.lanes[root] = lane
         going.inter.come(root, time.monotonic_ns(), held=held)
         self._advance(going)
@@ -298,7 +297,8 @@ class TurnsTalk:
         lane = going.lanes.pop(root)
         for turn in [turn for turn in going.speeches if going.socket.log.root(turn) == root]:
             del going.speeches[turn]
-        lane.queue = deque([one for one in lane.queue if not (isinstance(one, Asked) and one.going is going and one.root == root)])
+        for asked in [one for one in lane.queue if isinstance(one, Asked) and one.going is going and one.root == root]:
+            lane.drop(asked)
         if going in self._solos:
             self._solos.remove(going)
         recorded = going.socket.turns.get(root)
@@ -323,7 +323,7 @@ class TurnsTalk:
                 self._send(lane)
                 return
             self._line.put(head)
-            lane.queue.popleft()
+            lane.drop(head)
 
     # Turns that upstream answers.
 
@@ -341,7 +341,7 @@ class TurnsTalk:
                 return self._missed(lane, spoke, missing, refusal)
             self._refuse(lane, refusal.code, refusal.message, {})
             return None
-        lane.queue.append(LiveTurn(spoke.payload))
+        lane.put(LiveTurn(spoke.payload))
         if all(isinstance(one, LiveTurn) for one in lane.queue):  # upstream knows itself that they go one after the other
             self._send(lane)
         return live.room()
@@ -351,9 +351,8 @@ class TurnsTalk:
             if not isinstance(one, LiveTurn) or self.live is None:
                 return
             if not one.sent:
-                one.sent, request = True, object_in(one.payload)
-                one.alone = self.live.may_be_lost(request)
-                self.live.create(lane.name, one.payload, request)
+                self.live.create(lane.name, one.payload)
+                lane.sent(one, alone=self.live.may_be_lost(object_in(one.payload)))
             if one.alone:
                 return
 
@@ -363,11 +362,11 @@ class TurnsTalk:
 
     def over(self, lane: str | None) -> None:
         """The oldest live turn of a lane has ended: what comes next on it has its turn."""
-        queue = self._lane(lane).queue
-        place = next((place for place, one in enumerate(queue) if isinstance(one, LiveTurn) and one.sent), None)
-        if place is not None:
-            del queue[place]
-        for going in self._next(self._lane(lane)):
+        of = self._lanes.named(lane)
+        turn = next((one for one in of.queue if isinstance(one, LiveTurn) and one.sent), None)
+        if turn is not None:
+            of.drop(turn)
+        for going in self._next(of):
             self._advance(going)
 
     def drop(self, payload: bytes | None) -> None:
@@ -395,7 +394,7 @@ class TurnsTalk:
 
     def _set_timer(self) -> None:
         wakes = [going.inter.wake for going in (*self._goings.values(), *self._solos) if going.inter.wake is not None]
-        wakes += [late for lane in self._lanes.values() if (late := lane.late)]
+        wakes += [late for lane in self._lanes if (late := lane.late)]
         self._line.wake_at(min(wakes, default=None))
 
     # Other messages of the client.
@@ -411,18 +410,11 @@ class TurnsTalk:
 
     def _known(self, said: bytes) -> bool:
         """Whether a message that means this was recorded, and had not come: it has now."""
-        now = time.monotonic_ns()
-        for going in (*self._goings.values(), *self._solos):
-            for place in going.socket.said.get(said, ()):
-                log = going.socket.log
-                root = log.root(log.turns[place])
-                if place not in going.used and (going.inter.has_come(root) if root else going.primary):
-                    going.used.add(place)
-                    going.inter.said(place, now)
-                    self._advance(going)
-                    self._set_timer()
-                    return True
-        return False
+        going = next((going for going in (*self._goings.values(), *self._solos) if going.hear(said, time.monotonic_ns())), None)
+        if going is not None:
+            self._advance(going)
+            self._set_timer()
+        return going is not None
 
     async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""
@@ -432,19 +424,12 @@ class TurnsTalk:
 
     def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""
-        wanted = value.get("previous_response_id")
         for going in (*self._goings.values(), *self._solos):
-            log = going.socket.log
-            for turn, record in going.socket.turns.items():
-                root = log.root(turn)
-                if wanted is None or record.response_id != wanted or not going.inter.has_come(root):
-                    continue
-                lane = going.lanes.get(root) or self._lane(None)
-                at = 0
-                for place in log.requests.get(turn, ()):
-                    if place != log.asked(root) and place not in going.used and not log.flags[place] & HIDDEN:
-                        text = text_at(self._asking.player.store.request_chunks(record.exchange), at, log.sizes[place])
-                        return lane, Expected(record.exchange, "the recorded one", text)
-                    at += log.sizes[place]
-                return lane, None
-        return self._lane(None), None
+            turn = going.made(value.get("previous_response_id"))
+            if turn is None:
+                continue
+            lane = going.lanes.get(going.socket.log.root(turn)) or self._lanes.named(None)
+            exchange, due = going.socket.turns[turn].exchange, going.due(turn)
+            chunks = self._asking.player.store.request_chunks(exchange)
+            return lane, None if due is None else Expected(exchange, "the recorded one", text_at(chunks, *due))
+        return self._lanes.named(None), None

@@ -82,6 +82,8 @@ class UpstreamSocket:
         self.number = 0
         self._listener = listener
         self._started = time.monotonic_ns()
+        self.last = self._started
+        """When something last passed, on the monotonic clock."""
         self._leg: Leg | None = None
         self._client: ClientTape | None = None
         self._tape: AnswerTape | None = None
@@ -97,6 +99,7 @@ class UpstreamSocket:
     async def open(self) -> None:
         """Shake hands. Raises UpstreamError, Refused; Unrecordable: strict durability forbids it."""
         leg = self._leg = await self.service.live.connect()
+        self.last = time.monotonic_ns()
         key = b64encode(os.urandom(16))
         self._accept = accept_of(key)
         if self.inbound.recorded:
@@ -104,10 +107,31 @@ class UpstreamSocket:
         leg.begin(self, "GET")
         leg.write(_handshake(self.inbound.head, key))
         try:
-            await self._agreed
+            await self._agreement()
         except BaseException:
             self.abort()
             raise
+
+    async def _agreement(self) -> None:
+        """Upstream has agreed, and was not silent for too long before. Raises UpstreamError, Refused."""
+        limit = self.service.settings.read_timeout
+        while limit is not None and not self._agreed.done():
+            left = limit - (time.monotonic_ns() - self.last) / 1e9
+            if left <= 0:
+                self.timed_out()
+            await asyncio.wait([self._agreed], timeout=left)
+        await self._agreed
+
+    def timed_out(self) -> UpstreamError:
+        """Upstream has been silent for longer than the settings allow: the connection is over, and the listener hears nothing more."""
+        error = UpstreamError("upstream_timeout", f"{self.service.live.origin} was silent for {self.service.settings.read_timeout:g} s")
+        if self._leg is not None:
+            self._leg.abort()
+        self._leg = None
+        self._end("timeout")
+        if not self._agreed.done():
+            self._agreed.set_exception(error)
+        return error
 
     def _begin_record(self) -> None:
         tape = self.service.tape
@@ -163,11 +187,13 @@ class UpstreamSocket:
 
     def resume(self) -> None:
         """Go on."""
+        self.last = time.monotonic_ns()  # before that it could not speak
         if self._leg is not None:
             self._leg.resume_reading()
 
     def _write(self, opcode: int, payload: bytes, *, flags: int = 0) -> None:
         frame = _masked(opcode, payload)
+        self.last = time.monotonic_ns()
         self.service.counters.request_bytes += len(frame)
         if self._client is not None and (found := self._client.feed(frame, flags)) and self._tape is not None:
             self._tape.guard_more(found)
@@ -187,6 +213,7 @@ class UpstreamSocket:
     def head(self, head: Head, framing: Framing) -> None:
         """Upstream's answer to the handshake."""
         self._head = head
+        self.last = time.monotonic_ns()
         self.service.counters.statuses[head.status // 100] += 1
         if head.status != 101:
             if self._tape is not None:
@@ -203,6 +230,7 @@ class UpstreamSocket:
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Frames, or the body of a refusal."""
+        self.last = time.monotonic_ns()
         if not self._agreed_upon:
             if self._tape is not None:
                 self._tape.data(data, payload)
