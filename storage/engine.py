@@ -28,6 +28,7 @@ from .tables import APPLICATION_ID, HEAD, VERSION_TABLE
 Durability = Literal["relaxed", "strict"]
 
 _PAGE_BYTES = 1024  # most bodies are some KB: larger pages would be left half empty, a tenth of the store
+_MAPPED_BYTES = 1 << 40  # SQLite takes less where it was built for less
 _LOG_PAGES = 8000  # of the write-ahead log before it is merged into the file
 _ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
 _BEGIN = "playhead_begin"
@@ -53,6 +54,20 @@ class Database:
         """A transaction that sees one state of the store. Raises StoreError for every failure of the database."""
         with translated(self.name), self.engine.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def scanning(self) -> Iterator[Connection]:
+        """As `reading`, for much of the store: of SQLite's file it is mapped into memory, as to read each page by a call takes longer than to look at it."""
+        with self.reading() as connection:
+            if not self.sqlite:
+                yield connection
+                return
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            try:
+                yield connection
+            finally:
+                cursor.execute("PRAGMA mmap_size = 0")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:

@@ -24,7 +24,7 @@ from .prompting import Prompting
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
-from .spending import LOST, Spending
+from .spending import LOST, PART, Spending
 from .spent import Spent
 from .spent_by_hour import SpentByHour
 from .sums import Wanted
@@ -136,9 +136,10 @@ class Ledger:
         writer.remember()
         return changed
 
-    def spending(self, wanted: Wanted) -> Spending:
-        """The way to sums over exchanges and their costs. Raises ConfigError: no such grouping; StoreError: no such session."""
-        return Spending(self._database, wanted)
+    def spending(self, wanted: Wanted, size: int = PART) -> Spending:
+        """The way to sums over exchanges and their costs, of which so many are summed up at once. Raises ConfigError: no such grouping; StoreError: no such
+        session."""
+        return Spending(self._database, wanted, size)
 
     def spent_by_hour(self, wanted: Wanted) -> SpentByHour:
         """The way to what was spent by hour. Raises ConfigError: no such grouping; StoreError: no such session."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, null, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, cast, func, literal, null, or_, select
 
 from playhead.config.errors import ConfigError, StoreError
 from playhead.config.secrets import header_kind
@@ -21,7 +22,7 @@ from .engine import Database
 from .money import put_together, summed
 from .queries import require_session
 from .records import DEFAULT_RULES
-from .sums import Assumed, Found, Key, PricedBy, Reason, Rounding, Sums, Wanted, add_found, add_sums, add_times
+from .sums import LACKING, Assumed, Found, Key, PricedBy, Reason, Rounding, Sums, Wanted, add_found, add_sums, count_times
 from .tables import exchanges, fingerprints
 
 _COLUMNS: Mapping[str, str] = {
@@ -32,7 +33,9 @@ _COLUMNS: Mapping[str, str] = {
 _PRUNED = "its costs are pruned: they were kept as long as keep_costs says"
 _DATE = re.compile(r" on \d{4}-\d\d-\d\d\b")  # in a reason: what has no price on one day has none on others
 _UNKNOWN = "not in the ledger: recorded before prices were known, or imported; see playhead reprice"
-_AT_ONCE = 5_000  # exchanges that are summed up at once
+PART = 5_000
+"""Exchanges that are summed up at once."""
+
 _THREADS = 2
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
@@ -60,11 +63,12 @@ def check_groups(by: Sequence[str]) -> None:
 class Spending:
     """Reads sums. Raises StoreError at once if there is no such session."""
 
-    def __init__(self, database: Database, wanted: Wanted) -> None:
+    def __init__(self, database: Database, wanted: Wanted, size: int = PART) -> None:
+        """`size`: exchanges of one part, by their ids."""
         check_groups(wanted.by)
         for session in wanted.sessions:
             require_session(database, session)
-        self._database, self._wanted = database, wanted
+        self._database, self._wanted, self._size = database, wanted, size
         self._keys = self._keys_of(wanted.by)
 
     def _key(self, name: str) -> ColumnElement[Any]:
@@ -105,35 +109,45 @@ class Spending:
         """
         names = self._wanted.by if by is None else by
         check_groups(names)
-        statement = self._statement(names, times=times)
-        with self._database.reading() as connection:
-            least, most = connection.execute(select(func.min(exchanges.c.id), func.max(exchanges.c.id)).where(*self._conditions())).one()
-        if least is None:
-            return Found({}, {}, {})
-        parts = range(least, most + 1, _AT_ONCE)
+        width, statement = len(names), self._statement(names, times=times)
+        least, most = self._ends()
+        parts = iter(range(0) if least is None or most is None else range(least, most + 1, self._size))
         with ThreadPoolExecutor(_THREADS) as pool:
-            halves = list(pool.map(lambda starts: self._part(statement, starts, len(names)), [parts[place::_THREADS] for place in range(_THREADS)]))
-        for half in halves[1:]:
-            add_found(halves[0], half)
-        return halves[0]
+            shares = list(pool.map(lambda _: self._share(statement, parts, width), range(_THREADS)))
+        for share in shares[1:]:
+            add_found(shares[0], share)
+        return shares[0]
 
-    def _part(self, statement: Select[Any], starts: Sequence[int], width: int) -> Found:
-        found = Found({}, {}, {})
-        rounding = Rounding()
-        for low in starts:
-            for *columns, first, whole in self._rows(statement, low, low + _AT_ONCE - 1):
+    def _ends(self) -> tuple[int | None, int | None]:
+        """The least and the greatest id of what is wanted."""
+        wanted = self._wanted
+        ids = select(exchanges.c.id).where(*(self._conditions() if wanted.sessions or wanted.since or wanted.until else ())).subquery().c.id
+        with self._database.scanning() as connection:  # one by one: both in one question would look at all, even if all are wanted
+            least, most = (connection.execute(select(end(ids))).scalar() for end in (func.min, func.max))
+        return least, most
+
+    def with_retries(self) -> tuple[Found, list[Key]]:
+        """What `found` and `silent_retries` give, read side by side."""
+        with ThreadPoolExecutor(1) as pool:
+            retries = pool.submit(self.silent_retries)
+            return self.found(), retries.result()
+
+    def _share(self, statement: Select[Any], parts: Iterator[int], width: int) -> Found:
+        """Of the parts that no other thread takes."""
+        found, rounding = Found({}, {}, {}), Rounding()
+        for low in parts:
+            for *columns, first, whole in self._rows(statement, low, low + self._size - 1):
                 key = tuple(columns[:width])
-                add_sums(found.sums, key, _as_sums(columns[width:]))
+                add_sums(found.sums, key, _as_sums(*columns[width:]))
                 for known, text in ((found.first, first), (found.whole, whole)):
                     if text:
-                        add_times(known, key, Counter(map(rounding.__getitem__, text.split(","))).items())
+                        count_times(known, key, map(rounding.__getitem__, text.split(",")))
         return found
 
     def _rows(self, statement: Select[Any], low: int, high: int) -> Sequence[Any]:
         try:
-            with self._database.reading() as connection:
-                rows = connection.execute(statement, {"low": low, "high": high}).all()
-                return [row for row in rows if row.requests]  # without groups there is a row of nothing, too
+            with self._database.scanning() as connection:
+                return connection.execute(statement, {"low": low, "high": high}).all()
         except StoreError as error:
             if low == high or "integer overflow" not in str(error):
                 raise
@@ -141,31 +155,28 @@ class Spending:
         return [*self._rows(statement, low, middle), *self._rows(statement, middle + 1, high)]
 
     def _statement(self, names: Sequence[str], *, times: bool) -> Select[Any]:
+        """By state, too: what depends on it need not be asked of each exchange."""
         e, c = exchanges.c, costs.c
-        here = c.state.in_(PAID)
-        tokens = [c[f"{name}_tokens"] for name in COUNTS]
-        stream = and_(e.first_event_ms.is_not(None), e.duration_ms > e.first_event_ms, e.transport != "http", here)
+        streamed = and_(e.duration_ms > e.first_event_ms, e.transport != "http")
         columns = [
-            func.count().label("requests"),
+            c.state,
+            func.count(),
             _count(_FAILED),
             _count(e.attempt > 1),
-            *[_sum(case((here, column))) for column in tokens],
-            *[_sum(c[f"{name}_amount"]) for name in CLASSES],
-            _sum(c.amount),
-            _count(and_(c.state == "priced", e.cost_note.is_not(None))),
-            _count(c.state.in_(("partly", "unpriced"))),
-            _sum(case((c.state == "unpriced", _whole(tokens)))),
-            _count(c.state == "pending"),
+            *[func.sum(c[f"{name}_tokens"]) for name in COUNTS],
+            *[func.sum(c[f"{name}_amount"]) for name in CLASSES],
+            func.sum(c.amount),
+            func.count(e.cost_note),
             _count(LOST),
-            _sum(case((stream, c.output_tokens))),
-            _sum(case((stream, e.duration_ms - e.first_event_ms))),
             _count(and_(c.state.is_(None), e.cost_note == PRUNED)),  # as `pruned` says, which stands at the far end of rows
+            func.sum(c.output_tokens).filter(streamed),
+            func.sum(e.duration_ms - e.first_event_ms).filter(streamed),
             # As texts: to sort them into groups of their own would take as long as all the rest.
             *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") if times else null() for column in (e.first_event_ms, e.duration_ms)],
         ]
         keys = self._keys_of(names)
         joined = exchanges.outerjoin(costs, c.exchange == e.id)
-        return select(*keys, *columns).select_from(joined).where(*self._conditions(), _BETWEEN).group_by(*keys)
+        return select(*keys, *columns).select_from(joined).where(*self._conditions(), _BETWEEN).group_by(*keys, c.state)
 
     def failures(self, by: Sequence[str]) -> dict[Key, int]:
         """How many failed, by group. Raises ConfigError: no such grouping."""
@@ -181,23 +192,17 @@ class Spending:
         `names`: of these groups; None: those that are wanted.
         """
         e, f = exchanges.c, fingerprints.c
-        with self._database.reading() as connection:
-            own = (f.exchange == e.id, f.rules == DEFAULT_RULES)
-            digests = select(f.digest).join(exchanges, and_(*own)).where(*self._conditions(), _FAILED).distinct()
-            if connection.execute(digests.limit(1)).first() is None:
-                return []
-            columns = (
-                *self._keys_of(self._wanted.by if names is None else names),
-                e.session,
-                f.digest,
-                _FAILED.label("failed"),
-                func.coalesce(e.attempt, 1).label("attempt"),
-            )
-            statement = select(*columns).join(fingerprints, and_(*own)).where(*self._conditions(), f.digest.in_(digests)).order_by(e.session, e.seq)
-            rows = connection.execute(statement).all()
+        failed = select(e.id).where(*self._conditions(), _FAILED)
+        digests = select(f.digest).where(f.exchange.in_(failed), f.rules == DEFAULT_RULES)
+        keys = self._keys_of(self._wanted.by if names is None else names)
+        columns = (e.session, e.seq, f.digest, _FAILED.label("failed"), func.coalesce(e.attempt, 1).label("attempt"), *keys)
+        # Not in their order: by an index all exchanges would be read for it, and those that ask what failed are few.
+        statement = select(*columns).join_from(fingerprints, exchanges, e.id == f.exchange)
+        with self._database.scanning() as connection:
+            rows = connection.execute(statement.where(f.rules == DEFAULT_RULES, f.digest.in_(digests), *self._conditions())).all()
         waiting: set[tuple[str, bytes]] = set()
         found = []
-        for *key, session, digest, has_failed, attempt in rows:
+        for session, _, digest, has_failed, attempt, *key in sorted(rows, key=itemgetter(0, 1)):
             if (session, digest) in waiting and attempt <= 1:
                 found.append(tuple(key))
             waiting.discard((session, digest))
@@ -205,29 +210,34 @@ class Spending:
                 waiting.add((session, digest))
         return found
 
-    def reasons(self, limit: int | None = None) -> list[Reason]:
-        """Why there is no price, or none for all, the most frequent reasons first; an exchange with several reasons counts for each."""
+    def reasons(self, limit: int | None = None, lacking: Collection[str] = LACKING) -> list[Reason]:
+        """Why there is no price, or none for all, the most frequent reasons first; an exchange with several reasons counts for each.
+
+        `lacking`: what of it there is, as `lacking_of` finds it: all exchanges are looked through for each.
+        """
         e, c, r = exchanges.c, costs.c, price_rates.c
         lines = cost_line_rows.c
+        priced = costs.join(exchanges, e.id == c.exchange)
+        unpriced = (c.state.in_(("partly", "unpriced")), *self._conditions())
+        whole = select(price_bases.c.reason, e.model, func.count()).select_from(priced.join(price_bases, price_bases.c.id == c.basis))
         own = (lines.exchange == c.exchange, lines.version == c.version)
-        lacking = costs.join(exchanges, e.id == c.exchange)
-        whole = select(price_bases.c.reason, e.model, func.count()).select_from(lacking.join(price_bases, price_bases.c.id == c.basis))
-        of_lines = lacking.join(cost_line_rows, and_(*own)).join(price_rates, r.id == lines.rate)
-        partly = select(r.item.concat(": ").concat(r.reason), e.model, func.count(c.exchange.distinct())).select_from(of_lines)
-        noted = select(e.cost_note, e.model, func.count()).select_from(lacking)
+        # The exchanges by themselves: else SQLite looks for the costs of each line, and most are of what has a price.
+        among = select(c.exchange).select_from(priced).where(*unpriced).scalar_subquery()
+        partly = select(r.item.concat(": ").concat(r.reason), e.model, func.count(c.exchange.distinct()))
+        partly = partly.select_from(priced.join(cost_line_rows, and_(*own)).join(price_rates, r.id == lines.rate)).where(lines.exchange.in_(among))
+        noted = select(e.cost_note, e.model, func.count()).select_from(priced)
         unknown = select(literal(_UNKNOWN), e.model, func.count()).select_from(exchanges.outerjoin(costs, c.exchange == e.id))
         pruned = select(literal(_PRUNED), e.model, func.count()).where(e.pruned == "costs", *self._conditions()).group_by(e.model)
-        unpriced = c.state.in_(("partly", "unpriced"))
         statements = (
-            whole.where(unpriced, price_bases.c.reason.is_not(None), *self._conditions()).group_by(price_bases.c.reason, e.model),
-            partly.where(unpriced, r.reason.is_not(None), *self._conditions()).group_by(r.item, r.reason, e.model),
-            noted.where(c.state == "pending", *self._conditions()).group_by(e.cost_note, e.model),
-            unknown.where(LOST, *self._conditions()).group_by(e.model),
-            pruned,
+            ("unpriced", whole.where(price_bases.c.reason.is_not(None), *unpriced).group_by(price_bases.c.reason, e.model)),
+            ("unpriced", partly.where(r.reason.is_not(None)).group_by(r.item, r.reason, e.model)),
+            ("pending", noted.where(c.state == "pending", *self._conditions()).group_by(e.cost_note, e.model)),
+            ("lost", unknown.where(LOST, *self._conditions()).group_by(e.model)),
+            ("pruned", pruned),
         )
         counts: Counter[tuple[str, str | None]] = Counter()
-        with self._database.reading() as connection:
-            for statement in statements:
+        with self._database.scanning() as connection:
+            for statement in [statement for name, statement in statements if name in lacking]:
                 for note, model, count in connection.execute(statement):
                     counts[_DATE.sub("", note or ""), model] += count
         found = [Reason(note, model, count) for (note, model), count in counts.items()]
@@ -263,25 +273,28 @@ _BETWEEN = exchanges.c.id.between(bindparam("low"), bindparam("high"))
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
+    return func.count().filter(condition)
 
 
-def _sum(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.coalesce(func.sum(column), 0)
-
-
-def _whole(tokens: Sequence[ColumnElement[Any]]) -> ColumnElement[int]:
-    """All tokens; reasoning is part of the output."""
-    total: ColumnElement[Any] = literal(0)
-    for column in tokens[:-1]:
-        total = total + func.coalesce(column, 0)
-    return total
-
-
-def _as_sums(row: Sequence[Any]) -> Sums:
-    requests, errors, retries, *rest = row
-    counts, amounts = rest[: len(COUNTS)], rest[len(COUNTS) : len(COUNTS) + len(CLASSES)]
-    *others, streamed, ms, pruned = rest[len(COUNTS) + len(CLASSES) :]
-    cost, assumed, unpriced, unpriced_tokens, pending, lost = map(int, others)
-    told = (int(requests), int(errors), int(retries), tuple(map(int, counts)), tuple(map(int, amounts)), cost, assumed, unpriced, unpriced_tokens, pending)
-    return Sums(*told, lost, int(streamed), float(ms) / 1000, int(pruned))
+def _as_sums(state: str | None, requests: int, errors: int, retries: int, *rest: Any) -> Sums:
+    """Of exchanges in one state."""
+    sums = [0 if value is None else value for value in rest]
+    counts, amounts = tuple(map(int, sums[: len(COUNTS)])), tuple(map(int, sums[len(COUNTS) : len(COUNTS) + len(CLASSES)]))
+    cost, noted, lost, pruned, streamed, ms = sums[len(COUNTS) + len(CLASSES) :]
+    paid, unpriced = state in PAID, state in ("partly", "unpriced")
+    return Sums(
+        requests,
+        errors,
+        retries,
+        counts if paid else (0,) * len(COUNTS),
+        amounts,
+        int(cost),
+        noted if state == "priced" else 0,
+        requests if unpriced else 0,
+        sum(counts[:-1]) if state == "unpriced" else 0,  # reasoning is part of the output
+        requests if state == "pending" else 0,
+        lost,
+        int(streamed) if paid else 0,
+        float(ms) / 1000 if paid else 0.0,
+        pruned,
+    )

@@ -10,11 +10,9 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 from .cost_tables import costs
 from .engine import Database
 from .money import put_together, summed
-from .spending import LOST, Spending
+from .spending import LOST, PART, Spending
 from .sums import Key, Spend, Wanted
 from .tables import exchanges, writers
-
-PART = 5_000
 
 _E, _C = exchanges.c, costs.c
 
@@ -24,9 +22,7 @@ class SpentByHour(Spending):
     no such session."""
 
     def __init__(self, database: Database, wanted: Wanted, size: int = PART) -> None:
-        """`size`: exchanges of one part, by their ids."""
-        super().__init__(database, wanted._replace(by=("hour", *wanted.by)))
-        self._size = size
+        super().__init__(database, wanted._replace(by=("hour", *wanted.by)), size)
 
     def parts(self) -> range:
         """Where the parts of the store begin."""

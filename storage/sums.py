@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import add
@@ -39,6 +40,10 @@ class Sums(NamedTuple):
     streamed: int
     seconds: float
     pruned: int = 0
+
+
+LACKING = ("unpriced", "pending", "lost", "pruned")
+"""Of `Sums`: exchanges that have no price, or not for all of it."""
 
 
 class Reason(NamedTuple):
@@ -103,6 +108,11 @@ class Found(NamedTuple):
     whole: dict[Key, Times]
 
 
+def lacking_of(found: Found) -> tuple[str, ...]:
+    """Which of LACKING there are."""
+    return tuple([name for name in LACKING if any(getattr(sums, name) for sums in found.sums.values())])
+
+
 def added(one: Sums, other: Sums) -> Sums:
     """Of two groups together."""
     together: list[Any] = []
@@ -131,6 +141,14 @@ def add_times(known: dict[Key, Times], key: Key, more: Iterable[tuple[int, int]]
     mine = known.setdefault(key, {})
     for ms, count in more:
         mine[ms] = mine.get(ms, 0) + count
+
+
+def count_times(known: dict[Key, Times], key: Key, more: Iterable[int]) -> None:
+    """A group's times, each as often as it comes, to what is known of it."""
+    mine = known.get(key)
+    if not isinstance(mine, Counter):
+        mine = known[key] = Counter(mine)
+    mine.update(more)
 
 
 def regrouped(found: Found, name: Callable[[Key], Key]) -> Found:

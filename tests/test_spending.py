@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from playhead.config.errors import ConfigError, StoreError
 from playhead.storage.costs import Basis, Cost, LineRow, Pricing, RateRow, State
 from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Assumed, PricedBy, Reason, Sums, Wanted
+from playhead.storage.sums import Assumed, Found, PricedBy, Reason, Sums, Wanted, add_sums, add_times, rounded
 from stores import START_NS, recorded
 
 START = datetime.fromtimestamp(START_NS // 10**9, UTC)
@@ -283,3 +285,91 @@ def test_who_asks_how_far_something_has_come_has_lost_nothing(store: Store, stat
     assert sums(store)[()].lost == 1
     assert [one.exchanges for one in store.ledger.spending(Wanted()).reasons()] == [1]
     assert store.ledger.paid()[3] == 1
+
+
+def random_ledger(chance: random.Random, count: int) -> list[Recorded]:
+    """Exchanges in all states; some ask again for what failed, and some of these say so."""
+    made: list[Recorded] = []
+    for _ in range(count):
+        state: State | None = chance.choice(("priced", "priced", "partly", "unpriced", "free", "elsewhere", "pending", None))
+        tokens = tuple(chance.choice((None, chance.randrange(10**6))) for _ in range(5))
+        price = (
+            None if state is None else cost(chance.randrange(60, 10**12) if state in ("priced", "partly") else None, state, tokens, chance.choice((None, "x")))
+        )
+        facts: dict[str, Any] = {"model": chance.choice(("a", "b", None)), "error_code": chance.choice((None, None, "e"))}
+        facts |= {"usage": chance.choice((None, {"input_tokens": 1})), "response_status": chance.choice((None, "completed", "queued"))}
+        one = exchange(price, session=chance.choice("st"), status=chance.choice((None, 200, 200, 500)), attempt=chance.choice((None, 1, 2)), facts=facts)
+        one.transport, one.outcome = chance.choice(("http", "sse")), chance.choice(("complete", "complete", "timeout"))
+        one.first_event_ns, one.duration_ns = (chance.choice((None, chance.randrange(10**12))) for _ in range(2))
+        one.fingerprint = chance.choice((None, Fingerprint(bytes(15) + chance.randbytes(1), "http"), Fingerprint(b"1" * 16, "http")))
+        one.started_at_ns += chance.randrange(3) * DAY
+        made.append(one)
+    return made
+
+
+def failed(one: Recorded) -> bool:
+    return (one.status or 0) >= 400 or one.facts.error_code is not None or one.outcome != "complete"
+
+
+def summed_up(one: Recorded) -> Sums:
+    """What one exchange adds, computed from what was recorded."""
+    price, state = one.cost, one.cost.state if one.cost else None
+    paid = state in ("priced", "partly", "unpriced")
+    counts = tuple(count or 0 for count in price.counts) if price and paid else (0,) * 5
+    first, whole = one.first_event_ns, one.duration_ns
+    streamed = paid and one.transport != "http" and first is not None and whole is not None and whole > first
+    lost = price is None and one.facts.usage is not None and one.facts.response_status != "queued"
+    return Sums(
+        1,
+        int(failed(one)),
+        int((one.attempt or 0) > 1),
+        counts,
+        tuple(amount or 0 for amount in price.amounts) if price else (0,) * 5,
+        (price.amount or 0) if price else 0,
+        int(state == "priced" and bool(price and price.note)),
+        int(state in ("partly", "unpriced")),
+        sum(counts[:4]) if state == "unpriced" else 0,
+        int(state == "pending"),
+        int(lost),
+        counts[3] if streamed else 0,
+        ((whole or 0) - (first or 0)) / 1e9 if streamed else 0.0,
+    )
+
+
+def retried(made: list[Recorded]) -> list[str | None]:
+    """The models of those that ask again what failed before in their session and do not say so."""
+    found, waiting = [], set()
+    for one in made:
+        place = (one.session, one.fingerprint.digest if one.fingerprint else None)
+        if place[1] is None:
+            continue
+        if place in waiting and (one.attempt or 1) <= 1:
+            found.append(one.facts.model)
+        waiting.discard(place)
+        if failed(one):
+            waiting.add(place)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_summed_up_in_parts_equals_what_is_computed_from_each_exchange(store: Store, seed: int) -> None:
+    made = random_ledger(random.Random(seed), 150)
+    write(store, *made)
+
+    expected = Found({}, {}, {})
+    for one in made:
+        day = datetime.fromtimestamp(one.started_at_ns // 10**9, UTC).date().isoformat()
+        key = (one.facts.model, day)
+        add_sums(expected.sums, key, summed_up(one))
+        for known, ns in ((expected.first, one.first_event_ns), (expected.whole, one.duration_ns)):
+            if ns is not None:
+                add_times(known, key, [(rounded(ns // 10**6), 1)])
+    for size in (7, 5000):
+        found, again = store.ledger.spending(Wanted(("model", "day")), size).with_retries()
+        assert exactly(found) == exactly(expected)
+        assert Counter(model for model, _ in again) == Counter(retried(made))
+
+
+def exactly(found: Found) -> Found:
+    """Seconds to a microsecond: floats that are added in another order differ behind that."""
+    return found._replace(sums={key: one._replace(seconds=round(one.seconds, 6)) for key, one in found.sums.items()})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.audit import NOTHING
-from playhead.storage.sums import Found, Rounding, add_found, regrouped, rounded
+from playhead.storage.sums import LACKING, Found, Rounding, add_found, count_times, lacking_of, regrouped, rounded
 
 
 @given(st.lists(st.integers(0, 10**7)))
@@ -43,3 +45,21 @@ def test_groups_that_get_one_key_are_one() -> None:
     again = regrouped(whole, lambda key: ((key[0] or "")[:7],))
 
     assert (again.sums[("2026-11",)].requests, again.first) == (3, {("2026-11",): {10: 3}})
+
+
+def test_times_are_counted_each_as_often_as_it_comes() -> None:
+    known: dict[tuple[str | None, ...], dict[int, int]] = {("b",): {10: 1}}
+    for key in ("a", "b"):
+        count_times(known, (key,), [10, 20, 10])
+        count_times(known, (key,), [20])
+
+    assert known == {("a",): {10: 2, 20: 2}, ("b",): {10: 3, 20: 2}}
+
+
+def test_what_has_no_price_is_named_by_why_if_any_group_has_it() -> None:
+    assert lacking_of(found("a", 1)) == ()
+    for name in LACKING:
+        whole = found("a", 1)
+        one: Any = {name: 1}
+        add_found(whole, Found({("b",): NOTHING._replace(**one)}, {}, {}))
+        assert lacking_of(whole) == (name,)

@@ -133,11 +133,14 @@ def print_audit(
     estimates: Estimated | None = None,
 ) -> None:
     """The report over what is wanted. `names`: of keys; `estimates`: of what told no usage, if they were asked for."""
+    from playhead.storage.sums import lacking_of
+
     from .. import audit as folding
     from .. import listing
 
     spending = store.ledger.spending(wanted)
-    found, retries = folding.named(wanted.by, spending.found(), names), folding.renamed(wanted.by, names, spending.silent_retries())
+    read, again = spending.with_retries()
+    found, retries = folding.named(wanted.by, read, names), folding.renamed(wanted.by, names, again)
     groups: Iterable[AuditRow] = folding.rows(wanted.by, found, retries)
     of_groups = {} if estimates is None else folding.estimates_of(wanted.by, names, estimates.groups)
     groups = groups if estimates is None else folding.with_estimates(groups, of_groups)
@@ -148,7 +151,7 @@ def print_audit(
         csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
         groups, whole = list(islice(groups, _SHOWN)), folding.total(found, len(retries))
-        reasons = _shortened(spending.reasons()) if whole.lacking else []
+        reasons = _shortened(spending.reasons(lacking=lacking_of(found))) if whole.lacking else []
         _print(wanted.by, groups, whole, reasons)
         if len(found.sums) > _SHOWN:
             say(f"these are {_SHOWN:,} of {len(found.sums):,} groups: --json and --csv give all")

@@ -58,6 +58,8 @@ def say_unlabelled(by: Sequence[str], keys: Collection[Key]) -> None:
 
 
 def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Read:
+    from playhead.storage.sums import lacking_of
+
     from ..reporting.contents import FAILURES, Read, groupings, names_of, unit_of
 
     span = spending.span()
@@ -66,7 +68,8 @@ def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Re
     views = groupings(unit_of(span), by)
     found = [spending.found(view, times=place == 0) for place, view in enumerate(views)]  # how long it took is told by model alone
     known = found[0].sums.values()
-    reasons = spending.reasons() if any(one.unpriced or one.pending or one.lost or one.pruned for one in known) else []
+    lacking = lacking_of(found[0])
+    reasons = spending.reasons(lacking=lacking) if lacking else []
     assumed = spending.assumed() if any(one.assumed for one in known) else []
     return Read(span, found, spending.silent_retries(names_of(views)), spending.failures(FAILURES), reasons, assumed, spending.priced_by(), names)
 

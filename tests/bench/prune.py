@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
 
@@ -24,78 +22,12 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from aged import costing
+from bench.filling import fill
 from playhead.proxy.simulator import simulated_upstream
 from playhead.storage.journal import size_of
-from playhead.storage.records import Batch, Facts, Fingerprint, Frame, ItemRow, Raw, Recorded
 from playhead.storage.store import Store
-from stores import event
 
-_TURNS = 8  # of a conversation
-_BATCH = 2000
 _QUIET_SECONDS, _LAST_SECONDS = 20.0, 5.0
-_DAY_NS = 86_400_000_000_000
-_HEAD = b"POST /v1/responses HTTP/1.1\r\nHost: api.openai.com\r\nContent-Type: application/json\r\n\r\n"
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def exchanges(count: int, days: int) -> Iterator[Recorded]:
-    """Streams of conversations, the oldest first; the last of them now."""
-    rng = random.Random(7)
-    words = [rng.randbytes(rng.randint(2, 6)).hex() for _ in range(4000)]
-    now = time.time_ns()
-    talks: list[list[bytes]] = [[] for _ in range(16)]
-    for number in range(count):
-        place = rng.randrange(len(talks))
-        talk = talks[place]
-        if len(talk) >= _TURNS:
-            talk = talks[place] = []
-        talk.append(" ".join(rng.choices(words, k=60)).encode())
-        request = b'{"model":"gpt-5-mini","stream":true,"input":["' + b'","'.join(talk) + b'"]}'
-        answer = b"".join(b'event: response.output_text.delta\ndata: {"delta":"%b"}\n\n' % word.encode() for word in rng.choices(words, k=8))
-        rows = [event(seq, bytes=len(answer) // 8) for seq in range(8)]
-        usage = {"input_tokens": 60 * len(talk), "output_tokens": 8, "total_tokens": 60 * len(talk) + 8}
-        facts = Facts(kind="responses", model="gpt-5-mini", response_id=f"resp_{number}", response_status="completed", usage=usage, parse="parsed")
-        raw = Raw(_HEAD, request, _ANSWER, answer, frames=(Frame(0, 1000, len(request)), Frame(1, 900_000, len(answer))), chunks=(len(answer),))
-        items = b"".join(text[:4] for text in talk)
-        yield Recorded(
-            "bench",
-            number,
-            f"agents-{place}",
-            "run",
-            transport="sse",
-            method="POST",
-            path="/v1/responses",
-            started_at_ns=now - (count - number) * days * _DAY_NS // count,
-            status=200,
-            outcome="complete",
-            first_event_ns=1_000_000,
-            duration_ns=9_000_000,
-            request_bytes=len(request),
-            response_bytes=len(answer),
-            event_count=len(rows),
-            upstream="https://api.openai.com",
-            facts=facts,
-            raw=raw,
-            events=rows,
-            fingerprint=Fingerprint(rng.randbytes(16), "sse", items),
-            items=[ItemRow("output", 0, "message", f"msg_{number}", None, None, "completed")],
-            cost=costing(1000),
-        )
-
-
-def fill(data: Path, count: int) -> None:
-    """Write them."""
-    data.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    with Store.open(f"sqlite:///{data}/store.db", create=True) as store:
-        batch: list[Recorded] = []
-        for number, one in enumerate(exchanges(count, 60), 1):
-            batch.append(one)
-            if len(batch) >= _BATCH or number == count:
-                store.write(Batch(batch, gone=["bench"] if number == count else []))
-                batch = []
-    print(f"{count:,} exchanges written in {time.monotonic() - began:.0f} s")
 
 
 class Client:
@@ -184,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or Path(folder) / "data"
         if not (data / "store.db").exists():
-            fill(data, options.exchanges)
+            fill(data / "store.db", options.exchanges)
         size = (data / "store.db").stat().st_size
         asyncio.run(measure(data, options.arguments))
         print(f"store.db: {size / 2**20:,.0f} MiB before, {(data / 'store.db').stat().st_size / 2**20:,.0f} MiB now")
