@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], cwd: 
     for layer in reversed(layers):
         values |= layer.values
         places |= layer.places
+    _replay_alone(values, places, asked="workers" in layers[0].values)
     notes = _forbid_live(values, places, asked=told and "on_miss" in layers[0].values, environ=environ)
     try:
         settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
@@ -99,6 +101,15 @@ def _read(path: Path) -> PriceTable:
     except OSError as error:
         raise ConfigError(f"the price table {path} cannot be read: {error.strerror}") from error
     return parse_table(text, str(path))
+
+
+def _replay_alone(values: dict[str, Any], places: dict[str, str], *, asked: bool) -> None:
+    """A replay counts what it has served, and so runs in one worker: how many others are to have is no reason to refuse it, unless it was `asked` for here."""
+    if values.get("mode") != "replay" or "workers" not in values or asked:
+        return
+    with suppress(ValidationError):  # what is wrong is told, here as elsewhere
+        if Settings(workers=values["workers"]).workers > 1:
+            values["workers"], places["workers"] = 1, f"mode = replay ({places['mode']})"
 
 
 def _forbid_live(values: dict[str, Any], places: dict[str, str], *, asked: bool, environ: Mapping[str, str]) -> tuple[str, ...]:

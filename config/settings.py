@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         default=None, description="A cassette that is replayed as the session, in place of what the store holds; nothing is written beside it."
     )
     workers: Annotated[int, BeforeValidator(count_of), Field(ge=1, le=64), Hint("N", "a whole number from 1 to 64")] = Field(
-        default=1, description="How many worker processes share the port."
+        default=1, description="How many worker processes share the port; a replay has one."
     )
     durability: Annotated[Literal["relaxed", "strict"], Hint("relaxed|strict", "relaxed or strict")] = Field(
         default="relaxed",

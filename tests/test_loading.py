@@ -112,3 +112,16 @@ def test_two_price_tables_of_one_name_and_version_are_refused(tmp_path: Path) ->
 
     with pytest.raises(ConfigError, match=r"b\.toml: it is called contract@1 as that of .*a\.toml is, and says something else"):
         load(tmp_path, {"mode": "record", "price_table": tuple(map(str, tables))})
+
+
+def test_a_replay_has_one_worker_however_many_a_file_gives_to_recording(tmp_path: Path) -> None:
+    (tmp_path / "playhead.toml").write_text("workers = 3\n", encoding="utf-8")
+    loaded = load(tmp_path)
+
+    assert (loaded.settings.workers, loaded.sources["workers"]) == (1, "mode = replay (command)")
+    assert load(tmp_path, {"mode": "record"}).settings.workers == 3
+
+
+def test_a_wrong_number_of_workers_is_told_to_a_replay_too(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"workers = 'x' \(environment variable PLAYHEAD_WORKERS\)"):
+        load(tmp_path, environ={"PLAYHEAD_WORKERS": "x"})
