@@ -124,7 +124,7 @@ class Miss:
     @property
     def story(self) -> str:
         """For the log and for listings: a line, and one for each difference."""
-        lines = [" ".join(filter(None, (self._what(), self._why(), self._parted(), self._nearest(0), self.note)))]
+        lines = [" ".join(filter(None, (self._what(), self._why(), self._parted(), self.note, self._nearest(0))))]
         lines += [f"  {difference}" for difference in self.differences[:_IN_LOG]]
         if (more := len(self.differences) - _IN_LOG) > 0:
             lines.append(f"  and {more} more")

@@ -269,8 +269,10 @@ def summary(reports: Iterable[Mapping[str, Any]]) -> str:
         last = report.get("metrics", {}).get("account", {})
         found = report.get("metrics", {})
         names = ("replayed", "live", "faults", "ruled")
-        counted.update({name: found.get(name, 0) for name in names}, diverged=sum(found.get("missed", {}).values()))
+        missed = found.get("missed", {})
+        counted.update({name: found.get(name, 0) for name in names}, diverged=sum(missed.values()), without=missed.get("session_not_found", 0))
     parts = [f"{name} {counted[name]}" for name in ("replayed", "diverged", "live", "faults", "ruled")]
+    parts += [f"without {counted['without']}"] if counted["without"] else []  # in sessions that nobody recorded: these are in no list
     parts += [f"saved {dollars(last['saved'])}"] if last.get("saved") else []
     parts += [f"{name} {last[name]}" for name in ("unpriced", "unused") if last.get(name) and (name != "unpriced" or last.get("saved"))]
     return "playhead " + "  ".join([*parts, *(f"first {id_}" for id_ in last.get("first", ()))])

@@ -71,3 +71,11 @@ def test_the_last_line_of_a_replay_has_it_and_the_launcher_says_it(capsys: pytes
     told = capsys.readouterr().err
     assert "playhead: 7 recorded exchanges were not asked for: 2, 4, 6, 8, 10 and 2 more\n" in told
     assert "playhead: saved by the replay: 0.0120 USD, and that of 1 whose price is not known\n" in told
+
+
+@pytest.mark.parametrize(("missed", "hinted"), [({"session_not_found": 2}, False), ({"session_not_found": 2, "no_match": 1}, True)])
+def test_what_was_asked_of_a_session_that_nobody_recorded_is_in_no_list(missed: dict[str, int], hinted: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _replayed(Settings(), summary([{"metrics": {"missed": missed}}])) == sum(missed.values())
+    told = capsys.readouterr().err
+
+    assert ("`playhead divergences default` shows what diverged" in told, "sent no request" in told) == (hinted, False)

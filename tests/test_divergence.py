@@ -192,3 +192,9 @@ def test_a_note_is_told_in_both_texts() -> None:
 
     assert noted.note in noted.answer()
     assert noted.note in noted.story
+
+
+def test_the_differences_stand_right_behind_what_announces_them() -> None:
+    first = miss(note="It is too big to be forwarded.", differences=[Difference("$.a", "1", "2")], nearest=3).story.splitlines()[0]
+
+    assert first.endswith("which differs in 1 place:")

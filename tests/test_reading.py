@@ -71,6 +71,12 @@ def test_a_listing_of_nothing_says_so(playhead: Playhead) -> None:
     assert playhead("exchanges", "default", "--take", "9").out == "There are no such exchanges in session default.\n"
 
 
+def test_a_session_that_is_empty_says_so(playhead: Playhead, data: Path) -> None:
+    playhead("fork", "default", "--at", "1", "--as", "empty")
+
+    assert playhead("exchanges", "empty").out == "There are no exchanges in session empty.\n"
+
+
 def test_an_unknown_session_cannot_be_listed(playhead: Playhead) -> None:
     told = playhead("exchanges", "nope", "--json")
 

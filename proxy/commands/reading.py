@@ -51,13 +51,14 @@ def exchanges(session: str, since: str | None, follow: bool, as_json: bool, **fl
     name = session_name(session)
     take, status, model, limit = (flags.pop(each) for each in ("take", "status", "model", "limit"))
     moment = since_time(since, datetime.now(UTC)) if since else None
+    such = "such " if any(each is not None for each in (take, moment, status, model)) else ""
     with recordings(loaded(flags).settings) as store:
         rows: Iterable[ExchangeRecord] = store.exchanges(name, take=take, since=moment, status=status, model=model, limit=limit)
         if follow:
             news = _ended(lambda after: store.exchanges(name, take=take, since=moment, after=after), store.exchange)
             rows = islice((row for row in news if _wanted(row, status, model)), limit)
         with suppress(KeyboardInterrupt) if follow else nullcontext():
-            _print(EXCHANGES, rows, as_json, empty=f"There are no such exchanges in session {name}.", live=follow)
+            _print(EXCHANGES, rows, as_json, empty=f"There are no {such}exchanges in session {name}.", live=follow)
 
 
 def _ended(stored_after: Callable[[int], Iterable[ExchangeRecord]], exchange: Callable[[int], ExchangeRecord]) -> Iterator[ExchangeRecord]:

@@ -120,7 +120,7 @@ def _around(mode: str, flags: Mapping[str, Any], settings: Loaded, command: tupl
 
 def _replayed(settings: Settings, line: str) -> int:
     """Say what was replayed, by the server's own last line; how many divergences there were."""
-    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|live|faults|ruled|unpriced|unused) (\d+)", line)}
+    counts = {name: int(number) for name, number in re.findall(r"(replayed|diverged|without|live|faults|ruled|unpriced|unused) (\d+)", line)}
     if not counts:
         say("the replay ended without saying what it had served")
         return 1
@@ -141,9 +141,9 @@ def _replayed(settings: Settings, line: str) -> int:
         say(f"`playhead faults {settings.session}` shows what the command did after each")
     if ruled and settings.cassette is None:
         say(f"`playhead rules {settings.session} --hits` shows which rules made them equal")
-    if diverged and settings.cassette is None:
+    if diverged > counts.get("without", 0) and settings.cassette is None:
         say(f"`playhead divergences {settings.session}` shows what diverged")
-    elif not served and not live:
+    elif not served and not live and not diverged:
         say("nothing was replayed: the command sent no request to playhead")
     return diverged
 
