@@ -14,6 +14,7 @@ import pytest
 
 from command_line import Playhead, in_a_process, on
 from fakes import RawClient, Received, Wire, answer, chunked, chunked_head, fetch
+from playhead.proxy.commands.redacting import _Left
 from playhead.storage.store import Store
 from replays import ask, code, divergences, recording, replaying
 from websocket_fakes import TEXT, WebSocketClient, accept
@@ -216,6 +217,12 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, playhead: Playhead
     refused = playhead("redact", "default", *flags)
 
     assert (refused.status, told in refused.err) == (2, True)
+
+
+def test_files_that_were_not_looked_through_are_not_said_to_be_clean() -> None:
+    told = _Left((0, 0, 0), (), (), elsewhere=True).told("a")
+
+    assert told == "Looked through again: nothing of it is left in session a and in the journal (the server of the store has files of its own)."
 
 
 async def test_where_nothing_is_found_the_session_gets_no_rule(tmp_path: Path, playhead: Playhead) -> None:

@@ -122,11 +122,13 @@ def _redact(store: Store, session: str, rules: tuple[Rule, ...], kept: tuple[Rul
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What is still to be found. `files`: that hold it; `others`: sessions that do, which explains the files."""
+    """What is still to be found. `files`: that hold it; `others`: sessions that do, which explains the files; `elsewhere`: the store
+    is on a server, whose files are not looked through."""
 
     counted: tuple[int, int, int]
     files: tuple[Path, ...]
     others: tuple[str, ...]
+    elsewhere: bool = False
 
     @classmethod
     def of(cls, store: Store, settings: Settings, session: str, rules: tuple[Rule, ...], texts: set[str]) -> _Left:
@@ -142,7 +144,8 @@ class _Left:
         known = [] if store.path is None else [store.path, Path(f"{store.path}-wal")]
         files = tuple([path for path in (*known, *sorted(journal.glob("*"))) if wanted is not None and path.is_file() and _holds(path, wanted)])
         names = [one.session for one in store.sessions() if one.session != session] if files else []
-        return cls(counted, files, tuple([name for name in names if any(store.rewrite(name, _change(Redactor(rules)), dry=True))]))
+        others = tuple([name for name in names if any(store.rewrite(name, _change(Redactor(rules)), dry=True))])
+        return cls(counted, files, others, store.path is None)
 
     @property
     def wrong(self) -> bool:
@@ -155,7 +158,8 @@ class _Left:
             return f"Looked through again: {_in_words(*self.counted)} of session {session} still hold it."
         if self.files and not self.others:
             return f"Looked through again: it still stands in {', '.join(map(str, self.files))}, though in no session: is a server at work? Then stop it first."
-        there = f". It stands in session{'s'[: len(self.others) != 1]} {', '.join(self.others)}, too." if self.others else " and in the files of the store."
+        where = "in the journal (the server of the store has files of its own)" if self.elsewhere else "in the files of the store"
+        there = f". It stands in session{'s'[: len(self.others) != 1]} {', '.join(self.others)}, too." if self.others else f" and {where}."
         return f"Looked through again: nothing of it is left in session {session}{there}"
 
 
