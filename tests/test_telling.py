@@ -119,6 +119,13 @@ def test_a_run_tells_what_became_of_its_cassettes() -> None:
     ]
 
 
+@pytest.mark.parametrize(("accepted", "holds"), [("accepted: the rule `ignore $.a` is added", True), ("not accepted: no rule would", False)])
+def test_only_what_was_accepted_is_said_to_hold(accepted: str, holds: bool) -> None:
+    lines = Total([Counted("a", "none", cassette="a.jsonl", accepted=[accepted])]).lines()
+
+    assert ("what was accepted holds from the next run on" in lines) is holds
+
+
 def test_of_a_cassette_that_tests_share_what_none_has_asked_for_is_told() -> None:
     tests = [Counted(name, "none", cassette="x.jsonl", unused=unused) for name, unused in (("a", ["1", "2"]), ("b", ["2", "3"]))]
 
