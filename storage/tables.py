@@ -6,7 +6,9 @@ The migrations make the tables; a test holds them equal to this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -364,22 +366,37 @@ IS_WHOLE = and_(exchanges.c.writer == connections.c.writer, exchanges.c.number =
 """An exchange is all of a connection."""
 
 
+def described() -> Iterator[dict[str, str | None]]:
+    """The tables and columns, for programs: one for each column."""
+    for table in _described():
+        for column in table.columns:
+            yield {"table": table.name, "about": table.comment, "column": column.name, "type": _kind(column), "text": column.comment}
+
+
 def describe() -> str:
-    """The tables and columns, for people who query the store with SQL."""
+    """The same for people who query the store with SQL."""
+    return "\n".join(_describe(table) for table in _described())
+
+
+def _described() -> list[Table]:
     people = [exchanges, events, items, sessions, takes, cost_lines, chain_entries]
     own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
     own += [match_rules, equivalences, rerecordings, rule_hits, served_faults]
     own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses, chains, chain_entry_rows]
-    return "\n".join(_describe(table) for table in (*people, *own))
+    return [*people, *own]
 
 
 _WORDS = MappingProxyType({Text: "text", Double: "number", UtcTime: "time", JSON: "JSON", LargeBinary: "bytes"})
 
 
+def _kind(column: Column[Any]) -> str:
+    return _WORDS.get(type(column.type), "integer")
+
+
 def _describe(table: Table) -> str:
     lines = [f"{table.name}: {table.comment}"]
     for column in table.columns:
-        kind = _WORDS.get(type(column.type), "integer")
+        kind = _kind(column)
         note = f"  {column.comment}" if column.comment else ""
         lines.append(f"    {column.name:<21}{kind:<9}{note}".rstrip())
     return "\n".join(lines) + "\n"

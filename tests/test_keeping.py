@@ -46,6 +46,12 @@ def test_the_schema_is_documented_without_a_store(capsys: pytest.CaptureFixture[
     assert "\nevents: " in capsys.readouterr().out
 
 
+def test_the_schema_is_json_for_programs(playhead: Playhead) -> None:
+    rows = playhead("stats", "--schema", "--json").rows
+
+    assert {"table": "exchanges", "column": "seq", "type": "integer"}.items() <= next(row for row in rows if row["column"] == "seq").items()
+
+
 def test_a_sound_store_is_verified(playhead: Playhead) -> None:
     assert playhead("verify") == Told(0, "6 exchanges checked, no problems found.\n", "")
 

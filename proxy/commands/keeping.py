@@ -26,9 +26,12 @@ def stats(schema: bool, as_json: bool, **flags: Any) -> None:
     from ..listing import amount, print_facts, print_json, terminal
 
     if schema:
-        from playhead.storage.tables import describe
+        from playhead.storage.tables import describe, described
 
-        click.echo(describe(), nl=False)
+        if as_json:
+            print_json(described())
+        else:
+            click.echo(describe(), nl=False)
         return
     with recordings(loaded(flags).settings) as store:
         found, missing = store.stats(), store.completeness()
