@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from fakes import FakeUpstream, Received, Wire, answer, drop, replying
+from fakes import FakeUpstream, Received, Wire, answer, drop, fetch, replying
 from live_sockets import TARGET, Handler, Model, kinds, talking
 from playhead.proxy.frames import Message as Said
 from playhead.proxy.sockets.socket_live import error_event
 from playhead.storage.store import Store
 from proxied import Proxy, unheard, until
-from replays import NOWHERE, divergences, replaying
+from replays import NOWHERE, ask, divergences, recording, replaying
 from spoken import Socket, create, event, steer, stored, told
-from websocket_fakes import CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
+from websocket_fakes import BINARY, CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
 
 LIVE_0 = [("response.created", "live_0"), ("response.completed", "live_0")]
 
@@ -143,6 +143,107 @@ async def test_a_steer_of_a_live_response_goes_live(tmp_path: Path) -> None:
         await told(client, 2)
         await client.send(steer("live_0", "more"))
         assert json.loads((await client.receive()).payload)["type"] == "response.steer.accepted"
+
+
+async def test_a_steer_of_a_replayed_response_does_not_go_live_and_says_why(tmp_path: Path) -> None:
+    socket = Socket()
+    said = socket.answers(socket.create("one", "a"))
+    stored(tmp_path, socket.recorded())
+    model = Model()
+    async with talking(tmp_path, model) as (client, _):
+        await client.send(create("one", "a"))
+        await told(client, len(said))
+        await client.send(steer("resp_1_1", "more"))
+        error = json.loads((await client.receive()).payload)["error"]
+
+    why = "It did not go to upstream, which has not made the response that it is about: that is replayed from exchange 1."
+    helps = "`playhead rerecord default --exchange 1` lets that go live on the next run"
+    assert (error["code"], why in error["message"], helps in error["message"], model.asked) == ("no_match", True, True, [])
+
+
+async def test_nor_does_one_of_a_response_that_was_recorded_over_http(tmp_path: Path) -> None:
+    response = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5", "output": []}
+    body = json.dumps({"model": "gpt-5", "input": "one"}).encode()
+    json_type = (b"Content-Type", b"application/json")
+    async with recording(tmp_path, replying(answer(json.dumps(response).encode(), json_type))) as recorder:
+        await fetch(recorder.port, ask(body, json_type))
+    model = Model()
+    async with (
+        FakeUpstream({"*": model}) as upstream,
+        replaying(tmp_path, upstream, on_miss="record") as proxy,
+        WebSocketClient.open(proxy.port, TARGET) as client,
+    ):
+        await client.send(create("one"))
+        await told(client, 3)
+        await client.send(steer("resp_1", "more"))
+        error = json.loads((await client.receive()).payload)["error"]
+
+    assert (error["code"], "replayed from exchange 1" in error["message"], model.asked) == ("no_match", True, [])
+
+
+async def test_a_message_that_is_not_known_goes_live(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    model = Model()
+    async with talking(tmp_path, model) as (client, proxy):
+        await client.send(b'{"type": "session.tune", "previous_response_id": "elsewhere"}')
+        got = json.loads((await client.receive()).payload)
+        assert (proxy.service.counters.live, proxy.service.counters.missed) == (1, {})
+
+    assert (got["steer"]["previous_response_id"], [one["type"] for one in model.asked]) == ("elsewhere", ["session.tune"])
+
+
+async def test_one_that_is_no_text_goes_live_as_it_is(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+
+    async def echoing(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        while (message := await socket.receive()).opcode != CLOSE:
+            await socket.send(message.payload, message.opcode)
+
+    async with talking(tmp_path, echoing) as (client, _):
+        await client.send(b"\x00\xff", BINARY)
+        message = await client.receive()
+
+    assert (message.opcode, message.payload) == (BINARY, b"\x00\xff")
+
+
+async def test_where_upstream_closes_at_such_a_message_so_does_the_connection(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+
+    async def refusing(request: Received, wire: Wire) -> None:
+        socket = await accept(request, wire)
+        await socket.receive()
+        await closing(socket, wire)
+
+    async with talking(tmp_path, refusing) as (client, _):
+        await client.send(b'{"type": "session.tune"}')
+        got = await client.receive_until_closed()
+
+    assert [message.close for message in got] == [(1011, "gone")]
+
+
+async def test_a_message_that_cannot_reach_upstream_is_an_error(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with replaying(tmp_path, NOWHERE, on_miss="record") as proxy, WebSocketClient.open(proxy.port, TARGET) as client:
+        await client.send(b'{"type": "session.tune"}')
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["status"], got["error"]["code"]) == (502, "upstream_unreachable")
+
+
+async def test_a_message_counts_as_a_live_call(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with (
+        FakeUpstream({"*": Model()}) as upstream,
+        replaying(tmp_path, upstream, on_miss="record", live_calls=1) as proxy,
+        WebSocketClient.open(proxy.port, TARGET) as client,
+    ):
+        await client.send(create("two"))
+        await told(client, 2)
+        await client.send(steer("live_0", "more"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["status"], got["error"]["code"], "live_calls" in got["error"]["message"]) == (403, "live_budget", True)
 
 
 async def test_an_upstream_that_is_gone_is_an_error_on_the_lane(tmp_path: Path) -> None:

@@ -92,10 +92,10 @@ class Misses:
         """There is nothing to compare the request with: nothing is kept either."""
         self._diverged(unrecorded(inbound, self._player.run, code, message))
 
-    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None) -> Told:
+    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None, note: str = "") -> Told:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
         path = incoming.asked.target.partition("?")[0]
-        known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name)
+        known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name, note=note)
         request = _Request(incoming.asked, incoming.head, incoming.text(), incoming.whole, incoming.bytes)
         return await asyncio.get_running_loop().run_in_executor(None, self._tell_message, known, request, expected)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pydantic_core import from_json
 from xxhash import xxh3_128_digest
 
 from playhead.storage.connected import ConnectionRecord, LogEntry
@@ -84,8 +85,19 @@ def alone(exchange: int, messages: Messages) -> RecordedSocket:
     entries = [LogEntry(Direction.CLIENT, Opcode.TEXT, 0, 1, 0)]
     entries += [LogEntry(Direction.UPSTREAM, Opcode.TEXT, at, 1, len(text)) for at, text in messages.texts]
     cut = messages.ending == "cut"
-    turn = RecordedTurn(exchange, None, None, "upstream_closed" if cut else "complete")
+    turn = RecordedTurn(exchange, None, _response_in(messages.texts[0][1]) if messages.texts else None, "upstream_closed" if cut else "complete")
     return RecordedSocket(Log.of(entries), {1: turn}, finale=Finale(None, cut))
+
+
+def _response_in(text: bytes) -> str | None:
+    """The id of the response that an event tells of."""
+    try:
+        event = from_json(text)
+    except ValueError:
+        return None
+    response = event.get("response") if isinstance(event, dict) else None
+    id_ = response.get("id") if isinstance(response, dict) else None
+    return id_ if isinstance(id_, str) else None
 
 
 def meaning(text: bytes) -> bytes:

@@ -23,6 +23,7 @@ from ..replay.ready import Spoken
 from ..replay.retell import messages_of
 from ..service import Service
 from .recorded_sockets import RecordedSocket, RecordedSockets, alone
+from .recorded_transcripts import text_at
 from .socket_goings import object_in
 
 log = logging.getLogger("playhead")
@@ -200,6 +201,15 @@ class Asking:
             playback.live[missing.print.digest] += 1
         return None
 
+    def pass_on(self, playback: Playback, name: str) -> Refusal | None:
+        """Another message goes to upstream, which may cost as much as a create: a steer has another response made. The reason if it must not."""
+        address = self._asker.inbound.address
+        refusal = NO_KEY if address.keyless else self._service.budget.take(recorded=address.on_miss == "record")
+        if refusal is None:
+            log.info("session %s: %s over a WebSocket goes to upstream", playback.session, name)
+            self._service.counters.live += 1
+        return refusal
+
     def at_hand(self, playback: Playback, place: int) -> bytes | None:
         """What upstream said in a turn, if it need not be waited for."""
         found = self.player.at_hand(playback, place)
@@ -214,6 +224,10 @@ class Asking:
         """The same of any exchange, piece by piece, read when it is drawn. Raises StoreError."""
         yield from self.player.store.response_chunks(exchange)
 
+    def part(self, exchange: int, start: int, size: int) -> bytes:
+        """That much of what the client said in it. Raises StoreError."""
+        return text_at(self.player.store.request_chunks(exchange), start, size)
+
     async def retold(self, playback: Playback, place: int) -> tuple[RecordedSocket, bytes]:
         """A create that was recorded over HTTP, as a connection with one turn, and what upstream said in it. Raises StoreError."""
         return await self._service.loop.run_in_executor(None, self._retold, playback, place)
@@ -227,7 +241,13 @@ class Asking:
         self._service.counters.missed[missing.code if refusal is None else refusal.code] += 1
         return await self._misses.tell(playback, spoke, missing, refusal.message if refusal is not None else "")
 
-    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None) -> Told:
-        """The same of another message. `expected`: what was recorded where it came."""
-        self._service.counters.missed["no_match"] += 1
-        return await self._misses.tell_message(playback, spoke, spoke.name, expected)
+    async def tell_message(self, playback: Playback, spoke: Spoke, expected: Expected | None, note: str = "", code: str = "no_match") -> Told:
+        """The same of another message. `expected`: what was recorded where it came; `note`: what else is to be said; `code`: why it is not served."""
+        self._service.counters.missed[code] += 1
+        return await self._misses.tell_message(playback, spoke, spoke.name, expected, note)
+
+    def not_made(self, playback: Playback, exchange: int) -> str:
+        """Why a message about a response that was replayed did not go to upstream, and what helps."""
+        helps = f"`playhead rerecord {playback.session} --exchange {exchange}` lets that go live on the next run, and what is said about it with it"
+        anew = "record the cassette anew" if self.player.from_cassette else helps
+        return f"It did not go to upstream, which has not made the response that it is about: that is replayed from exchange {exchange}. {anew}."

@@ -125,6 +125,12 @@ class Going:
         turns = (turn for turn, record in self.socket.turns.items() if record.response_id == response and self.inter.has_come(log.root(turn)))
         return None if response is None else next(turns, None)
 
+    def responses(self, root: int) -> dict[str, int]:
+        """The responses of a group, and the exchange of each."""
+        followers = [turn for turn, first in self.socket.log.roots.items() if first == root]
+        records = [record for turn in (root, *followers) if (record := self.socket.turns.get(turn)) is not None]
+        return {record.response_id: record.exchange for record in records if record.response_id is not None}
+
     def due(self, turn: int) -> tuple[int, int] | None:
         """Of what the client said in a turn beside its create, the first that has not come: where it begins in the recorded request, and its size."""
         log, at = self.socket.log, 0

@@ -61,6 +61,16 @@ class _Turn(NamedTuple):
     text: bytes
 
 
+class _Other(NamedTuple):
+    """A message of the client that is no create."""
+
+    message: Message
+
+    @property
+    def text(self) -> bytes:
+        return self.message.payload
+
+
 class LiveSocket:
     """The live turns of one client's WebSocket. `inbound`: its handshake, as it is to be forwarded and recorded."""
 
@@ -72,8 +82,9 @@ class LiveSocket:
         self._socket: UpstreamSocket | None = None
         self._turns = LiveTurns()
         self._open: dict[int, _Turn] = {}
-        self._waiting: list[_Turn] = []  # for the socket
+        self._waiting: list[_Turn | _Other] = []  # for the socket
         self._connecting: asyncio.Task[None] | None = None  # that they wait for
+        self._asked = False  # whether the client has said something that is no create, and upstream nothing since
         self._held = False  # whether upstream is, since the client is slower
         self._out: list[Callable[[], None]] = []
         self._door, self._sent_door = event_door(_SHAPE), client_event_door(_SHAPE)
@@ -134,24 +145,28 @@ class LiveSocket:
 
     def create(self, lane: str | None, text: bytes) -> None:
         """A turn without a recording."""
-        turn = _Turn(lane, text)
+        self._ask(_Turn(lane, text))
+
+    def send(self, message: Message) -> None:
+        """Another message of the client."""
+        self._asked = True
+        self._ask(_Other(message))
+
+    def _ask(self, asked: _Turn | _Other) -> None:
         if self._socket is not None:
-            self._send(self._socket, turn)
+            self._send(self._socket, asked)
             return
-        self._waiting.append(turn)
+        self._waiting.append(asked)
         if len(self._waiting) == 1:
             self._connecting = self._begin(self._connect())
 
-    def _send(self, socket: UpstreamSocket, turn: _Turn) -> None:
-        number = self._turns.sent(self._sent_door(turn.text))
-        self._open[number] = turn if self._turns.unsure(number) else _Turn(turn.lane, b"")
-        socket.send(turn.text)
-
-    def send(self, text: bytes) -> None:
-        """Another message of the client, that is about what upstream said."""
-        if self._socket is not None:
-            self._turns.sent(self._sent_door(text))
-            self._socket.send(text)
+    def _send(self, socket: UpstreamSocket, asked: _Turn | _Other) -> None:
+        number = self._turns.sent(self._sent_door(asked.text))
+        if isinstance(asked, _Turn):
+            self._open[number] = asked if self._turns.unsure(number) else _Turn(asked.lane, b"")
+            socket.send(asked.text)
+        else:
+            socket.send(asked.text, asked.message.opcode)
 
     async def _connect(self) -> None:
         status, said = 502, {}
@@ -165,12 +180,14 @@ class LiveSocket:
         except Unrecordable as error:
             status, said = ERRORS[RECORDING].status, {"code": RECORDING, "message": str(error)}
         waiting, self._waiting = self._waiting, []
-        for turn in waiting:
+        for asked in waiting:
             if self._socket is not None:
-                self._send(self._socket, turn)
-            else:
-                for step in self._fail(turn.lane, status, said):
+                self._send(self._socket, asked)
+            elif isinstance(asked, _Turn):
+                for step in self._fail(asked.lane, status, said):
                     step()
+            else:
+                self._client.say(error_event(None, status, said))
         self._client.flush()
 
     def _failure(self, error: UpstreamError) -> tuple[int, dict[str, Any]]:
@@ -223,6 +240,7 @@ class LiveSocket:
 
     def told(self, message: Message) -> bool:
         """A message; it is kept back if its turn is sent once more."""
+        self._asked = False
         if message.opcode != Opcode.TEXT:
             self._out.append(partial(self._client.say, message))
             return True
@@ -273,8 +291,8 @@ class LiveSocket:
 
     def closed(self, code: int | None, reason: bytes) -> None:
         """Upstream is gone: so is the connection, if something is owed to the client; else the next turn opens another."""
-        owed = self.busy
-        self._socket, self._turns = None, LiveTurns()
+        owed = self.busy or self._asked
+        self._socket, self._turns, self._asked = None, LiveTurns(), False
         self._open.clear()
         if owed and not self._ended:
             payload = None if code is None else b"" if code == NO_CODE else code.to_bytes(2, "big") + reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
@@ -18,14 +17,13 @@ from ..replay.misses import Expected
 from .following import Found
 from .interleaving import OPCODE, Interleaving, Over, Play
 from .recorded_sockets import RecordedSocket, meaning
-from .recorded_transcripts import text_at
 from .socket_asking import Asking, Spoke
 from .socket_goings import Asked, ClientLane, ClientLanes, Going, LiveTurn, messages_of, object_in, speech_of
 from .socket_line import Close, Item, Portion, SocketLine
 from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
 
-log = logging.getLogger("playhead")
+_OF = ("previous_response_id", "response_id")  # where a message that is no create says which response it is about
 
 
 class TurnsTalk:
@@ -49,6 +47,7 @@ class TurnsTalk:
         self._goings: dict[int, Going] = {}
         self._solos: list[Going] = []
         self._lanes = ClientLanes(connection)
+        self._replayed: dict[str, int] = {}  # responses, and of which exchanges they are; kept where all else may go to upstream
         self.live = live(self) if live is not None else None
 
     # What the line tells.
@@ -89,7 +88,7 @@ class TurnsTalk:
         value = object_in(message.payload)
         if value.get("type") == "response.create":
             return self._create(message.payload, value)
-        return self._other(message.payload, value)
+        return self._other(message, value)
 
     def wake(self, now: int) -> None:
         """Something is due."""
@@ -133,8 +132,7 @@ class TurnsTalk:
         playback = self._playback
         anew = found.place if self.live is not None and found.place is not None and playback.index.exchange(found.place) in playback.decided.anew else None
         if found.place is None or anew is not None:
-            code = "no_match" if found.group is None else "exhausted"
-            missing = Missing("no_match" if code == "no_match" else "exhausted", found.print, found.group, anew)
+            missing = Missing("no_match" if found.group is None else "exhausted", found.print, found.group, anew)
             if self.live is None:
                 return self._missed(lane, spoke, missing)
             prices = self._asking.prices()
@@ -247,6 +245,8 @@ class TurnsTalk:
         held = held or due > 0
         lane.put(Asked(going, root, held, due))
         going.lanes[root] = lane
+        if self.live is not None:
+            self._replayed.update(going.responses(root))
         going.inter.come(root, time.monotonic_ns(), held=held)
         self._advance(going)
         self._set_timer()
@@ -399,14 +399,29 @@ class TurnsTalk:
 
     # Other messages of the client.
 
-    def _other(self, payload: bytes, value: dict[str, Any]) -> Awaitable[None] | None:
-        spoke = self._asking.spoke(payload)
+    def _other(self, message: Message, value: dict[str, Any]) -> Awaitable[None] | None:
+        spoke = self._asking.spoke(message.payload)
         if any(self._known(meaning(text)) for text in spoke.readings()):
             return None
-        if self.live is not None and self.live.made(value.get("previous_response_id")):
-            self.live.send(payload)
-            return self.live.room()
-        return self._unexpected(spoke, value)
+        if self.live is None:
+            return self._unexpected(spoke, value)
+        named = next((id_ for name in _OF if isinstance(id_ := value.get(name), str)), "")
+        if named in self._replayed and not self.live.made(named):
+            return self._unexpected(spoke, value, self._asking.not_made(self._playback, self._replayed[named]))
+        return self._pass_on(spoke, message, self.live)
+
+    async def _pass_on(self, spoke: Spoke, message: Message, live: LiveSocket) -> None:
+        """It is not recorded, and about nothing that is: upstream is asked."""
+        prices = self._asking.prices()
+        refusal = (await prices if prices is not None else None) or self._asking.pass_on(self._playback, spoke.name)
+        if refusal is NO_KEY:
+            self._refuse(self._lanes.named(None), refusal.code, refusal.message, {})
+        elif refusal is not None:
+            await self._unexpected(spoke, {}, refusal.message, refusal.code)
+        else:
+            live.send(message)
+            if (room := live.room()) is not None:
+                await room
 
     def _known(self, said: bytes) -> bool:
         """Whether a message that means this was recorded, and had not come: it has now."""
@@ -416,11 +431,11 @@ class TurnsTalk:
             self._set_timer()
         return going is not None
 
-    async def _unexpected(self, spoke: Spoke, value: dict[str, Any]) -> None:
+    async def _unexpected(self, spoke: Spoke, value: dict[str, Any], note: str = "", code: str = "no_match") -> None:
         """A steer, or something that playhead does not know, which is not in the recording."""
         lane, expected = self._steered(value)
-        told = await self._asking.tell_message(self._playback, spoke, expected)
-        self._refuse(lane, "no_match", told.message, told.more)
+        told = await self._asking.tell_message(self._playback, spoke, expected, note, code)
+        self._refuse(lane, code, told.message, told.more)
 
     def _steered(self, value: dict[str, Any]) -> tuple[ClientLane, Expected | None]:
         """The lane that a steer is for, and the recorded one that was due."""
@@ -430,6 +445,5 @@ class TurnsTalk:
                 continue
             lane = going.lanes.get(going.socket.log.root(turn)) or self._lanes.named(None)
             exchange, due = going.socket.turns[turn].exchange, going.due(turn)
-            chunks = self._asking.player.store.request_chunks(exchange)
-            return lane, None if due is None else Expected(exchange, "the recorded one", text_at(chunks, *due))
+            return lane, None if due is None else Expected(exchange, "the recorded one", self._asking.part(exchange, *due))
         return self._lanes.named(None), None

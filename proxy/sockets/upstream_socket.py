@@ -155,9 +155,9 @@ class UpstreamSocket:
 
     # Sending.
 
-    def send(self, text: bytes, *, instead: bool = False) -> None:
-        """A text message. `instead`: in place of one that was sent for the client."""
-        self._write(Opcode.TEXT, text, flags=INSTEAD if instead else 0)
+    def send(self, payload: bytes, opcode: int = Opcode.TEXT, *, instead: bool = False) -> None:
+        """A message. `instead`: in place of one that was sent for the client."""
+        self._write(opcode, payload, flags=INSTEAD if instead else 0)
 
     def room(self) -> Awaitable[None] | None:
         """To be awaited before more is sent: upstream takes less than it gets."""
