@@ -44,23 +44,30 @@ def billed_calls(output: Iterable[Any], tools: Sequence[Any] = ()) -> dict[str, 
     Response names them, tell which it was.
     """
     counts: dict[str, int] = {}
-    items = list(output)
-    for item in items:
-        kind = field(item, "type")
-        if kind.__class__ is str and kind in _FREE:
-            continue
+    called = _made_by_tools(output)
+    for kind, item in called:
         searched = kind == "web_search_call" and field(field(item, "action"), "type") == "search"
         name = _search_tool(tools) if searched else _BILLED.get(str(kind))
         if name:
             counts[name] = counts.get(name, 0) + 1
-    containers = containers_in(items)
+    containers = _containers(called)
     return counts | ({"container": len(containers)} if containers else {})
 
 
 def containers_in(output: Iterable[Any]) -> list[str]:
     """The containers that items of an output name, each once, in their order."""
-    named = (field(item, "container_id") or field(field(item, "environment"), "container_id") for item in output)
-    return list(dict.fromkeys(name for name in named if isinstance(name, str) and name))
+    return _containers(_made_by_tools(output))
+
+
+def _made_by_tools(output: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Items with their types, without those that no tool made."""
+    typed = [(field(item, "type"), item) for item in output]
+    return [(kind, item) for kind, item in typed if not (kind.__class__ is str and kind in _FREE)]
+
+
+def _containers(called: Iterable[tuple[Any, Any]]) -> list[str]:
+    named = [field(item, "container_id") or field(field(item, "environment"), "container_id") for _, item in called]
+    return list(dict.fromkeys([name for name in named if isinstance(name, str) and name]))
 
 
 def _search_tool(tools: Sequence[Any]) -> str:
