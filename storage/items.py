@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from .records import ItemRow
@@ -19,6 +21,7 @@ LISTS = 16
 
 _SESSIONS = 64
 _WORTH = 16  # bytes; fewer are written again
+_POSITION = attrgetter("position")
 
 
 class WrittenItems(NamedTuple):
@@ -90,13 +93,19 @@ def _common(known: bytes, items: bytes) -> int:
 
 
 def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[ItemRow]:
-    """Without those of the request that an older exchange had sent. `items`: the digests of its list; `shared`: bytes of them that it had sent."""
+    """Without those of the request that an older exchange had sent. `rows`: the request's in their order, then the response's.
+
+    `items`: the digests of the request's list; `shared`: bytes of them that the older exchange had sent.
+    """
     if not shared:
         return rows
-    count = max([row.position + 1 for row in rows if row.part == "input"], default=0)
+    end = len(rows)
+    while end and rows[end - 1].part == "output":
+        end -= 1
+    count = rows[end - 1].position + 1 if end else 0
     # Of a very long list the first digests are let go: those of both lists, since they begin alike.
     start = max(count - len(items) // DIGEST, 0) + shared // DIGEST
-    return [row for row in rows if row.part == "output" or row.position >= start]
+    return rows[bisect_left(rows, start, 0, end, key=_POSITION) :]
 
 
 def read_items(wanted: Sequence[int], load: Callable[[list[int]], Mapping[int, WrittenItems]]) -> dict[int, bytes]:
