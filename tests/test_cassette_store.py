@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,17 @@ from playhead.proxy.formats.cassette_prints import with_fingerprints
 from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.storage.cassette_store import CassetteStore
 from playhead.storage.cassettes import Anew, Cassette, Equivalence
+from playhead.storage.connected import LogEntry
 from playhead.storage.engine import late_database
 from playhead.storage.records import ANSWERED_EARLY, Facts, Recorded
 from playhead.storage.replay_rows import RuleHit
 from playhead.storage.replays import Under
 from playhead.storage.store import Store
-from stores import connected, recorded, turned
+from stores import connected, logged, recorded, turned
 from taped import agent_loop, posted, stream
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAID = ((1_500_000, "assumed: region global"), (None, "counted in exchange 1"), (None, "counted in exchange 77"), (None, None))
 USAGE = {"input_tokens": 3, "output_tokens": 4}
 
 
@@ -42,6 +45,18 @@ def sockets() -> Cassette:
     whole = recorded(2, transport="ws", run="1")
     found = cassette(*turns, whole, replace(turned(3, 1), run="2"))
     found.connections = [replace(connected(number), writer="", session="", run=run) for number, run in ((1, "1"), (2, "1"), (3, "2"))]
+    one = found.connections[0]
+    one.log = [*logged(1), LogEntry(1, 9, 5, 0, 2), *logged(2, 10**9), LogEntry(0, 8, 2 * 10**9, 0, 4), LogEntry(1, 8, 3 * 10**9, 0, 3, True)]
+    one.client_data, one.upstream_data = b"bye!", b"hioff"
+    one.lanes, one.turns, one.upstream_close, one.upstream_reason, one.outcome, one.duration_ns = [None, "a"], 3, 1000, "off", "complete", 4_000_000_001
+    found.connections[1].digest = None
+    return found
+
+
+def alone() -> Cassette:
+    """Of the connection nothing is known but what the exchange says; and one whose money is counted in another."""
+    found = cassette(recorded(1), recorded(1 << 30, transport="ws"), *[replace(recorded(number), paid=paid) for number, paid in enumerate(PAID, 5)])
+    found.connections = [replace(connected(1 << 20), writer="", session="", run="2")]
     return found
 
 
@@ -53,7 +68,7 @@ def takes() -> Cassette:
     return found
 
 
-CASSETTES: dict[str, Callable[[], Cassette]] = {"plain": plain, "sockets": sockets, "takes": takes, "empty": lambda: Cassette("x")}
+CASSETTES: dict[str, Callable[[], Cassette]] = {"plain": plain, "sockets": sockets, "alone": alone, "takes": takes, "empty": lambda: Cassette("x")}
 
 
 def cassette(*exchanges: Recorded) -> Cassette:
@@ -105,6 +120,15 @@ def ids(store: Store) -> list[int]:
     return [one.id for one in store.exchanges("s")] if store.takes("s") else []
 
 
+def connections(store: Store) -> list[int]:
+    return [one.id for one in store.connections("s")] if store.takes("s") else []
+
+
+def columns(store: Store, connection: int) -> list[list[Any]]:
+    """Each whole."""
+    return [[*chain.from_iterable(column)] for column in zip(*store.connection_columns(connection), strict=True)] or [[]] * 4
+
+
 def worth(store: Store) -> tuple[int, int, list[Any]]:
     amount, unknown, missing = store.ledger.worth(dict.fromkeys(ids(store), 2))
     return amount, unknown, [one._replace(started_at_ns=one.started_at_ns // 1000) for one in missing]  # which is all that a store keeps
@@ -127,6 +151,12 @@ ASKED: dict[str, Callable[[Store], Any]] = {
     "raw": lambda store: [(store.raw(id_), store.heads(id_)) for id_ in ids(store)],
     "chunks": lambda store: [(b"".join(store.request_chunks(id_)), b"".join(store.response_chunks(id_))) for id_ in ids(store)],
     "event_rows": lambda store: [list(store.event_rows(id_)) for id_ in ids(store)],
+    "exchange": lambda store: [store.exchange(id_) for id_ in ids(store)],
+    "connection": lambda store: [store.connection(id_) for id_ in connections(store)],
+    "connection_heads": lambda store: [store.connection_heads(id_) for id_ in connections(store)],
+    "connection_columns": lambda store: [columns(store, id_) for id_ in connections(store)],
+    "connection_messages": lambda store: [list(store.connection_messages(id_)) for id_ in connections(store)],
+    "turn_rows": lambda store: [store.turn_rows(id_) for id_ in connections(store)],
     "durations": lambda store: store.durations(ids(store)),
     "requests": lambda store: sorted(store.requests(ids(store))),
     "stored_request": lambda store: [(one[:3], b"".join(one.body), one.turn) for one in map(store.stored_request, ids(store))],
