@@ -10,7 +10,7 @@ from .cassettes import Cassette
 from .connected import ConnectionRecord, Handshake, LogEntry, RecordedConnection, turn_of
 from .costs import ELSEWHERE, FAR, Priceable, counted_in, dollars
 from .records import ExchangeRecord, Recorded
-from .replay_rows import RequestRow, TurnRow
+from .replay_rows import CREATES, RequestRow, TurnRow
 
 
 class _Place(NamedTuple):
@@ -74,6 +74,11 @@ class CassetteRows:
         told = (f.kind, f.model, f.response_id, f.response_status, f.service_tier, f.error_code, f.usage, f.billing)
         return Priceable(id_, r.method, r.path, r.transport, r.upstream, r.started_at_ns, r.status, r.outcome, f.parse, *told, r.steer)
 
+    def creates(self, take: int | None) -> list[int]:
+        """Those whose requests ask for a response of a model, in the order of the requests."""
+        found = [(one.take, one.recorded.seq or 0, id_) for id_, one in self.of(take) if one.recorded.outcome is not None and _is_create(one.recorded)]
+        return [id_ for _, _, id_ in sorted(found)]
+
     # Connections.
 
     def messages(self, id_: int) -> Iterator[tuple[LogEntry, bytes]]:
@@ -106,6 +111,14 @@ class CassetteRows:
             if digest is not None and take in (None, self.takes[one.run]):
                 found.append(Handshake(id_, self.takes[one.run], digest, one.status, whole, one.outcome))
         return found
+
+
+def _is_create(r: Recorded) -> bool:
+    """As `served_faults.creates` has it."""
+    if r.number < 0:
+        return r.steer is None
+    path = r.path[:300].rstrip("/").lower()  # for SQL upper and lower case are one here
+    return r.method == "POST" and (path.endswith(CREATES) or any(f"{end}?" in path for end in CREATES))
 
 
 def _messages(one: RecordedConnection) -> Iterator[tuple[LogEntry, bytes]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from playhead.config.rules import Rule, parse_rule
 
@@ -20,7 +20,8 @@ from .costs import Priceable
 from .engine import Database
 from .importing import import_cassette
 from .ledger import Ledger
-from .records import ANSWERED_EARLY, DEFAULT_RULES, Direction, EventRow, ExchangeRecord, Fingerprint, Raw, StoredRequest
+from .records import ANSWERED_EARLY, DEFAULT_RULES, Direction, EventRow, ExchangeRecord, FaultRecord, Fingerprint, Raw, StoredRequest
+from .replay_notes import ReplayNotes
 from .replay_rows import Equivalence, ReplayRow, RequestRow, Rerecording, RuleHit, TakeRow, TurnRow
 from .replays import NO_LANE, OVERHEAD, Compute, Under
 from .store import Store
@@ -40,7 +41,7 @@ class CassetteStore(Store):
         self._rows = CassetteRows(cassette, session)
         plain = {id_: one.recorded.fingerprint for id_, one in self._rows.of(None) if one.recorded.fingerprint is not None}
         self._prints = {DEFAULT_RULES: plain}  # a turn that began without a request has none
-        self._hits: dict[tuple[str, str, int, str], RuleHit] = {}
+        self._notes = ReplayNotes()
 
     def fill(self) -> None:
         """Put the cassette into the database, in which nothing is. Raises StoreError."""
@@ -189,14 +190,22 @@ class CassetteStore(Store):
         return _Ledger(self._database, self._rows)
 
     def add_rule_hits(self, hits: Sequence[RuleHit]) -> None:
-        for hit in hits:
-            key = (hit.session, hit.run, hit.exchange, hit.rules)
-            known = self._hits.get(key)
-            self._hits[key] = hit if known is None else known.model_copy(update={"count": known.count + hit.count, "last_at": hit.last_at})
+        self._notes.add_hits(hits)
 
     def rule_hits(self, session: str, *, run: str | None = None) -> list[RuleHit]:
-        found = [hit for hit in self._hits.values() if hit.session == session and run in (None, hit.run)]
-        return sorted(found, key=lambda hit: (hit.first_at, hit.exchange, hit.rules))
+        return self._notes.hits(run) if self._is(session) else super().rule_hits(session, run=run)
+
+    def creates(self, session: str, take: int | None) -> list[int]:
+        return self._rows.creates(take) if self._is(session) else []
+
+    def add_fault(self, fault: FaultRecord) -> int:
+        return self._notes.add_fault(fault)
+
+    def fault_outcome(self, id_: int, outcome: Mapping[str, Any]) -> None:
+        self._notes.fault_outcome(id_, outcome)
+
+    def faults(self, session: str, *, run: str | None = None, limit: int | None = None) -> list[FaultRecord]:
+        return self._notes.faults(run, limit) if self._is(session) else super().faults(session, run=run, limit=limit)
 
 
 class _Decisions(Decisions):

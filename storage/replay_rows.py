@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from .records import Asks, Frame, Outcome, Raw, Record
 
+CREATES = ("/responses", "/chat/completions", "/completions", "/messages")
+"""How the paths of requests end that ask for a response of a model."""
+
 
 class ReplayRow(NamedTuple):
     """What a replay needs to know of every recorded exchange of a take.

@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from .engine import Database
 from .queries import require_session
 from .records import FaultRecord
+from .replay_rows import CREATES
 from .replay_tables import served_faults
 from .rows import clean
 from .tables import exchanges
 
 _COLUMNS = tuple([served_faults.c[name] for name in FaultRecord.model_fields])
 _MOST = 100_000  # that are listed
-_CREATES = ("/responses", "/chat/completions", "/completions", "/messages")
 
 
 def add(database: Database, fault: FaultRecord) -> int:
@@ -49,7 +49,7 @@ def creates(database: Database, session: str, take: int | None) -> list[int]:
     """See `Store.creates`."""
     e = exchanges.c
     path = func.rtrim(func.substr(e.path, 1, 300), "/")
-    asked = [path.like(f"%{end}") for end in _CREATES] + [path.like(f"%{end}?%") for end in _CREATES]
+    asked = [path.like(f"%{end}") for end in CREATES] + [path.like(f"%{end}?%") for end in CREATES]
     # A turn of a WebSocket has a number below 0; one that a steer began was not asked for.
     turn: ColumnElement[bool] = and_(e.number < 0, e.steer.is_(None))
     wanted = [e.session == session, e.outcome.is_not(None), or_(turn, and_(e.number >= 0, e.method == "POST", or_(*asked)))]

@@ -20,7 +20,7 @@ from playhead.storage.cassette_store import CassetteStore
 from playhead.storage.cassettes import Anew, Cassette, Equivalence
 from playhead.storage.connected import LogEntry
 from playhead.storage.engine import late_database
-from playhead.storage.records import ANSWERED_EARLY, Facts, Recorded
+from playhead.storage.records import ANSWERED_EARLY, Facts, FaultRecord, Recorded
 from playhead.storage.replay_rows import RuleHit
 from playhead.storage.replays import Under
 from playhead.storage.store import Store
@@ -28,6 +28,7 @@ from stores import connected, logged, recorded, turned
 from taped import agent_loop, posted, stream
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PATHS = (("GET", "/v1/responses"), ("POST", "/x/Responses/?a=1"), ("POST", "/v1/chat/completions/"), ("POST", "/v1/embeddings"), ("POST", "/v1/messages?b"))
 PAID = ((1_500_000, "assumed: region global"), (None, "counted in exchange 1"), (None, "counted in exchange 77"), (None, None))
 USAGE = {"input_tokens": 3, "output_tokens": 4}
 
@@ -35,8 +36,9 @@ USAGE = {"input_tokens": 3, "output_tokens": 4}
 def plain() -> Cassette:
     """Over HTTP and SSE, one request twice."""
     told = posted(4, b'{"input":"twice"}', facts=Facts(kind="responses", model="gpt-5", usage=USAGE), duration_ns=1_234_567)
+    others = [posted(number, b"{}", path=path, method=method) for number, (method, path) in enumerate(PATHS, 10)]
     early = posted(6, b'{"input":', facts=Facts(problem=ANSWERED_EARLY))
-    return cassette(*agent_loop(3), told, replace(told, number=5), early, stream(7, [b"data: 1\n\n"]))
+    return cassette(*agent_loop(3), told, replace(told, number=5), early, stream(7, [b"data: 1\n\n"]), *others)
 
 
 def sockets() -> Cassette:
@@ -151,6 +153,7 @@ ASKED: dict[str, Callable[[Store], Any]] = {
     "raw": lambda store: [(store.raw(id_), store.heads(id_)) for id_ in ids(store)],
     "chunks": lambda store: [(b"".join(store.request_chunks(id_)), b"".join(store.response_chunks(id_))) for id_ in ids(store)],
     "event_rows": lambda store: [list(store.event_rows(id_)) for id_ in ids(store)],
+    "creates": lambda store: [store.creates("s", take) for take in (None, 1, 2)],
     "exchange": lambda store: [store.exchange(id_) for id_ in ids(store)],
     "connection": lambda store: [store.connection(id_) for id_ in connections(store)],
     "connection_heads": lambda store: [store.connection_heads(id_) for id_ in connections(store)],
@@ -220,3 +223,13 @@ def test_rule_hits_are_counted_and_listed_as_in_a_database(http: Made) -> None:
 
     for run in (None, "r", "q"):
         assert http.one.rule_hits("s", run=run) == http.other.rule_hits("s", run=run) != []
+
+
+def test_faults_are_numbered_and_listed_as_in_a_database(http: Made) -> None:
+    met = FaultRecord(id=0, session="s", run="r", at=NOW, exchange=1, fault="429", place="turn 1", outcome=None)
+    for store in (http.one, http.other):
+        assert [store.add_fault(met), store.add_fault(met.model_copy(update={"run": "q"})), store.add_fault(met)] == [1, 2, 3]
+        store.fault_outcome(2, {"next": "gave_up"})
+
+    for run, limit in ((None, None), ("r", None), (None, 2), ("q", 5), ("r", 1)):
+        assert http.one.faults("s", run=run, limit=limit) == http.other.faults("s", run=run, limit=limit) != []
