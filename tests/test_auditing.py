@@ -13,6 +13,7 @@ from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
 from playhead.storage.sums import Wanted
 from stores import recorded
+from test_ledger import cost, exchange
 
 
 @pytest.fixture
@@ -48,3 +49,13 @@ def test_programs_get_all_groups(many: Store, capsys: pytest.CaptureFixture[str]
 def test_flags_that_would_change_nothing_are_refused(flags: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         audit.main(flags, standalone_mode=False)
+
+
+def test_the_priced_part_of_what_is_not_priced_wholly_counts_and_people_are_told_what_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/store.db", create=True) as store:
+        store.write(Batch(finished=[exchange(1, price=cost(10**12)), exchange(2, price=cost(2 * 10**12, "partly", note="why"))]))
+        print_audit(store, Wanted())
+
+    told = capsys.readouterr().out
+    assert " 3 " in told
+    assert "1 exchange has no price, or not for all of it; what has none is not in the cost above:" in told

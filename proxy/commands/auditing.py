@@ -173,8 +173,8 @@ def _print(by: Sequence[str], groups: Sequence[AuditRow], whole: AuditRow, reaso
         console.print(f"\n{whole.assumed:,} {are} by what the setting assume says where the exchange does not.", style="dim")
     if reasons:
         lacking = whole.lacking
-        have, them = ("exchange has", "it") if lacking == 1 else ("exchanges have", "them")
-        console.print(f"\n{lacking:,} {have} no price, or not for all of it; the cost above is without {them}:", style="bold")
+        have = "exchange has" if lacking == 1 else "exchanges have"
+        console.print(f"\n{lacking:,} {have} no price, or not for all of it; what has none is not in the cost above:", style="bold")
         listing.print_table(console, _reasons(), reasons)
 
 

@@ -89,7 +89,7 @@ def _tiles(row: AuditRow) -> Markup:
 def _lacking(report: Report) -> Iterator[Markup]:
     row = report.whole.row
     if lacking := row.lacking:
-        text = f"{number(lacking)} of {number(row.requests)} exchanges have no price, or not for all of it. The cost is without them: "
+        text = f"{number(lacking)} of {number(row.requests)} exchanges have no price, or not for all of it. What has none is not in the cost: "
         yield tag("p", text, tag("a", "why", href=f"#{_UNPRICED}"), ".", class_="warn")
 
 
