@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from playhead.config.errors import ConfigError
 from playhead.proxy.commands.auditing import audit, print_audit
+from playhead.storage.costs import Basis
 from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
 from playhead.storage.sums import Wanted
@@ -52,8 +54,9 @@ def test_flags_that_would_change_nothing_are_refused(flags: list[str], told: str
 
 
 def test_the_priced_part_of_what_is_not_priced_wholly_counts_and_people_are_told_what_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    partly = replace(cost(2 * 10**12, "partly"), basis=Basis("[]", "its container"))
     with Store.open(f"sqlite:///{tmp_path}/store.db", create=True) as store:
-        store.write(Batch(finished=[exchange(1, price=cost(10**12)), exchange(2, price=cost(2 * 10**12, "partly", note="why"))]))
+        store.write(Batch(finished=[exchange(1, price=cost(10**12)), exchange(2, price=partly)]))
         print_audit(store, Wanted())
 
     told = capsys.readouterr().out
