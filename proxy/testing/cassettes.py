@@ -130,17 +130,16 @@ class Known(NamedTuple):
     session: str | None = None
 
 
-def add(cassette: Path, session: str, store_url: str, rules: Sequence[str]) -> Known:
+def add(cassette: Path, session: str, store: Store, rules: Sequence[str]) -> Known:
     """Put what a cassette holds into a store, as that session, on top of whose rules these are to hold.
 
     Raises StoreError: it is damaged, or cannot be read.
     """
     held = read_file(cassette)
-    with Store.open(store_url) as store:
-        load(store, held, session)
-        own = tuple(store.match_rules(session))
-        if rules:
-            store.set_match_rules(session, (*own, *rules_of(rules)))
+    load(store, held, session)
+    own = tuple(store.match_rules(session))
+    if rules:
+        store.set_match_rules(session, (*own, *rules_of(rules)))
     return Known(own, held.session)
 
 
@@ -153,17 +152,16 @@ def known_of(cassette: Path) -> Known:
     return Known(rules_of(held.rules), held.session)
 
 
-def content(store_url: str, session: str, name: str, *, allow: Sequence[str], rules: Sequence[Rule]) -> bytes | None:
+def content(store: Store, session: str, name: str, *, allow: Sequence[str], rules: Sequence[Rule]) -> bytes | None:
     """What is recorded of a session, as a cassette that calls it by that name and has these rules; None: nothing is.
 
     Raises StoreError: it would hold what looks like a secret, somewhere else than at the paths where that is allowed; ...; ConfigError.
     """
-    with Store.open(store_url) as store:
-        if not store.takes(session):
-            return None
-        if tuple(store.match_rules(session)) != tuple(rules):
-            store.set_match_rules(session, rules)
-        return text_of(store, session, "all", allow=allow, name=name, typed=False)[0]
+    if not store.takes(session):
+        return None
+    if tuple(store.match_rules(session)) != tuple(rules):
+        store.set_match_rules(session, rules)
+    return text_of(store, session, "all", allow=allow, name=name, typed=False)[0]
 
 
 def _url(path: Path) -> str:

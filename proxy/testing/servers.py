@@ -74,6 +74,7 @@ class Servers:
         self._directory = Path(tempfile.mkdtemp(prefix="playhead-"))
         self.stores = Stores(self._directory)
         self._running: dict[tuple[Kind, tuple[tuple[str, Any], ...]], InProcess] = {}
+        self._opened: dict[str, Store] = {}
         self._names = count(1)
         self._busy: set[str] = set()
         self._entries: Entries | None = None
@@ -124,6 +125,13 @@ class Servers:
             self._entries = entries_for(settings)
         return self._entries
 
+    def recordings(self, server: InProcess) -> Store:
+        """What a server has recorded. It stays open: what the database library learns about its statements serves the next test. Raises StoreError."""
+        url = server.settings.store_url
+        if url not in self._opened:
+            self._opened[url] = Store.open(url)
+        return self._opened[url]
+
     def free(self, session: str) -> None:
         """A replay is forgotten when it has ended."""
         self._busy.discard(session)
@@ -136,6 +144,8 @@ class Servers:
     def close(self) -> None:
         """Idempotent. Raises StoreError: a store did not take everything."""
         try:
+            while self._opened:
+                self._opened.popitem()[1].close()
             while self._running:
                 self._running.popitem()[1].stop()
         finally:
@@ -224,8 +234,8 @@ class Served:
             if order.cassette.is_file():
                 check_ours(order.cassette)
                 self.version = version_of(order.cassette)
-                url = self._server.settings.store_url
-                self._known = add(order.cassette, self.session, url, order.rules) if order.act == "auto" else known_of(order.cassette)
+                auto = order.act == "auto"
+                self._known = add(order.cassette, self.session, self._recordings, order.rules) if auto else known_of(order.cassette)
             self._server.insert(self.session, None)
 
     def unused(self) -> list[Unused]:
@@ -237,11 +247,10 @@ class Served:
             return []
         if self._store is not None:
             return [Unused.of(one.exchange, one) for one in self._store.requests(self._store.ids if unserved is None else unserved)]
-        with self._recordings() as store:
-            wanted = None if unserved is None else frozenset(unserved)
-            if not store.takes(self.session):
-                return []  # nothing was recorded before, and nothing was asked
-            return [Unused.of(one.seq, one) for one in store.exchanges(self.session) if wanted is None or one.id in wanted]
+        store, wanted = self._recordings, None if unserved is None else frozenset(unserved)
+        if not store.takes(self.session):
+            return []  # nothing was recorded before, and nothing was asked
+        return [Unused.of(one.seq, one) for one in store.exchanges(self.session) if wanted is None or one.id in wanted]
 
     def moved(self) -> list[tuple[int, int]]:
         """The exchanges of the cassette that were asked for behind a later one, each with that. Before `finish`."""
@@ -275,26 +284,27 @@ class Served:
         """Find out what would have been paid for what was replayed."""
         if not self.replayed:
             return
-        with contextlib.suppress(PlayheadError), self._recordings() as store:
-            self.saved = worth(store, Counter(self._server.served(self.session)), partial(self._servers.entries, self._server.settings))
+        with contextlib.suppress(PlayheadError):
+            self.saved = worth(self._recordings, Counter(self._server.served(self.session)), partial(self._servers.entries, self._server.settings))
 
     def _spend(self) -> None:
         """Find out what was paid."""
         if not self.live:
             return
-        with contextlib.suppress(PlayheadError), self._recordings() as store:
-            _, amount, _, unpriced, _ = store.ledger.paid(session=self.session)
+        with contextlib.suppress(PlayheadError):
+            _, amount, _, unpriced, _ = self._recordings.ledger.paid(session=self.session)
             self.spent = Worth(amount, unpriced)
 
-    def _recordings(self) -> contextlib.AbstractContextManager[Store]:
-        return Store.open(self._server.settings.store_url) if self._store is None else contextlib.nullcontext(self._store)
+    @property
+    def _recordings(self) -> Store:
+        return self._servers.recordings(self._server) if self._store is None else self._store
 
     def content(self) -> bytes | None:
         """After `finish`: what is to stand in the cassette; None: what stands there. Raises StoreError."""
         if self._order.act in ("replay", "forward") or not self.live:
             return None
         known, name = self._known, self._known.session or self._order.session
-        return content(self._server.settings.store_url, self.session, name, allow=self._order.allow, rules=known.rules)
+        return content(self._recordings, self.session, name, allow=self._order.allow, rules=known.rules)
 
     def keep(self, content: bytes) -> bool:
         """Write that; whether it changes the file. Raises StoreError."""
