@@ -143,7 +143,9 @@ class Host:
             await asyncio.sleep(_POLL_SECONDS)
         for exchange in list(service.exchanges):
             exchange.break_off()
-        await asyncio.sleep(_LAST_WORDS_SECONDS)  # what was said last goes out
+        await asyncio.sleep(0)  # whoever was idle is gone then
+        if self._server.connections:
+            await asyncio.sleep(_LAST_WORDS_SECONDS)  # what was said last goes out
         await self._server.shutdown()
 
 
