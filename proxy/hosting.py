@@ -38,9 +38,11 @@ _TENTH = 10  # of the time that content is kept it may stand in a segment that i
 _RENEW_SECONDS, _RENEW_AT_LEAST = 60.0, 3600.0
 
 
-def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged: Diverged = nobody, cassettes: bool = False) -> Forwarder:
+def forwarder_of(
+    settings: Settings, run: str, *, needed: bool = True, diverged: Diverged = nobody, cassettes: bool = False, store: Store | None = None
+) -> Forwarder:
     """What serves by these settings. `run` names this start of the server; `needed`: what cannot record does not start; `cassettes`: what is replayed
-    is put in while it runs. Raises PlayheadError, OSError."""
+    is put in while it runs; `store`: that which is replayed, in place of the one of the settings; it is closed then. Raises PlayheadError, OSError."""
     journal = None
     key = b""
     strict = settings.durability == "strict"
@@ -52,7 +54,7 @@ def forwarder_of(settings: Settings, run: str, *, needed: bool = True, diverged:
     tape = Tape(journal, strict=strict)
     try:
         service = Service(settings, upstream_of(settings), tape, diverged, reported=cassettes)
-        forwarder = Forwarder(service, run=run, key=key, replaying=replaying(run))
+        forwarder = Forwarder(service, run=run, key=key, replaying=replaying(run, store))
         if cassettes:
             from .replay.inserted import Inserted
 
@@ -72,8 +74,8 @@ def upstream_of(settings: Settings) -> Upstream | None:
     return Upstream(origin, connect_timeout=settings.connect_timeout, tls=context)
 
 
-def replaying(run: str) -> MakeReplays:
-    """Makes the player of a server. `run` names this start of it."""
+def replaying(run: str, given: Store | None = None) -> MakeReplays:
+    """Makes the player of a server. `run` names this start of it; `given`: the store, if it is not that of the settings."""
 
     async def make(service: Service, reception: Reception) -> Replays:
         from .player import Player
@@ -81,7 +83,7 @@ def replaying(run: str) -> MakeReplays:
         from .settled import Settled
 
         settings = service.settings
-        store = await asyncio.to_thread(_open_store, settings)
+        store = given if given is not None else await asyncio.to_thread(_open_store, settings)
         settled = Settled(service.tape, DataDir(settings.data).journal_dir)
         waits = settled if settings.records else None
         player = Player(store, settings, run=run, settled=waits, reopens=settings.mode == "record", from_cassette=settings.cassette is not None)

@@ -58,6 +58,7 @@ class InProcess:
         self.settings = settings
         self.cassettes = cassettes
         self.recording = recording
+        self.store: Store | None = None  # that of a cassette
         self._patience = patience
         self.port = 0
         self.divergences: list[DivergenceRecord] = []
@@ -79,9 +80,9 @@ class InProcess:
             if self.recording is not None:
                 self.settings = stack.enter_context(self.recording.unpacked(self.settings))
             elif self.settings.cassette is not None:
-                from .cassette_files import unpacked
+                from .cassette_databases import held
 
-                self.settings = stack.enter_context(unpacked(self.settings))
+                self.settings, self.store = stack.enter_context(held(self.settings, self.settings.cassette))
             if self.settings.mode == "replay" and (missing := settle(self.settings)):
                 log.warning("%s", missing)
             listener = bind(self.settings.listen)[0]
@@ -215,7 +216,7 @@ class _Serving:
 
     async def _serve(self) -> None:
         owner, loop, stop = self._owner, asyncio.get_running_loop(), asyncio.Event()
-        forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append, cassettes=owner.cassettes)
+        forwarder = forwarder_of(owner.settings, self._run, diverged=owner.divergences.append, cassettes=owner.cassettes, store=owner.store)
         self._forwarder, self._loop = forwarder, loop
         owner.counters, owner.faults = forwarder.service.counters, forwarder.service.faults
         host = Host(forwarder)

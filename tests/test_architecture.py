@@ -29,7 +29,7 @@ SHELLS = FACES | frozenset(
         *("config.settings", "config.setting_values", "config.loading"),
         *(f"storage.{name}" for name in ["journal", "datadir"]),
         *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *("storage.exporting", "storage.importing", "proxy.cassette_files", "proxy.cassette_recording"),
+        *("storage.exporting", "storage.importing", "proxy.cassette_files", "proxy.cassette_databases", "proxy.cassette_recording"),
         *(f"storage.{name}" for name in ["replays", "divergences", "accepting", "forking", "served_faults", "rederiving"]),
         *("storage.rewriting", "storage.rewriting_connections", "storage.due", "storage.pruning", "storage.stats"),
         *(f"storage.{name}" for name in ["chain_tables", "chain_rows", "chain_writing", "chain_checks", "chain_adopting", "head_file", "writing_values"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,9 +15,9 @@ from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, rules_of
 from playhead.storage.cassette_store import CassetteStore
 from playhead.storage.cassettes import Cassette
-from playhead.storage.engine import late_database
 from playhead.storage.store import Store
 
+from ..cassette_databases import CassetteDatabase, make_empty
 from ..cassette_files import bytes_of, cassette_of, load, read_file, text_of
 from ..formats.cassette_prints import with_fingerprints
 
@@ -33,7 +32,7 @@ class Stores:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._empty = directory / "empty.db"
-        self._free: list[_Filled] = []
+        self._free: list[CassetteDatabase] = []
         self._made = 0
         self._read = _Read()
 
@@ -42,49 +41,17 @@ class Stores:
         held = self._read(cassette)
         if not self._free:
             self._made += 1
-            self._free.append(_Filled(self._directory / f"{self._made}.db", self._new))
-        filled = self._free.pop()
-        store = CassetteStore(filled.database, held, session)
-        filled.begin(store.fill)
-        return store, partial(self._free.append, filled)
+            self._free.append(CassetteDatabase(self._directory / f"{self._made}.db", self._new))
+        database = self._free.pop()
+        return database.holding(held, session), partial(self._free.append, database)
 
     def _new(self, path: Path) -> None:
         """Make an empty store there."""
         if not self._empty.exists():
-            Store.open(_url(self._empty), create=True).close()
+            make_empty(self._empty)
             with contextlib.closing(sqlite3.connect(self._empty)) as plain:
                 plain.execute("PRAGMA journal_mode = DELETE")
         shutil.copyfile(self._empty, path)
-
-
-class _Filled:
-    """A database for one test after the other. Its file is made when something is asked of it: most tests need none. `new`: makes an empty one."""
-
-    def __init__(self, path: Path, new: Callable[[Path], None]) -> None:
-        self.database = late_database(path, self._made)
-        self._path = path
-        self._new = new
-        self._fill: Callable[[], None] | None = None
-        self._filling = False
-        self._lock = threading.RLock()
-
-    def begin(self, fill: Callable[[], None]) -> None:
-        """Serve a test. `fill`: puts into the empty store what is to be there."""
-        self.database.engine.dispose()  # a thread that came too late may have left a connection to the file of the test before
-        self._fill = fill
-
-    def _made(self) -> None:
-        with self._lock:  # others wait until all of it is there
-            if self._fill is None or self._filling:
-                return
-            self._filling = True
-            try:
-                _remove(self._path)
-                self._new(self._path)
-                self._fill()
-                self._fill = None
-            finally:
-                self._filling = False
 
 
 class _Kept(NamedTuple):
@@ -115,12 +82,6 @@ class _Read:
         while self._room < 0 and self._kept:
             self._room += self._kept.popitem(last=False)[1].size
         return known.cassette
-
-
-def _remove(path: Path) -> None:
-    """A closed database, with what stands beside it: a connection that is still somewhere open keeps what it had."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 class Known(NamedTuple):
@@ -162,7 +123,3 @@ def content(store: Store, session: str, name: str, *, allow: Sequence[str], rule
     if tuple(store.match_rules(session)) != tuple(rules):
         store.set_match_rules(session, rules)
     return text_of(store, session, "all", allow=allow, name=name, typed=False)[0]
-
-
-def _url(path: Path) -> str:
-    return f"sqlite:///{path}"
