@@ -141,8 +141,10 @@ class Child:
         """Start it and wait until it is ready; what it says if it cannot."""
         self._keeper = asyncio.ensure_future(self._keep())
         waiting = asyncio.ensure_future(self.ready.wait())
-        await asyncio.wait((waiting, self._keeper), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait((waiting, self._keeper), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         return None if self.ready.is_set() else str(self.state.get("problem") or "a process of playhead ended before it was ready")
 
     @property

@@ -93,9 +93,9 @@ def replaying(run: str, given: Store | None = None) -> MakeReplays:
 
 
 def _open_store(settings: Settings) -> Store:
-    from playhead.storage.store import Store
+    from .headway import open_store
 
-    return Store.open(settings.store_url)
+    return open_store(settings.store_url)
 
 
 class Host:

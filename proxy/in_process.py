@@ -25,6 +25,7 @@ from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
 from .faults.due import Faults
+from .headway import open_store
 from .hosting import Host, forwarder_of
 from .metrics import Counters
 from .pricing.setting import Costing
@@ -165,7 +166,7 @@ def _hurry(stack: ExitStack) -> None:
 
 
 def _opened(settings: Settings) -> Store:
-    return Store.open(settings.store_url, create=True, durability=settings.durability)
+    return open_store(settings.store_url, create=True, durability=settings.durability)
 
 
 class _Serving:

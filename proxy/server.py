@@ -86,6 +86,10 @@ def bind(address: HostPort, count: int = 1) -> list[socket.socket]:
     return sockets
 
 
+class _StoppedError(Exception):
+    """Whoever started the server wants it no more, before it is ready."""
+
+
 class Supervisor:
     """What the main process does; also what the console asks."""
 
@@ -112,11 +116,15 @@ class Supervisor:
                 stack.callback(listener.close)
             console = bind(self._settings.console)[0]
             stack.callback(console.close)
-            if self._settings.mode == "replay":
-                await self._settle()
-            if self._settings.records:
-                await self._start_recorder(stack)
-            problem = self._listen(sockets, console) or await self._start_workers(sockets)
+            try:
+                if self._settings.mode == "replay":
+                    await self._settle()
+                if self._settings.records:
+                    await self._start_recorder(stack)
+                problem = self._listen(sockets, console) or await self._start_workers(sockets)
+            except _StoppedError:
+                await self._shut()
+                return 0
             if problem is None:
                 self._watch_budgets(stack)
                 await self._start_console(stack, console)
@@ -135,8 +143,27 @@ class Supervisor:
         """A replay sees all that was recorded before it started. Raises StoreError."""
         from .recorders.settle import settle
 
-        if missing := await asyncio.to_thread(settle, self._settings):
+        try:
+            missing = await asyncio.to_thread(settle, self._settings, stopped=self._stop.is_set)
+        except StoreError:
+            if self._stop.is_set():
+                raise _StoppedError from None
+            raise
+        if missing:
             log.warning("%s", missing)
+
+    async def _ready(self, child: Child) -> str | None:
+        """Start it; what it says if it cannot. Who is told to stop before it is ready, as an old store that is brought up to date takes long, ends it at once:
+        it serves nobody, and what it has begun in the store is undone there. Raises _StoppedError then."""
+        starting, stopping = asyncio.ensure_future(child.start()), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            return starting.result()
+        starting.cancel()
+        child.terminate()
+        await child.join(0)
+        raise _StoppedError
 
     async def _start_recorder(self, stack: contextlib.AsyncExitStack) -> None:
         """Raises StoreError if another one records here, or the store cannot be used."""
@@ -146,11 +173,12 @@ class Supervisor:
         lock = await asyncio.to_thread(recorder_lock, self._data, _LOCK_SECONDS)
         stack.callback(lock.release)
         orders = Orders(self._settings, self._run_id, lock_fd=lock.fileno())
-        self._recorder = Child(RECORDER, orders, forked=self._spares.take(RECORDER))
-        problem = await self._recorder.start()
+        recorder = Child(RECORDER, orders, forked=self._spares.take(RECORDER))
+        problem = await self._ready(recorder)
         if problem is not None:
-            self._recorder.dismiss()
+            recorder.dismiss()
             raise StoreError(problem)
+        self._recorder = recorder
 
     def _listen(self, sockets: list[socket.socket], console: socket.socket) -> str | None:
         """Here, not in the workers, so that what connects while one is started again waits. What is wrong, if they cannot: a port may be bound twice."""
@@ -167,6 +195,8 @@ class Supervisor:
             listener.set_inheritable(True)
             orders = Orders(self._settings, self._run_id, listen_fd=listener.fileno())
             self._workers.append(Child(WORKER, orders, forked=self._spares.take(WORKER), on_change=self._follow_journals))
+        if self._settings.mode == "replay":  # it has one, which reads the store; others take no time
+            return await self._ready(self._workers[0])
         problems = await asyncio.gather(*(worker.start() for worker in self._workers))
         return next((problem for problem in problems if problem is not None), None)
 

@@ -26,6 +26,8 @@ from .schema import make, migrate
 from .tables import APPLICATION_ID, HEAD, VERSION_TABLE
 
 Durability = Literal["relaxed", "strict"]
+Advance = Callable[[str, int, int], object]
+"""Is told what is done, and how far it is: so much, of so much; 0: that is not known. What it raises undoes everything."""
 
 _PAGE_BYTES = 1024  # most bodies are some KB: larger pages would be left half empty, a tenth of the store
 _MAPPED_BYTES = 1 << 40  # SQLite takes less where it was built for less
@@ -94,16 +96,20 @@ class Database:
             yield connection
 
 
-def open_database(url: str, *, create: bool, durability: Durability, lock_timeout: float) -> Database:
-    """Open the store at `url`, with the newest schema.
+def open_database(url: str, *, create: bool, durability: Durability, lock_timeout: float, advance: Advance | None = None) -> Database:
+    """Open the store at `url`, with the newest schema; `advance` hears how far it is when that is made of an older one.
 
     `create`: it is wanted for recording: made if there is none, and it must be writable. Without it, an unwritable one is opened for reading.
     Raises ConfigError: no URL of ours; StoreError: no store there, not a store of ours, a newer schema, no access.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(_path(parsed), create=create, durability=durability, lock_timeout=lock_timeout)
-    return _open_postgresql(parsed, create=create, lock_timeout=lock_timeout)
+        database = _open_sqlite(_path(parsed), create=create, durability=durability, lock_timeout=lock_timeout)
+    else:
+        database = _open_postgresql(parsed, create=create, lock_timeout=lock_timeout)
+    with _disposed_on_error(database.engine):
+        _bring_up_to_date(database, advance)
+    return database
 
 
 def _parse(url: str) -> URL:
@@ -139,10 +145,7 @@ def _open_sqlite(path: Path, *, create: bool, durability: Durability, lock_timeo
         if create and not writable:
             raise StoreError(f"The store {name} cannot be written: its file or its directory is read-only.")
         engine = _sqlite_engine(_connect_uri(path, writable=writable), durability, lock_timeout)
-    database = Database(engine, name, path, writable)
-    with _disposed_on_error(engine):
-        _bring_up_to_date(database)
-    return database
+    return Database(engine, name, path, writable)
 
 
 def _missing(path: Path) -> bool:
@@ -287,11 +290,9 @@ def _open_postgresql(url: URL, *, create: bool, lock_timeout: float) -> Database
         connection.commit()
 
     database = Database(engine, name, None, True)
-    with _disposed_on_error(engine):
-        with database.writing() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-            _make_postgresql(connection, name, create=create)
-        _bring_up_to_date(database)
+    with _disposed_on_error(engine), database.writing() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        _make_postgresql(connection, name, create=create)
     return database
 
 
@@ -312,7 +313,7 @@ def _make_postgresql(connection: Connection, name: str, *, create: bool) -> None
 # Both.
 
 
-def _bring_up_to_date(database: Database) -> None:
+def _bring_up_to_date(database: Database, advance: Advance | None) -> None:
     with database.reading() as connection:
         found = _version(connection)
     if found == HEAD:
@@ -329,7 +330,10 @@ def _bring_up_to_date(database: Database) -> None:
     with database.writing() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        migrate(connection)
+        if _version(connection) == HEAD:
+            return  # whoever had the lock has done it
+        told = () if advance is None else (partial(advance, f"the store {database.name} is of an older playhead and brought up to date"),)
+        migrate(connection, *told)
 
 
 def _version(connection: Connection) -> str | None:

@@ -7,7 +7,7 @@ is made of that, in a few milliseconds and without Alembic. Migrations that came
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,10 @@ _FIRST = "-- What the migrations make, up to "
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = threading.Lock()  # it keeps the migration that runs in globals of its own
 _ABOUT = "A store of playhead, a recording proxy for LLM API traffic. Query exchanges and events; `playhead help` has all columns."
+
+
+def _silent(_done: int, _of: int) -> None:
+    """Nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,16 @@ def make(connection: Connection, new: New | None = None) -> None:
         migrate(connection)
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the tables of an older schema to HEAD, within the caller's transaction."""
+def migrate(connection: Connection, advance: Callable[[int, int], object] = _silent) -> None:
+    """Bring the tables of an older schema to HEAD, within the caller's transaction. `advance`: is told how much is done, of how much; 0: that is not known."""
+    advance(0, 0)
     before = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
     run_migrations(connection, HEAD)
     _finish(connection)
     if before is not None and str(before) < _CHAINED:
         from .chain_adopting import adopt
 
-        adopt(connection)
+        adopt(connection, advance)
 
 
 def run_migrations(connection: Connection, to: str) -> None:

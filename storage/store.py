@@ -23,7 +23,7 @@ from .chain_checks import StoredChains
 from .completeness import Completeness, completeness
 from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
 from .content import Change
-from .engine import Database, Durability, identity_of, open_database, sync
+from .engine import Advance, Database, Durability, identity_of, open_database, sync
 from .ledger import Ledger
 from .match_rules import StoredRules
 from .pruning import Pruning
@@ -53,7 +53,7 @@ from .tables import meta
 from .verify import Problem, find_problems
 from .writing import Writer, positions
 
-__all__ = ["Compute", "Filter", "Problem", "Stats", "Store"]
+__all__ = ["Advance", "Compute", "Filter", "Problem", "Stats", "Store"]
 
 
 class Store(StoredRules, StoredChains):
@@ -71,15 +71,15 @@ class Store(StoredRules, StoredChains):
         self._open = True
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False, durability: Durability = "relaxed", lock_timeout: float = 5.0) -> Store:
+    def open(cls, url: str, *, create: bool = False, durability: Durability = "relaxed", lock_timeout: float = 5.0, advance: Advance | None = None) -> Store:
         """Open the store at a URL (sqlite:///PATH, postgresql://...), bringing an older schema up to date.
 
         `create`: for recording: it is made if there is none, and must be writable; without it, one that is not writable is opened for reading.
         `durability`: strict: a commit is on disk when `write` returns; relaxed: when `make_durable` does, and never half of it.
-        `lock_timeout`: seconds to wait for other programs that use it.
+        `lock_timeout`: seconds to wait for other programs that use it. `advance`: hears how far an older schema is.
         Raises ConfigError: not such a URL. StoreError: no store there, not one of ours (it is left untouched), a newer schema, no access.
         """
-        return cls(open_database(url, create=create, durability=durability, lock_timeout=lock_timeout))
+        return cls(open_database(url, create=create, durability=durability, lock_timeout=lock_timeout, advance=advance))
 
     def close(self) -> None:
         """Idempotent."""

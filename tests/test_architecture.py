@@ -50,7 +50,7 @@ SHELLS = FACES | frozenset(
             "storage.untold",
         ),
         *("storage.spent_by_hour", "proxy.budget_watch", "storage.prompting", "proxy.caching.reading"),
-        *("proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
+        *("proxy.headway", "proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
         *(f"proxy.replay.{name}" for name in ["anew", "playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted", "account"]),
         *(f"proxy.sockets.{name}" for name in ["backlog", "recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
         *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),

@@ -203,6 +203,29 @@ def test_old_turns_and_divergences_are_what_they_were(turns: Store) -> None:
         assert (divergence.nearest, divergence.path) == (1, "/v1/responses")
 
 
+def test_it_is_told_how_far_an_old_store_is(old: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    for _ in range(2):
+        Store.open(f"sqlite:///{old}", advance=lambda *how_far: told.append(how_far)).close()
+
+    assert {what for what, _, _ in told} == {f"the store {old} is of an older playhead and brought up to date"}
+    assert (told[0][1:], told[1][1], told[-1][1] == told[-1][2] > 0) == ((0, 0), 0, True)
+
+
+def test_an_old_store_is_brought_up_to_date_whole_or_not_at_all(old: Path) -> None:
+    before = old.read_bytes()
+
+    def stop(_: str, done: int, of: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Store.open(f"sqlite:///{old}", advance=stop)
+    assert old.read_bytes() == before
+    with Store.open(f"sqlite:///{old}") as store:
+        assert list(store.check_chains().problems()) == []
+
+
 def test_what_stood_in_an_old_store_is_entered_once_as_adopted(old: Path) -> None:
     found = []
     for _ in range(2):

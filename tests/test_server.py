@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import shutil
 import signal
 import socket
+import sqlite3
 import stat
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
-from command_line import in_a_process
+from command_line import PLAYHEAD, in_a_process
 from fakes import FakeUpstream, echo, fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort
@@ -105,6 +108,18 @@ async def test_sigint_stops_it_too(tmp_path: Path) -> None:
             await asyncio.to_thread(running.stop)
 
     assert stored(tmp_path) == 1
+
+
+async def test_a_stop_while_the_store_is_not_ready_is_not_waited_with(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parent / "data" / "store-0004.db", tmp_path / "store.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the recorder waits for it to bring the store up to date
+        process = subprocess.Popen([*PLAYHEAD, "record", "--data", tmp_path, *("--listen", "127.0.0.1:0", "--console", "127.0.0.1:0")], stdout=subprocess.PIPE)
+        await until((tmp_path / "recorder.lock").exists)
+        process.send_signal(signal.SIGINT)
+        out, _ = await asyncio.to_thread(process.communicate)
+
+    assert (process.returncode, out) == (0, b"")
 
 
 async def test_a_server_that_has_stopped_takes_no_connection(tmp_path: Path) -> None:

@@ -59,9 +59,8 @@ def _take(text: str) -> int | Literal["newest", "all"]:
 @setting_flags(*RECORDINGS)
 def import_(files: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Add the sessions in files to the store: cassettes. What a session holds already stays: what is added is a take of its own."""
-    from playhead.storage.store import Store
-
     from ..cassette_files import read_file
+    from ..headway import open_store
 
     given = None if session is None else session_name(session)
     found = [(file, read_file(Path(file))) for file in files]  # all of them, before anything is stored
@@ -70,7 +69,7 @@ def import_(files: tuple[str, ...], session: str | None, **flags: Any) -> None:
         from playhead.storage.datadir import DataDir
 
         DataDir(settings.data, settings.key_file).ensure()
-    with Store.open(settings.store_url, create=True) as store:
+    with open_store(settings.store_url, create=True) as store:
         for file, cassette in found:
             name = given or cassette.session
             count = _store(store, cassette, name, settings.label_header)

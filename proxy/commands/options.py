@@ -90,14 +90,13 @@ def arguments(flags: Mapping[str, Any]) -> list[str]:
 @contextmanager
 def recordings(settings: Settings, on_missing: Callable[[str], None] | None = None) -> Iterator[Store]:
     """The store, once it holds all that was recorded before now; `on_missing`, else a warning, says what it still lacks. Raises StoreError."""
-    from playhead.storage.store import Store
-
+    from ..headway import open_store
     from ..recorders.settle import settle
 
     logging.basicConfig(format="playhead: %(message)s", level=logging.WARNING, stream=sys.stderr)
     if missing := settle(settings):
         (on_missing or warn)(missing)
-    with Store.open(settings.store_url, create=False) as store:
+    with open_store(settings.store_url) as store:
         yield store
 
 

@@ -12,9 +12,9 @@ import sys
 from playhead.config.errors import PlayheadError
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import remove_free
-from playhead.storage.store import Store
 
 from ..children import be_called, keep_memory, read_orders, report, start_logging
+from ..headway import open_store
 from ..pricing.setting import Costing
 from ..recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
@@ -35,7 +35,7 @@ def main() -> None:
     settings = orders.settings
     data = DataDir(settings.data, settings.key_file)
     try:
-        store = Store.open(settings.store_url, create=True, durability=settings.durability)
+        store = open_store(settings.store_url, create=True, durability=settings.durability)
         store.check_key(data.key())
     except PlayheadError as error:
         report({"problem": str(error)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from playhead.config.errors import StoreError
@@ -10,6 +11,7 @@ from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import SegmentReader, segments
 
+from ..headway import never, open_store
 from ..pricing.setting import Costing
 from .progress import read_progress
 
@@ -17,7 +19,7 @@ _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 
-def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS) -> str | None:
+def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS, stopped: Callable[[], bool] = never) -> str | None:
     """Wait (up to `seconds`) until a running recorder has stored what the journal holds now, or store it where none runs.
 
     Returns what is missing, as a sentence, or None. Raises StoreError if there is something to store and the store cannot be used.
@@ -27,7 +29,7 @@ def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS) -> str | None:
         return None
     targets: dict[str, tuple[int, int]] | None = None
     deadline = time.monotonic() + seconds
-    while not _drained_by_us(settings, data):
+    while not _drained_by_us(settings, data, stopped):
         targets = journal_end(data.journal_dir) if targets is None else targets
         behind = [writer for writer, place in targets.items() if not _reached(data.journal_dir, writer, place)]
         if not behind:
@@ -38,24 +40,22 @@ def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS) -> str | None:
     return None
 
 
-def _drained_by_us(settings: Settings, data: DataDir) -> bool:
+def _drained_by_us(settings: Settings, data: DataDir, stopped: Callable[[], bool]) -> bool:
     """Store everything here and now, unless a recorder runs, which will."""
     lock = RecorderLock(data)
     if not lock.acquire(0):
         return False
     try:
-        _drain(settings, data)
+        _drain(settings, data, stopped)
     finally:
         lock.release()
     return True
 
 
-def _drain(settings: Settings, data: DataDir) -> None:
-    from playhead.storage.store import Store
-
+def _drain(settings: Settings, data: DataDir, stopped: Callable[[], bool]) -> None:
     from ..recorder import Recorder  # with all the models: only where there is something to store
 
-    with Store.open(settings.store_url, create=True, durability=settings.durability) as store:
+    with open_store(settings.store_url, create=True, durability=settings.durability, stopped=stopped) as store:
         store.check_key(data.key())
         recorder = Recorder(store, data.journal_dir, cost_of=Costing(settings), label_headers=settings.label_header)
         try:
