@@ -41,6 +41,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Half as many workers again as there are cores: tests of servers and programs wait for a third of their time."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return None
+    return (len(os.sched_getaffinity(0)) * 3 + 1) // 2
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the corpus, the bench and the suites, beside the checkout. Skips where there is none."""

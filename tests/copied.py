@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import NoReturn
@@ -21,25 +20,26 @@ from typing import NoReturn
 MOST = 1 << 18
 
 
-def serve() -> None:
-    """Make a copy for everyone who asks, and tell its number and how it ended, until standard input ends."""
+def serve(place: Path, run: int) -> None:
+    """Make a copy for everyone who asks there, and tell its number and how it ended, until that process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # what is here stays, and nobody needs to look at it, which would copy it
-    directory = tempfile.mkdtemp(prefix="playhead-warm-")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, selectors.DefaultSelector() as waiting:
-        listener.bind(f"{directory}/socket")
-        listener.listen()
-        print(listener.getsockname(), flush=True)
-        waiting.register(sys.stdin, selectors.EVENT_READ)
+        listener.bind(str(place))
+        listener.listen(64)
+        over = os.pidfd_open(run)
+        waiting.register(over, selectors.EVENT_READ)
         waiting.register(listener, selectors.EVENT_READ)
-        while ready := [key for key, _ in waiting.select() if key.fileobj is not sys.stdin]:
+        print("ready", flush=True)
+        os.dup2(0, 1)  # whoever began us reads no further
+        while ready := [key for key, _ in waiting.select() if key.fileobj != over]:
             for key in ready:
                 if key.fileobj is listener:
                     _begin(listener.accept()[0], waiting)
                 else:
                     _ended(key, waiting)
-    shutil.rmtree(directory)
+    shutil.rmtree(place.parent)
 
 
 def _begin(line: socket.socket, waiting: selectors.BaseSelector) -> None:

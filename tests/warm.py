@@ -6,8 +6,8 @@ Tests of how a program is started start a Python (`command_line.PLAYHEAD`).
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import fcntl
 import importlib
 import marshal
 import os
@@ -126,11 +126,25 @@ def on_path(directory: Path) -> dict[str, str]:
 
 @cache
 def _place() -> str:
-    """Where the process is asked that is copied, one for each process of a run."""
-    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    """Where the process is asked that is copied: one for the whole run, begun by the first worker of xdist that needs it. It ends with the run."""
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    directory = Path(tempfile.gettempdir()) / f"playhead-warm-{os.environ.get('PYTEST_XDIST_TESTRUNUID', run)}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    place = directory / "socket"
+    with open(directory / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _start(place, run)
+    return str(place)
+
+
+def _start(place: Path, run: int) -> None:
+    """Return when it can be asked there."""
+    process = subprocess.Popen([sys.executable, __file__, place, str(run)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process.returncode = 0  # nobody waits for it: it is not for Python to complain that it goes on
     assert process.stdout is not None
-    atexit.register(process.communicate)  # it ends with its standard input, however we end
-    return process.stdout.readline().decode().strip()
+    with process.stdout as output:
+        assert output.readline() == b"ready\n"
 
 
 def preload() -> None:
@@ -154,4 +168,4 @@ def modules(packages: Iterable[str]) -> Iterator[str]:
 
 if __name__ == "__main__":
     preload()
-    copied.serve()
+    copied.serve(Path(sys.argv[1]), int(sys.argv[2]))
