@@ -10,6 +10,7 @@ from typing import Any
 from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.proxy.reparsing import reparsed
 from playhead.storage.store import Store
+from stores import opened
 
 DERIVED = (
     "kind",
@@ -34,7 +35,7 @@ def everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(path)) as connection:
         found = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in LISTS}
     del found["fingerprints"]
-    with Store.open(f"sqlite:///{path}") as store:
+    with Store(opened(f"sqlite:///{path}")) as store:
         ids = [row[0] for row in found["exchanges"]]
         found["fingerprints"] = [(row.exchange, row.digest, row.asks) for each in store.sessions() for row in store.replay_index(each.session, "all")]
         found["digests"] = sorted(store.item_digests(ids).items())
@@ -56,7 +57,7 @@ def forget(path: Path) -> None:
 def derive(path: Path, *, mark: bool = False, at_once: int = 20) -> int:
     """Derive again; of how many exchanges."""
     memo = RequestMemo()
-    with Store.open(f"sqlite:///{path}") as store:
+    with Store(opened(f"sqlite:///{path}")) as store:
         again = store.rederivation()
         if mark:
             again.mark()

@@ -13,17 +13,20 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from playhead.storage.column_types import metadata
 from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
 from playhead.storage.engine import Database, open_database
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
 from playhead.storage.tables import meta
+from playhead.storage.verify import Problem, find_problems
 
 BACKENDS = ("sqlite", "postgresql")
 START_NS = 1_756_315_696_123_456_789
@@ -91,12 +94,12 @@ UNION ALL SELECT key, value, 0, 0 FROM meta UNION ALL SELECT version_num, '', 0,
 def place_of_store(backend: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
     """The URL of an empty store: to make one takes longer than most tests. Skips where there is no PostgreSQL."""
     if backend == "sqlite":
-        (directory / "store.db").write_bytes(_made())
-        yield f"sqlite:///{directory / 'store.db'}"
+        yield f"sqlite:///{made(directory / 'store.db')}"
         return
     uri = postgresql(request.config)
     kept = _kept(uri)
     if not kept.empty():
+        _leave(kept.url)
         _kept.cache_clear()
         kept = _kept(uri)
     yield kept.url
@@ -115,12 +118,43 @@ def opened(url: str) -> Database:
 
 @cache
 def _opened(url: str) -> Database:
-    return open_database(url, create=True, durability="relaxed", lock_timeout=5)
+    made = open_database(url, create=True, durability="relaxed", lock_timeout=5)
+    if not made.sqlite:
+        made.engine.pool.__class__ = _KeptPool
+    return made
+
+
+def _leave(url: str) -> None:
+    """Close the connections that were kept."""
+    pool = _opened(url).engine.pool
+    if isinstance(pool, _KeptPool):
+        QueuePool.dispose(pool)
+
+
+class _KeptPool(QueuePool):
+    """Keeps its connections when a store is closed: the next test has the same one, and PostgreSQL takes longer to know a new one than most tests do."""
+
+    def dispose(self) -> None:
+        """Not yet."""
+
+    def recreate(self) -> QueuePool:
+        return self
+
+
+def verified(database: Database) -> list[Problem]:
+    """What is wrong with a store, as `Store.verify` says; each statement of the very many is a transaction, with nothing to say before and after it."""
+    engine = database.engine if database.sqlite else database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    return [*find_problems(replace(database, engine=engine))]
+
+
+def made(path: Path) -> Path:
+    """There is an empty store in SQLite now."""
+    path.write_bytes(_made())
+    return path
 
 
 @cache
 def _made() -> bytes:
-    """An empty store in SQLite."""
     with tempfile.TemporaryDirectory() as directory:
         open_database(f"sqlite:///{directory}/store.db", create=True, durability="relaxed", lock_timeout=5).engine.dispose()
         return Path(directory, "store.db").read_bytes()

@@ -12,7 +12,7 @@ from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, ExchangeRecord, Fingerprint, ItemRow, Recorded
 from playhead.storage.replay_rows import Equivalence
 from playhead.storage.store import Store
-from stores import event, opened, raw, recorded
+from stores import event, opened, raw, recorded, verified
 
 
 def grown(number: int) -> Recorded:
@@ -30,7 +30,7 @@ def store(url: str) -> Iterator[Store]:
         made.write(Batch([recorded(1, session="a", run="first"), recorded(2, session="b")]))
         made.write(Batch([grown(number) for number in (3, 4, 5, 6)]))
         yield made
-        assert list(made.verify()) == []
+        assert verified(opened(url)) == []
 
 
 def of(store: Store, session: str) -> list[ExchangeRecord]:

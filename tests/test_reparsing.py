@@ -21,6 +21,7 @@ from playhead.storage.store import Store
 from rederived import derive, everything, forget
 from running import Running
 from sockets import client, frame, socket, upstream
+from stores import made, opened
 from test_corpus import drive, playing
 from test_multiplex import busy
 from test_recording_corpus import CORPUS, WAYS, exchanges, journalled
@@ -40,7 +41,7 @@ def numbered(recorded: Recorded, number: int) -> Recorded:
 
 
 def stored(path: Path, *recorded: Recorded, spills: Iterable[Spill] = ()) -> Path:
-    with Store.open(f"sqlite:///{path}", create=True) as store:
+    with Store(opened(f"sqlite:///{made(path)}")) as store:
         store.write(Batch([numbered(one, number) for number, one in enumerate(recorded)], [*spills]))
     return path
 
@@ -156,7 +157,7 @@ def test_what_broke_the_parser_once_is_tried_again_where_its_bytes_are_kept_with
     derive(path, mark=True)
 
     found = everything(path)
-    with Store.open(f"sqlite:///{path}") as store:
+    with Store(opened(f"sqlite:///{path}")) as store:
         (row,) = store.exchanges("default")
         assert (row.parse, row.events, list(store.verify())) == (("unparsed", 0, []) if case == "turn" else ("parsed", 2, []))
     assert found["bodies"] == raw
@@ -177,7 +178,7 @@ def test_a_new_parser_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(recording.Assembly, "_facts", louder(Assembly._facts))
     derive(path, mark=True)
 
-    with Store.open(f"sqlite:///{path}") as store:
+    with Store(opened(f"sqlite:///{path}")) as store:
         assert [row.model for row in store.exchanges("default")] == ["M"] * 5
     after = everything(path)
     assert {name for name, rows in after.items() if rows != before[name]} == {"exchanges"}
@@ -191,8 +192,8 @@ def kept(path: Path, *, cuts: Iterable[int] = ()) -> Path:
     assembly, wanted = Assembly("w1", 7), set(cuts)
     batch = Batch()
 
-    def take(made: Iterable[Recorded | Spill]) -> None:
-        for one in made:
+    def take(given: Iterable[Recorded | Spill]) -> None:
+        for one in given:
             if isinstance(one, Spill):
                 batch.spills.append(one)
             else:
@@ -211,7 +212,7 @@ def kept(path: Path, *, cuts: Iterable[int] = ()) -> Path:
     connection = assembly.connection(final=True, give=True)
     assert connection is not None
     batch.connections.append(connection)
-    with Store.open(f"sqlite:///{path}", create=True) as store:
+    with Store(opened(f"sqlite:///{made(path)}")) as store:
         store.write(batch)
     return path
 
@@ -237,11 +238,11 @@ def test_a_turn_that_had_to_be_stored_as_it_came_is_parsed(tmp_path: Path) -> No
     assert assembly.multiplex is not None
     assembly.multiplex.ready.clear()
     assembly.give_up_turns()
-    with Store.open(f"sqlite:///{path}", create=True) as store:
-        store.write(Batch([made for made in assembly.multiplex.ready if isinstance(made, Recorded)]))
+    with Store(opened(f"sqlite:///{made(path)}")) as store:
+        store.write(Batch([one for one in assembly.multiplex.ready if isinstance(one, Recorded)]))
         before = [row.parse for row in store.exchanges("default")]
         assert before
         assert set(before) == {"unparsed"}
     derive(path, mark=True)
-    with Store.open(f"sqlite:///{path}", create=True) as store:
+    with Store(opened(f"sqlite:///{path}")) as store:
         assert "unparsed" not in [row.parse for row in store.exchanges("default")]

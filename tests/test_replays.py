@@ -108,8 +108,9 @@ def test_what_is_new_is_found_by_id(store: Store) -> None:
     assert [row.digest for row in store.replay_index("default", after=last)] == [made(4).digest, made(6).digest]
 
 
-def test_the_index_is_read_in_pages(store: Store) -> None:
-    count = replays._PAGE + 3
+def test_the_index_is_read_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playhead.storage.replays._PAGE", 20)
+    count = 2 * replays._PAGE + 3
     store.write(Batch([known(number, seq=count - number) for number in range(count)]))
     rows = list(store.replay_index("default"))
 
