@@ -46,7 +46,14 @@ def test_programs_get_all_groups(many: Store, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"), [(["--top", "3"], "--top goes with --cache"), (["--budget-unpriced", "fail"], "--budget-unpriced goes with --budget")]
+    ("flags", "told"),
+    [
+        (["--top", "3"], "--top goes with --cache"),
+        (["--budget-unpriced", "fail"], "--budget-unpriced goes with --budget"),
+        (["--assume", "tier=default"], "--assume goes with --cache: .* `playhead reprice --assume ...` computes it anew"),
+        (["--price-table", "t.toml"], "--price-table goes with --cache"),
+        (["--since", "2026-11-26", "--until", "2026-11-26"], "--until 2026-11-26 is not after --since 2026-11-26"),
+    ],
 )
 def test_flags_that_would_change_nothing_are_refused(flags: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):

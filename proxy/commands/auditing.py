@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from playhead.config.errors import ConfigError
+from playhead.config.settings import flag
 
 from .caching import print_cache
 from .estimating import Estimated, estimated, print_estimates
@@ -73,12 +74,12 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     if as_json + as_csv + (html is not None) > 1:
         raise ConfigError("--json, --csv and --html are different ways to write it: give one of them")
     now = datetime.now(UTC)
-    since_at = None if since is None else since_time(since, now)
-    until_at = None if until is None else since_time(until, now, "--until")
+    since_at, until_at = _between(since, until, now)
     names = _EVERYTHING if by is None and not flags["budgets"] else by or ""
     wanted = Wanted(groups_of(names), tuple(map(session_name, sessions)), since_at, until_at)
     apart = {name: flags.pop(name) for name in ("budgets", "budget_unpriced", "cache", "top", "estimate")}
-    _refuse_at_odds(apart, by, report=as_csv or html is not None)
+    priced = [flag(name) for name in ("assume", "price_table") if flags[name]]
+    _refuse_at_odds(apart, by, report=as_csv or html is not None, priced=priced)
     settings = loaded(flags).settings
     if apart["budgets"]:
         return _checked(settings, wanted, apart["budgets"], as_json=as_json, strict=apart["budget_unpriced"] == "fail")
@@ -94,8 +95,20 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     return 0
 
 
-def _refuse_at_odds(apart: Mapping[str, Any], by: str | None, *, report: bool) -> None:
-    """Flags that make no sense together. Raises ConfigError. `report`: as --csv or --html have it."""
+def _between(since: str | None, until: str | None, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """The two times. Raises ConfigError."""
+    begin = None if since is None else since_time(since, now)
+    end = None if until is None else since_time(until, now, "--until")
+    if begin is not None and end is not None and end <= begin:
+        raise ConfigError(f"--until {until} is not after --since {since}: there is no time between them")
+    return begin, end
+
+
+def _refuse_at_odds(apart: Mapping[str, Any], by: str | None, *, report: bool, priced: Sequence[str]) -> None:
+    """Flags that make no sense together. Raises ConfigError. `report`: as --csv or --html have it; `priced`: flags that say how to price."""
+    if priced and not apart["cache"]:
+        name = priced[0]
+        raise ConfigError(f"{name} goes with --cache: what exchanges cost is in the ledger, and `playhead reprice {name} ...` computes it anew")
     if apart["budgets"] and apart["cache"]:
         raise ConfigError("--budget and --cache ask for two different things: give one of them")
     if (report or apart["estimate"]) and (apart["budgets"] or apart["cache"]):
