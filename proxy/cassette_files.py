@@ -152,6 +152,9 @@ def write_file(path: Path, data: bytes) -> bool:
     try:
         if path.is_file() and path.read_bytes() == data:
             return False
+        if path.exists() and not path.is_file():  # a device or a pipe, such as /dev/stdout, is written to, and nothing is put in its place
+            path.write_bytes(data)
+            return True
         path.parent.mkdir(parents=True, exist_ok=True)
         path = path.resolve()  # of a link the file that it leads to
         beside = path.with_name(f".{path.name}.{os.getpid()}")

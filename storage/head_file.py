@@ -28,9 +28,12 @@ def read_heads(path: Path) -> list[ChainHead]:
 
 
 def write_heads(path: Path, heads: Iterable[ChainHead]) -> None:
-    """All of them or nothing. Raises StoreError."""
+    """All of them or nothing; into a pipe or a device as they come. Raises StoreError."""
     draft = path.with_name(f"{path.name}.new-{os.getpid()}-{os.urandom(4).hex()}")
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(heads_text(heads), encoding="utf-8")
+            return
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
             file.write(heads_text(heads))
         draft.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_a_file_stays_where_a_link_leads_and_as_it_may_be_read(tmp_path: Path) -
     write_file(link, b"2")
 
     assert (link.is_symlink(), real.read_bytes(), real.stat().st_mode & 0o777) == (True, b"2", 0o640)
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    written = write_file(pipe, b"1")
+
+    assert (written, os.read(reader, 9), pipe.is_fifo()) == (True, b"1", True)
+    os.close(reader)
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

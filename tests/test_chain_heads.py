@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,13 @@ def test_a_file_that_is_not_there_and_a_place_that_cannot_be_written_are_told(tm
         read_heads(tmp_path / "none")
     with pytest.raises(StoreError, match=r"cannot be written to .*: No such file"):
         write_heads(tmp_path / "none" / "heads", HEADS)
+
+
+def test_heads_go_through_a_pipe_which_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_heads(pipe, HEADS)
+
+    assert (os.read(reader, 1 << 16).decode(), pipe.is_fifo()) == (heads_text(HEADS), True)
+    os.close(reader)
