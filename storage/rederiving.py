@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, cast, delete, exists, func, literal, or_, select, update
 
 from .chain_writing import ChainWriter, chained
 from .chained import EntryKind, Subject
@@ -21,11 +22,11 @@ from .queries import BodyReader, list_event_rows, read_pieces, require_session
 from .records import DEFAULT_RULES, PARSER, Direction, ExchangeRecord, Fingerprint, Frame, Raw, Recorded
 from .replays import last_lists, load_items
 from .rows import Inserter, Words, clean, event_values, exchange_row, fitting, item_values, marker, quoted, unpack_times
-from .tables import event_rows, event_types, exchanges, fingerprints, item_rows, item_words, pieces
+from .tables import event_rows, event_types, exchanges, fingerprints, item_rows, item_words, meta, pieces
 
 _AT_ONCE = 100
 _EVENTS = 500  # of one statement
-_MARKED = 5000  # exchanges of one transaction
+_MARKS = "reparse"  # of the meta table: what is to be parsed again, whoever has parsed it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DERIVED = (
     *("events", "parse", "kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "conversation", "error_code"),
@@ -52,33 +53,44 @@ class Rederivation:
         if session is not None:
             require_session(database, session)
         self._database = database
+        self._session = session
         self._reader = BodyReader()
         self._memory = _Memory()
         e = exchanges.c
         ours = [e.outcome.is_not(None), *([] if session is None else [e.session == session])]
         self._pruned: list[ColumnElement[bool]] = [*ours, e.pruned == "content"]
         self._ended: list[ColumnElement[bool]] = [*ours, e.pruned.is_distinct_from("content")]
-        self._wanted = [*self._ended, or_(e.parser.is_(None), e.parser < PARSER)]
 
     def mark(self) -> None:
-        """Take all exchanges for such that an older version has parsed."""
+        """Take all exchanges that there are now for such that an older version has parsed, until `finish`. Of their rows nothing changes by that."""
+        with self._database.writing() as connection:
+            last = connection.execute(select(func.coalesce(func.max(exchanges.c.id), 0))).scalar_one()
+            marked = [mark for mark in _marks(connection) if not self._covers(mark)]
+            _keep(connection, [*marked, _Mark(self._session, 0, last)])
+
+    def finish(self) -> None:
+        """All have been parsed again, or cannot be."""
+        with self._database.writing() as connection:
+            marks = _marks(connection)
+            if any(map(self._covers, marks)):
+                _keep(connection, [mark for mark in marks if not self._covers(mark)])
+
+    def _covers(self, mark: _Mark) -> bool:
+        """Whether this goes through all that is marked so."""
+        return self._session is None or mark.session == self._session
+
+    def _wanted(self, connection: Connection) -> list[ColumnElement[bool]]:
         e = exchanges.c
-        after = 0
-        while True:
-            part = select(e.id).where(e.id > after, *self._ended).order_by(e.id).limit(_MARKED)
-            with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
-                ids = connection.execute(part).scalars().all()
-                if not ids:
-                    return
-                entries.changing(Subject.EXCHANGE, ids)
-                marked = update(exchanges).where(e.id.between(after + 1, ids[-1]), *self._ended)
-                connection.execute(marked.values(parser=None))
-            after = ids[-1]
+        marked = [
+            e.id.between(mark.after + 1, mark.last) if mark.session is None else and_(e.id.between(mark.after + 1, mark.last), e.session == mark.session)
+            for mark in _marks(connection)
+        ]
+        return [*self._ended, or_(e.parser.is_(None), e.parser < PARSER, *marked)]
 
     def count(self) -> int:
         """How many they are."""
         with self._database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(exchanges).where(*self._wanted)).scalar_one()
+            return connection.execute(select(func.count()).select_from(exchanges).where(*self._wanted(connection))).scalar_one()
 
     def pruned(self) -> int:
         """How many cannot be parsed again, since their content is pruned."""
@@ -89,8 +101,8 @@ class Rederivation:
         """Those there are, by id."""
         after = 0
         while True:
-            statement = select(exchanges.c.id).where(exchanges.c.id > after, *self._wanted).order_by(exchanges.c.id).limit(_AT_ONCE)
             with self._database.reading() as connection:
+                statement = select(exchanges.c.id).where(exchanges.c.id > after, *self._wanted(connection)).order_by(exchanges.c.id).limit(_AT_ONCE)
                 ids = connection.execute(statement).scalars().all()
             yield from ids
             if len(ids) < _AT_ONCE:
@@ -138,7 +150,7 @@ class Rederivation:
         return gathered(id_, map(_fit, parts), list_event_rows(self._database, id_))
 
     def write(self, batch: Sequence[Derived]) -> int:
-        """Store it in one transaction; how many of them have changed. Those that were deleted meanwhile are left out.
+        """Store in one transaction what has changed; of how many of them. Those that were deleted meanwhile are left out.
 
         Raises StoreError: nothing of it is stored.
         """
@@ -147,15 +159,42 @@ class Rederivation:
         with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
             there = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([one.exchange for one in batch])).with_for_update()
             pruned = {row.id: row.pruned for row in connection.execute(there) if row.pruned != "content"}
-            entries.changing(Subject.EXCHANGE, pruned)
             transaction = _Transaction(connection, entries, memory)
-            changed = 0
+            changes = []
             for one in batch:
                 if pruned.get(one.exchange) == "costs":
                     one.recorded.facts.usage = one.recorded.facts.billing = None
-                changed += one.exchange in pruned and transaction.replace(one)
+                if one.exchange in pruned and (change := transaction.change(one)) is not None:
+                    changes.append(change)
+            entries.changing(Subject.EXCHANGE, [change.one.exchange for change in changes])
+            changed = sum([transaction.make(change) for change in changes])
+            self._pass(connection, max([one.exchange for one in batch], default=0))
         self._memory = memory
         return changed
+
+    def _pass(self, connection: Connection, id_: int) -> None:
+        """All that is marked up to there is done."""
+        marks = _marks(connection)
+        if id_ and any(map(self._covers, marks)):
+            _keep(connection, [mark._replace(after=max(mark.after, id_)) if self._covers(mark) else mark for mark in marks])
+
+
+class _Mark(NamedTuple):
+    """Exchanges that are to be parsed again, whoever has parsed them: those of a session, or of all, behind one and up to another."""
+
+    session: str | None
+    after: int
+    last: int
+
+
+class _Change(NamedTuple):
+    """What is to be written of an exchange. `values`: of its row; `items`, `print`: None: they are there. `seen`: more has changed than who parsed it."""
+
+    one: Derived
+    values: tuple[Any, ...]
+    items: list[Any] | None
+    print: WrittenItems | None
+    seen: bool
 
 
 class _Transaction:
@@ -170,25 +209,33 @@ class _Transaction:
         names = ", ".join(f"{quoted(connection, name)} = {marker(connection)}" for name in _DERIVED)
         self._update = f"UPDATE exchanges SET {names} WHERE id = {marker(connection)}"
 
-    def replace(self, one: Derived) -> bool:
-        """Everything that was derived of an exchange. Whether anything has changed."""
+    def change(self, one: Derived) -> _Change | None:
+        """What of an exchange is not as it was derived now; None: nothing."""
         id_, r = one.exchange, one.recorded
         row = exchange_row(id_, (0, 0, None), 0, r)
         values = tuple([row[place] for place in _PLACES])
-        before = self._connection.execute(_BEFORE, {"exchange": id_}).one()
-        self._connection.exec_driver_sql(self._update, (*values, id_))
-        self._replace_events(one)
-        new = r.items if r.fingerprint is None else new_items(r.items, r.fingerprint.items, self._fingerprint(id_, r, r.fingerprint))
-        other_items = self._replace_items(id_, item_values(id_, new, self._words))
-        return other_items or bool(one.events) or tuple(before)[:-1] != values[:-1]
+        before = tuple(self._connection.execute(_BEFORE, {"exchange": id_}).one())
+        written = None if r.fingerprint is None else self._item_list(id_, r, r.fingerprint)
+        new = r.items if r.fingerprint is None or written is None else new_items(r.items, r.fingerprint.items, written[1])
+        items = item_values(id_, new, self._words)
+        same_items = [*chain.from_iterable(self._connection.execute(_ITEMS, {"exchange": id_}))] == items
+        same_print = r.fingerprint is None or self._known(id_) == (r.fingerprint.digest, r.fingerprint.asks)
+        if before == values and same_items and same_print and not one.events:
+            return None
+        seen = before[:-1] != values[:-1] or not same_items or bool(one.events)
+        return _Change(one, values, None if same_items else items, None if same_print or written is None else written[0], seen)
 
-    def _replace_items(self, id_: int, values: list[Any]) -> bool:
-        known = self._connection.execute(_ITEMS, {"exchange": id_}).all()
-        if [*chain.from_iterable(known)] == values:
-            return False
-        self._connection.execute(delete(item_rows).where(item_rows.c.exchange == id_))
-        Inserter(self._connection, item_rows, ignore=True)(self._connection, values)
-        return True
+    def make(self, change: _Change) -> bool:
+        """Write it. Whether more has changed than who parsed it."""
+        id_, one = change.one.exchange, change.one.recorded.fingerprint
+        self._connection.exec_driver_sql(self._update, (*change.values, id_))
+        self._replace_events(change.one)
+        if one is not None and change.print is not None:
+            self._replace_fingerprint(id_, one, change.print)
+        if change.items is not None:
+            self._connection.execute(delete(item_rows).where(item_rows.c.exchange == id_))
+            Inserter(self._connection, item_rows, ignore=True)(self._connection, change.items)
+        return change.seen
 
     def _replace_events(self, one: Derived) -> None:
         id_, e = one.exchange, event_rows.c
@@ -199,26 +246,41 @@ class _Transaction:
             literals, values = event_values(id_, part, self._types)
             Inserter(self._connection, event_rows, literals=literals)(self._connection, values)
 
-    def _fingerprint(self, id_: int, r: Recorded, one: Fingerprint) -> int:
-        """Bytes of the digests of its items that belong to items that were sent before."""
+    def _item_list(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
+        """Its list of items as it is to be written, and bytes of the digests that belong to items which were sent before."""
         if one.items and not self._items.knows(r.session):
             self._items.recall(r.session, last_lists(self._connection, r.session, id_))
-        written, shared = self._items.write(r.session, id_, one.items, r.facts.previous_response_id)
+        return self._items.write(r.session, id_, one.items, r.facts.previous_response_id)
+
+    def _known(self, id_: int) -> tuple[bytes, str] | None:
+        row = self._connection.execute(_PRINT, {"exchange": id_}).first()
+        return None if row is None else (row.digest, row.asks)
+
+    def _replace_fingerprint(self, id_: int, one: Fingerprint, written: WrittenItems) -> None:
         f = fingerprints.c
-        own = (f.exchange == id_, f.rules == DEFAULT_RULES)
-        known = self._connection.execute(select(f.digest, f.asks).where(*own)).first()
-        if known is None:
+        if self._known(id_) is None:
             if written.base is not None and not load_items(self._connection, [written.base]):
                 written = WrittenItems(None, one.items)
             Inserter(self._connection, fingerprints)(self._connection, [id_, DEFAULT_RULES, one.digest, one.asks, *written])
-        elif (known.digest, known.asks) != (one.digest, one.asks):
+        else:
             free_items(self._connection, self._entries, [id_])
             values = {"digest": one.digest, "asks": one.asks, "base": None, "items": one.items}
-            self._connection.execute(update(fingerprints).where(*own).values(values))
-        return shared
+            self._connection.execute(update(fingerprints).where(f.exchange == id_, f.rules == DEFAULT_RULES).values(values))
+
+
+def _marks(connection: Connection) -> list[_Mark]:
+    text = connection.execute(select(meta.c.value).where(meta.c.key == _MARKS)).scalar()
+    return [_Mark(*mark) for mark in json.loads(text or "[]")]
+
+
+def _keep(connection: Connection, marks: Sequence[_Mark]) -> None:
+    connection.execute(delete(meta).where(meta.c.key == _MARKS))
+    if marks:
+        connection.execute(meta.insert().values(key=_MARKS, value=json.dumps(marks)))
 
 
 _ITEMS = select(item_rows).where(item_rows.c.exchange == bindparam("exchange")).order_by(item_rows.c.part, item_rows.c.position)
+_PRINT = select(fingerprints.c.digest, fingerprints.c.asks).where(fingerprints.c.exchange == bindparam("exchange"), fingerprints.c.rules == DEFAULT_RULES)
 _PLACES = tuple([[*exchanges.columns.keys()].index(name) for name in _DERIVED])
 # JSON as its text: what has not changed is written in the same way.
 _BEFORE = select(*[cast(exchanges.c[name], Text) if name in ("usage", "billing", "problems") else exchanges.c[name] for name in _DERIVED]).where(

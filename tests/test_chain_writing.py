@@ -94,8 +94,17 @@ def test_what_is_parsed_again_is_entered(store: Store) -> None:
     again = store.rederivation("other")
     other = recorded(3, facts=Facts(kind="messages", parse="parsed"))
 
-    assert after(store, again.mark) == [("reparsed", "exchange", 3, 1)]
-    assert after(store, lambda: again.write([again.derived(3, [other])])) == [("reparsed", "exchange", 3, 2)]
+    assert after(store, lambda: again.write([again.derived(3, [other])])) == [("reparsed", "exchange", 3, 1)]
+
+
+def test_what_is_parsed_again_and_stays_as_it_was_is_not_entered(store: Store) -> None:
+    again = store.rederivation("other")
+    other = recorded(3, facts=Facts(kind="messages", parse="parsed"))
+    again.write([again.derived(3, [other])])
+    again.mark()
+
+    assert [*again.ids()] == [3]
+    assert after(store, lambda: again.write([again.derived(3, [other])])) == []
 
 
 def test_what_is_redacted_is_entered_and_so_is_what_is_written_against_it(store: Store) -> None:

@@ -12,6 +12,7 @@ from command_line import Playhead, on, write_some
 from playhead.proxy import reparsing
 from playhead.proxy.commands import deriving
 from playhead.storage.derived import Stored
+from playhead.storage.store import Store
 
 
 @pytest.fixture
@@ -79,10 +80,23 @@ def test_broken_off_it_goes_on_where_it_was(playhead: Playhead, data: Path, monk
     with monkeypatch.context() as patched:
         patched.setattr(reparsing, "_opening", interrupted)
         assert playhead("reparse", "--all").status == 130
-    assert outdated(data) == [3, 4, 5, 6]
 
     assert playhead("reparse", "--json").rows[0]["parsed"] == 4
-    assert outdated(data) == []
+    assert playhead("reparse", "--json").rows[0]["parsed"] == 0
+
+
+def test_broken_off_one_session_goes_on_alone_and_the_others_later(playhead: Playhead, data: Path) -> None:
+    with Store.open(f"sqlite:///{data}/store.db") as store:
+        store.rederivation().mark()
+
+    assert playhead("reparse", "7", "--json").rows[0]["parsed"] == 1
+    assert playhead("reparse", "--json").rows[0]["parsed"] == 6
+    assert playhead("reparse", "--json").rows[0]["parsed"] == 0
+
+
+def test_one_session_whole_leaves_the_others_alone(playhead: Playhead) -> None:
+    assert playhead("reparse", "7", "--all", "--json").rows[0]["parsed"] == 1
+    assert playhead("reparse", "--json").rows[0]["parsed"] == 0
 
 
 def test_what_cannot_be_parsed_does_not_keep_the_others_from_it(playhead: Playhead, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

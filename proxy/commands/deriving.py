@@ -45,6 +45,7 @@ def reparse(session: str | None, everything: bool, as_json: bool, **flags: Any) 
                 parsed += len(one.derived)
                 failed += one.failed
                 advance(len(one.derived) + one.failed)
+        again.finish()
     if as_json:
         print_json([{"parsed": parsed, "changed": changed, "failed": failed, "pruned": pruned}])
     else:
