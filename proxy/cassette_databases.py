@@ -32,9 +32,10 @@ class CassetteDatabase:
 
     def holding(self, cassette: Cassette, session: str) -> CassetteStore:
         """A store in which the session is what the cassette holds, which has its fingerprints. The one before was closed."""
-        self._database.engine.dispose()  # a thread that came too late may have left a connection to the file of that
         store = CassetteStore(self._database, cassette, session)
-        self._fill = store.fill
+        with self._lock:  # a thread that came too late may be at it
+            self._database.engine.dispose()  # or has left a connection to the file of the one before
+            self._fill = store.fill
         return store
 
     def _made(self) -> None:
