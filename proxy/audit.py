@@ -14,7 +14,7 @@ from playhead.storage.sums import Found, Key, Sums, Times, added, regrouped
 from .estimating import Estimate
 
 PERCENTILES = (50, 90, 99)
-NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0.0)
+NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0)
 _FORMULA = ("=", "+", "-", "@")
 _ORDERED = frozenset(("month", "day", "hour"))
 
@@ -164,7 +164,7 @@ def row_of(group: dict[str, str | None], sums: Sums, first: Times, whole: Times)
         pending=sums.pending,
         unknown=sums.lost,
         pruned=sums.pruned,
-        tokens_per_second=round(sums.streamed / sums.seconds, 1) if sums.seconds and sums.streamed else None,
+        tokens_per_second=round(sums.streamed / sums.micros * 1e6, 1) if sums.micros and sums.streamed else None,
         **values,
     )
 

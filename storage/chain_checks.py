@@ -25,6 +25,7 @@ from .engine import Database
 from .head_file import beside, write_heads
 from .replay_tables import equivalences, rerecordings
 from .tables import sessions, takes
+from .verify_sums import sum_problems
 from .writing import Writer
 
 _SUBJECTS = 100  # that are read together
@@ -52,6 +53,7 @@ class ChainCheck:
     def problems(self) -> Iterator[Found]:
         """Everything that is wrong."""
         checks: list[Callable[[], Iterator[Found]]] = [self._chains, self._shared, self._strays, *[partial(self._subjects, subject) for subject in OWNERS]]
+        checks.append(partial(sum_problems, self._database))  # what an audit says is what it finds there
         for check in checks:
             yield from _told(check)
 

@@ -110,6 +110,18 @@ paid_responses = Table(
     comment="What an exchange pays for: responses that it did not make, of which it was the first to tell the usage; and as container:ID what it used first.",
 )
 
+kept_sums = Table(
+    "kept_sums",
+    metadata,
+    Column("part", BigInteger, primary_key=True, autoincrement=False, comment="Of the exchanges whose id divided by 25000 is this."),
+    Column("grouping", Text, primary_key=True, comment="JSON: what they are grouped by, and whether times are counted."),
+    Column("made_by", Text, nullable=False, comment="Digest of how they were made."),
+    Column("claim", LargeBinary, nullable=False, comment="Who makes or made them."),
+    Column("data", LargeBinary, comment="Null: they are being made."),
+    sqlite_with_rowid=False,
+    comment="Sums that audits keep for the next one; triggers remove them when anything of the part changes. May be emptied at any time. Not on PostgreSQL.",
+)
+
 cost_lines = Table(
     "cost_lines",
     _views,

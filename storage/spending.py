@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from operator import itemgetter
@@ -19,10 +20,11 @@ from .cost_tables import cost_line_rows, costs, price_bases, price_rates, pricin
 from .costs import CLASSES, COUNTS, GOING_ON
 from .deletion import PRUNED
 from .engine import Database
+from .kept_sums import KEPT, KeptSums, Part, grouping_of, ids_of, loaded
 from .money import put_together, summed
 from .queries import require_session
 from .records import DEFAULT_RULES
-from .sums import LACKING, Assumed, Found, Key, PricedBy, Reason, Rounding, Sums, Wanted, add_found, add_sums, count_times
+from .sums import LACKING, Assumed, Found, Key, PricedBy, Reason, Rounding, Sums, Wanted, add_found, add_sums, count_times, regrouped
 from .tables import exchanges, fingerprints
 
 _COLUMNS: Mapping[str, str] = {
@@ -37,6 +39,7 @@ PART = 5_000
 """Exchanges that are summed up at once."""
 
 _THREADS = 2
+_DAILY = ("model", "day")  # what is wanted by less of it is made of that
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
 _STARTS = ("metadata.", "header:")
@@ -109,14 +112,72 @@ class Spending:
         """
         names = self._wanted.by if by is None else by
         check_groups(names)
-        width, statement = len(names), self._statement(names, times=times)
+        if self._database.sqlite and not self._wanted.sessions:
+            return self._partly_kept(tuple(names), times=times)
         least, most = self._ends()
-        parts = iter(range(0) if least is None or most is None else range(least, most + 1, self._size))
-        with ThreadPoolExecutor(_THREADS) as pool:
-            shares = list(pool.map(lambda _: self._share(statement, parts, width), range(_THREADS)))
-        for share in shares[1:]:
-            add_found(shares[0], share)
-        return shares[0]
+        if least is None or most is None:
+            return Found({}, {}, {})
+        return self._read(self._statement(names, times=times), len(names), range(least, most + 1))
+
+    def _partly_kept(self, names: tuple[str, ...], *, times: bool) -> Found:
+        """The same where sums of closed parts are kept: of those that are not yet from now on."""
+        if names != _DAILY and set(names) <= set(_DAILY):
+            return regrouped(self._partly_kept(_DAILY, times=times), lambda key: tuple([key[_DAILY.index(name)] for name in names]))
+        least, most = self._ends()
+        if least is None or most is None:
+            return Found({}, {}, {})
+        closed = range(least // KEPT, most // KEPT)
+        found = self._closed(names, closed, times=times) if closed else Found({}, {}, {})
+        add_found(found, self._read(self._statement(names, times=times), len(names), range(max(least, closed.stop * KEPT), most + 1)))
+        return found
+
+    def _closed(self, names: tuple[str, ...], closed: range, *, times: bool) -> Found:
+        """Of closed parts, as far as they are wanted."""
+        whole = Spending(self._database, Wanted(names))
+        kept = KeptSums(self._database, grouping_of(names, times=times), whole.made_by(times=times))
+        stored = kept.stored()
+        claimed = kept.claim([number for number in closed if number not in stored])
+        made: dict[int, Part] = {}
+        statement, wanted = self._statement(names, times=times), self._wanted
+
+        def share(numbers: Iterator[int]) -> Found:
+            found = Found({}, {}, {})
+            for number in numbers:
+                part = loaded(stored[number]) if number in stored else None
+                if part is None and claimed and number not in stored:
+                    part = made[number] = whole.closed_part(number, times=times)
+                if part is not None and part.within(wanted.since, wanted.until):
+                    add_found(found, part.found)
+                else:
+                    add_found(found, self._share(statement, iter(self._starts(ids_of(number))), len(names)))
+            return found
+
+        found = _together(share, iter(closed))
+        if claimed:
+            kept.keep(made)
+        return found
+
+    def closed_part(self, number: int, *, times: bool) -> Part:
+        """Everything of a part, by the grouping that is wanted, at any time."""
+        names, ids = self._wanted.by, ids_of(number)
+        found = self._share(self._statement(names, times=times), iter(self._starts(ids)), len(names))
+        at = exchanges.c.started_at
+        wanted = select(func.min(at), func.max(at)).where(*self._conditions(), exchanges.c.id.between(ids.start, ids.stop - 1))
+        with self._database.scanning() as connection:
+            first, last = connection.execute(wanted).one()
+        return Part(found, None if first is None else (first, last))
+
+    def made_by(self, *, times: bool) -> str:
+        """A digest of how everything is summed up by the grouping that is wanted."""
+        compiled = self._statement(self._wanted.by, times=times).compile(self._database.engine)
+        return hashlib.blake2b(f"{compiled} {sorted(compiled.params.items())}".encode(), digest_size=16).hexdigest()
+
+    def _read(self, statement: Select[Any], width: int, ids: range) -> Found:
+        return _together(lambda starts: self._share(statement, starts, width), iter(self._starts(ids)))
+
+    def _starts(self, ids: range) -> range:
+        """Where the parts of these ids begin that are read at once."""
+        return range(ids.start, ids.stop, self._size)
 
     def _ends(self) -> tuple[int | None, int | None]:
         """The least and the greatest id of what is wanted."""
@@ -133,7 +194,7 @@ class Spending:
             return self.found(), retries.result()
 
     def _share(self, statement: Select[Any], parts: Iterator[int], width: int) -> Found:
-        """Of the parts that no other thread takes."""
+        """Of these, of which other threads take some."""
         found, rounding = Found({}, {}, {}), Rounding()
         for low in parts:
             for *columns, first, whole in self._rows(statement, low, low + self._size - 1):
@@ -170,7 +231,7 @@ class Spending:
             _count(LOST),
             _count(and_(c.state.is_(None), e.cost_note == PRUNED)),  # as `pruned` says, which stands at the far end of rows
             func.sum(c.output_tokens).filter(streamed),
-            func.sum(e.duration_ms - e.first_event_ms).filter(streamed),
+            func.sum(cast((e.duration_ms - e.first_event_ms) * 1000, BigInteger)).filter(streamed),
             # As texts: to sort them into groups of their own would take as long as all the rest.
             *[func.aggregate_strings(cast(cast(column, BigInteger), String), ",") if times else null() for column in (e.first_event_ms, e.duration_ms)],
         ]
@@ -272,6 +333,15 @@ LOST = and_(costs.c.state.is_(None), exchanges.c.usage.is_not(None), or_(exchang
 _BETWEEN = exchanges.c.id.between(bindparam("low"), bindparam("high"))
 
 
+def _together(share: Callable[[Iterator[int]], Found], parts: Iterator[int]) -> Found:
+    """What two threads find that take of the parts in turn."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        shares = list(pool.map(lambda _: share(parts), range(_THREADS)))
+    for one in shares[1:]:
+        add_found(shares[0], one)
+    return shares[0]
+
+
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(condition)
 
@@ -280,7 +350,7 @@ def _as_sums(state: str | None, requests: int, errors: int, retries: int, *rest:
     """Of exchanges in one state."""
     sums = [0 if value is None else value for value in rest]
     counts, amounts = tuple(map(int, sums[: len(COUNTS)])), tuple(map(int, sums[len(COUNTS) : len(COUNTS) + len(CLASSES)]))
-    cost, noted, lost, pruned, streamed, ms = sums[len(COUNTS) + len(CLASSES) :]
+    cost, noted, lost, pruned, streamed, micros = sums[len(COUNTS) + len(CLASSES) :]
     paid, unpriced = state in PAID, state in ("partly", "unpriced")
     return Sums(
         requests,
@@ -295,6 +365,6 @@ def _as_sums(state: str | None, requests: int, errors: int, retries: int, *rest:
         requests if state == "pending" else 0,
         lost,
         int(streamed) if paid else 0,
-        float(ms) / 1000 if paid else 0.0,
+        int(micros) if paid else 0,
         pruned,
     )

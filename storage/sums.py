@@ -23,7 +23,8 @@ class Wanted(NamedTuple):
 class Sums(NamedTuple):
     """What was summed up of a group. `counts`, `amounts`: by COUNTS and CLASSES; amounts in 10^-12 USD. `lost`: with a usage, but not in the ledger.
 
-    `seconds`: of answers that streamed, from their first event to their end, and `streamed`: tokens of these. `pruned`: what they cost is kept no longer.
+    `micros`: microseconds of answers that streamed, from their first event to their end; `streamed`: tokens of these. `pruned`: what they cost is kept no
+    longer.
     """
 
     requests: int
@@ -38,7 +39,7 @@ class Sums(NamedTuple):
     pending: int
     lost: int
     streamed: int
-    seconds: float
+    micros: int
     pruned: int = 0
 
 

@@ -32,10 +32,10 @@ from sqlalchemy import (
 from .chain_tables import chain_entries, chain_entry_rows, chains
 from .column_types import Id, UtcTime, metadata
 from .connected import MAX_TURNS
-from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, paid_responses, price_bases, price_rates, pricings
+from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, kept_sums, paid_responses, price_bases, price_rates, pricings
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
@@ -382,7 +382,7 @@ def _described() -> list[Table]:
     people = [exchanges, events, items, sessions, takes, cost_lines, chain_entries]
     own = [connections, connection_pieces, bodies, pieces, event_rows, event_types, item_rows, item_words, fingerprints, divergences, writers, deleted, meta]
     own += [match_rules, equivalences, rerecordings, rule_hits, served_faults]
-    own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses, chains, chain_entry_rows]
+    own += [costs, cost_line_rows, price_rates, price_bases, pricings, cost_history, paid_responses, kept_sums, chains, chain_entry_rows]
     return [*people, *own]
 
 

@@ -18,6 +18,7 @@ from .replays import Compute, load_items, stored_request
 from .rows import unpack_times
 from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes, writers
 from .verify_connections import connection_problems
+from .verify_sums import sum_problems
 
 
 class Problem(Record):
@@ -36,7 +37,7 @@ def find_problems(database: Database, compute: Compute | None = None) -> Iterato
 
     `compute`: makes fingerprints anew.
     """
-    checks = [_file, _references, _bodies, _pieces, _events, _items, connection_problems]
+    checks = [_file, _references, _bodies, _pieces, _events, _items, connection_problems, sum_problems]
     if compute is not None:
         checks.append(partial(_fingerprints, compute=compute))
     for check in checks:

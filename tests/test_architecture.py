@@ -47,6 +47,8 @@ SHELLS = FACES | frozenset(
             "storage.alone",
             "storage.cost_tables",
             "storage.spending",
+            "storage.kept_sums",
+            "storage.verify_sums",
             "storage.untold",
         ),
         *("storage.spent_by_hour", "proxy.budget_watch", "storage.prompting", "proxy.caching.reading"),

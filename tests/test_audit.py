@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from playhead.proxy.audit import NOTHING, named, percentile, renamed, rows, table, total
 from playhead.storage.sums import Found, Sums, added, rounded
 
-ONE = Sums(2, 1, 0, (100, 300, 0, 50, 20), (10**9, 2 * 10**9, 0, 3 * 10**9, 0), 6 * 10**9, 1, 0, 0, 0, 0, 50, 2.0)
+ONE = Sums(2, 1, 0, (100, 300, 0, 50, 20), (10**9, 2 * 10**9, 0, 3 * 10**9, 0), 6 * 10**9, 1, 0, 0, 0, 0, 50, 2_000_000)
 OTHER = NOTHING._replace(requests=1, cost=10**12, unpriced=1, unpriced_tokens=7)
 
 
@@ -104,7 +104,7 @@ def test_a_time_is_rounded_to_two_significant_digits(ms: int) -> None:
 def test_groups_are_added_number_by_number() -> None:
     both = added(ONE, ONE)
 
-    assert (both.requests, both.counts, both.cost, both.seconds) == (4, (200, 600, 0, 100, 40), 12 * 10**9, 4.0)
+    assert (both.requests, both.counts, both.cost, both.micros) == (4, (200, 600, 0, 100, 40), 12 * 10**9, 4_000_000)
 
 
 def test_lines_of_csv_have_a_column_for_each_part_of_the_group() -> None:

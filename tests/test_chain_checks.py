@@ -27,6 +27,7 @@ UNCOVERED = {
     *("writers", "deleted", "meta"),  # how far recorders have come, what is not to come back, notes about the store
     *("divergences", "rule_hits", "served_faults"),  # what replays have met
     *("chains", "chain_entry_rows"),
+    "kept_sums",  # which are compared with what they are sums of
 }
 
 

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0008;
+-- What the migrations make, up to 0009;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -503,4 +503,13 @@ ALTER TABLE connections ADD COLUMN pruned TEXT;
 CREATE INDEX ix_fingerprints_base ON fingerprints (base) WHERE base IS NOT NULL;
 
 CREATE INDEX ix_costs_counted_in ON costs (counted_in) WHERE counted_in IS NOT NULL;
+
+CREATE TABLE kept_sums (
+	part BIGINT NOT NULL,
+	grouping TEXT NOT NULL,
+	made_by TEXT NOT NULL,
+	claim BYTEA NOT NULL,
+	data BYTEA,
+	CONSTRAINT pk_kept_sums PRIMARY KEY (part, grouping)
+);
 

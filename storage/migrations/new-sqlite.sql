@@ -1,4 +1,4 @@
--- What the migrations make, up to 0008;
+-- What the migrations make, up to 0009;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -428,4 +428,22 @@ CREATE VIEW chain_entries AS SELECT chain, seq, at, CASE kind WHEN 0 THEN 'begun
 CREATE INDEX ix_fingerprints_base ON fingerprints (base) WHERE base IS NOT NULL;
 
 CREATE INDEX ix_costs_counted_in ON costs (counted_in) WHERE counted_in IS NOT NULL;
+
+CREATE TABLE kept_sums (
+	part BIGINT NOT NULL,
+	grouping TEXT NOT NULL,
+	made_by TEXT NOT NULL,
+	claim BLOB NOT NULL,
+	data BLOB,
+	CONSTRAINT pk_kept_sums PRIMARY KEY (part, grouping)
+)
+ WITHOUT ROWID;
+
+CREATE TRIGGER kept_sums_exchanges_update AFTER UPDATE ON exchanges BEGIN DELETE FROM kept_sums WHERE part IN (OLD.id / 25000, NEW.id / 25000); END;
+
+CREATE TRIGGER kept_sums_exchanges_delete AFTER DELETE ON exchanges BEGIN DELETE FROM kept_sums WHERE part IN (OLD.id / 25000); END;
+
+CREATE TRIGGER kept_sums_costs_update AFTER UPDATE ON costs BEGIN DELETE FROM kept_sums WHERE part IN (OLD.exchange / 25000, NEW.exchange / 25000); END;
+
+CREATE TRIGGER kept_sums_costs_delete AFTER DELETE ON costs BEGIN DELETE FROM kept_sums WHERE part IN (OLD.exchange / 25000); END;
 
