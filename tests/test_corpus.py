@@ -9,8 +9,6 @@ import io
 import json
 import random
 import socket
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from playhead.proxy.cli import run
 from playhead.storage.store import Store
 from running import Running
 from test_recording_corpus import CORPUS, exchanges, naive, types_of
+from warm import Program
 
 WAYS: dict[str, tuple[str, ...]] = {"as it was": (), "gzip, split": ("--gzip", "--split-seed", "7")}
 SAMPLE = 3  # one of so many exchanges goes the second way, too
@@ -58,10 +57,9 @@ def playing(shared: Path, name: str, flags: tuple[str, ...], log: Path) -> Itera
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ours.bind(("127.0.0.1", 0))
     port = ours.getsockname()[1]
-    command = [sys.executable, str(corpus / "upstream.py"), "--corpus", str(corpus / f"exchanges.{name}.jsonl.gz"), "--port", str(port), *flags]
-    with ours, log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+    command = ["python", str(corpus / "upstream.py"), "--corpus", str(corpus / f"exchanges.{name}.jsonl.gz"), "--port", str(port), *flags]
+    with ours, log.open("wb") as errors, Program(command, stderr=errors) as process:
         try:
-            assert process.stdout is not None
             assert process.stdout.readline().startswith(b"upstream:")
             wait_for(port, process)
             yield f"http://127.0.0.1:{port}"
@@ -69,7 +67,7 @@ def playing(shared: Path, name: str, flags: tuple[str, ...], log: Path) -> Itera
             process.terminate()
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: Program) -> None:
     """Return when something listens on that port."""
     while process.poll() is None:
         with contextlib.suppress(ConnectionRefusedError):
