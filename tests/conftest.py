@@ -41,6 +41,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Whatever nobody has closed complains now: pytest itself would look for it five times, which takes seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Half as many workers again as there are cores: tests of servers and programs wait for a third of their time."""

@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from itertools import chain
@@ -98,13 +98,17 @@ class Module:
     def package(self) -> str:
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
-    @cache  # noqa: B019  (they live as long as the tests)
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> Sequence[tuple[ast.Import | ast.ImportFrom, str]]:
         """Every import, also those inside functions, with the dotted name it asks for; names out of a module one by one."""
         return tuple(self._imports())
 
     def _imports(self) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((node, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -118,13 +122,21 @@ class Module:
         return parts[: len(parts) - (level - 1)]
 
     def functions(self) -> Iterator[Function]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+        return (node for node in self.nodes if isinstance(node, Function))
 
 
 def read(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     return Module(path, name, text.count("\n"), ast.parse(text, str(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """A million nodes are looked at by every garbage collection of the tests that follow."""
+    yield
+    product.cache_clear()
+    everything.cache_clear()
 
 
 @cache
@@ -174,7 +186,7 @@ def test_the_product_is_found() -> None:
 
 def test_no_import_names_a_folder_literally() -> None:
     # A top-level `config` is the user's own: only `playhead.config` is ours.
-    wrong = [f"{module}:{node.lineno} {name}" for module in everything() for node, name in module.imports() if name.partition(".")[0] in FOLDERS]
+    wrong = [f"{module}:{node.lineno} {name}" for module in everything() for node, name in module.imports if name.partition(".")[0] in FOLDERS]
 
     assert_none(wrong)
 
@@ -184,7 +196,7 @@ def test_siblings_are_imported_relatively_and_other_folders_absolutely() -> None
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
-        for node, name in module.imports()
+        for node, name in module.imports
         if name.startswith("playhead.") and (name.split(".")[1] == module.folder) != bool(isinstance(node, ast.ImportFrom) and node.level)
     ]
 
@@ -195,7 +207,7 @@ def test_folders_import_only_what_is_below_them() -> None:
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
-        for node, name in module.imports()
+        for node, name in module.imports
         if name.startswith("playhead.") and name.split(".")[1] not in MAY_IMPORT[module.folder]
     ]
 
@@ -207,7 +219,7 @@ def test_wire_models_know_only_themselves() -> None:
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
-        for node, name in module.imports()
+        for node, name in module.imports
         if within(module.name, models) and (target := ours(name)) and not within(target, models)
     ]
 
@@ -215,7 +227,7 @@ def test_wire_models_know_only_themselves() -> None:
 
 
 def test_pure_modules_do_no_io_and_read_no_clock() -> None:
-    wrong = [f"{module}:{node.lineno} {name}" for module in pure() for node, name in module.imports() if within(name, IMPURE) and not within(name, SANS_IO)]
+    wrong = [f"{module}:{node.lineno} {name}" for module in pure() for node, name in module.imports if within(name, IMPURE) and not within(name, SANS_IO)]
 
     assert_none(wrong, "pure modules import this; a module that has to is a shell: name it in SHELLS")
 
@@ -224,7 +236,7 @@ def test_pure_modules_never_ask_for_the_date() -> None:
     wrong = [
         f"{module}:{node.lineno} {node.func.attr}"
         for module in pure()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("now", "utcnow", "today", "urandom")
     ]
 
@@ -236,7 +248,7 @@ def test_pure_modules_know_no_shell() -> None:
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in pure()
-        for node, name in module.imports()
+        for node, name in module.imports
         if (target := ours(name)) and target not in names and module.path.name != "__init__.py"
     ]
 
@@ -248,7 +260,7 @@ def test_faces_are_known_only_by_faces() -> None:
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
-        for node, name in module.imports()
+        for node, name in module.imports
         if (target := ours(name)) and within(target, FACES) and not within(module.name, FACES) and module.name != "proxy"
     ]
 
@@ -256,7 +268,7 @@ def test_faces_are_known_only_by_faces() -> None:
 
 
 def test_no_import_cycles() -> None:
-    graph = {module.name: {target for _, name in module.imports() if (target := ours(name)) and target != module.name} for module in product().values()}
+    graph = {module.name: {target for _, name in module.imports if (target := ours(name)) and target != module.name} for module in product().values()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -317,7 +329,7 @@ def module_state(module: Module) -> Iterator[str]:
             yield from (f"{module}:{node.lineno} {name}" for name in map(ast.unparse, node.targets) if not name.startswith("__"))
         elif isinstance(node, ast.AnnAssign) and mutable(node.value) and not READ_ONLY_TYPES.search(ast.unparse(node.annotation)):
             yield f"{module}:{node.lineno} {ast.unparse(node.target)}"
-    yield from (f"{module}:{node.lineno} global" for node in ast.walk(module.tree) if isinstance(node, ast.Global))
+    yield from (f"{module}:{node.lineno} global" for node in module.nodes if isinstance(node, ast.Global))
 
 
 def test_no_module_holds_state() -> None:
@@ -364,7 +376,7 @@ def test_the_product_imports_only_what_it_declares() -> None:
     wrong = [
         f"{module}:{node.lineno} {name}"
         for module in product().values()
-        for node, name in module.imports()
+        for node, name in module.imports
         if name.partition(".")[0] not in next((tops for top, tops in brought.items() if within(module.name, [top])), set())
         and (top := name.partition(".")[0]) not in sys.stdlib_module_names | {"playhead"}
         and not {provider.lower().replace("_", "-") for provider in providers.get(top, [])} & declared

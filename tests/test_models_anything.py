@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -248,6 +248,14 @@ def test_a_mutated_object_has_models_where_it_is_sound(seed: Seed) -> None:
         assert problem.expected
         assert problem.found
         assert problem.path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """As many objects as these are looked at by every garbage collection of the tests that follow."""
+    yield
+    for cached in (real, loaded, everything):
+        cached.cache_clear()
 
 
 @cache

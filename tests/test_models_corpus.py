@@ -100,6 +100,13 @@ def of_loose(event: dict[str, Any]) -> Iterator[Parsed]:
     yield from (through(way, data, id_=event["id"], place=place) for data in texts)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """As many objects as these are looked at by every garbage collection of the tests that follow."""
+    yield
+    everything.cache_clear()
+
+
 @cache
 def everything(shared: Path, name: str) -> tuple[Parsed, ...]:
     """All that one file of the corpus holds; `events` has the loose ones."""

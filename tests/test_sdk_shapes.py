@@ -20,6 +20,13 @@ OLDER = Path(__file__).parent / "data" / "openai-2.24.0.jsonl.gz"
 Sample = tuple[str, dict[str, Any]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """As many objects as these are looked at by every garbage collection of the tests that follow."""
+    yield
+    door.cache_clear()
+
+
 @cache
 def door(root: str) -> Door[Wire]:
     return Door(dict(ROOTS)[root])
