@@ -107,7 +107,7 @@ def test_what_a_running_recorder_has_not_stored_is_told_of(data: DataDir, settin
     journal = writer(data.journal_dir)
     write(journal, 1, plain("a"))
 
-    assert settle(settings, seconds=0.05) == "the recorder has not stored everything within 0.05 s: the newest exchanges of 1 worker(s) are missing here"
+    assert settle(settings, seconds=0.05) == "the recorder has not stored everything within 0.05 s: the newest exchanges of 1 worker are missing here"
     journal.close()
 
 

@@ -35,7 +35,8 @@ def settle(settings: Settings, *, seconds: float = _WAIT_SECONDS, stopped: Calla
         if not behind:
             break
         if time.monotonic() > deadline:
-            return f"the recorder has not stored everything within {seconds:g} s: the newest exchanges of {len(behind)} worker(s) are missing here"
+            workers = "1 worker" if len(behind) == 1 else f"{len(behind)} workers"
+            return f"the recorder has not stored everything within {seconds:g} s: the newest exchanges of {workers} are missing here"
         time.sleep(_POLL_SECONDS)
     return None
 
