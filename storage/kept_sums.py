@@ -92,6 +92,12 @@ class KeptSums:
         with self._database.reading() as connection:
             return {row.part: row.data for row in connection.execute(wanted)}
 
+    def numbers(self) -> set[int]:
+        """The parts of which something is kept."""
+        k = kept_sums.c
+        with self._database.reading() as connection:
+            return {*connection.execute(select(k.part).where(self._own, k.made_by == self._made_by, k.data.is_not(None))).scalars()}
+
     def claim(self, parts: Sequence[int]) -> bool:
         """Before they are read; False: nothing can be kept, as others use the store, or it can only be read."""
         if not parts or not self._database.writable:
@@ -105,18 +111,13 @@ class KeptSums:
             return False
         return True
 
-    def keep(self, made: Mapping[int, Part]) -> None:
-        """What was read after `claim`, as far as it still holds. What is of too many groups is not kept."""
+    def keep(self, number: int, part: Part) -> None:
+        """What was read after `claim`, if it still holds. What is of too many groups is not kept."""
         k = kept_sums.c
-        mine = (self._own, k.claim == self._claim, k.data.is_(None))
-        try:
-            with self._database.writing() as connection:
-                for number, part in made.items():
-                    if len(part.found.sums) <= _MOST_GROUPS:
-                        connection.execute(update(kept_sums).where(k.part == number, *mine).values(data=part.dump()))
-                connection.execute(delete(kept_sums).where(*mine))
-        except StoreError:
-            return
+        mine = (self._own, k.part == number, k.claim == self._claim)
+        filled = len(part.found.sums) <= _MOST_GROUPS
+        with contextlib.suppress(StoreError), self._database.writing() as connection:
+            connection.execute(update(kept_sums).where(*mine).values(data=part.dump()) if filled else delete(kept_sums).where(*mine))
 
 
 def _flat(times: Times | None) -> list[int] | None:

@@ -24,7 +24,7 @@ from .prompting import Prompting
 from .queries import require, require_session
 from .records import Record
 from .rows import Inserter, Literals
-from .spending import LOST, PART, Spending
+from .spending import DAILY, LOST, PART, Spending
 from .spent import Spent
 from .spent_by_hour import SpentByHour
 from .sums import Wanted
@@ -140,6 +140,10 @@ class Ledger:
         """The way to sums over exchanges and their costs, of which so many are summed up at once. Raises ConfigError: no such grouping; StoreError: no such
         session."""
         return Spending(self._database, wanted, size)
+
+    def keep_sums(self) -> Iterator[None]:
+        """Keep sums for audits by model and day, as far as none are kept; a little at a time. Raises StoreError."""
+        return Spending(self._database, Wanted(DAILY)).keep()
 
     def spent_by_hour(self, wanted: Wanted) -> SpentByHour:
         """The way to what was spent by hour. Raises ConfigError: no such grouping; StoreError: no such session."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from operator import itemgetter
@@ -39,7 +39,9 @@ PART = 5_000
 """Exchanges that are summed up at once."""
 
 _THREADS = 2
-_DAILY = ("model", "day")  # what is wanted by less of it is made of that
+DAILY = ("model", "day")
+"""The grouping of which what is wanted by less of it is made."""
+
 _TIMES: Mapping[str, int] = {"month": 7, "day": 10, "hour": 13}
 _LABELS = ("prompt_cache_key", "safety_identifier")
 _STARTS = ("metadata.", "header:")
@@ -121,8 +123,8 @@ class Spending:
 
     def _partly_kept(self, names: tuple[str, ...], *, times: bool) -> Found:
         """The same where sums of closed parts are kept: of those that are not yet from now on."""
-        if names != _DAILY and set(names) <= set(_DAILY):
-            return regrouped(self._partly_kept(_DAILY, times=times), lambda key: tuple([key[_DAILY.index(name)] for name in names]))
+        if names != DAILY and set(names) <= set(DAILY):
+            return regrouped(self._partly_kept(DAILY, times=times), lambda key: tuple([key[DAILY.index(name)] for name in names]))
         least, most = self._ends()
         if least is None or most is None:
             return Found({}, {}, {})
@@ -137,7 +139,6 @@ class Spending:
         kept = KeptSums(self._database, grouping_of(names, times=times), whole.made_by(times=times))
         stored = kept.stored()
         claimed = kept.claim([number for number in closed if number not in stored])
-        made: dict[int, Part] = {}
         statement, wanted = self._statement(names, times=times), self._wanted
 
         def share(numbers: Iterator[int]) -> Found:
@@ -145,22 +146,33 @@ class Spending:
             for number in numbers:
                 part = loaded(stored[number]) if number in stored else None
                 if part is None and claimed and number not in stored:
-                    part = made[number] = whole.closed_part(number, times=times)
+                    part = whole.closed_part(number, times=times)
+                    kept.keep(number, part)
                 if part is not None and part.within(wanted.since, wanted.until):
                     add_found(found, part.found)
                 else:
                     add_found(found, self._share(statement, iter(self._starts(ids_of(number))), len(names)))
             return found
 
-        found = _together(share, iter(closed))
-        if claimed:
-            kept.keep(made)
-        return found
+        return _together(share, iter(closed))
 
     def closed_part(self, number: int, *, times: bool) -> Part:
         """Everything of a part, by the grouping that is wanted, at any time."""
-        names, ids = self._wanted.by, ids_of(number)
-        found = self._share(self._statement(names, times=times), iter(self._starts(ids)), len(names))
+        steps = self.in_steps(number, times=times)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                part: Part = end.value
+                return part
+
+    def in_steps(self, number: int, *, times: bool) -> Generator[None, None, Part]:
+        """The same a little at a time."""
+        names, ids, found = self._wanted.by, ids_of(number), Found({}, {}, {})
+        statement = self._statement(names, times=times)
+        for start in self._starts(ids):
+            add_found(found, self._share(statement, iter((start,)), len(names)))
+            yield
         at = exchanges.c.started_at
         wanted = select(func.min(at), func.max(at)).where(*self._conditions(), exchanges.c.id.between(ids.start, ids.stop - 1))
         with self._database.scanning() as connection:
@@ -171,6 +183,17 @@ class Spending:
         """A digest of how everything is summed up by the grouping that is wanted."""
         compiled = self._statement(self._wanted.by, times=times).compile(self._database.engine)
         return hashlib.blake2b(f"{compiled} {sorted(compiled.params.items())}".encode(), digest_size=16).hexdigest()
+
+    def keep(self) -> Iterator[None]:
+        """Keep sums of those closed parts of an SQLite store of which there are none yet, for audits that come; a little at a time. Raises StoreError."""
+        least, most = self._ends()
+        if not self._database.sqlite or least is None or most is None:
+            return
+        kept = KeptSums(self._database, grouping_of(self._wanted.by, times=True), self.made_by(times=True))
+        known = kept.numbers()
+        for number in range(least // KEPT, most // KEPT):
+            if number not in known and kept.claim([number]):
+                kept.keep(number, (yield from self.in_steps(number, times=True)))
 
     def _read(self, statement: Select[Any], width: int, ids: range) -> Found:
         return _together(lambda starts: self._share(statement, starts, width), iter(self._starts(ids)))

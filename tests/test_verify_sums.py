@@ -10,6 +10,7 @@ import pytest
 
 from playhead.storage.store import Store
 from test_kept_sums import kept, sql
+from test_kept_sums import made as made
 from test_kept_sums import store as store
 
 SAID = 'the sums that audits keep of exchanges 25000 to 49999 by ["model","day",true] are not theirs'

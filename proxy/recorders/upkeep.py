@@ -1,10 +1,10 @@
-"""A recorder keeps the store as small as the settings say: it prunes now and then, one short transaction between two of its own steps."""
+"""A recorder keeps the store as small as the settings say, and sums ready for audits: a little now and then, between two of its own steps."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,12 +32,14 @@ class Upkeep:
         self._due = time.monotonic() if retention.run else float("inf")
         self._pruning: Pruning | None = None
         self._steps: Generator[float] | None = None
+        self._sums_due = time.monotonic()
+        self._sums: Iterator[None] | None = None
 
     def step(self) -> bool:
         """Do a little if anything is due; whether there is more of it. Never raises for the store: what fails is tried again in the next pass."""
         if self._steps is None:
             if time.monotonic() < self._due:
-                return False
+                return self._sum_up()
             left = self._pruning is not None and not self._pruning.emptied
             self._pruning = self._store.pruning(self._retention, datetime.now(UTC), empties=left, vacuums=False)
             self._steps = self._pruning.steps()
@@ -49,6 +51,22 @@ class Upkeep:
         except StoreError as error:
             log.warning("what is kept no longer could not all be pruned, which is tried again later: %s", error)
             self._finish()
+        return False
+
+    def _sum_up(self) -> bool:
+        """A little of that, with nothing to prune."""
+        if self._sums is None:
+            if time.monotonic() < self._sums_due:
+                return False
+            self._sums = self._store.ledger.keep_sums()
+        try:
+            next(self._sums)
+            return True
+        except StopIteration:
+            pass
+        except StoreError as error:
+            log.warning("sums could not be kept for audits, which is tried again later: %s", error)
+        self._sums, self._sums_due = None, time.monotonic() + _OFTEN
         return False
 
     def _finish(self) -> None:
