@@ -396,6 +396,11 @@ class Fingerprinter:
         for piece in self._form.feed(data) if self._form else (data,):
             state.update(piece)
 
+    @property
+    def body(self) -> bytes | None:
+        """What was fed, if all of it is held."""
+        return b"".join(self._pieces) if self._state is None else None
+
     def finish(self) -> Fingerprint:
         """The body is whole."""
         if self._state is None:

@@ -189,6 +189,8 @@ def _turn(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
     held = 0
     for event in stored.events:
         body, start = bodies[event.direction], b""
+        if event.bytes > MAX_MESSAGE:
+            turn.begin_long(event.direction)
         for piece in _pieces(event.bytes, body):
             start += piece if len(start) < START or event.bytes <= MAX_MESSAGE else b""
             turn.more(event.direction, piece)

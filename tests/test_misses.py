@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from fakes import answer, fetch, replying
+from playhead.proxy.fingerprint import HELD
 from proxied import Proxy
 from replays import ask, code, divergences, numbered, recording, replaying
 
@@ -79,6 +80,15 @@ async def test_of_a_long_request_the_start_is_kept_and_all_of_it_is_counted(tmp_
         await missed(replay, ask(b"y" * 3_000_000))
 
     assert [kept.request_bytes for kept in divergences(tmp_path)] == [3_000_000]
+
+
+async def test_of_one_that_is_too_long_to_be_read_it_is_told_that_every_byte_counts(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"x"))
+    async with replaying(tmp_path) as replay:
+        said = [await missed(replay, ask(b"y" * size)) for size in (HELD, HELD + 1)]
+
+    assert ["Of more than 32 MiB every byte is compared" in one for one in said] == [False, True]
 
 
 async def test_an_unknown_session_is_told_as_that(tmp_path: Path) -> None:

@@ -187,8 +187,8 @@ def test_a_new_parser_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 # Turns.
 
 
-def kept(path: Path, *, cuts: Iterable[int] = ()) -> Path:
-    """A busy connection, as a recorder stores it, in parts before these frames."""
+def kept(path: Path, *, frames: Frames | None = None, cuts: Iterable[int] = ()) -> Path:
+    """A connection, a busy one unless these are its frames, as a recorder stores it, in parts before these frames."""
     assembly, wanted = Assembly("w1", 7), set(cuts)
     batch = Batch()
 
@@ -199,7 +199,7 @@ def kept(path: Path, *, cuts: Iterable[int] = ()) -> Path:
             else:
                 batch.finished.append(one)
 
-    for place, fed in enumerate(busy()):
+    for place, fed in enumerate(frames or busy()):
         if place in wanted:
             take(assembly.parts()[0])
         assembly.feed(*fed)

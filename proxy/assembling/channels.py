@@ -12,7 +12,7 @@ from ..frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
 from .traffic import Traffic
 
 MAX_MESSAGE = 16 << 20
-"""A longer message is not held until it is whole: it is given piece by piece, and nobody looks into it."""
+"""A longer message is not held until it is whole: it is given piece by piece."""
 
 START = 4096
 """What is known of the text of a longer message in the end."""

@@ -39,10 +39,11 @@ class _Waiting(NamedTuple):
 
 
 class _Long(NamedTuple):
-    """The long message that goes on in a direction: whose it is, and which turns end with it."""
+    """The long message that goes on in a direction: whose it is, and which turns end with it. `hidden`: it is playhead's own."""
 
     turn: int
     ends: list[tuple[int, bool]]
+    hidden: bool = False
 
 
 class Multiplex(Channels):
@@ -195,12 +196,17 @@ class Multiplex(Channels):
         """Whose it is has to be said by its beginning."""
         told = leading(start[:_START])
         model: Wire = (self._door if direction else self._sent_door)(told or start[:_START])
-        self._token += 1
-        steps = self._steps(Said(direction, at, opcode, b"", 0, model))
-        turn = next((step.turn for step in steps if isinstance(step, Assigned) and step.token == self._token), 0)
-        self._long[direction] = _Long(turn, [])
-        for step in steps:
-            self._take(step)
+        if self._instead and direction == Direction.CLIENT:
+            self._long[direction] = _Long(self._lanes.awaited(lane_of(model)), [], True)
+        else:
+            self._token += 1
+            steps = self._steps(Said(direction, at, opcode, b"", 0, model))
+            turn = next((step.turn for step in steps if isinstance(step, Assigned) and step.token == self._token), 0)
+            self._long[direction] = _Long(turn, [])
+            for step in steps:
+                self._take(step)
+        if (begun := self._open.get(self._long[direction].turn)) is not None:
+            begun.begin_long(direction)
         self._more(direction, start)
 
     def _more(self, direction: Direction, data: bytes) -> None:
@@ -217,10 +223,9 @@ class Multiplex(Channels):
             told = leading(start)
             model: Wire = (self._door if direction else self._sent_door)(told or start)
             turn.tell(Said(direction, at, opcode, start, size, model), whole=whole)
-            self._log.append(LogEntry(direction, opcode if whole else 0, at, turn.number, size))
         else:
-            self._unassigned += 1
-            self._log.append(LogEntry(direction, opcode if whole else 0, at, 0, size))
+            self._unassigned += not long.hidden
+        self._log.append(LogEntry(direction, opcode if whole else 0, at, 0 if turn is None else turn.number, size, long.hidden))
         for number, ended in long.ends:
             self._end_turn(number, whole=ended)
 
@@ -313,7 +318,7 @@ class Multiplex(Channels):
             data = data_of(known)
             model: Wire = (self._door if known[0] else self._sent_door)(data)
             self._waiting[token] = _Waiting(Said(known[0], known[1], known[2], data, known[4], model), place)
-        self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends]) for direction, turn, ends in state["long"]}
+        self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends], *hidden) for direction, turn, ends, *hidden in state["long"]}
         self._log = [LogEntry(*entry) for entry in state["log"]]
         self._own = tuple([(place, b64decode(data)) for place, data in side] for side in state["own"])  # type: ignore[assignment]
         self._begun, self._token, self._given, self._part, self._unassigned = state["counts"]

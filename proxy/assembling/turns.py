@@ -17,7 +17,7 @@ from playhead.storage.connected import turn_number
 from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
 from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
-from ..fingerprint import Asked
+from ..fingerprint import Asked, Fingerprinter
 from ..frames import Opcode
 from ..lanes import Begun
 from ..matching.request_memo import RequestMemo
@@ -69,7 +69,10 @@ class Said(NamedTuple):
 class Turn:
     """An open one. `begun`: how it began; `seq`: its place in the session."""
 
-    __slots__ = ("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_heard", "_hearing", "_last", "_pieces", "_seq", "_setting", "_status", "_told")
+    __slots__ = (
+        *("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_heard", "_hearing", "_last", "_long", "_pieces", "_seq", "_setting", "_status"),
+        "_told",
+    )
 
     def __init__(self, setting: Setting, begun: Begun, seq: int | None) -> None:
         self._setting, self._begun, self._seq = setting, begun, seq
@@ -80,6 +83,7 @@ class Turn:
         self._heard: list[Wire | int] = []  # what it is still to be told
         self._told: Told = NOTHING
         self._asked = False  # whether its create has come
+        self._long: Fingerprinter | None = None  # of one that comes in pieces
         self._fingerprint: Fingerprint | None = None  # until it is given away
         self._status = 101
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
@@ -96,6 +100,11 @@ class Turn:
         self.more(said.direction, said.data)
         self.tell(said)
 
+    def begin_long(self, direction: int) -> None:
+        """A message begins that comes in pieces. Of a create as much is held as of a request over HTTP; broken off by a restart, it has no fingerprint until
+        the exchange is parsed again."""
+        self._long = None if direction or self._asked else Fingerprinter(self._setting.asked)
+
     def more(self, direction: int, data: bytes) -> None:
         """A piece of a message that `tell` will tell of."""
         gathered = self._gathered
@@ -105,6 +114,8 @@ class Turn:
         else:
             gathered.request.append(data)
             gathered.request_bytes += len(data)
+            if self._long is not None:
+                self._long.feed(data)
 
     def tell(self, said: Said, *, whole: bool = True) -> None:
         """What a message is whose bytes have been taken. `whole`: it has not been cut."""
@@ -116,6 +127,8 @@ class Turn:
         elif kind == "response.create" and not self._asked:
             self._asked = True
             self._read(data if size == len(data) else None, model)
+        if not direction:
+            self._long = None
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
         gathered = self._gathered
         gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
@@ -157,13 +170,16 @@ class Turn:
         self._heard = []
 
     def _read(self, body: bytes | None, model: Wire) -> None:
-        """What the create says, and its fingerprint: that of the same request over HTTP. `body`: None if it is too long to be at hand."""
-        if body is None:
-            self._told = told_of(model)
+        """What the create says, and its fingerprint: that of the same request over HTTP. `body`: None if it came in pieces."""
+        long, setting = self._long, self._setting
+        body = long.body if body is None and long is not None else body
+        if body is not None:
+            self._told, fingerprint = setting.memo.read(setting.asked, body, setting.connection.session)
+            self._fingerprint = fingerprint._replace(asks="ws")
             return
-        setting = self._setting
-        self._told, fingerprint = setting.memo.read(setting.asked, body, setting.connection.session)
-        self._fingerprint = fingerprint._replace(asks="ws")
+        self._told = told_of(model)
+        if long is not None:
+            self._fingerprint = long.finish()._replace(asks="ws")
 
     # Handing over.
 

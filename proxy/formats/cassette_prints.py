@@ -5,7 +5,6 @@ from __future__ import annotations
 from playhead.storage.cassettes import Cassette
 from playhead.storage.records import Direction, Fingerprint, Recorded, StoredRequest
 
-from ..assembling.channels import MAX_MESSAGE
 from ..fingerprint import Asked, fingerprint
 from ..matching.request_memo import RequestMemo
 
@@ -36,6 +35,6 @@ def _create(r: Recorded) -> bytes | None:
     for row in r.events:
         if row.direction == Direction.CLIENT:
             if row.type == _CREATE:
-                return r.raw.request[start : start + row.bytes] if row.bytes <= MAX_MESSAGE else None
+                return r.raw.request[start : start + row.bytes]
             start += row.bytes
     return None

@@ -18,7 +18,7 @@ from playhead.storage.replay_rows import RequestRow
 from ..divergence import Candidate, Miss, Wanted, rank
 from ..diverging.causes import Case, cause_of, class_of
 from ..diverging.differences import places, told
-from ..fingerprint import F1, Asked, Rules, create_over
+from ..fingerprint import F1, HELD, Asked, Rules, create_over
 from ..inbound import Inbound
 from ..player import Missing, Playback, Player
 from ..service import Diverged
@@ -118,6 +118,8 @@ class Misses:
             note = f"It was to be recorded anew in place of exchange {index.exchange(missing.anew)} (`playhead rerecord`). {note}"
         if playback.pruned:
             note = f"The content of {playback.pruned:,} exchange{'s'[: playback.pruned != 1]} of what is replayed is pruned: no request matches those. {note}"
+        if incoming.bytes > HELD:
+            note = f"Of more than {HELD >> 20} MiB every byte is compared: the order of members and white space count. {note}"
         places = index.places(group) if group is not None else []
         if group is not None and missing.code == "exhausted":  # those of other transports were served to it, too
             others = index.others(missing.print.digest, index.asks(group))
