@@ -18,7 +18,7 @@ from .answers import ERRORS
 from .assembling.channels import MAX_MESSAGE, START
 from .assembling.edges import leading
 from .assembling.reply import headers_of
-from .assembling.turns import Said, Setting, Turn
+from .assembling.turns import Setting, Turn, TurnMessage
 from .facts import UNPARSED
 from .frames import MessagePiece, Opcode, pack
 from .lanes import Begun
@@ -197,7 +197,7 @@ def _turn(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
         if event.bytes > MAX_MESSAGE:
             start = start[:START]
         model: Wire = doors[event.direction]((leading(start) or start) if event.bytes > MAX_MESSAGE else start)
-        turn.tell(Said(event.direction, event.offset_ns, event.flags, start, event.bytes, model), whole=event.type is not None)
+        turn.tell(TurnMessage(event.direction, event.offset_ns, event.flags, start, event.bytes, model), whole=event.type is not None)
         held += event.bytes
         if stored.big and held > _PART and (spill := turn.spill()) is not None:
             yield _part(spill.recorded, spill.events, [])

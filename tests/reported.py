@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 from playhead.proxy.audit import NOTHING
-from playhead.proxy.reporting.contents import Asked, Read, Report, report_of
+from playhead.proxy.reporting.contents import Read, Report, ReportScope, report_of
 from playhead.storage.sums import Assumed, Found, Key, PricedBy, Reason, Sums
 
 MADE = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
 FIRST = datetime(2026, 11, 1, 4, 30, tzinfo=UTC)
-ASKED = Asked(MADE, "1.2.3")
+ASKED = ReportScope(MADE, "1.2.3")
 ONE = NOTHING._replace(requests=4, errors=1, counts=(100, 300, 0, 50, 20), amounts=(10**9, 2 * 10**9, 0, 3 * 10**9, 0), cost=6 * 10**9)
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from playhead.config.faults import parse_faults
 from playhead.proxy.faults.answering import afflicted
 from playhead.proxy.faults.edits import chance
-from playhead.proxy.faults.errors import Asked
+from playhead.proxy.faults.errors import ErrorSubject
 from playhead.proxy.http1 import Chunked
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Met, Reset, Source, Step, Wait, script
 from playhead.storage.records import Direction, Frame, Outcome, Raw
 
-ASKED = Asked("openai", "session 7", "gpt-5")
+ASKED = ErrorSubject("openai", "session 7", "gpt-5")
 MS = 1_000_000
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nX-Request-Id: req_1\r\nTransfer-Encoding: chunked\r\n\r\n"
 TYPES = ["response.created", "response.output_text.delta", "response.output_text.delta", "response.output_text.delta", "response.completed"]
@@ -42,7 +42,7 @@ def answer(body: bytes, cuts: Iterable[int] = (), head: bytes = SSE, outcome: Ou
     return script(Source.of(Raw(b"POST /v1/responses HTTP/1.1\r\n\r\n", b"", head, body, b"", frames, chunks), outcome, 99 * MS))
 
 
-def met(text: str, steps: Iterable[Step], asked: Asked = ASKED) -> list[Step]:
+def met(text: str, steps: Iterable[Step], asked: ErrorSubject = ASKED) -> list[Step]:
     return [*afflicted(steps, parse_faults(text), asked, method="POST")]
 
 

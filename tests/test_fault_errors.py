@@ -7,11 +7,11 @@ import json
 import pytest
 
 from playhead.config.faults import Fault, parse_faults
-from playhead.proxy.faults.errors import Asked, block_of, message_of, provider_of, refusal
+from playhead.proxy.faults.errors import ErrorSubject, block_of, message_of, provider_of, refusal
 from playhead.proxy.http1 import parse_head
 
-OPENAI = Asked("openai", "place", "gpt-5", "resp_9")
-ANTHROPIC = Asked("anthropic", "place", "claude-sonnet-4-5")
+OPENAI = ErrorSubject("openai", "place", "gpt-5", "resp_9")
+ANTHROPIC = ErrorSubject("anthropic", "place", "claude-sonnet-4-5")
 
 
 def fault(text: str) -> Fault:

@@ -12,7 +12,7 @@ import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, drop, fetch, replying
 from live_sockets import TARGET, Handler, Model, kinds, talking
-from playhead.proxy.frames import Message as Said
+from playhead.proxy.frames import Message
 from playhead.proxy.sockets.socket_live import error_event
 from playhead.storage.store import Store
 from proxied import Proxy, unheard, until
@@ -435,6 +435,6 @@ async def test_what_waits_on_its_lane_for_a_turn_before_it_is_bounded(tmp_path: 
 
 
 def test_an_error_names_its_lane() -> None:
-    assert error_event("a", 404, {"code": "no_match", "message": "m"}) == Said(
+    assert error_event("a", 404, {"code": "no_match", "message": "m"}) == Message(
         TEXT, b'{"type": "error", "status": 404, "error": {"type": "playhead_error", "param": null, "code": "no_match", "message": "m"}, "stream_id": "a"}'
     )

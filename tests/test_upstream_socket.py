@@ -18,7 +18,7 @@ from playhead.proxy.frames import INSTEAD, Message
 from playhead.proxy.hosting import upstream_of
 from playhead.proxy.inbound import Inbound, Reception
 from playhead.proxy.service import Service
-from playhead.proxy.sockets.upstream_socket import Refused, Unrecordable, UpstreamSocket
+from playhead.proxy.sockets.upstream_socket import HandshakeRefused, Unrecordable, UpstreamSocket
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter
 from proxied import KEY, read_journal, until
@@ -171,7 +171,7 @@ async def test_a_ping_is_answered(tmp_path: Path) -> None:
 
 async def test_a_refusal_is_told_with_its_body(tmp_path: Path) -> None:
     async with opened(tmp_path, replying(answer(b'{"error":"no"}', status=b"429 Too Many Requests")), Heard()) as (socket, _):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRefused) as caught:
             await socket.open()
 
     assert (caught.value.status, caught.value.body) == (429, b'{"error":"no"}')

@@ -24,7 +24,7 @@ from .channels import Channels
 from .edges import leading
 from .lane_turns import lane_of
 from .passing import Passing
-from .turns import Said, Setting, Turn, data_of, said_state
+from .turns import Setting, Turn, TurnMessage, data_of, said_state
 
 _SOCKET = Shape("responses", "socket")
 _START = 1 << 16  # bytes of a long message that are looked at
@@ -34,7 +34,7 @@ _as_entry = partial(tuple.__new__, LogEntry)
 class _Waiting(NamedTuple):
     """A message of which it is not known to whom it belongs. `place`: of its entry in the log."""
 
-    said: Said
+    said: TurnMessage
     place: int
 
 
@@ -82,13 +82,13 @@ class Multiplex(Channels):
         super().client(at, payload)
 
     def _said(self, at: int, opcode: int, data: bytes) -> None:
-        said = Said(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data))
+        said = TurnMessage(Direction.CLIENT, at, opcode, data, len(data), self._sent_door(data))
         if self._instead:
             self._say_instead(said)
         else:
             self._message(said)
 
-    def _say_instead(self, said: Said) -> None:
+    def _say_instead(self, said: TurnMessage) -> None:
         """What playhead sent in place of the create that waits for its response, which its client never saw."""
         turn = self._open.get(self._lanes.awaited(lane_of(said.model)))
         self._log.append(LogEntry(said.direction, said.opcode, said.at, turn.number if turn is not None else 0, said.size, True))
@@ -107,7 +107,7 @@ class Multiplex(Channels):
                     if start < place:
                         self._pass(at, opcodes[start:place], texts[start:place], numbers[start:place])
                     data = texts[place]
-                    self._message(Said(1, at, opcodes[place], data, len(data), next(models)))
+                    self._message(TurnMessage(1, at, opcodes[place], data, len(data), next(models)))
                     start = place + 1
         if start < len(texts):
             self._pass(at, opcodes[start:], texts[start:], numbers[start:])
@@ -121,9 +121,9 @@ class Multiplex(Channels):
                 turn.passed(at, opcodes, texts, numbers[place:])
                 self._log += map(_as_entry, zip(repeat(1), opcodes, repeat(at), repeat(turn.number), map(len, texts), repeat(False), strict=False))
                 return
-            self._message(Said(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)))
+            self._message(TurnMessage(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)))
 
-    def _message(self, said: Said) -> None:
+    def _message(self, said: TurnMessage) -> None:
         self._token = token = self._token + 1
         steps = self._steps(said)
         if len(steps) == 1 and isinstance(step := steps[0], Assigned) and step.token == token and (turn := self._open.get(step.turn)) is not None:
@@ -136,7 +136,7 @@ class Multiplex(Channels):
         for step in steps:
             self._take(step)
 
-    def _steps(self, said: Said) -> list[Step]:
+    def _steps(self, said: TurnMessage) -> list[Step]:
         return (self._lanes.server if said.direction else self._lanes.client)(self._token, said.model)
 
     def _take(self, step: Step) -> None:
@@ -200,7 +200,7 @@ class Multiplex(Channels):
             self._long[direction] = _Long(self._lanes.awaited(lane_of(model)), [], True)
         else:
             self._token += 1
-            steps = self._steps(Said(direction, at, opcode, b"", 0, model))
+            steps = self._steps(TurnMessage(direction, at, opcode, b"", 0, model))
             turn = next((step.turn for step in steps if isinstance(step, Assigned) and step.token == self._token), 0)
             self._long[direction] = _Long(turn, [])
             for step in steps:
@@ -222,7 +222,7 @@ class Multiplex(Channels):
         if turn is not None:
             told = leading(start)
             model: Wire = (self._door if direction else self._sent_door)(told or start)
-            turn.tell(Said(direction, at, opcode, start, size, model), whole=whole)
+            turn.tell(TurnMessage(direction, at, opcode, start, size, model), whole=whole)
         else:
             self._unassigned += not long.hidden
         self._log.append(LogEntry(direction, opcode if whole else 0, at, 0 if turn is None else turn.number, size, long.hidden))
@@ -317,7 +317,7 @@ class Multiplex(Channels):
         for token, place, known in state["waiting"]:
             data = data_of(known)
             model: Wire = (self._door if known[0] else self._sent_door)(data)
-            self._waiting[token] = _Waiting(Said(known[0], known[1], known[2], data, known[4], model), place)
+            self._waiting[token] = _Waiting(TurnMessage(known[0], known[1], known[2], data, known[4], model), place)
         self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends], *hidden) for direction, turn, ends, *hidden in state["long"]}
         self._log = [LogEntry(*entry) for entry in state["log"]]
         self._own = tuple([(place, b64decode(data)) for place, data in side] for side in state["own"])  # type: ignore[assignment]

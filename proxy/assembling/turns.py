@@ -55,7 +55,7 @@ class Setting:
         object.__setattr__(self, "common", common)
 
 
-class Said(NamedTuple):
+class TurnMessage(NamedTuple):
     """A message. `data`: its payload; of a long one its beginning, and `size` says how much it was."""
 
     direction: int
@@ -95,7 +95,7 @@ class Turn:
 
     # Messages.
 
-    def take(self, said: Said) -> None:
+    def take(self, said: TurnMessage) -> None:
         """The next one."""
         self.more(said.direction, said.data)
         self.tell(said)
@@ -117,7 +117,7 @@ class Turn:
             if self._long is not None:
                 self._long.feed(data)
 
-    def tell(self, said: Said, *, whole: bool = True) -> None:
+    def tell(self, said: TurnMessage, *, whole: bool = True) -> None:
         """What a message is whose bytes have been taken. `whole`: it has not been cut."""
         direction, at, opcode, data, size, model = said
         kind = type_of(model, data) if whole else None
@@ -291,7 +291,7 @@ class Turn:
         return turn
 
 
-def said_state(said: Said) -> list[Any]:
+def said_state(said: TurnMessage) -> list[Any]:
     """A message as JSON, without its model."""
     return [said.direction, said.at, said.opcode, b64encode(said.data).decode(), said.size]
 

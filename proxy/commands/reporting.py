@@ -31,10 +31,10 @@ def write_report(
     """The report over what is wanted, as an HTML file; `names`: of keys; `estimates`: if they were asked for. Raises StoreError: it cannot be written."""
     from ..audit import estimates_of
     from ..cassette_files import write_file
-    from ..reporting.contents import Asked, report_of
+    from ..reporting.contents import ReportScope, report_of
     from ..reporting.page import page
 
-    asked = Asked(now, version("playhead"), wanted.sessions, wanted.since, wanted.until)
+    asked = ReportScope(now, version("playhead"), wanted.sessions, wanted.since, wanted.until)
     until = now if wanted.until is None else wanted.until  # what comes while it is read would be in one part of it and not in another
     read = _read(store.ledger.spending(wanted._replace(until=until)), wanted.by, names)
     if estimates is not None:

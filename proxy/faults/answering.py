@@ -14,14 +14,14 @@ from ..http1 import Chunked, Framing, Head, chunk_of, framing_of, parse_head
 from ..script import Begin, Break, Data, End, Hold, Interim, Met, Reset, Step, Wait
 from .blocks import BODY, Block, Form, Splitter, number_of
 from .edits import Act, Edits, Ending, Failure, Fell, Part, Pause, Slow
-from .errors import Asked, block_of, refusal
+from .errors import ErrorSubject, block_of, refusal
 
 _GATHERED = 16 << 20  # bytes of a body that are one event; of a longer one each piece is
 _UNCODED = frozenset((b"content-length", b"content-encoding", b"transfer-encoding", b"content-md5", b"content-digest", b"digest", b"etag"))
 _UNTYPED = frozenset(("", "done", "chat.completion.chunk", "text_completion"))
 
 
-def afflicted(steps: Iterable[Step], faults: Sequence[Fault], asked: Asked, *, method: str) -> Iterator[Step]:
+def afflicted(steps: Iterable[Step], faults: Sequence[Fault], asked: ErrorSubject, *, method: str) -> Iterator[Step]:
     """The steps of an answer that meets these faults. Raises ProtocolError as `script` does."""
     left = iter(steps)
     before: list[Step] = []
@@ -55,7 +55,7 @@ def afflicted(steps: Iterable[Step], faults: Sequence[Fault], asked: Asked, *, m
 class _Answer:
     """Takes the steps apart, and puts them together again."""
 
-    def __init__(self, begin: Begin | None, asked: Asked, method: str) -> None:
+    def __init__(self, begin: Begin | None, asked: ErrorSubject, method: str) -> None:
         self._asked = asked
         self._method = method
         kind = (begin.head.get(b"content-type") or b"").lower() if begin is not None else b""

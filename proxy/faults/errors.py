@@ -108,7 +108,7 @@ _REASONS: Mapping[int, str] = MappingProxyType(
 )
 
 
-class Asked(NamedTuple):
+class ErrorSubject(NamedTuple):
     """What an error speaks of. `place`: what its ids are made of; `previous`: the response that the request goes on from."""
 
     provider: Provider
@@ -117,7 +117,7 @@ class Asked(NamedTuple):
     previous: str | None = None
 
 
-class Refusal(NamedTuple):
+class FaultAnswer(NamedTuple):
     """The answer of a fault, whole."""
 
     head: bytes
@@ -130,7 +130,7 @@ def provider_of(path: str) -> Provider:
     return "anthropic" if plain.endswith(("/messages", "/messages/count_tokens", "/complete")) or "/messages/batches" in plain else "openai"
 
 
-def refusal(fault: Fault, asked: Asked) -> Refusal:
+def refusal(fault: Fault, asked: ErrorSubject) -> FaultAnswer:
     """The error as HTTP has it."""
     named = {name.lower() for name, _ in fault.headers}
     page = fault.status in _GATEWAY and fault.code is None and fault.message is None and (asked.provider, fault.status) != ("anthropic", 504)
@@ -148,10 +148,10 @@ def refusal(fault: Fault, asked: Asked) -> Refusal:
     ]
     headers = [*((name, value) for name, value in told if name.lower() not in named), *fault.headers]
     lines = [f"HTTP/1.1 {fault.status} {_reason(fault.status)}", *(f"{name}: {value}" for name, value in headers)]
-    return Refusal("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n", body)
+    return FaultAnswer("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n", body)
 
 
-def error_of(fault: Fault, asked: Asked) -> Json:
+def error_of(fault: Fault, asked: ErrorSubject) -> Json:
     """What stands in `error`, as OpenAI has it."""
     known = _BY_CODE.get(fault.code or "") or _BY_STATUS.get(fault.status) or _other(fault.status)
     seconds = next((value for name, value in fault.headers if name.lower() == "retry-after"), None)
@@ -169,13 +169,13 @@ def _other(status: int) -> _Said:
     return _Said("invalid_request_error" if status < 500 else "server_error", None, f"{_reason(status)}.")
 
 
-def _anthropic(fault: Fault, asked: Asked) -> Json:
+def _anthropic(fault: Fault, asked: ErrorSubject) -> Json:
     type_, message = _ANTHROPIC.get(fault.status) or _ANTHROPIC[400 if fault.status < 500 else 500]
     text = fault.message if fault.message is not None else message.format_map({"model": asked.model or "unknown"})
     return {"type": "error", "error": {"type": fault.code or type_, "message": text}, "request_id": _id(asked)}
 
 
-def _usual(fault: Fault, asked: Asked) -> list[tuple[str, str]]:
+def _usual(fault: Fault, asked: ErrorSubject) -> list[tuple[str, str]]:
     """The headers that tell a client what to make of it."""
     if asked.provider == "anthropic":
         limits = [("anthropic-ratelimit-requests-limit", "50"), ("anthropic-ratelimit-requests-remaining", "0")] if fault.status == 429 else []
@@ -188,7 +188,7 @@ def _usual(fault: Fault, asked: Asked) -> list[tuple[str, str]]:
     return [*told, *limits]
 
 
-def _id(asked: Asked) -> str:
+def _id(asked: ErrorSubject) -> str:
     return f"req_{xxh3_128_hexdigest(asked.place.encode())}"
 
 
@@ -206,7 +206,7 @@ def _page(status: int) -> bytes:
 # In the middle of an answer.
 
 
-def block_of(fault: Fault, asked: Asked, *, typed: bool, number: int) -> bytes:
+def block_of(fault: Fault, asked: ErrorSubject, *, typed: bool, number: int) -> bytes:
     """The error as an event of a stream. `typed`: its events name their types; `number`: that of the event."""
     if asked.provider == "anthropic":
         told = {name: value for name, value in _anthropic(fault, asked).items() if name != "request_id"}
@@ -218,7 +218,7 @@ def block_of(fault: Fault, asked: Asked, *, typed: bool, number: int) -> bytes:
     return b"event: error\ndata: " + json.dumps(flat, ensure_ascii=False).encode() + b"\n\n"
 
 
-def message_of(fault: Fault, asked: Asked, *, number: int | None) -> Json:
+def message_of(fault: Fault, asked: ErrorSubject, *, number: int | None) -> Json:
     """The error as a message of a Responses WebSocket. `number`: that of the event, where a response had begun; None: it refuses the request."""
     headers = {"headers": dict(fault.headers)} if fault.headers else {}
     where = {"status": fault.status} if number is None else {}

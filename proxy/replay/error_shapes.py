@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
 _FRAMING = frozenset(("content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "upgrade", "trailer"))
 
 
-class Refused(NamedTuple):
+class RefusedOverHttp(NamedTuple):
     """A request that was refused, as HTTP says it."""
 
     status: int
@@ -80,7 +80,7 @@ def _full(error: Json, status: int) -> Json:
     return {"type": type_, "code": None, "message": "", "param": None} | error
 
 
-def refused(event: Json) -> Refused:
+def refused(event: Json) -> RefusedOverHttp:
     """An `error` event that answers a request, as HTTP says it."""
     error = error_in(event)
     status = status_of(event)
@@ -88,7 +88,7 @@ def refused(event: Json) -> Refused:
     told = headers.items() if isinstance(headers, dict) else ()
     sound = [(name, value) for name, value in told if isinstance(value, str) and _NAME.fullmatch(name) and not {*value} & {"\r", "\n", "\0"}]
     body = {name: value for name, value in _full(error, status).items() if name != "headers"}
-    return Refused(status, {"error": body}, [(name, value) for name, value in sound if name.lower() not in _FRAMING])
+    return RefusedOverHttp(status, {"error": body}, [(name, value) for name, value in sound if name.lower() not in _FRAMING])
 
 
 def message_of(status: int, headers: Mapping[bytes, bytes], body: bytes) -> Json:

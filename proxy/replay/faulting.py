@@ -20,7 +20,7 @@ from playhead.config.faults import NOT_FOUND, WHOLE, Fault
 from playhead.storage.records import Direction, FaultRecord
 
 from ..faults.aftermath import Aftermath, Known
-from ..faults.errors import Asked, provider_of
+from ..faults.errors import ErrorSubject, provider_of
 from ..faults.retold import says_all_of_it
 from ..player import Playback, Player
 from ..service import Service
@@ -46,7 +46,7 @@ class Afflicted:
 
     def __init__(self, faulting: Faulting, playback: Playback, place: int | None, key: int) -> None:
         self.faults: Sequence[Fault] = ()
-        self.asked = Asked("openai", "")
+        self.asked = ErrorSubject("openai", "")
         self.where = ""
         self.digest = b""
         self.response_id: str | None = None
@@ -115,7 +115,7 @@ class Faulting:
             return None
         afflicted = Afflicted(self, playback, None, -1 - opening)
         afflicted.faults, afflicted.digest = faults, digest
-        afflicted.asked = Asked(provider_of(target), f"{playback.session} handshake {opening}")
+        afflicted.asked = ErrorSubject(provider_of(target), f"{playback.session} handshake {opening}")
         afflicted.where = f"handshake {opening + 1}"
         return afflicted
 
@@ -127,7 +127,7 @@ class Faulting:
             turns = self._turns[playback.session] = _Turns(playback, len(playback.index), {id_: turn for turn, id_ in enumerate(ids, 1)})
         turn = turns.numbers.get(exchange)
         record = self._player.store.exchange(exchange)
-        afflicted.asked = Asked(provider_of(record.path), f"{playback.session} {exchange}", record.model, record.previous_response_id)
+        afflicted.asked = ErrorSubject(provider_of(record.path), f"{playback.session} {exchange}", record.model, record.previous_response_id)
         afflicted.where = f"turn {turn}" if turn is not None else f"{record.method} {record.path.partition('?')[0]}"
         afflicted.response_id = record.response_id
         return turn

@@ -37,7 +37,7 @@ _LONGEST = 8 << 20  # bytes of a body that is compared
 _MOST = 64 << 20  # bytes of all that are read together
 
 
-class Asking(Protocol):
+class ReplayedRequest(Protocol):
     """A request on its way into a replay: an `Incoming`, or a message over a WebSocket."""
 
     @property
@@ -92,7 +92,7 @@ class Misses:
         """There is nothing to compare the request with: nothing is kept either."""
         self._diverged(unrecorded(inbound, self._player.run, code, message))
 
-    async def tell_message(self, playback: Playback, incoming: Asking, name: str, expected: Expected | None, note: str = "") -> Told:
+    async def tell_message(self, playback: Playback, incoming: ReplayedRequest, name: str, expected: Expected | None, note: str = "") -> Told:
         """The same of a message over a WebSocket that is no create. `name`: what it is; `expected`: what was recorded where it came."""
         path = incoming.asked.target.partition("?")[0]
         known = Miss(code="no_match", session=playback.session, take=playback.take, method="GET", path=path, asks="ws", message=name, note=note)
@@ -111,7 +111,7 @@ class Misses:
             miss = replace(known, nearest=expected.exchange, nearest_request=expected.name, differences=differing, causes=causes, cause=cause)
         return self._told(miss, request, None)
 
-    async def tell(self, playback: Playback, incoming: Asking, missing: Missing, note: str = "") -> Told:
+    async def tell(self, playback: Playback, incoming: ReplayedRequest, missing: Missing, note: str = "") -> Told:
         """What to answer; the divergence is in the store, if that can be written, when this returns."""
         index, group = playback.index, missing.group
         if missing.anew is not None:

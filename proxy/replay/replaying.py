@@ -26,7 +26,7 @@ from ..script import Break, End, Step
 from ..service import Service
 from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine
-from ..sockets.socket_opening import Openings, Passed, Refused, Unrecorded
+from ..sockets.socket_opening import Openings, Passed, RecordedRefusal, UnrecordedHandshake
 from ..tapes.tape import Tape
 from ..websocket import SocketExchange
 from .at_once import AtOnce
@@ -66,9 +66,9 @@ class Replays:
         if not inbound.websocket:
             return ReplayExchange(self, request, inbound, begun)
         opened = NO_KEY if inbound.address.keyless and inbound.address.on_miss != "fail" else await self.openings.open(request, inbound)
-        if isinstance(opened, Refused):
+        if isinstance(opened, RecordedRefusal):
             return ReplayExchange(self, request, inbound, Begun(b"", opened))
-        if not isinstance(opened, Unrecorded):
+        if not isinstance(opened, UnrecordedHandshake):
             return opened
         if (refusal := await self.service.prices.take(recorded=inbound.address.on_miss == "record")) is not None:
             self.service.counters.missed[refusal.code] += 1

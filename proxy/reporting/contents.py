@@ -82,7 +82,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportScope:
     """What the report was asked to be about. Times: since is within, until is not."""
 
     made_at: datetime
@@ -96,7 +96,7 @@ class Asked:
 class Report:
     """All of it. `span`: when the first and the last exchange began; None: there is none, and all else is empty."""
 
-    asked: Asked
+    asked: ReportScope
     span: tuple[datetime, datetime] | None
     whole: Group
     time: OverTime | None = None
@@ -145,7 +145,7 @@ def names_of(several: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in several for name in names))
 
 
-def report_of(asked: Asked, by: Sequence[str], read: Read) -> Report:
+def report_of(asked: ReportScope, by: Sequence[str], read: Read) -> Report:
     """The report on what was read."""
     if read.span is None:
         return Report(asked, None, _group((), NOTHING, Found({}, {}, {}), ()))

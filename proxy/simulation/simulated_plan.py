@@ -50,7 +50,7 @@ def words_of(asked: Json) -> frozenset[str]:
     return frozenset(words.split()) if isinstance(words, str) else frozenset()
 
 
-def error_event(code: str, message: str, *, status: int | None = None, param: str | None = None, headers: Json | None = None) -> Json:
+def simulated_error(code: str, message: str, *, status: int | None = None, param: str | None = None, headers: Json | None = None) -> Json:
     """An error as WebSockets have it."""
     kind = "invalid_request_error" if status is not None and status < 500 else "server_error"
     error: Json = {"type": kind, "code": code, "message": message, "param": param} | ({} if headers is None else {"headers": headers})
@@ -106,7 +106,7 @@ def _ending(events: list[Json], last: Json, words: frozenset[str], choose: Choos
     if not words & {"error", "error_failed", "error_status"}:
         return [last]
     del events[2 + choose(len(events) - 1) :]
-    error = error_event("server_error", "The simulated model failed.", status=500 if "error_status" in words else None)
+    error = simulated_error("server_error", "The simulated model failed.", status=500 if "error_status" in words else None)
     return [error, {"type": "response.failed", "response": _failed(last["response"])}] if "error_failed" in words else [error]
 
 

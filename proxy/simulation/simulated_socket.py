@@ -18,7 +18,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from .simulated import Json, response_to, usage
-from .simulated_plan import TERMINALS, TIMING, UNNUMBERED, Chooser, Close, Cut, Planned, error_event, lengthened, obfuscation, plan, steered, words_of
+from .simulated_plan import TERMINALS, TIMING, UNNUMBERED, Chooser, Close, Cut, Planned, lengthened, obfuscation, plan, simulated_error, steered, words_of
 
 MAX_ACTIVE = 16
 MAX_NAMES = 32
@@ -150,12 +150,12 @@ class SimulatedSocket:
             event = json.loads(data)
             kind = event["type"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            return self._say(error_event("invalid_json", "The simulated upstream takes JSON objects with a type.", status=400), None)
+            return self._say(simulated_error("invalid_json", "The simulated upstream takes JSON objects with a type.", status=400), None)
         if kind == "response.create":
             return self._create(place, event)
         if kind == "response.steer":
             return self._steer(place, event)
-        return self._say(error_event("invalid_value", "The simulated upstream does not know this type.", status=400, param="type"), None)
+        return self._say(simulated_error("invalid_value", "The simulated upstream does not know this type.", status=400, param="type"), None)
 
     def _create(self, place: int, asked: Json) -> Act | None:
         lane = asked.get("stream_id")
@@ -163,14 +163,14 @@ class SimulatedSocket:
         self._creates += 1
         if lane is not None and not (isinstance(lane, str) and _FAIR(lane)):
             said = isinstance(lane, str) and self._choose(2) == 1
-            return self._refuse(job, error_event("invalid_stream_id", "This is no name of a lane.", status=400, param="stream_id"), said=said)
+            return self._refuse(job, simulated_error("invalid_stream_id", "This is no name of a lane.", status=400, param="stream_id"), said=said)
         if lane is not None and lane not in self._names and len(self._names) >= MAX_NAMES:
-            error = error_event("websocket_stream_limit_reached", "There are too many lanes.", status=400, param="stream_id")
+            error = simulated_error("websocket_stream_limit_reached", "There are too many lanes.", status=400, param="stream_id")
             return self._refuse(job, error, said=self._choose(2) == 1)
         if self._creates > self._limit:
             self._closing = Close(1000, "the time is over")
             job = next((waiting for waiting in self._queues.get(lane, ()) if waiting.made.create is not None), job)
-            return self._refuse(job, error_event("websocket_connection_limit_reached", "This connection has lived long enough.", status=400))
+            return self._refuse(job, simulated_error("websocket_connection_limit_reached", "This connection has lived long enough.", status=400))
         if lane is not None:
             self._names.add(lane)
         queue = self._queues.setdefault(lane, deque())
@@ -194,20 +194,20 @@ class SimulatedSocket:
     def _early_refusal(self, job: _Job) -> Json | None:
         if "refuse" in job.words:
             headers = {"retry-after": "1", "x-request-id": f"req_{self._digest(job)[:32]}"}
-            return error_event("rate_limit_exceeded", "The simulated upstream refuses this request.", status=429, headers=headers)
+            return simulated_error("rate_limit_exceeded", "The simulated upstream refuses this request.", status=429, headers=headers)
         if "overloaded" in job.words:
-            return error_event("server_is_overloaded", "The simulated upstream cannot take this request now.", status=503)
+            return simulated_error("server_is_overloaded", "The simulated upstream cannot take this request now.", status=503)
         return None
 
     def _refusal(self, job: _Job) -> Json | None:
         previous = job.asked.get("previous_response_id")
         if not isinstance(job.asked.get("model"), str):
-            return error_event("missing_required_parameter", "The simulated upstream needs a model.", status=400, param="model")
+            return simulated_error("missing_required_parameter", "The simulated upstream needs a model.", status=400, param="model")
         if previous is not None and job.asked.get("conversation") is not None:
-            return error_event("mutually_exclusive_parameters", "Only one of them.", status=400, param="previous_response_id")
+            return simulated_error("mutually_exclusive_parameters", "Only one of them.", status=400, param="previous_response_id")
         if previous is not None and self._tokens(previous) is None:
             message = f"Previous response with id '{previous}' not found."
-            return error_event("previous_response_not_found", message, status=400, param="previous_response_id")
+            return simulated_error("previous_response_not_found", message, status=400, param="previous_response_id")
         return self._early_refusal(job)
 
     def _tokens(self, id_: Any) -> int | None:

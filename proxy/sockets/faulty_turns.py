@@ -11,7 +11,7 @@ from .faulty_speech import FaultySpeech
 from .following import Found
 from .interleaving import Play
 from .socket_asking import Spoke
-from .socket_goings import NEVER, Asked, ClientLane, Going, messages_of
+from .socket_goings import NEVER, AskedGroup, ClientLane, Going, messages_of
 from .socket_line import Close, Item, Rest
 from .socket_turns import TurnsTalk
 
@@ -78,7 +78,7 @@ class FaultyTalk(TurnsTalk):
         """The connection ends: what was not said to its end will be asked for again."""
         for lane in self._lanes:
             for one in lane.queue:
-                if isinstance(one, Asked) and (place := one.going.places.get(one.root)) is not None:
+                if isinstance(one, AskedGroup) and (place := one.going.places.get(one.root)) is not None:
                     self._playback.index.take_back(place)
         self._asking.lost(self._playback)
 

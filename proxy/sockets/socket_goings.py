@@ -34,15 +34,15 @@ class ClientLane:
     name: str | None
     follower: Follower
     backlog: Backlog
-    queue: deque[Asked | LiveTurn | Message] = field(default_factory=deque)
+    queue: deque[AskedGroup | LiveTurn | Message] = field(default_factory=deque)
     fair: bool = True
 
-    def put(self, one: Asked | LiveTurn | Message) -> None:
+    def put(self, one: AskedGroup | LiveTurn | Message) -> None:
         """It is the last on the lane."""
         self.queue.append(one)
         self.backlog.add(_size(one))
 
-    def drop(self, one: Asked | LiveTurn | Message) -> None:
+    def drop(self, one: AskedGroup | LiveTurn | Message) -> None:
         """It is over."""
         self.queue.remove(one)
         self.backlog.remove(_size(one))
@@ -58,7 +58,7 @@ class ClientLane:
     def late(self) -> int:
         """When the first group on it is due, if it comes late and ever."""
         head = self.queue[0] if self.queue else None
-        return head.due if isinstance(head, Asked) and head.held and head.due < NEVER else 0
+        return head.due if isinstance(head, AskedGroup) and head.held and head.due < NEVER else 0
 
 
 class ClientLanes:
@@ -142,7 +142,7 @@ class Going:
 
 
 @dataclass(eq=False, slots=True)
-class Asked:
+class AskedGroup:
     """A group that was asked for. `held`: it is not the first on its lane, and nothing but that keeps it back; or it comes late: `due`, on the monotonic
     clock in ns."""
 
@@ -162,8 +162,8 @@ class LiveTurn:
     alone: bool = False
 
 
-def _size(one: Asked | LiveTurn | Message) -> int:
-    return _ASKED if isinstance(one, Asked) else len(one.payload)
+def _size(one: AskedGroup | LiveTurn | Message) -> int:
+    return _ASKED if isinstance(one, AskedGroup) else len(one.payload)
 
 
 def object_in(payload: bytes) -> dict[str, Any]:

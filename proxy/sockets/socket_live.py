@@ -26,7 +26,7 @@ from ..replay.error_shapes import message_of
 from ..service import Service
 from .live_turns import LiveTurns
 from .socket_goings import object_in
-from .upstream_socket import RECORDING, Refused, Unrecordable, UpstreamSocket
+from .upstream_socket import RECORDING, HandshakeRefused, Unrecordable, UpstreamSocket
 
 log = logging.getLogger("playhead")
 
@@ -137,7 +137,7 @@ class LiveSocket:
     # To upstream.
 
     async def open(self) -> bytes:
-        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, Refused, Unrecordable."""
+        """Shake hands now, and not when the first turn asks for it: upstream's answer. Raises UpstreamError, HandshakeRefused, Unrecordable."""
         socket = UpstreamSocket(self._service, self._inbound, self)
         await socket.open()
         self._socket = socket
@@ -172,7 +172,7 @@ class LiveSocket:
         status, said = 502, {}
         try:
             await self.open()
-        except Refused as refused:
+        except HandshakeRefused as refused:
             told = message_of(refused.status, refused.head.first, refused.text)
             status, said = told["status"], told["error"] | ({} if told["error"]["message"] else {"message": f"{refused}."})
         except UpstreamError as error:

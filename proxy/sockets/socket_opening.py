@@ -34,14 +34,13 @@ from .socket_line import SocketLine, Talk
 from .socket_live import Listens, LiveSocket
 from .socket_transcript import TranscriptTalk
 from .upgrading import upgrade
-from .upstream_socket import RECORDING, Unrecordable
-from .upstream_socket import Refused as UpstreamRefused
+from .upstream_socket import RECORDING, HandshakeRefused, Unrecordable
 
 MakeLive = Callable[[Listens], LiveSocket]
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
-class Refused(NamedTuple):
+class RecordedRefusal(NamedTuple):
     """The recorded handshake was refused: with the exchange at that place."""
 
     playback: Playback
@@ -51,7 +50,7 @@ class Refused(NamedTuple):
 class Passed:
     """Upstream refused the handshake, and so the client hears it."""
 
-    def __init__(self, service: Service, request: ClientRequest, refused: UpstreamRefused) -> None:
+    def __init__(self, service: Service, request: ClientRequest, refused: HandshakeRefused) -> None:
         self._service, self._request, self._refused = service, request, refused
 
     async def run(self) -> bool:
@@ -64,7 +63,7 @@ class Passed:
         return False
 
 
-class Unrecorded(NamedTuple):
+class UnrecordedHandshake(NamedTuple):
     """The handshake has no recording, and may go to upstream: all of the connection does, recorded into the take of that run."""
 
     run: str | None
@@ -82,7 +81,7 @@ class Openings:
         self._memory = memory
         self._sockets = RecordedSockets(player.store)
 
-    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | Refused | Passed | MetOpening | Unrecorded | Refusal:
+    async def open(self, request: ClientRequest, inbound: Inbound) -> SocketLine | RecordedRefusal | Passed | MetOpening | UnrecordedHandshake | Refusal:
         """What serves a WebSocket of a client. Raises StoreError."""
         player, session = self._player, inbound.address.session
         try:
@@ -121,7 +120,7 @@ class Openings:
             return await opening.turns(None, last.connection if last is not None and last.exchange is None else None)
         if opening.live is None:
             return await self._missed(playback, incoming, prints)
-        return await opening.anew() if responses else Unrecorded(playback.run)
+        return await opening.anew() if responses else UnrecordedHandshake(playback.run)
 
     async def _met(self, request: ClientRequest, inbound: Inbound, playback: Playback, digests: list[bytes]) -> MetOpening | None:
         """What the opening meets, if that ends it."""
@@ -165,7 +164,7 @@ class _Opening(NamedTuple):
     playback: Playback
     live: MakeLive | None
 
-    async def exchange(self, exchange: int, place: int | None) -> SocketLine | Refused | MetOpening:
+    async def exchange(self, exchange: int, place: int | None) -> SocketLine | RecordedRefusal | MetOpening:
         """One that is an exchange: a refusal, or a transcript."""
         if place is not None:
             self.playback.index.serve_this(place)
@@ -173,7 +172,7 @@ class _Opening(NamedTuple):
         loop, store = self.service.loop, self.asking.player.store
         heads = await loop.run_in_executor(None, store.heads, exchange)
         if place is not None and not heads.response_heads.startswith(b"HTTP/1.1 101 "):
-            return Refused(self.playback, place)
+            return RecordedRefusal(self.playback, place)
         recorded = await loop.run_in_executor(None, read_transcript, store, exchange, self.asking.normaliser(self.playback))
         afflicted = await self.asking.afflicted(self.playback, place, self.playback.index.digest(place)) if place is not None else None
         if afflicted is None:
@@ -205,7 +204,7 @@ class _Opening(NamedTuple):
             return Refusal(error.code, f"{error}.")
         except Unrecordable as error:
             return Refusal(RECORDING, str(error))
-        except UpstreamRefused as refused:
+        except HandshakeRefused as refused:
             return Passed(self.service, self.request, refused)
 
     def _line(self, head: bytes, talk: Talk) -> SocketLine:

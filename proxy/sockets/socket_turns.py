@@ -18,7 +18,7 @@ from .following import Found
 from .interleaving import OPCODE, Interleaving, Over, Play
 from .recorded_sockets import RecordedSocket, meaning
 from .socket_asking import Asking, Spoke
-from .socket_goings import Asked, ClientLane, ClientLanes, Going, LiveTurn, messages_of, object_in, speech_of
+from .socket_goings import AskedGroup, ClientLane, ClientLanes, Going, LiveTurn, messages_of, object_in, speech_of
 from .socket_line import Close, Item, Portion, SocketLine
 from .socket_live import Listens, LiveSocket, error_event
 from .speech import Speech
@@ -241,9 +241,9 @@ class TurnsTalk:
     def _come(self, lane: ClientLane, going: Going, root: int, *, due: int = 0) -> None:
         """`due`: nothing of it leaves before, in ns on the monotonic clock."""
         last = lane.queue[-1] if lane.queue else None
-        held = last is not None and not (isinstance(last, Asked) and not last.held and self._in_line(last, going, root))
+        held = last is not None and not (isinstance(last, AskedGroup) and not last.held and self._in_line(last, going, root))
         held = held or due > 0
-        lane.put(Asked(going, root, held, due))
+        lane.put(AskedGroup(going, root, held, due))
         going.lanes[root] = lane
         if self.live is not None:
             self._replayed.update(going.responses(root))
@@ -252,7 +252,7 @@ class TurnsTalk:
         self._set_timer()
 
     @staticmethod
-    def _in_line(last: Asked, going: Going, root: int) -> bool:
+    def _in_line(last: AskedGroup, going: Going, root: int) -> bool:
         """Whether the recorded order alone puts this group behind that one."""
         turns = going.socket.turns
         return last.going is going and last.root < root and turns[last.root].lane == turns[root].lane
@@ -297,7 +297,7 @@ class TurnsTalk:
         lane = going.lanes.pop(root)
         for turn in [turn for turn in going.speeches if going.socket.log.root(turn) == root]:
             del going.speeches[turn]
-        for asked in [one for one in lane.queue if isinstance(one, Asked) and one.going is going and one.root == root]:
+        for asked in [one for one in lane.queue if isinstance(one, AskedGroup) and one.going is going and one.root == root]:
             lane.drop(asked)
         if going in self._solos:
             self._solos.remove(going)
@@ -310,7 +310,7 @@ class TurnsTalk:
         """What is the first on its lane now has its turn. Gives who may go on with that."""
         while lane.queue:
             head = lane.queue[0]
-            if isinstance(head, Asked):
+            if isinstance(head, AskedGroup):
                 if head.held and head.due > time.monotonic_ns():
                     self._set_timer()
                     return

@@ -49,7 +49,7 @@ class Listener(Protocol):
         """Nothing more comes. `code`: of upstream's close frame; 1005: it has none; None: the socket was dropped."""
 
 
-class Refused(Exception):
+class HandshakeRefused(Exception):
     """Upstream did not agree to a WebSocket: its answer. `whole`: `body` is all of its body, and not only the start of it."""
 
     def __init__(self, head: Head, body: bytes, *, whole: bool = True) -> None:
@@ -97,7 +97,7 @@ class UpstreamSocket:
         self._ended = False
 
     async def open(self) -> None:
-        """Shake hands. Raises UpstreamError, Refused; Unrecordable: strict durability forbids it."""
+        """Shake hands. Raises UpstreamError, HandshakeRefused; Unrecordable: strict durability forbids it."""
         leg = self._leg = await self.service.live.connect()
         self.last = time.monotonic_ns()
         key = b64encode(os.urandom(16))
@@ -113,7 +113,7 @@ class UpstreamSocket:
             raise
 
     async def _agreement(self) -> None:
-        """Upstream has agreed, and was not silent for too long before. Raises UpstreamError, Refused."""
+        """Upstream has agreed, and was not silent for too long before. Raises UpstreamError, HandshakeRefused."""
         limit = self.service.settings.read_timeout
         while limit is not None and not self._agreed.done():
             left = limit - (time.monotonic_ns() - self.last) / 1e9
@@ -281,7 +281,7 @@ class UpstreamSocket:
         self._leg = None
         self._end("complete")
         if not self._agreed.done() and self._head is not None:
-            self._agreed.set_exception(Refused(self._head, bytes(self._body[:_REFUSED]), whole=len(self._body) <= _REFUSED))
+            self._agreed.set_exception(HandshakeRefused(self._head, bytes(self._body[:_REFUSED]), whole=len(self._body) <= _REFUSED))
 
     def failed(self, error: UpstreamError) -> None:
         """Upstream broke off."""
