@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import importlib
 import inspect
 import os
 from collections.abc import Iterator
@@ -35,6 +37,18 @@ if MEMORY.is_dir() and (room := os.statvfs(MEMORY)).f_bavail * room.f_frsize > 4
 
 # What is imported and collected is no garbage, however much it is: to look at it again and again took as long as much of what is tested.
 gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """In a new checkout each worker begins to compile the tests at another place, and finds what the others have compiled by then."""
+    worker, here = os.environ.get("PYTEST_XDIST_WORKER"), Path(__file__).resolve().parent
+    if worker is None or [Path(each).resolve() for each in session.config.args] != [here]:
+        return
+    names = sorted(path.stem for path in here.glob("test_*.py"))
+    begin = len(names) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in names[begin:] + names[:begin]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # which pytest meets again, and tells
+            importlib.import_module(name)
 
 
 def pytest_collection_finish() -> None:
