@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .cassettes import Cassette
 from .connected import ConnectionRecord, Handshake, LogEntry, RecordedConnection, turn_of
 from .costs import ELSEWHERE, FAR, Priceable, counted_in, dollars
+from .priceable import priceable
 from .records import ExchangeRecord, Recorded
 from .replay_rows import CREATES, RequestRow, TurnRow
 
@@ -69,10 +70,7 @@ class CassetteRows:
 
     def priceable(self, id_: int) -> Priceable:
         """What decides about its price. Raises KeyError."""
-        r = self.exchanges[id_].recorded
-        f = r.facts
-        told = (f.kind, f.model, f.response_id, f.response_status, f.service_tier, f.error_code, f.usage, f.billing)
-        return Priceable(id_, r.method, r.path, r.transport, r.upstream, r.started_at_ns, r.status, r.outcome, f.parse, *told, r.steer)
+        return priceable(self.exchanges[id_].recorded, id_)
 
     def creates(self, take: int | None) -> list[int]:
         """Those whose requests ask for a response of a model, in the order of the requests."""

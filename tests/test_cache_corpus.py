@@ -20,8 +20,9 @@ from playhead.proxy.caching.lost import money_of
 from playhead.proxy.caching.reading import RecordedTurns
 from playhead.proxy.caching.report import row_of, story
 from playhead.proxy.pricing.book import Book
-from playhead.proxy.pricing.entries import Entries, priceable
+from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
+from playhead.storage.priceable import priceable
 from playhead.storage.prompting import KINDS
 from playhead.storage.records import Batch, Recorded
 from playhead.storage.store import Store

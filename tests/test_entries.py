@@ -15,9 +15,10 @@ from playhead.config.assumptions import Assumptions
 from playhead.config.listed_prices import installed_list
 from playhead.config.prices import own_table
 from playhead.proxy.pricing.book import Book
-from playhead.proxy.pricing.entries import Entries, priceable
+from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
 from playhead.storage.costs import Cost, Priceable
+from playhead.storage.priceable import priceable
 from prices_by_hand import ASTRA, imaged, said, used
 from stores import recorded
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from playhead.config.assumptions import LIFETIMES
 from playhead.storage.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
-from playhead.storage.records import Recorded
 
 from ..usage import written
 from ..usage_form import Usage
@@ -102,13 +101,6 @@ class Entries:
             self._texts.clear()
         self._texts[key] = value
         return value
-
-
-def priceable(r: Recorded) -> Priceable:
-    """What of an exchange that is being recorded decides about its price."""
-    f = r.facts
-    told = (f.kind, f.model, f.response_id, f.response_status, f.service_tier, f.error_code, f.usage, f.billing)
-    return Priceable(0, r.method, r.path, r.transport, r.upstream, r.started_at_ns, r.status, r.outcome, f.parse, *told, r.steer)
 
 
 def counts_of(usage: Usage | None) -> tuple[int | None, ...]:

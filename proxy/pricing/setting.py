@@ -54,7 +54,7 @@ class Costing:
 
     def __call__(self, recorded: Recorded) -> Cost | None:
         """The entry of an exchange that has ended; None if it has nothing to do with money, or could not be priced."""
-        from .entries import priceable
+        from playhead.storage.priceable import priceable
 
         if self._failed and self._entries is None:
             return None

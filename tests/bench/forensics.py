@@ -26,8 +26,9 @@ from playhead.config.assumptions import Assumptions
 from playhead.config.listed_prices import installed_list
 from playhead.config.prices import own_table, parse_table
 from playhead.proxy.pricing.book import Book
-from playhead.proxy.pricing.entries import Entries, priceable
+from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
+from playhead.storage.priceable import priceable
 from playhead.storage.records import Batch, Facts, Raw, Recorded
 from playhead.storage.store import Store
 from prompted import text, tool, user
