@@ -127,8 +127,9 @@ class LiveSocket:
         if socket is None or not turns.owed:
             return
         status, said = self._failure(socket.timed_out())
-        self._socket, self._turns, self._open = None, LiveTurns(), {}
-        if turns.silent:
+        again = bool(self._tasks)  # a turn is about to go once more, over that socket
+        self._socket, self._turns, self._open, self._asked = None, LiveTurns(), {}, False
+        if turns.silent and not again:
             self._out += [step for turn in owed.values() for step in self._fail(turn.lane, status, said)]
         else:
             self._out.append(partial(self._client.drop, None))
