@@ -30,6 +30,7 @@ KEPT = 25_000
 """Exchanges of a part. The triggers know it, too."""
 
 _MOST_GROUPS = 1_000  # of a part: sums of more are nearly as many as the exchanges
+_TOO_MANY = b""  # in place of them
 
 Span = tuple[datetime, datetime]
 
@@ -66,7 +67,7 @@ class Part(NamedTuple):
 
 
 def loaded(data: bytes) -> Part | None:
-    """From what was kept; None: somebody has damaged it."""
+    """From what was kept; None: there are too many groups, or somebody has damaged it."""
     with contextlib.suppress(zlib.error, ValueError, TypeError):
         return Part.load(data)
     return None
@@ -112,12 +113,12 @@ class KeptSums:
         return True
 
     def keep(self, number: int, part: Part) -> None:
-        """What was read after `claim`, if it still holds. What is of too many groups is not kept."""
+        """What was read after `claim`, if it still holds. Of too many groups it is only kept that they are: nobody sums them up for the next audit again."""
         k = kept_sums.c
         mine = (self._own, k.part == number, k.claim == self._claim)
-        filled = len(part.found.sums) <= _MOST_GROUPS
+        data = part.dump() if len(part.found.sums) <= _MOST_GROUPS else _TOO_MANY
         with contextlib.suppress(StoreError), self._database.writing() as connection:
-            connection.execute(update(kept_sums).where(*mine).values(data=part.dump()) if filled else delete(kept_sums).where(*mine))
+            connection.execute(update(kept_sums).where(*mine).values(data=data))
 
 
 def _flat(times: Times | None) -> list[int] | None:
