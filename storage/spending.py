@@ -38,6 +38,8 @@ _UNKNOWN = "not in the ledger: recorded before prices were known, or imported; s
 PART = 5_000
 """Exchanges that are summed up at once."""
 
+_MADE = 1  # whoever makes other sums or times of the same rows counts this up: what is kept of the old ones is not found then
+
 _THREADS = 2
 DAILY = ("model", "day")
 """The grouping of which what is wanted by less of it is made."""
@@ -182,7 +184,7 @@ class Spending:
     def made_by(self, *, times: bool) -> str:
         """A digest of how everything is summed up by the grouping that is wanted."""
         compiled = self._statement(self._wanted.by, times=times).compile(self._database.engine)
-        return hashlib.blake2b(f"{compiled} {sorted(compiled.params.items())}".encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(f"{_MADE} {Sums._fields} {compiled} {sorted(compiled.params.items())}".encode(), digest_size=16).hexdigest()
 
     def keep(self) -> Iterator[None]:
         """Keep sums of those closed parts of an SQLite store of which there are none yet, for audits that come; a little at a time. Raises StoreError."""
