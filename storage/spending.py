@@ -104,7 +104,7 @@ class Spending:
 
     def span(self) -> tuple[datetime, datetime] | None:
         """When the first and the last of them began; None: there is none."""
-        with self._database.reading() as connection:
+        with self._database.scanning() as connection:
             at = exchanges.c.started_at
             first, last = connection.execute(select(func.min(at), func.max(at)).where(*self._conditions())).one()
         return None if first is None else (first, last)
@@ -268,7 +268,7 @@ class Spending:
         """How many failed, by group. Raises ConfigError: no such grouping."""
         check_groups(by)
         keys = self._keys_of(by)
-        with self._database.reading() as connection:
+        with self._database.scanning() as connection:
             rows = connection.execute(select(*keys, func.count()).where(*self._conditions(), _FAILED).group_by(*keys)).all()
         return {tuple(key): count for *key, count in rows}
 
@@ -334,7 +334,7 @@ class Spending:
         e, c = exchanges.c, costs.c
         statement = select(e.cost_note, func.count(), *summed(c.amount)).join_from(costs, exchanges, e.id == c.exchange)
         wanted = statement.where(c.state == "priced", e.cost_note.is_not(None), *self._conditions()).group_by(e.cost_note)
-        with self._database.reading() as connection:
+        with self._database.scanning() as connection:
             found = [Assumed(note.removeprefix("assumed: "), count, put_together(*amount)) for note, count, *amount in connection.execute(wanted)]
         return sorted(found, key=lambda one: (-one.exchanges, one.what))
 
@@ -345,7 +345,7 @@ class Spending:
         counted = (
             select(c.pricing, func.count().label("count")).select_from(joined).where(c.state.in_(("priced", "partly")), *self._conditions()).group_by(c.pricing)
         )
-        with self._database.reading() as connection:
+        with self._database.scanning() as connection:
             counts = dict(map(tuple, connection.execute(counted)))
             rows = connection.execute(select(p.id, p.tables, p.assumed, p.made_by, p.as_of).where(p.id.in_(counts))).all()
         found = [PricedBy(tuple([tuple(table) for table in row.tables]), row.assumed, row.made_by, row.as_of, counts[row.id]) for row in rows]
