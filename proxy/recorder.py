@@ -24,8 +24,9 @@ from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
 from .header_labels import label
 from .matching.request_memo import RequestMemo
-from .notes import read_opening, session_of, with_loss
+from .notes import session_of, with_loss
 from .pricing.setting import CostOf
+from .recorders.beginnings import OPENS, beginnings, too_early
 from .recorders.progress import Progress
 from .recorders.rereading import Rereading
 from .recorders.storing import store_batch
@@ -38,8 +39,7 @@ log = logging.getLogger("playhead")
 _ROUNDS = 32
 _TURN = 8  # frames; some 0.3 ms
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
-_OPENS = frozenset(map(int, (Kind.OPEN, Kind.BEGIN)))  # plain numbers, as frames have them
-_ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))
+_ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))  # plain numbers, as frames have them
 _MOST_TURNS = 256  # of a connection, that are read again after a restart
 _CHEAP = 4  # where no turn is open, a connection is stored in part at that fraction of the usual size: nothing is torn by it
 
@@ -74,6 +74,7 @@ class Recorder:
         self._batch_bytes = 0
         self._changed: dict[tuple[str, int], Open] = {}  # connections with turns in the batch
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
+        self._latest: dict[str, int] = {}  # when the exchange began that each writer began last, of several
         self._drained: list[Path] = []  # segments to give up once what they held is durable
         self._damaged: set[Path] = set()
         self._looked_at = 0  # when the directory was changed last, as far as it has been looked through
@@ -110,9 +111,10 @@ class Recorder:
 
     def _round(self) -> bool:
         read = False
+        looked_at = time.time_ns()
         found = {writer: tail.reader.read() for writer, tail in self._tails.items()}
         if len(found) > 1:
-            self._number_opens(found)
+            self._number_opens(found, looked_at)
         for writer, frames in found.items():
             tail = self._tails[writer]
             for place, frame in enumerate(frames):
@@ -201,16 +203,21 @@ class Recorder:
             self._unreadable.add(segment_path(self._directory, writer, segment))
             return None
 
-    def _number_opens(self, found: dict[str, list[JournalFrame]]) -> None:
+    def _number_opens(self, found: dict[str, list[JournalFrame]], looked_at: int) -> None:
         """Exchanges of several workers get their places in the order in which their requests came."""
-        opens = []
-        for writer, frames in found.items():
-            for frame in frames:
-                if frame.kind in _OPENS and frame.number not in self._tails[writer].kept and (writer, frame.number) not in self._seqs:
-                    meta = _meta(frame)
-                    opens.append((meta["started_at"], writer, frame.number, meta["session"]))
-        for _, writer, number, session in sorted(opens):
-            self._seqs[writer, number] = self._store.next_seq(session)
+        begun = beginnings(found)
+        behind = {writer: self._latest.get(writer, 0) for writer, frames in found.items() if frames and self._tails[writer].reader.more}
+        for writer, place in too_early(begun, looked_at, behind).items():  # from there on it is read again
+            tail = self._tails[writer]
+            tail.reader.offset = found[writer][place - 1].end if place else tail.offset
+            del found[writer][place:]
+        for one in begun:
+            if one.place >= len(found[one.writer]):
+                continue
+            self._latest[one.writer] = one.started_at
+            key = (one.writer, one.number)
+            if one.number not in self._tails[one.writer].kept and key not in self._seqs:
+                self._seqs[key] = self._store.next_seq(one.session)
 
     def _frame(self, tail: Tail, frame: JournalFrame) -> None:
         kind, number, at, payload, end, fresh = frame
@@ -261,7 +268,7 @@ class Recorder:
         memory = tail.kept.pop(number, None) if tail.kept else None
         if memory is not None and "state" in memory:
             return self._restore(tail, number, memory)
-        if frame.kind not in _OPENS:
+        if frame.kind not in OPENS:
             return None
         session = session_of(frame.payload, bundled=frame.kind == Kind.BEGIN)
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
@@ -289,11 +296,10 @@ class Recorder:
         """At the end of what a segment holds: go on to the next one, or find that there is none and never will be. Whether anything changed."""
         if not tail.reader.abandoned():
             return False
-        # What was written between the last read and the end of the lock:
-        more = tail.reader.read()
-        for frame in more:
-            self._frame(tail, frame)
-        if more or self._skip_damage(tail):
+        if tail.reader.read():  # what was written between the last read and the end of the lock: it has its turn among what others have written
+            tail.reader.offset = tail.offset
+            return True
+        if self._skip_damage(tail):
             return True
         for segment in segments(self._directory).get(tail.writer, []):
             if segment > tail.segment and (reader := self._open_segment(tail.writer, segment)) is not None:
@@ -324,6 +330,7 @@ class Recorder:
         for one in tail.open.values():
             self._finish(tail, one, aborted=True)
         tail.reader.close()
+        self._latest.pop(tail.writer, None)
         del self._tails[tail.writer]
         self._batch.gone.append(tail.writer)
         self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, tail.segment + 1)]
@@ -441,8 +448,3 @@ def _give_way() -> None:
     """Traffic first: a worker that waits for this processor gets it now, and not when our slice of it ends."""
     if hasattr(os, "sched_yield"):  # not everywhere
         os.sched_yield()
-
-
-def _meta(frame: JournalFrame) -> dict[str, Any]:
-    """What the opening of an exchange says."""
-    return read_opening(frame.payload, bundled=frame.kind == Kind.BEGIN)

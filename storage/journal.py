@@ -326,6 +326,7 @@ class SegmentReader:
     def __init__(self, directory: Path, writer: str, segment: int, offset: int = 0) -> None:
         self.path = segment_path(directory, writer, segment)
         self.offset = max(offset, START)
+        self.more = False  # whether the last read may have ended before what is there does
         self._window = _WINDOW
         self._memory = bytearray()
         self._repeated = Repeated(self._stored)
@@ -350,10 +351,18 @@ class SegmentReader:
             if fresh > _FRESH:
                 break
         consumed = frames[-1].end - self.offset if frames else 0
+        self.more = fresh > _FRESH or consumed > self._window // 2 or self._cut_off(data[consumed:], self.offset + consumed)
         # Far behind, read much at a time; near the end, do not read again and again what an earlier life left there.
         self._window = min(self._window * 4, _WINDOW_MAX) if consumed > self._window // 2 else _WINDOW
         self.offset += consumed
         return frames
+
+    def _cut_off(self, rest: memoryview, offset: int) -> bool:
+        """Whether what is left of a read is the beginning of a frame; what an earlier life left there may look like one."""
+        if len(rest) < HEADER.size:
+            return len(rest) > 0
+        needed: int = HEADER.size + (HEADER.unpack_from(rest)[1] & ~SHORTENED)
+        return len(rest) < needed <= os.fstat(self._fd).st_size - offset
 
     def _pread(self, size: int) -> memoryview:
         """Into memory that is used again, since making it anew costs more than reading; much is mapped instead, and copied but once."""

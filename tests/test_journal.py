@@ -156,6 +156,17 @@ def test_more_frames_than_one_call_takes_are_written_in_order(directory: Path) -
     assert got(directory) == some(1700)
 
 
+@pytest.mark.parametrize("size", [60_000, 200_000])
+def test_a_read_that_ended_before_what_is_there_says_so(directory: Path, size: int) -> None:
+    with closing(writer(directory)) as journal, closing(SegmentReader(directory, "w", 1)) as reader:
+        put(journal, *some(3, size))
+        told = []
+        while reader.read():
+            told.append(reader.more)
+
+    assert (told[0], reader.more) == (True, False)
+
+
 def test_its_end_is_behind_the_last_frame_written(directory: Path) -> None:
     journal = writer(directory, segment_bytes=300)
     put(journal, *some(20))

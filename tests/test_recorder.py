@@ -15,6 +15,7 @@ from playhead.config.errors import StoreError
 from playhead.proxy.fingerprint import stored_fingerprint
 from playhead.proxy.recorders.progress import read_progress
 from playhead.proxy.recorders.tails import Limits
+from playhead.proxy.recording import Assembly
 from playhead.storage.journal import segment_path, segments
 from playhead.storage.records import Kind
 from playhead.storage.store import Store
@@ -389,6 +390,37 @@ def test_an_open_exchange_keeps_its_place_over_a_restart(store: Store, journal_d
     assert [(row.seq, row.path[-6:]) for row in store.exchanges("default")][:2] == [(1, "?first"), (2, "second")]
     assert tags(store)[-1] == "third"
     journal.close()
+
+
+def test_what_workers_write_and_leave_while_the_recorder_is_busy_is_in_the_same_order(store: Store, journal_dir: Path) -> None:
+    journals = [writer(journal_dir, name) for name in ("a", "b", "c")]
+    left = list(range(1, 9))
+
+    class Busy(Assembly):
+        def feed(self, kind: int, at: int, payload: bytes) -> None:
+            for place in left:
+                write(journals[place * 2 % 3], place + 1, plain(str(place), started_at=1000 + place))
+            if left:
+                for journal in journals:
+                    journal.close()
+            left.clear()
+            super().feed(kind, at, payload)
+
+    write(journals[0], 1, plain("0", started_at=1000))
+    drain(store, journal_dir, assembly=Busy)
+
+    assert tags(store) == [str(place) for place in range(9)]
+
+
+def test_a_worker_that_is_read_in_parts_keeps_its_places_among_the_others(store: Store, journal_dir: Path) -> None:
+    journals = [writer(journal_dir, name) for name in ("a", "b")]
+    for place in range(30):
+        write(journals[place % 2], place + 1, plain(str(place), size=(300_000, 0)[place % 2], started_at=1000 + place))
+    for journal in journals:
+        journal.close()
+    drain(store, journal_dir)
+
+    assert tags(store) == [str(place) for place in range(30)]
 
 
 def test_each_session_counts_for_itself(store: Store, journal_dir: Path) -> None:
