@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from .cassettes import Cassette
@@ -12,6 +11,7 @@ from .costs import ELSEWHERE, FAR, Priceable, counted_in, dollars
 from .priceable import priceable
 from .records import ExchangeRecord, Recorded
 from .replay_rows import CREATES, RequestRow, TurnRow
+from .times import milliseconds, moment
 
 
 class _Place(NamedTuple):
@@ -51,8 +51,8 @@ class CassetteRows:
         told = {
             **{name: getattr(r.facts, name) for name in ExchangeRecord.model_fields if hasattr(r.facts, name)},
             **{name: getattr(r, name) for name in ExchangeRecord.model_fields if hasattr(r, name)},
-            **{"id": id_, "session": self.session, "take": take, "connection": connection, "events": r.event_count, "started_at": _moment(r.started_at_ns)},
-            **{"first_event_ms": _milliseconds(r.first_event_ns), "duration_ms": _milliseconds(r.duration_ns), "pruned": None},
+            **{"id": id_, "session": self.session, "take": take, "connection": connection, "events": r.event_count, "started_at": moment(r.started_at_ns)},
+            **{"first_event_ms": milliseconds(r.first_event_ns), "duration_ms": milliseconds(r.duration_ns), "pruned": None},
             **{"cost": None if cost is None else dollars(cost), "cost_note": self._note(note)},
         }
         return ExchangeRecord.model_construct(**told)
@@ -88,8 +88,8 @@ class CassetteRows:
         one = self.connections[id_]
         told: dict[str, Any] = {
             **{name: getattr(one, name) for name in ConnectionRecord.model_fields if hasattr(one, name)},
-            **{"id": id_, "session": self.session, "take": self.takes[one.run], "started_at": _moment(one.started_at_ns), "pruned": None},
-            **{"duration_ms": _milliseconds(one.duration_ns), "exchanges": sum(1 for each in self.exchanges.values() if each.connection == id_)},
+            **{"id": id_, "session": self.session, "take": self.takes[one.run], "started_at": moment(one.started_at_ns), "pruned": None},
+            **{"duration_ms": milliseconds(one.duration_ns), "exchanges": sum(1 for each in self.exchanges.values() if each.connection == id_)},
         }
         return ConnectionRecord.model_construct(**told)
 
@@ -140,12 +140,3 @@ def _connection_ids(cassette: Cassette, runs: Sequence[str]) -> Mapping[int, int
         numbers |= dict.fromkeys(one.number for one in cassette.connections if one.run == run)
         numbers |= dict.fromkeys(r.number for r in cassette.exchanges if r.run == run and r.transport == "ws" and r.connection_number is None)
     return {number: id_ for id_, number in enumerate(numbers, 1)}
-
-
-def _moment(nanoseconds: int) -> datetime:
-    """To the microsecond, UTC."""
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC) + timedelta(microseconds=nanoseconds % 1_000_000_000 // 1000)
-
-
-def _milliseconds(nanoseconds: int | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .connected import RecordedConnection
 from .costs import Cost
+from .times import moment
 
 Transport = Literal["http", "sse", "ws"]
 Outcome = Literal["complete", "client_closed", "upstream_closed", "timeout", "unreachable", "aborted"]
@@ -84,11 +85,11 @@ class Frame(NamedTuple):
 class Raw:
     """Everything of one exchange as it came, secrets replaced.
 
-    `request_head`, `response_heads`: request line or status line and headers, CRLF, ending with an empty line; `response_heads` holds
-    1xx heads before the final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing
-    undone, content-encoding kept. `trailers`: raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not
-    chunked). For a WebSocket, `request` and `response` are the payloads of all messages of each direction end to end, and the events say
-    where each begins. `framed`: of some chunked answers the response in its chunks, without the empty one at its end; it is not kept.
+    `request_head`, `response_heads`: request line or status line and headers, CRLF, ending with an empty line; `response_heads` holds 1xx heads before the
+    final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing undone, content-encoding kept. `trailers`:
+    raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not chunked). For a WebSocket, `request` and `response` are the
+    payloads of all messages of each direction end to end, and the events say where each begins. `framed`: of some chunked answers the response in its
+    chunks, without the empty one at its end; it is not kept.
     """
 
     request_head: bytes = b""
@@ -325,7 +326,7 @@ class Divergence:
     @property
     def at(self) -> datetime:
         """To the microsecond, UTC."""
-        return datetime.fromtimestamp(self.at_ns // 1_000_000_000, UTC) + timedelta(microseconds=self.at_ns % 1_000_000_000 // 1000)
+        return moment(self.at_ns)
 
     def listed(self, id_: int) -> DivergenceRecord:
         """As it is listed. `id_`: its own in the store; 0: it is not there."""

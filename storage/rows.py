@@ -25,6 +25,7 @@ from .bodies import StoredBody
 from .column_types import ns_text
 from .columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
 from .records import PARSER, EventRow, Facts, Frame, ItemRow, Recorded
+from .times import milliseconds
 
 Row = tuple[Any, ...]
 Literals = tuple[tuple[str, str], ...]
@@ -317,11 +318,6 @@ def start_text(nanoseconds: int) -> str:
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
     return ns_text(seconds * 1_000_000_000)[:20]  # up to the point
-
-
-def milliseconds(nanoseconds: int | None) -> float | None:
-    """With all their decimals."""
-    return None if nanoseconds is None else nanoseconds / 1_000_000
 
 
 def usage_text(usage: dict[str, Any] | None) -> str | None:

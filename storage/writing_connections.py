@@ -16,8 +16,9 @@ from .connected import RecordedConnection, turn_numbers
 from .connection_log import pack_heads, pack_log
 from .places import Places, new_ids
 from .records import Recorded
-from .rows import Row, clean, milliseconds, piece_row, start_text, update_sql
+from .rows import Row, clean, piece_row, start_text, update_sql
 from .tables import connection_pieces, connections, exchanges
+from .times import milliseconds
 
 _Identity = tuple[int, int]  # id of the writer, number
 
