@@ -1,7 +1,6 @@
 """What is stored, listed and exported.
 
-Frozen dataclasses travel inside the program; pydantic models (`...Record`) are what listings print: their fields are
-the stable names of `--json`, the columns of the tables, and nothing else.
+Dataclasses travel inside the program; pydantic models (`...Record`) are listed: their fields are the names of `--json` and of columns, and nothing else.
 """
 
 from __future__ import annotations
@@ -88,8 +87,8 @@ class Raw:
     `request_head`, `response_heads`: request line or status line and headers, CRLF, ending with an empty line; `response_heads` holds 1xx heads before the
     final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing undone, content-encoding kept. `trailers`:
     raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not chunked). For a WebSocket, `request` and `response` are the
-    payloads of all messages of each direction end to end, and the events say where each begins. `framed`: of some chunked answers the response in its
-    chunks, without the empty one at its end; it is not kept.
+    payloads of all messages of each direction end to end, and the events say where each begins. `framed`: of some chunked answers the response in its chunks,
+    without the empty one at its end; it is not kept.
     """
 
     request_head: bytes = b""
