@@ -67,8 +67,8 @@ class ClientSide(ABC):
         transport = self._request.transport
         if transport is None:
             return
+        self.service.counters.response_bytes += len(data)  # first: whoever has got it may look
         transport.write(data)
-        self.service.counters.response_bytes += len(data)
         if transport.get_write_buffer_size() > _BUFFERED:
             self._hold()
 
