@@ -149,7 +149,7 @@ class ChainCheck:
     def _strays(self) -> Iterator[Found]:
         """Rows of sessions that are not there."""
         for table in (takes, equivalences, rerecordings):
-            lost = select(table.c.session).distinct().where(~there(sessions, sessions.c.name == table.c.session))
+            lost = select(table.c.session).distinct().where(~there(sessions, sessions.c.session == table.c.session))
             with self._database.reading() as connection:
                 names = [*connection.execute(lost).scalars()]
             yield from ((None, f"session {name}: rows of {table.name} were inserted, or the session was removed") for name in names)

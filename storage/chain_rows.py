@@ -151,7 +151,7 @@ class RowReader:
         pieced.end()
 
     def _sessions(self, wanted: Wanted) -> Iterator[Standing]:
-        name = [*sessions.columns.keys()].index("name")
+        name = [*sessions.columns.keys()].index("session")
         for row in self._select(sessions, "id", wanted, ("id",)):
             where = Wanted(f"{{}} = {marker(self._connection)}", (row[name],))
             own = [[plain(each) for each in self._select(table, "session", where, (order,))] for table, order in _OF_SESSIONS]

@@ -145,7 +145,7 @@ class ChainWriter:
         """What was decided about these sessions is about to change; those that are not there have no entries."""
         names = sorted(set(sessions))
         marks = ", ".join(["{}"] * len(names))
-        found = _run(self._connection, f"SELECT id FROM sessions WHERE name IN ({marks})", names) if names else []
+        found = _run(self._connection, f"SELECT id FROM sessions WHERE session IN ({marks})", names) if names else []
         self.changing(Subject.SESSION, [id_ for (id_,) in found], kind)
 
     def share(self, table: Table, id_: int) -> None:

@@ -67,7 +67,7 @@ def delete_session(database: Database, session: str) -> int:
     count = 0
     while True:
         with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
-            own = connection.execute(select(sessions.c.id).where(sessions.c.name == session)).scalar()
+            own = connection.execute(select(sessions.c.id).where(sessions.c.session == session)).scalar()
             if own is None:
                 raise no_session(database, session)
             # The newest first: what is written against others goes before them, and nothing has to be written anew.
@@ -82,7 +82,7 @@ def delete_session(database: Database, session: str) -> int:
                 for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
                     connection.execute(delete(table).where(table.c.session == session))
                 connection.execute(delete(takes).where(takes.c.session == session))
-                connection.execute(delete(sessions).where(sessions.c.name == session))
+                connection.execute(delete(sessions).where(sessions.c.session == session))
                 entries.gone(Subject.SESSION, [own])
                 break
         give_back(database)

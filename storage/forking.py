@@ -62,7 +62,7 @@ def fork(database: Database, session: str, exchange: int, name: str, anew: Mappi
     if at.session != session:
         raise StoreError(f"Exchange {exchange} is not one of session {session!r}, but of {at.session!r}.")
     with database.writing() as connection, chained(connection, EntryKind.FORKED) as entries:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == name)).first() is not None:
+        if connection.execute(select(sessions.c.id).where(sessions.c.session == name)).first() is not None:
             raise StoreError(f"There is a session {name!r} already: give the fork another name.")
         _require_whole(connection, at)
         started = _begin(connection, session, exchange, name)
@@ -77,7 +77,7 @@ def fork(database: Database, session: str, exchange: int, name: str, anew: Mappi
         hidden = _copy_marks(connection, made, anew)
         for subject, table in ((Subject.EXCHANGE, exchanges), (Subject.CONNECTION, connections)):
             entries.made(subject, connection.execute(select(table.c.id).where(table.c.session == name)).scalars())
-        entries.made(Subject.SESSION, connection.execute(select(sessions.c.id).where(sessions.c.name == name)).scalars())
+        entries.made(Subject.SESSION, connection.execute(select(sessions.c.id).where(sessions.c.session == name)).scalars())
         return count - hidden
 
 
@@ -119,8 +119,8 @@ def _require_whole(connection: Connection, at: ExchangeRecord) -> None:
 
 def _begin(connection: Connection, session: str, exchange: int, name: str) -> datetime:
     """Make the session; when it began."""
-    created = connection.execute(select(sessions.c.created_at).where(sessions.c.name == session)).scalar() or datetime.now(UTC)
-    connection.execute(sessions.insert(), {"name": name, "created_at": created, "forked_from": session, "forked_at": exchange})
+    created = connection.execute(select(sessions.c.created_at).where(sessions.c.session == session)).scalar() or datetime.now(UTC)
+    connection.execute(sessions.insert(), {"session": name, "created_at": created, "forked_from": session, "forked_at": exchange})
     return created
 
 

@@ -77,7 +77,7 @@ def _shift(database: Database, cassette: Cassette, session: str) -> int:
         return first_free_seq(connection, session) - min([r.seq or 1 for r in cassette.exchanges], default=1)
 
 
-_SESSION = select(sessions.c.id).where(sessions.c.name == bindparam("session"))
+_SESSION = select(sessions.c.id).where(sessions.c.session == bindparam("session"))
 
 
 def _batches(cassette: Cassette, session: str, writer: str, shift: int) -> Iterator[Batch]:

@@ -68,7 +68,7 @@ class Places:
 
     def _new_take(self, r: Recorded | RecordedConnection) -> int:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)
-        if put_new(self._connection, sessions, {"name": r.session, "created_at": started}) is not None:
+        if put_new(self._connection, sessions, {"session": r.session, "created_at": started}) is not None:
             self.begun.add(r.session)
         # Another recorder may be about to begin a take of this session: it has to wait here.
         if self._connection.dialect.name != "sqlite":  # where one writes at a time
@@ -86,8 +86,8 @@ class Places:
         return int(last) + 1
 
 
-_LOCKED = select(sessions.c.id).where(sessions.c.name == bindparam("session")).with_for_update()
-_ID = select(sessions.c.id).where(sessions.c.name == bindparam("session"))
+_LOCKED = select(sessions.c.id).where(sessions.c.session == bindparam("session")).with_for_update()
+_ID = select(sessions.c.id).where(sessions.c.session == bindparam("session"))
 _LAST = select(func.max(takes.c.take)).where(takes.c.session == bindparam("session"))
 _NEW = insert(takes)
 _TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))

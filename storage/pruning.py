@@ -210,7 +210,7 @@ class Pruning:
         """Takes of which nothing is left go, and so does the session, unless it has match rules, which somebody made."""
         e, c, t = exchanges.c, connections.c, takes.c
         with self._database.writing() as connection, chained(connection, EntryKind.PRUNED) as entries:
-            own = connection.execute(select(sessions.c.id).where(sessions.c.name == session)).scalars().all()
+            own = connection.execute(select(sessions.c.id).where(sessions.c.session == session)).scalars().all()
             entries.changing(Subject.SESSION, own)
             stored = [exists(select(literal(1)).where(one.session == session, one["take"] == t["take"]).correlate(takes)) for one in (e, c)]
             connection.execute(delete(takes).where(t.session == session, ~or_(*stored)))
@@ -218,7 +218,7 @@ class Pruning:
             if all(connection.execute(one).first() is None for one in left):
                 for table in (divergences, equivalences, rerecordings, rule_hits, served_faults):
                     connection.execute(delete(table).where(table.c.session == session))
-                connection.execute(delete(sessions).where(sessions.c.name == session))
+                connection.execute(delete(sessions).where(sessions.c.session == session))
                 entries.gone(Subject.SESSION, own)
         yield
 

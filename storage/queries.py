@@ -62,17 +62,17 @@ def list_sessions(database: Database) -> list[SessionRecord]:
     columns = exchanges.c
     found = (
         select(
-            sessions.c.name.label("session"),
-            select(func.count()).where(takes.c.session == sessions.c.name).scalar_subquery().label("takes"),
+            sessions.c.session.label("session"),
+            select(func.count()).where(takes.c.session == sessions.c.session).scalar_subquery().label("takes"),
             func.count(columns.id).label("exchanges"),
             func.min(columns.started_at, type_=columns.started_at.type).label("started_at"),
             func.max(columns.started_at, type_=columns.started_at.type).label("last_at"),
             func.coalesce(func.sum(columns.request_bytes), 0).label("request_bytes"),
             func.coalesce(func.sum(columns.response_bytes), 0).label("response_bytes"),
         )
-        .select_from(sessions.outerjoin(exchanges, columns.session == sessions.c.name))
-        .group_by(sessions.c.name)
-        .order_by(sessions.c.name)
+        .select_from(sessions.outerjoin(exchanges, columns.session == sessions.c.session))
+        .group_by(sessions.c.session)
+        .order_by(sessions.c.session)
     )
     with database.reading() as connection:
         return [SessionRecord.model_validate(dict(row._mapping)) for row in connection.execute(found)]
@@ -88,7 +88,7 @@ def list_exchanges(database: Database, session: str, wanted: Filter, limit: int 
 def require_session(database: Database, session: str) -> None:
     """Raises StoreError if there is no such session."""
     with database.reading() as connection:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+        if connection.execute(select(sessions.c.id).where(sessions.c.session == session)).first() is None:
             raise no_session(database, session)
 
 

@@ -71,7 +71,7 @@ class _Rewriting:
     """`entries`: None: it is only counted."""
 
     def __init__(self, connection: Connection, database: Database, session: str, change: Change, entries: ChainWriter | None) -> None:
-        if connection.execute(select(sessions.c.id).where(sessions.c.name == session)).first() is None:
+        if connection.execute(select(sessions.c.id).where(sessions.c.session == session)).first() is None:
             raise no_session(database, session)
         open_ = select(exchanges.c.id).where(exchanges.c.session == session, exchanges.c.outcome.is_(None)).limit(1)
         if (still := connection.execute(open_).scalar()) is not None:

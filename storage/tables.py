@@ -35,7 +35,7 @@ from .connected import MAX_TURNS
 from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, kept_sums, paid_responses, price_bases, price_rates, pricings
 from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""
 
 VERSION_TABLE = "playhead_schema"
@@ -49,10 +49,11 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False, unique=True, comment="What exchanges.session refers to."),
+    Column("session", Text, nullable=False, comment="Its name, which exchanges.session refers to."),
     Column("created_at", UtcTime, nullable=False, comment="When its first exchange started."),
     Column("forked_from", Text, comment="The session that it is a fork of; null: none."),
     Column("forked_at", BigInteger, comment="The exchange of that session before which it was forked."),
+    UniqueConstraint("session", name="uq_sessions_name"),  # as the column was called once
     sqlite_autoincrement=True,
     comment="Named lists of exchanges, ordered by seq.",
 )
@@ -60,7 +61,7 @@ sessions = Table(
 takes = Table(
     "takes",
     metadata,
-    Column("session", Text, ForeignKey("sessions.name"), primary_key=True),
+    Column("session", Text, ForeignKey("sessions.session"), primary_key=True),
     Column("take", Integer, primary_key=True, autoincrement=False, comment="1, 2, ... within the session."),
     Column("run", Text, nullable=False, comment="The one start of `record` that it is."),
     Column("started_at", UtcTime, nullable=False, comment="When its first exchange started."),
@@ -124,7 +125,7 @@ exchanges = Table(
     "exchanges",
     metadata,
     Column("id", Id, primary_key=True, comment="Never given again, not even after a delete."),
-    Column("session", Text, ForeignKey("sessions.name"), nullable=False),
+    Column("session", Text, ForeignKey("sessions.session"), nullable=False),
     Column("take", Integer, nullable=False, comment="Of the session; see takes."),
     Column("seq", BigInteger, nullable=False, comment="Place in the session: the order in which requests arrived."),
     Column("connection", BigInteger, comment="The WebSocket connection it belongs to; see connections."),

@@ -63,7 +63,7 @@ def _references(database: Database) -> Iterator[Found]:
     e = exchanges.c
     take = and_(takes.c.session == e.session, takes.c.take == e.take)
     wanted: list[tuple[str, ColumnElement[bool]]] = [
-        ("its session is not there", ~there(sessions, sessions.c.name == e.session)),
+        ("its session is not there", ~there(sessions, sessions.c.session == e.session)),
         ("its take is not there", ~there(takes, take)),
         ("its connection is not there", and_(e.connection.is_not(None), ~there(connections, connections.c.id == e.connection))),
         ("its writer is not there", ~there(writers, writers.c.id == e.writer)),

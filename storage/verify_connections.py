@@ -20,7 +20,7 @@ def connection_problems(database: Database) -> Iterator[Found]:
     """All that is wrong with connections, and with the turns that belong to them."""
     c, e, p = connections.c, exchanges.c, connection_pieces.c
     wanted: list[tuple[str, ColumnElement[bool]]] = [
-        ("its session is not there", ~there(sessions, sessions.c.name == c.session)),
+        ("its session is not there", ~there(sessions, sessions.c.session == c.session)),
         ("its take is not there", ~there(takes, and_(takes.c.session == c.session, takes.c.take == c.take))),
         ("its writer is not there", and_(c.writer.is_not(None), ~there(writers, writers.c.id == c.writer))),
     ]

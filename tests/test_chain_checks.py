@@ -92,6 +92,7 @@ def test_a_row_that_was_inserted_is_found(opened: Database, table: Table) -> Non
             new = {**edited, **{name: f"{row[name]}x" for name in ("name", "run", "type", "word", "writer") if isinstance(row.get(name), str)}}
             new |= {"digest": b"new"} if "digest" in new and table.name.startswith("pric") else {}
             new |= {"number": 4711} if table.name in ("exchanges", "connections") else {}
+            new |= {"session": "another"} if table.name == "sessions" else {}
             with changed(opened, table, None, new):
                 assert checked(opened), new
     assert checked(opened) == []

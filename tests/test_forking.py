@@ -105,6 +105,6 @@ def test_a_session_tells_what_it_was_forked_from(store: Store, url: str) -> None
     store.decisions.fork("a", last.id, "f")
     database = open_database(url, create=False, durability="relaxed", lock_timeout=1)
     with Store(database), database.reading() as connection:
-        rows = connection.execute(text("SELECT name, forked_from, forked_at FROM sessions ORDER BY name")).all()
+        rows = connection.execute(text("SELECT session, forked_from, forked_at FROM sessions ORDER BY session")).all()
 
     assert [tuple(row) for row in rows] == [("a", None, None), ("b", None, None), ("f", "a", last.id)]

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0009;
+-- What the migrations make, up to 0010;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -512,4 +512,6 @@ CREATE TABLE kept_sums (
 	data BYTEA,
 	CONSTRAINT pk_kept_sums PRIMARY KEY (part, grouping)
 );
+
+ALTER TABLE sessions RENAME COLUMN name TO session;
 

@@ -1,4 +1,4 @@
--- What the migrations make, up to 0009;
+-- What the migrations make, up to 0010;
 
 CREATE TABLE playhead_schema (
 	version_num VARCHAR(32) NOT NULL,
@@ -7,9 +7,9 @@ CREATE TABLE playhead_schema (
 
 CREATE TABLE sessions (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-	name TEXT NOT NULL,
+	session TEXT NOT NULL,
 	created_at TEXT NOT NULL, forked_from TEXT, forked_at BIGINT,
-	CONSTRAINT uq_sessions_name UNIQUE (name)
+	CONSTRAINT uq_sessions_name UNIQUE (session)
 );
 
 CREATE TABLE connections (
@@ -76,7 +76,7 @@ CREATE TABLE takes (
 	started_at TEXT NOT NULL,
 	CONSTRAINT pk_takes PRIMARY KEY (session, take),
 	CONSTRAINT uq_takes_session_run UNIQUE (session, run),
-	CONSTRAINT fk_takes_session FOREIGN KEY(session) REFERENCES sessions (name)
+	CONSTRAINT fk_takes_session FOREIGN KEY(session) REFERENCES sessions (session)
 )
  WITHOUT ROWID;
 
@@ -121,7 +121,7 @@ CREATE TABLE exchanges (
 	writer BIGINT NOT NULL,
 	number BIGINT NOT NULL, problems JSON, parser INTEGER, conversation TEXT, steer TEXT, billing JSON, pruned TEXT,
 	CONSTRAINT uq_exchanges_writer_number UNIQUE (writer, number),
-	CONSTRAINT fk_exchanges_session FOREIGN KEY(session) REFERENCES sessions (name)
+	CONSTRAINT fk_exchanges_session FOREIGN KEY(session) REFERENCES sessions (session)
 );
 
 CREATE INDEX ix_exchanges_session_seq ON exchanges (session, seq);
