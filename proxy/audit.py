@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from playhead.storage.costs import CLASSES, dollars
-from playhead.storage.sums import Found, Key, Sums, Times, added, regrouped
+from playhead.storage.costing.costs import CLASSES, dollars
+from playhead.storage.costing.sums import Found, Key, Sums, Times, added, regrouped
 
-from .estimating import Estimate
+from .pricing.estimating import Estimate
 
 PERCENTILES = (50, 90, 99)
 NOTHING = Sums(0, 0, 0, (0,) * 5, (0,) * 5, 0, 0, 0, 0, 0, 0, 0, 0)

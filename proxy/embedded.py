@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from playhead.config.settings import Settings
     from playhead.storage.records import DivergenceRecord, FaultRecord
 
-    from .cassette_recording import CassetteRecording
-    from .in_process import InProcess
+    from .cassettes.cassette_recording import CassetteRecording
+    from .processes.in_process import InProcess
     from .replay.rewinding import Rewound
 
 Mode = Literal["record", "replay", "auto", "forward", "none", "once", "new_episodes", "all", "off"]
@@ -89,7 +89,7 @@ class Playhead:
 
     def start(self) -> None:
         """Serve; what `with` does on entry. Raises StoreError: there is nothing to replay, another one records there, the port is taken, ...; ConfigError."""
-        from .in_process import InProcess
+        from .processes.in_process import InProcess
 
         if self._closed or self._proxy is not None:
             raise RuntimeError("a Playhead is started once: make another one")
@@ -248,7 +248,7 @@ def _of_cassette(mode: str, path: Path, given: dict[str, Any], allow: tuple[str,
         return _settings("replay", asked), None
     if act == "forward":
         return _settings(act, given), None
-    from .cassette_recording import CassetteRecording
+    from .cassettes.cassette_recording import CassetteRecording
 
     return found if act == "auto" else _settings(act, given), CassetteRecording(path, anew=act == "record", allow=allow)
 

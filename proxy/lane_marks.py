@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from playhead.storage.connected import ConnectionRecord, LogEntry
+from playhead.storage.connecting.connected import ConnectionRecord, LogEntry
 from playhead.storage.records import Direction, ExchangeRecord
 
 What = Literal["begin", "end", "steer", "error", "message", "close", "over"]

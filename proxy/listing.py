@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playhead.storage.connected import ConnectionRecord
+from playhead.storage.connecting.connected import ConnectionRecord
 from playhead.storage.records import EventRecord, ExchangeRecord, SessionRecord
 
 from .lane_marks import close_text

@@ -17,12 +17,12 @@ from typing import Literal
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.records import Asks, Fingerprint, Frame, Outcome
-from playhead.storage.replay_rows import ReplayRow
-from playhead.storage.replays import Under
+from playhead.storage.replaying.replay_rows import ReplayRow
+from playhead.storage.replaying.replays import Under
 from playhead.storage.store import Store
 
 from .fingerprint import F1, Asked, Rules, line_of
-from .http1 import ProtocolError
+from .forwarding.http1 import ProtocolError
 from .matching.request_memo import RequestMemo
 from .replay.decided import Decided, replaced, waiting_text
 from .replay.playback import Missing as Missing

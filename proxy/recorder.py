@@ -22,9 +22,9 @@ from playhead.storage.store import Store
 
 from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
-from .header_labels import label
 from .matching.request_memo import RequestMemo
 from .notes import session_of, with_loss
+from .pricing.header_labels import label
 from .pricing.setting import CostOf
 from .recorders.beginnings import OPENS, beginnings, too_early
 from .recorders.progress import Progress

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from playhead.storage.connected import RecordedConnection
+from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill, Transport
 
 from .assembling.connections import connection_of, header_text

@@ -14,13 +14,13 @@ from pydantic_core import to_json
 from playhead.storage.derived import Stored
 from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded, Spill
 
-from .answers import ERRORS
 from .assembling.channels import MAX_MESSAGE, START
 from .assembling.edges import leading
 from .assembling.reply import headers_of
 from .assembling.turns import Setting, Turn, TurnMessage
 from .facts import UNPARSED
-from .frames import MessagePiece, Opcode, pack
+from .forwarding.answers import ERRORS
+from .forwarding.frames import MessagePiece, Opcode, pack
 from .lanes import Begun
 from .matching.request_memo import RequestMemo
 from .models.doors import client_event_door, event_door

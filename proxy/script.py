@@ -13,7 +13,7 @@ from typing import NamedTuple
 from playhead.config.faults import Fault
 from playhead.storage.records import Direction, Frame, Outcome, Raw
 
-from .http1 import Chunked, Framing, Head, Length, UntilClose, framing_of, parse_head
+from .forwarding.http1 import Chunked, Framing, Head, Length, UntilClose, framing_of, parse_head
 
 AT_ONCE = float("inf")
 """The speed of a replay that waits for nothing."""

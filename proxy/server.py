@@ -19,21 +19,21 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 from playhead.storage.datadir import DataDir, recorder_lock
 from playhead.storage.journal import segments, size_of
 
-from .children import Child, ChildGoneError, Orders, start_logging
-from .forking import Spares, spares
-from .lag import Lag
+from .processes.children import Child, ChildGoneError, Orders, start_logging
+from .processes.forking import Spares, spares
+from .processes.lag import Lag
 from .recorders.progress import read_progress
 from .replay.rewinding import RewindError, Rewound
 
 if TYPE_CHECKING:
-    from .budget_watch import BudgetWatch
+    from .pricing.budget_watch import BudgetWatch
 
 log = logging.getLogger("playhead")
-WORKER, RECORDER = "playhead.proxy.worker", "playhead.proxy.recorders.recorder_process"
+WORKER, RECORDER = "playhead.proxy.processes.worker", "playhead.proxy.recorders.recorder_process"
 _LOCK_SECONDS = 5.0
 _LAG_SECONDS = 60.0  # above it the recorder hangs, or the store is too slow for the traffic
 _BACKLOG = 4096
@@ -202,7 +202,7 @@ class Supervisor:
 
     def _watch_budgets(self, stack: contextlib.AsyncExitStack) -> None:
         if self._settings.budgets and self._recorder is not None:
-            from .budget_watch import BudgetWatch
+            from .pricing.budget_watch import BudgetWatch
 
             self._spent = BudgetWatch(self._settings)
             task = asyncio.ensure_future(self._spent.run())

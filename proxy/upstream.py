@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from playhead.config.errors import ConfigError, UpstreamError
 
-from .http1 import MAX_HEAD, Chunked, Framing, Head, ProtocolError, UntilClose, framing_of, parse_head, tokens
+from .forwarding.http1 import MAX_HEAD, Chunked, Framing, Head, ProtocolError, UntilClose, framing_of, parse_head, tokens
 
 IDLE_SECONDS = 30.0  # an idle connection is given up before the servers we know give it up, so that a request seldom meets its end
 _HIGH_WATER = 1 << 18

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .usage_form import CacheWrites, Modalities, Usage, UsagePart
+from .pricing.usage_form import CacheWrites, Modalities, Usage, UsagePart
 
 _MOST = 10**15  # nobody uses more of anything at once, and thousands of such counts together still fit an integer column of any database
 _MODALITIES = ("text", "audio", "image", "video")

@@ -16,13 +16,13 @@ from typing import Protocol
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
-from .clients import ClientRequest, Done, Leave, in_task
-from .frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
+from .forwarding.clients import ClientRequest, Done, Leave, in_task
+from .forwarding.frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
+from .forwarding.http1 import Framing, Head, Header
+from .forwarding.inbound import Inbound
+from .forwarding.service import Service
 from .http import HttpExchange
-from .http1 import Framing, Head, Header
-from .inbound import Inbound
 from .redaction import RequestScanner
-from .service import Service
 
 
 def handshake_fault(method: str, headers: Iterable[Header]) -> str | None:

@@ -18,9 +18,9 @@ import zstandard
 
 from playhead.config.errors import StoreError
 
-from . import deltas
+from .packing import deltas
+from .packing.splits import Split, compare
 from .records import Raw
-from .splits import Split, compare
 
 CODEC = "z1"
 MEMORY = 64 << 20  # bytes of exchanges remembered

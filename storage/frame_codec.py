@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
+from .packing.repetition import Repeated
 from .records import Kind
-from .repetition import Repeated
 
 MAGIC = b"playhead journal 1\n"
 START = len(MAGIC) + 8

@@ -19,8 +19,8 @@ from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode,
 from .frame_codec import MAGIC as MAGIC
 from .frame_codec import START as START
 from .frame_codec import JournalFrame as JournalFrame
+from .packing.repetition import Repeated, Repetition, shortened
 from .records import Kind as Kind
-from .repetition import Repeated, Repetition, shortened
 
 SEGMENT_BYTES = 16 << 20
 FREE_SEGMENTS = 4

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text
 
-from .chain_writing import ChainWriter
-from .chained import Subject
-from .connected import RecordedConnection
+from .connecting.connected import RecordedConnection
+from .evidence.chain_writing import ChainWriter
+from .evidence.chained import Subject
 from .records import Recorded
-from .replay_tables import match_rules
+from .replaying.replay_tables import match_rules
 from .rows import insert_new, put_new
 from .tables import exchanges, sessions, takes, writers
 

@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 from playhead.config.errors import ConfigError, StoreError
 
 from .bodies import StoredBody, decode_against, decode_chain
-from .costs import dollars
-from .deltas import Readers
+from .costing.costs import dollars
 from .engine import Database
+from .packing.deltas import Readers
 from .records import EventRecord, EventRow, ExchangeRecord, Frame, ItemRow, Raw, Record, SessionRecord, WireProblems
 from .rows import piece_data, rows_by_key, unpack_times
 from .tables import bodies, event_rows, event_types, events, exchanges, items, pieces, sessions, takes

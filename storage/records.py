@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from .connected import RecordedConnection
-from .costs import Cost
+from .connecting.connected import RecordedConnection
+from .costing.costs import Cost
 from .times import moment
 
 Transport = Literal["http", "sse", "ws"]

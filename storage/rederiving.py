@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, cast, delete, exists, func, literal, or_, select, update
 
-from .chain_writing import ChainWriter, chained
-from .chained import EntryKind, Subject
-from .connected import turn_of
-from .deletion import free_items
+from .connecting.connected import turn_of
 from .derived import Derived, Stored, gathered
 from .engine import Database
+from .evidence.chain_writing import ChainWriter, chained
+from .evidence.chained import EntryKind, Subject
 from .items import ItemMemory, WrittenItems, new_items
 from .queries import BodyReader, list_event_rows, read_pieces, require_session
 from .records import DEFAULT_RULES, PARSER, Direction, ExchangeRecord, Fingerprint, Frame, Raw, Recorded
-from .replays import last_lists, load_items
+from .removing.deletion import free_items
+from .replaying.replays import last_lists, load_items
 from .rows import Inserter, Words, clean, event_values, exchange_row, fitting, item_values, marker, quoted, unpack_times
 from .tables import event_rows, event_types, exchanges, fingerprints, item_rows, item_words, meta, pieces
 

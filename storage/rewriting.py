@@ -16,13 +16,13 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from playhead.config.errors import StoreError
 
 from .bodies import Base, StoredBody, encode_against
-from .chain_writing import ChainWriter, chained
-from .chained import EntryKind, Subject
-from .content import Change, Content, Rewritten
+from .connecting.rewriting_connections import ConnectionsRewriting
 from .engine import Database
+from .evidence.chain_writing import ChainWriter, chained
+from .evidence.chained import EntryKind, Subject
+from .packing.content import Change, Content, Rewritten
 from .queries import BodyReader, no_session
 from .records import DEFAULT_RULES, EventRow, Raw
-from .rewriting_connections import ConnectionsRewriting
 from .rows import Inserter, pack_times, piece_data, piece_row, unpack_times
 from .tables import (
     bodies,

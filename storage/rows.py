@@ -23,7 +23,7 @@ from playhead.config.errors import StoreError
 
 from .bodies import StoredBody
 from .column_types import ns_text
-from .columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
+from .packing.columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
 from .records import PARSER, EventRow, Facts, Frame, ItemRow, Recorded
 from .times import milliseconds
 

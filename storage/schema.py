@@ -69,7 +69,7 @@ def migrate(connection: Connection, advance: Callable[[int, int], object] = _sil
     run_migrations(connection, HEAD)
     _finish(connection)
     if before is not None and str(before) < _CHAINED:
-        from .chain_adopting import adopt
+        from .evidence.chain_adopting import adopt
 
         adopt(connection, advance)
 

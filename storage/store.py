@@ -16,17 +16,16 @@ from sqlalchemy import select
 from playhead.config.errors import StoreError
 from playhead.config.retention import Retention
 
-from . import chains, connection_reads, deletion, divergences, due, exporting, importing, queries, replays, rewriting, served_faults
-from .accepting import Decisions
-from .cassettes import Cassette
-from .chain_checks import StoredChains
+from . import chains, queries, rewriting
+from .carrying import exporting, importing
+from .carrying.cassettes import Cassette
 from .completeness import Completeness, completeness
-from .connected import ConnectionRecord, Handshake, LogColumns, LogEntry
-from .content import Change
+from .connecting import connection_reads
+from .connecting.connected import ConnectionRecord, Handshake, LogColumns, LogEntry
+from .costing.ledger import Ledger
 from .engine import Advance, Database, Durability, identity_of, open_database, sync
-from .ledger import Ledger
-from .match_rules import StoredRules
-from .pruning import Pruning
+from .evidence.chain_checks import StoredChains
+from .packing.content import Change
 from .queries import Filter
 from .records import (
     DEFAULT_RULES,
@@ -45,8 +44,13 @@ from .records import (
     WireProblems,
 )
 from .rederiving import Rederivation
-from .replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
-from .replays import Compute, Playback, Under
+from .removing import deletion, due
+from .removing.pruning import Pruning
+from .replaying import divergences, replays, served_faults
+from .replaying.accepting import Decisions
+from .replaying.match_rules import StoredRules
+from .replaying.replay_rows import ReplayRow, RequestRow, Streamed, TakeRow, TurnRow
+from .replaying.replays import Compute, Playback, Under
 from .rewriting import Changed
 from .stats import Stats, store_stats
 from .tables import meta

@@ -29,11 +29,11 @@ from sqlalchemy import (
     text,
 )
 
-from .chain_tables import chain_entries, chain_entry_rows, chains
 from .column_types import Id, UtcTime, metadata
-from .connected import MAX_TURNS
-from .cost_tables import cost_history, cost_line_rows, cost_lines, costs, kept_sums, paid_responses, price_bases, price_rates, pricings
-from .replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
+from .connecting.connected import MAX_TURNS
+from .costing.cost_tables import cost_history, cost_line_rows, cost_lines, costs, kept_sums, paid_responses, price_bases, price_rates, pricings
+from .evidence.chain_tables import chain_entries, chain_entry_rows, chains
+from .replaying.replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
 
 HEAD = "0010"
 """The newest schema: the revision of the last migration. Whoever changes or adds one writes down what new stores are made of: `python tests/migrated.py`."""

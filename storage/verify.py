@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 from playhead.config.errors import StoreError
 
 from .checks import Found, each, ids_of, readable, sound_pieces, there
-from .cost_tables import cost_history, cost_line_rows, costs
+from .connecting.verify_connections import connection_problems
+from .costing.cost_tables import cost_history, cost_line_rows, costs
+from .costing.verify_sums import sum_problems
 from .engine import Database
 from .queries import BodyReader
 from .records import DEFAULT_RULES, Record
-from .replays import Compute, load_items, stored_request
+from .replaying.replays import Compute, load_items, stored_request
 from .rows import unpack_times
 from .tables import bodies, connections, event_rows, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes, writers
-from .verify_connections import connection_problems
-from .verify_sums import sum_problems
 
 
 class Problem(Record):

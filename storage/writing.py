@@ -20,15 +20,16 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
 from .bodies import BodyCodec, StoredBody, encode_against
-from .chain_writing import ChainWriter, commands
-from .chained import EntryKind, Subject
-from .connected import RecordedConnection
+from .connecting.connected import RecordedConnection
+from .connecting.writing_connections import Connections, number_of_connection
+from .costing.ledger_writing import LedgerMemory, LedgerWriter
 from .engine import Database
+from .evidence.chain_writing import ChainWriter, commands
+from .evidence.chained import EntryKind, Subject
 from .items import ItemMemory, WrittenItems, new_items
-from .ledger_writing import LedgerMemory, LedgerWriter
 from .places import Places, first_free_seq, new_ids
 from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
-from .replays import last_lists
+from .replaying.replays import last_lists
 from .rows import (
     Inserter,
     Literals,
@@ -47,7 +48,6 @@ from .rows import (
 from .rows import item_values as values_of_items
 from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
-from .writing_connections import Connections, number_of_connection
 from .writing_values import Inserted, fingerprint_values, key, parts, ranges, replace_items
 
 _INSERTERS = 64  # with columns left out that are null in all rows of a batch; each is another statement

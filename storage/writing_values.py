@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, delete
 
 from .bodies import BodyKey, StoredBody
-from .chained import ExchangeRows, typed, without_ends
+from .evidence.chained import ExchangeRows, typed, without_ends
 from .items import WrittenItems
 from .records import Recorded
 from .rows import PARTS, Literals, Row

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playhead.config.retention import Clocks, Override, Retention
-from playhead.storage.costs import Basis, Cost, LineRow, Pricing, RateRow
-from playhead.storage.due import Share
+from playhead.storage.costing.costs import Basis, Cost, LineRow, Pricing, RateRow
 from playhead.storage.records import Batch
+from playhead.storage.removing.due import Share
 from playhead.storage.store import Store
 from stores import START_NS, raw, recorded
 

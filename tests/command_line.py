@@ -14,7 +14,7 @@ import pytest
 
 import warm
 from playhead.proxy.cli import run
-from playhead.storage.connected import RecordedConnection
+from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import Batch, EventRow, Facts, Raw, Recorded, Spill
 from playhead.storage.store import Store
 

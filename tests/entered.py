@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, LargeBinary, Table, Text, cast, literal, select
 
 from playhead.config.rules import parse_rule
-from playhead.storage.chain_rows import SHARED
 from playhead.storage.column_types import UtcTime
-from playhead.storage.connected import LogEntry
-from playhead.storage.cost_tables import cost_history, cost_line_rows, costs, paid_responses
-from playhead.storage.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow
+from playhead.storage.connecting.connected import LogEntry
+from playhead.storage.costing.cost_tables import cost_history, cost_line_rows, costs, paid_responses
+from playhead.storage.costing.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow
 from playhead.storage.engine import Database
+from playhead.storage.evidence.chain_rows import SHARED
 from playhead.storage.records import Batch, Facts, Fingerprint, Frame, ItemRow, Piece, Raw, Recorded, Spill
-from playhead.storage.replay_rows import Equivalence
-from playhead.storage.replay_tables import equivalences, match_rules, rerecordings
+from playhead.storage.replaying.replay_rows import Equivalence
+from playhead.storage.replaying.replay_tables import equivalences, match_rules, rerecordings
 from playhead.storage.store import Store
 from playhead.storage.tables import bodies, connection_pieces, connections, event_rows, exchanges, fingerprints, item_rows, pieces, sessions, takes
 from stores import connected, event, logged, raw, recorded, streamed, turned

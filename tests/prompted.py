@@ -9,7 +9,7 @@ from typing import Any
 
 from playhead.proxy.caching.forensics import Body, Finding, Forensics
 from playhead.proxy.caching.prompts import MARKS
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
 
 SECOND = 10**9
 WORDS = "the quick brown fox jumps over the lazy dog and reads another line of the code "

@@ -8,7 +8,7 @@ from typing import Any
 
 from playhead.proxy.audit import NOTHING
 from playhead.proxy.reporting.contents import Read, Report, ReportScope, report_of
-from playhead.storage.sums import Assumed, Found, Key, PricedBy, Reason, Sums
+from playhead.storage.costing.sums import Assumed, Found, Key, PricedBy, Reason, Sums
 
 MADE = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
 FIRST = datetime(2026, 11, 1, 4, 30, tzinfo=UTC)

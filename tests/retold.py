@@ -9,7 +9,7 @@ from typing import Any
 
 from playhead.proxy.fingerprint import Asked, fingerprint
 from playhead.proxy.replay.told import Recording
-from playhead.storage.connected import turn_number
+from playhead.storage.connecting.connected import turn_number
 from playhead.storage.records import Asks, Direction, Frame, Outcome, Raw, Recorded
 from stores import recorded as exchange
 

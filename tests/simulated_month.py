@@ -19,8 +19,8 @@ from playhead.config.prices import own_table, parse_table
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
-from playhead.storage.connected import RecordedConnection, turn_number
-from playhead.storage.priceable import priceable
+from playhead.storage.connecting.connected import RecordedConnection, turn_number
+from playhead.storage.costing.priceable import priceable
 from playhead.storage.records import Batch, Facts, Raw, Recorded
 from playhead.storage.store import Store
 

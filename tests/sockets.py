@@ -9,7 +9,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from journalled import COMPLETE, Frames, head, opening
-from playhead.proxy.frames import MessagePiece, pack
+from playhead.proxy.forwarding.frames import MessagePiece, pack
 from playhead.storage.journal import Kind
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playhead.proxy.fingerprint import Asked, create_over, fingerprint
-from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
+from playhead.storage.connecting.connected import LogEntry, RecordedConnection, turn_number
 from playhead.storage.records import Batch, EventRow, Facts, Fingerprint, Frame, Outcome, Raw, Recorded
 from playhead.storage.store import Store
 from websocket_fakes import CLOSE, TEXT, RawWebSocket

@@ -22,7 +22,7 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 from playhead.storage.column_types import metadata
-from playhead.storage.connected import LogEntry, RecordedConnection, turn_number
+from playhead.storage.connecting.connected import LogEntry, RecordedConnection, turn_number
 from playhead.storage.engine import Database, open_database
 from playhead.storage.records import EventRow, Facts, Frame, Raw, Recorded
 from playhead.storage.tables import meta

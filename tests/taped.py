@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from playhead.proxy.cassette_files import load, text_of
+from playhead.proxy.cassettes.cassette_files import load, text_of
 from playhead.proxy.formats.cassette import read
 from playhead.storage.records import Batch, EventRow, Frame, Raw, Recorded
 from playhead.storage.store import Store

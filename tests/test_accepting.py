@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.errors import StoreError
 from playhead.storage.records import Batch, Divergence
-from playhead.storage.replay_rows import Equivalence, Rerecording
+from playhead.storage.replaying.replay_rows import Equivalence, Rerecording
 from playhead.storage.store import Store
 from stores import START_NS, opened, recorded, verified
 

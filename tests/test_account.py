@@ -13,7 +13,7 @@ from playhead.proxy.commands.serving import _replayed
 from playhead.proxy.pricing.setting import entries_for
 from playhead.proxy.replay.account import Worth, worth
 from playhead.proxy.server import summary
-from playhead.storage.costs import about
+from playhead.storage.costing.costs import about
 from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
 from stores import recorded

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.addressing import NO_KEY, Address, Addressing, Refusal
-from playhead.proxy.admission import Admission
+from playhead.proxy.forwarding.addressing import NO_KEY, Address, Addressing, Refusal
+from playhead.proxy.forwarding.admission import Admission
 
 HOST = (b"Host", b"127.0.0.1:8080")
 OWN = frozenset((b"127.0.0.1:8080",))

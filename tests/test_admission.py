@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from playhead.proxy.admission import Admission
-from playhead.proxy.answers import Refusal
+from playhead.proxy.forwarding.admission import Admission
+from playhead.proxy.forwarding.answers import Refusal
 
 LOCAL = Admission("127.0.0.1", True, None)
 REMOTE = Admission("0.0.0.0", False, b"let-me-in")

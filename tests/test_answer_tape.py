@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.http1 import Chunked, Head, parse_head
+from playhead.proxy.forwarding.http1 import Chunked, Head, parse_head
 from playhead.proxy.tapes.answer_tape import AnswerTape
 from playhead.storage.records import Kind
 from websocket_fakes import TEXT, encode

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fakes import first, headers_of
-from playhead.proxy.answers import ERRORS, answer
+from playhead.proxy.forwarding.answers import ERRORS, answer
 
 
 @pytest.mark.parametrize("code", ERRORS)

@@ -25,41 +25,36 @@ MAY_IMPORT = {"config": {"config"}, "storage": {"config", "storage"}, "proxy": {
 FACES = frozenset(f"proxy.{name}" for name in ["cli", "commands", "listing", "console", "embedded", "pytest_plugin", "simulator", "__main__"])
 # Whatever is not named here is pure: it gets bytes, times and random values as arguments and returns values.
 SHELLS = FACES | frozenset(
-    (
-        *("config.settings", "config.setting_values", "config.loading"),
-        *(f"storage.{name}" for name in ["journal", "datadir"]),
-        *(f"storage.{name}" for name in ["tables", "engine", "rows", "writing", "store", "queries", "deletion", "verify", "migrations"]),
-        *("storage.exporting", "storage.importing", "proxy.cassette_files", "proxy.cassette_databases", "proxy.cassette_recording"),
-        *(f"storage.{name}" for name in ["replays", "divergences", "accepting", "forking", "served_faults", "rederiving"]),
-        *("storage.rewriting", "storage.rewriting_connections", "storage.due", "storage.pruning", "storage.stats"),
-        *(f"storage.{name}" for name in ["chain_tables", "chain_rows", "chain_writing", "chain_checks", "chain_adopting", "head_file", "writing_values"]),
-        *(f"storage.{name}" for name in ["schema", "places", "writing_connections", "connection_reads", "checks", "verify_connections"]),
-        *(f"storage.{name}" for name in ["chains", "cassette_store", "completeness", "match_rules", "replay_tables", "column_types"]),
-        *(f"proxy.{name}" for name in ["service", "clients", "client_side", "forwarder", "http", "websocket", "upstream", "metrics", "tapes.tape"]),
-        *("proxy.recorder", "proxy.recorders.upkeep", "proxy.recorders.renewal"),
-        *(f"proxy.recorders.{name}" for name in ["recorder_loop", "recorder_process", "storing", "progress", "suspects", "settle", "tails", "rereading"]),
-        *(
-            "proxy.pricing.setting",
-            "storage.ledger",
-            "storage.ledger_writing",
-            "storage.outlays",
-            "storage.money",
-            "storage.alone",
-            "storage.cost_tables",
-            "storage.spending",
-            "storage.kept_sums",
-            "storage.verify_sums",
-            "storage.untold",
+    f"{folder}.{name}"
+    for folder, names in {
+        "config": "loading setting_values settings",
+        "proxy": "headway http metrics player recorder server settled upstream websocket",
+        "proxy.caching": "reading",
+        "proxy.cassettes": "cassette_databases cassette_files cassette_recording",
+        "proxy.chains": "recalling",
+        "proxy.forwarding": "client_side clients forwarder service",
+        "proxy.pricing": "budget_watch setting",
+        "proxy.processes": "children forking hosting in_process worker",
+        "proxy.recorders": "progress recorder_loop recorder_process renewal rereading settle storing suspects tails upkeep",
+        "proxy.replay": "account anew at_once begun faulting inserted live_prices misses playing replaying rule_hits",
+        "proxy.sockets": (
+            "backlog faulty_openings faulty_speech faulty_turns recorded_sockets recorded_transcripts socket_asking "
+            "socket_goings socket_line socket_live socket_opening socket_transcript socket_turns upstream_socket"
         ),
-        *("storage.spent_by_hour", "proxy.budget_watch", "storage.prompting", "proxy.caching.reading"),
-        *("proxy.headway", "proxy.player", "proxy.replay.live_prices", "proxy.settled", "proxy.chains.recalling"),
-        *(f"proxy.replay.{name}" for name in ["anew", "playing", "at_once", "begun", "replaying", "misses", "rule_hits", "faulting", "inserted", "account"]),
-        *(f"proxy.sockets.{name}" for name in ["backlog", "recorded_sockets", "recorded_transcripts", "socket_asking", "socket_goings", "upstream_socket"]),
-        *(f"proxy.sockets.{name}" for name in ["socket_line", "socket_live", "socket_opening", "socket_transcript", "socket_turns"]),
-        *(f"proxy.sockets.{name}" for name in ["faulty_speech", "faulty_turns", "faulty_openings"]),
-        *(f"proxy.{name}" for name in ["server", "children", "forking", "worker", "hosting", "in_process"]),
-        *(f"proxy.testing.{name}" for name in ["accepting", "begun", "cassettes", "collected", "fixture", "servers"]),
-    )
+        "proxy.tapes": "tape",
+        "proxy.testing": "accepting begun cassettes collected fixture servers",
+        "storage": (
+            "alone chains checks column_types completeness datadir engine journal migrations places queries rederiving "
+            "rewriting rows schema stats store tables verify writing writing_values"
+        ),
+        "storage.carrying": "cassette_store exporting forking importing",
+        "storage.connecting": "connection_reads rewriting_connections verify_connections writing_connections",
+        "storage.costing": "cost_tables kept_sums ledger ledger_writing money outlays prompting spending spent_by_hour untold verify_sums",
+        "storage.evidence": "chain_adopting chain_checks chain_rows chain_tables chain_writing head_file",
+        "storage.removing": "deletion due pruning",
+        "storage.replaying": "accepting divergences match_rules replay_tables replays served_faults",
+    }.items()
+    for name in names.split()
 )
 IMPURE = frozenset(
     (

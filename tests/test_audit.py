@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.audit import NOTHING, named, percentile, renamed, rows, table, total
-from playhead.storage.sums import Found, Sums, added, rounded
+from playhead.storage.costing.sums import Found, Sums, added, rounded
 
 ONE = Sums(2, 1, 0, (100, 300, 0, 50, 20), (10**9, 2 * 10**9, 0, 3 * 10**9, 0), 6 * 10**9, 1, 0, 0, 0, 0, 50, 2_000_000)
 OTHER = NOTHING._replace(requests=1, cost=10**12, unpriced=1, unpriced_tokens=7)

@@ -10,10 +10,10 @@ import pytest
 
 from playhead.config.errors import ConfigError
 from playhead.proxy.commands.auditing import audit, print_audit
-from playhead.storage.costs import Basis
+from playhead.storage.costing.costs import Basis
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from stores import recorded
 from test_ledger import cost, exchange
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from playhead.config import budgets
 from playhead.config.budgets import EACH, Budget, Period, Window, parse_budgets, window_of
-from playhead.storage.spending import check_groups
+from playhead.storage.costing.spending import check_groups
 
 AT = datetime(2026, 11, 26, 6, 30, 15, tzinfo=UTC)  # a Thursday
 

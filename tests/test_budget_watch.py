@@ -9,7 +9,7 @@ import pytest
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.proxy.budget_watch import BudgetWatch
+from playhead.proxy.pricing.budget_watch import BudgetWatch
 from playhead.storage.records import Batch, Recorded
 from playhead.storage.store import Store
 from stores import START_NS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Playhead, on, recorded, write
-from playhead.storage.costs import Cost
+from playhead.storage.costing.costs import Cost
 from test_spending import cost
 
 DOLLAR = 10**12

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from playhead.config.budgets import Window, parse_budgets
-from playhead.proxy.budgets import Account, BudgetRow, failed, in_force, names_of, rows, verdict_of, whole_windows, with_names
-from playhead.storage.sums import Spend
+from playhead.proxy.pricing.budgets import Account, BudgetRow, failed, in_force, names_of, rows, verdict_of, whole_windows, with_names
+from playhead.storage.costing.sums import Spend
 
 DOLLAR = 10**12
 DAY = "2026-11-26T06"

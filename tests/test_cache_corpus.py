@@ -22,11 +22,11 @@ from playhead.proxy.caching.report import row_of, story
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
-from playhead.storage.priceable import priceable
-from playhead.storage.prompting import KINDS
+from playhead.storage.costing.priceable import priceable
+from playhead.storage.costing.prompting import KINDS
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Batch, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from prompted import Talk
 from test_recording_corpus import WAYS, exchanges, journalled
 

@@ -12,10 +12,10 @@ import pytest
 
 from playhead.proxy.caching.forensics import Body
 from playhead.proxy.caching.reading import RecordedTurns
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Batch, Facts, Piece, Raw, Recorded, Spill
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from stores import START_NS, connected, event, raw, recorded, turned
 from test_spending import cost
 

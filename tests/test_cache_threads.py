@@ -6,7 +6,7 @@ from typing import Any
 
 from playhead.proxy.caching.prompts import Prompt, prompt_of
 from playhead.proxy.caching.threads import Known, Recent, Threads
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
 from prompted import prompted, tool, user
 
 

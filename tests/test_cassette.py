@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
 from playhead.proxy.formats.cassette import VERSION, is_cassette, read, write
-from playhead.storage.cassettes import PLAIN, Anew, Cassette, Equivalence
-from playhead.storage.connected import turn_number
+from playhead.storage.carrying.cassettes import PLAIN, Anew, Cassette, Equivalence
+from playhead.storage.connecting.connected import turn_number
 from playhead.storage.records import EventRow, Frame, Raw, Recorded
 from spoken import Socket
 from stores import recorded

@@ -11,10 +11,10 @@ import pytest
 
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
-from playhead.proxy.cassette_databases import CassetteDatabase, held, make_empty
+from playhead.proxy.cassettes.cassette_databases import CassetteDatabase, held, make_empty
 from playhead.proxy.formats.cassette import read
 from playhead.proxy.formats.cassette_prints import with_fingerprints
-from playhead.storage.cassettes import Cassette
+from playhead.storage.carrying.cassettes import Cassette
 from taped import batch, posted, taped
 
 

@@ -11,7 +11,7 @@ from fakes import fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.proxy import Playhead
-from playhead.proxy.cassette_files import unpacked, write_file
+from playhead.proxy.cassettes.cassette_files import unpacked, write_file
 from replays import ask
 from taped import batch, posted, taped
 

@@ -12,7 +12,7 @@ import pytest
 from fakes import fetch
 from playhead.config.errors import ConfigError, StoreError
 from playhead.proxy import Playhead
-from playhead.proxy.cassette_files import edit_file, keep_file, read_file, version_of
+from playhead.proxy.cassettes.cassette_files import edit_file, keep_file, read_file, version_of
 from plugged import Upstream, threaded_upstream
 from replays import NOWHERE, ask
 

@@ -16,13 +16,13 @@ from playhead.config.rules import rules_of
 from playhead.proxy.fingerprint import F1, Rules
 from playhead.proxy.formats.cassette_prints import with_fingerprints
 from playhead.proxy.matching.request_memo import RequestMemo
-from playhead.storage.cassette_store import CassetteStore
-from playhead.storage.cassettes import Anew, Cassette, Equivalence
-from playhead.storage.connected import LogEntry
+from playhead.storage.carrying.cassette_store import CassetteStore
+from playhead.storage.carrying.cassettes import Anew, Cassette, Equivalence
+from playhead.storage.connecting.connected import LogEntry
 from playhead.storage.engine import late_database
 from playhead.storage.records import ANSWERED_EARLY, Facts, FaultRecord, Recorded
-from playhead.storage.replay_rows import RuleHit
-from playhead.storage.replays import Under
+from playhead.storage.replaying.replay_rows import RuleHit
+from playhead.storage.replaying.replays import Under
 from playhead.storage.store import Store
 from stores import connected, logged, recorded, turned
 from taped import agent_loop, posted, stream

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DatabaseError
 
 import stores
 from entered import COVERED, changed, edits, fill, in_pieces, problems, reprice, rows_of, without_references
-from playhead.storage.chain_heads import ChainHead
-from playhead.storage.chain_tables import chain_entry_rows, chains
 from playhead.storage.column_types import metadata
 from playhead.storage.engine import Database
+from playhead.storage.evidence.chain_heads import ChainHead
+from playhead.storage.evidence.chain_tables import chain_entry_rows, chains
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from stores import recorded

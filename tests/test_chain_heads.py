@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.chain_heads import ChainHead, heads_text, parse_heads
-from playhead.storage.head_file import beside, read_heads, write_heads
+from playhead.storage.evidence.chain_heads import ChainHead, heads_text, parse_heads
+from playhead.storage.evidence.head_file import beside, read_heads, write_heads
 
 HEADS = [ChainHead(chain="recorder here", entries=7, head="ab" * 32), ChainHead(chain="commands here", entries=1, head="cd" * 32)]
 

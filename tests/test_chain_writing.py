@@ -16,11 +16,11 @@ from sqlalchemy import text
 from entered import in_pieces, problems, reprice, rows_of, told
 from entered import price as cost
 from playhead.config.rules import parse_rule
-from playhead.storage.chain_tables import chain_entry_rows, chains
-from playhead.storage.chained import EntryKind
 from playhead.storage.engine import open_database
+from playhead.storage.evidence.chain_tables import chain_entry_rows, chains
+from playhead.storage.evidence.chained import EntryKind
 from playhead.storage.records import Batch, EventRow, Facts, Fingerprint, ItemRow, StoredRequest
-from playhead.storage.replay_rows import Equivalence
+from playhead.storage.replaying.replay_rows import Equivalence
 from playhead.storage.store import Store
 from stores import connected, event, logged, raw, recorded, streamed, turned
 from test_rewriting import holding, redacting

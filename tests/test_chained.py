@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.storage.chained import (
+from playhead.storage.evidence.chained import (
     Entry,
     EntryKind,
     ExchangeRows,

@@ -14,7 +14,7 @@ import pytest
 
 from journals import open_store, plain, tags, write, writer
 from playhead.config.settings import Settings
-from playhead.proxy.children import Child, Orders
+from playhead.proxy.processes.children import Child, Orders
 from playhead.storage.datadir import DataDir
 
 RECORDER = "playhead.proxy.recorders.recorder_process"

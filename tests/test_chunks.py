@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.chunks import ChunkScanner
+from playhead.proxy.forwarding.chunks import ChunkScanner
 
 BODY = b"5\r\nhello\r\nA;name=value\r\n0123456789\r\n1\r\n\r\r\n0\r\nX-Trailer: 1\r\nOther: 2\r\n\r\n"
 PAYLOAD = b"hello0123456789\r"

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fakes import RawClient
-from playhead.proxy.clients import ClientRequest, Done, Leave, Server, in_task
+from playhead.proxy.forwarding.clients import ClientRequest, Done, Leave, Server, in_task
 from proxied import until
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -18,7 +18,7 @@ from xxhash import xxh3_64
 from playhead.proxy.decoding import BodyDecoder
 from playhead.proxy.formats.cassette import read, write
 from playhead.proxy.formats.secret_scan import secrets_in
-from playhead.storage.cassettes import Cassette
+from playhead.storage.carrying.cassettes import Cassette
 from playhead.storage.records import Frame, Recorded
 from taped import posted, sse, stream
 from test_cassette import cassette, kept, lines, refusal

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.storage.columns import pack_frames, pack_sizes, read_varints, unpack_frames, unpack_sizes, varints
+from playhead.storage.packing.columns import pack_frames, pack_sizes, read_varints, unpack_frames, unpack_sizes, varints
 from playhead.storage.records import Frame
 
 NUMBERS = st.integers(0, 2**64 - 1)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from command_line import Playhead, on, recorded, write
 from playhead.proxy.listing import CONNECTIONS, print_table
-from playhead.storage.connected import ConnectionRecord, LogEntry
+from playhead.storage.connecting.connected import ConnectionRecord, LogEntry
 from playhead.storage.records import EventRow, Facts, Recorded
 from stores import connected, event, logged, turned
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.storage.connected import LogEntry
-from playhead.storage.connection_log import pack_heads, pack_log, unpack_heads, unpack_log
+from playhead.storage.connecting.connected import LogEntry
+from playhead.storage.connecting.connection_log import pack_heads, pack_log, unpack_heads, unpack_log
 
 BIG = st.integers(0, (1 << 64) - 1) | st.integers(0, 300)
 ENTRIES = st.lists(st.builds(LogEntry, st.integers(0, 1), st.integers(0, 15), BIG, BIG, BIG, st.booleans()), max_size=40)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.connected import LogEntry
+from playhead.storage.connecting.connected import LogEntry
 from playhead.storage.records import Batch, Fingerprint, Piece, Spill
 from playhead.storage.store import Store
 from stores import connected, event, logged, recorded, turned

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from yarl import URL
 
 from playhead.config.settings import HostPort
-from playhead.proxy.budget_watch import Spending
 from playhead.proxy.console.app import console_app
 from playhead.proxy.console.exposition import METRICS, expose, snapshot
+from playhead.proxy.pricing.budget_watch import Spending
 from playhead.proxy.replay.rewinding import RewindError, Rewound
 
 TOKEN = "console-token"

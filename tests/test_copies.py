@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from playhead.proxy.forking import spares
+from playhead.proxy.processes.forking import spares
 
 
 def test_a_process_with_threads_is_not_copied_even_if_python_does_not_list_them() -> None:
@@ -19,7 +19,7 @@ def test_a_process_with_threads_is_not_copied_even_if_python_does_not_list_them(
     _thread.start_new_thread(work, ())
     begun.acquire()
     try:
-        with spares(["playhead.proxy.worker"]) as made:
-            assert made.take("playhead.proxy.worker") is None
+        with spares(["playhead.proxy.processes.worker"]) as made:
+            assert made.take("playhead.proxy.processes.worker") is None
     finally:
         over.release()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playhead.proxy.replay.decided import Decided, replaced
 from playhead.proxy.replay.replay_index import ReplayIndex
-from playhead.storage.replay_rows import Equivalence, ReplayRow, Rerecording
+from playhead.storage.replaying.replay_rows import Equivalence, ReplayRow, Rerecording
 
 
 def digest(letter: str) -> bytes:

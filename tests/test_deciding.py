@@ -11,7 +11,7 @@ import pytest
 
 from fakes import FakeUpstream, fetch, replying
 from playhead.config.errors import ConfigError, StoreError
-from playhead.proxy.cassette_files import load, text_of
+from playhead.proxy.cassettes.cassette_files import load, text_of
 from playhead.proxy.commands.deciding import accept, fork, rerecord
 from playhead.proxy.embedded import Playhead
 from playhead.proxy.formats.cassette import read

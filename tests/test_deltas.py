@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.storage.deltas import Against, Readers, compressor, decode, dictionary, digest, encode, is_based_on, read
+from playhead.storage.packing.deltas import Against, Readers, compressor, decode, dictionary, digest, encode, is_based_on, read
+from playhead.storage.packing.splits import Split, compare
 from playhead.storage.records import Frame, Raw
-from playhead.storage.splits import Split, compare
 
 TEXT = st.binary(max_size=200)
 # Made of few different bytes, so that two of them have much in common.

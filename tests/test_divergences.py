@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from playhead.config.errors import StoreError
-from playhead.storage.divergences import KEPT
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, Divergence, DivergenceRecord
+from playhead.storage.replaying.divergences import KEPT
 from playhead.storage.store import Store
 from stores import START_NS, opened, recorded, verified
 

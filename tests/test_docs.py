@@ -10,10 +10,10 @@ import pytest
 
 from playhead.config import secrets
 from playhead.config.settings import BY_COMMAND, Settings, flag, hint
-from playhead.proxy.answers import ERRORS, Error
 from playhead.proxy.cli import SECTIONS, cli
 from playhead.proxy.commands.options import SERVING, default_text
 from playhead.proxy.console.exposition import METRICS, Described
+from playhead.proxy.forwarding.answers import ERRORS, Error
 from playhead.proxy.testing.fixture import PlayheadFixture
 from playhead.proxy.testing.wanted import ALLOWED, MODES
 from playhead.storage import tables

@@ -9,9 +9,9 @@ import pytest
 from aged import START, bulky, costing, counts, ids, left, prune
 from playhead.config.errors import StoreError
 from playhead.config.retention import Clocks, Override, Retention
-from playhead.storage.costs import ELSEWHERE
-from playhead.storage.due import Share
+from playhead.storage.costing.costs import ELSEWHERE
 from playhead.storage.records import Batch, Piece, Spill
+from playhead.storage.removing.due import Share
 from playhead.storage.store import Store
 from stores import recorded
 

@@ -17,8 +17,8 @@ from playhead.config.prices import own_table
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
-from playhead.storage.costs import Cost, Priceable
-from playhead.storage.priceable import priceable
+from playhead.storage.costing.costs import Cost, Priceable
+from playhead.storage.costing.priceable import priceable
 from prices_by_hand import ASTRA, imaged, said, used
 from stores import recorded
 

@@ -13,7 +13,7 @@ from command_line import HEAD, JSON_HEAD, Playhead, on, recorded, write
 from playhead.config.settings import Settings
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.setting import pricer_for
-from playhead.storage.priceable import priceable
+from playhead.storage.costing.priceable import priceable
 from playhead.storage.records import Facts, Raw, Recorded
 from reported import Page
 

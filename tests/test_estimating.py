@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.estimating import Estimate, Measure, Sample, answered_in, asked_in
+from playhead.proxy.pricing.estimating import Estimate, Measure, Sample, answered_in, asked_in
 
 # Four characters of a request are a token, five of an answer; a token of input costs 2, one of output 10.
 SAMPLE = Sample(400, 500, 100, 100, 200, 1000)

@@ -16,7 +16,7 @@ from playhead.config.faults import parse_faults
 from playhead.proxy.faults.answering import afflicted
 from playhead.proxy.faults.edits import chance
 from playhead.proxy.faults.errors import ErrorSubject
-from playhead.proxy.http1 import Chunked
+from playhead.proxy.forwarding.http1 import Chunked
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Met, Reset, Source, Step, Wait, script
 from playhead.storage.records import Direction, Frame, Outcome, Raw
 

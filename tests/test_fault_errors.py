@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.faults import Fault, parse_faults
 from playhead.proxy.faults.errors import ErrorSubject, block_of, message_of, provider_of, refusal
-from playhead.proxy.http1 import parse_head
+from playhead.proxy.forwarding.http1 import parse_head
 
 OPENAI = ErrorSubject("openai", "place", "gpt-5", "resp_9")
 ANTHROPIC = ErrorSubject("anthropic", "place", "claude-sonnet-4-5")

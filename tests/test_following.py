@@ -12,7 +12,7 @@ from playhead.config.policies import Exhausted
 from playhead.proxy.replay.replay_index import Lane, ReplayIndex
 from playhead.proxy.sockets.following import Follower, Followers, Found
 from playhead.storage.records import Asks, Fingerprint
-from playhead.storage.replay_rows import ReplayRow
+from playhead.storage.replaying.replay_rows import ReplayRow
 
 
 def digest(text: str) -> bytes:

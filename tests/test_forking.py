@@ -10,7 +10,7 @@ from sqlalchemy import text
 from playhead.config.errors import StoreError
 from playhead.storage.engine import open_database
 from playhead.storage.records import Batch, ExchangeRecord, Fingerprint, ItemRow, Recorded
-from playhead.storage.replay_rows import Equivalence
+from playhead.storage.replaying.replay_rows import Equivalence
 from playhead.storage.store import Store
 from stores import event, opened, raw, recorded, verified
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, echo, fetch, replying
-from playhead.proxy.clients import ClientRequest, Server, in_task
+from playhead.proxy.forwarding.clients import ClientRequest, Server, in_task
 from playhead.storage.journal import JournalWriter, Kind
 from proxied import GET, Proxy, gated, post, proxied, until
 from websocket_fakes import WebSocketClient, echo_messages, handshake

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
-from playhead.proxy import frames
-from playhead.proxy.frames import Deflate, FrameDecoder, Message, MessagePiece, deflate_of, pack, unpack
+from playhead.proxy.forwarding import frames
+from playhead.proxy.forwarding.frames import Deflate, FrameDecoder, Message, MessagePiece, deflate_of, pack, unpack
 
 KEEP = Deflate()
 

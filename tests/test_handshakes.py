@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playhead.config.policies import Exhausted
 from playhead.proxy.sockets.handshakes import Handshakes
-from playhead.storage.connected import Handshake
+from playhead.storage.connecting.connected import Handshake
 
 
 def of(*exchanges: int | None) -> Handshakes:

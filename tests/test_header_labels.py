@@ -12,10 +12,10 @@ from command_line import on, recorded, write
 from journalled import Frames, http, opening
 from journals import open_store, recording, writer
 from journals import write as journal
-from playhead.proxy.header_labels import label, labelled
+from playhead.proxy.pricing.header_labels import label, labelled
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Facts, Raw
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from sockets import socket
 from test_multiplex import answer, create, sent, told
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.http1 import Chunked, Length, ProtocolError, UntilClose, end_to_end, framing_of, parse_head, response_head, tokens
+from playhead.proxy.forwarding.http1 import Chunked, Length, ProtocolError, UntilClose, end_to_end, framing_of, parse_head, response_head, tokens
 
 BODY = b"5\r\nhello\r\nA;name=value\r\n0123456789\r\n4\r\n\r\n\r\n\r\n1\r\n1\r\n0\r\nX-Trailer: 1\r\nOther: 2\r\n\r\n"
 PAYLOAD = b"hello0123456789\r\n\r\n1"

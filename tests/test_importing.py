@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.proxy.cassette_files import load, text_of
+from playhead.proxy.cassettes.cassette_files import load, text_of
 from playhead.proxy.formats.cassette import read, write
-from playhead.storage.cassettes import Equivalence
+from playhead.storage.carrying.cassettes import Equivalence
 from playhead.storage.store import Store
 from taped import agent_loop, batch, posted, taped
 

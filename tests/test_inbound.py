@@ -7,10 +7,10 @@ import tracemalloc
 
 import pytest
 
-from playhead.proxy.addressing import Addressing, Refusal
-from playhead.proxy.admission import Admission
-from playhead.proxy.http1 import Header
-from playhead.proxy.inbound import Inbound, Reception
+from playhead.proxy.forwarding.addressing import Addressing, Refusal
+from playhead.proxy.forwarding.admission import Admission
+from playhead.proxy.forwarding.http1 import Header
+from playhead.proxy.forwarding.inbound import Inbound, Reception
 from playhead.storage.keys import key_id
 
 KEY = b"k" * 32

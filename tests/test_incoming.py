@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_hexdigest
 
 from playhead.config.secrets import NEEDLE, placeholder
-from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint
-from playhead.proxy.http1 import Header
-from playhead.proxy.inbound import Inbound, Reception
+from playhead.proxy.forwarding.addressing import Addressing
+from playhead.proxy.forwarding.http1 import Header
+from playhead.proxy.forwarding.inbound import Inbound, Reception
 from playhead.proxy.replay.incoming import LIVE, SHOWN, Incoming, Memory
 from playhead.storage.records import Fingerprint
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.frames import Opcode
+from playhead.proxy.forwarding.frames import Opcode
 from playhead.proxy.script import AT_ONCE
 from playhead.proxy.sockets.interleaving import ENDING, Interleaving, Log, Out, Over, Play
-from playhead.storage.connected import LogEntry
+from playhead.storage.connecting.connected import LogEntry
 
 MS = 1_000_000
 CLIENT, UPSTREAM = 0, 1

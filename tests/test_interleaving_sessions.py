@@ -10,8 +10,8 @@ import pytest
 from playhead.proxy.script import AT_ONCE
 from playhead.proxy.sockets.interleaving import Interleaving, Log, Play
 from playhead.proxy.sockets.recorded_sockets import roots_of
-from playhead.storage.connected import LogEntry
-from playhead.storage.replay_rows import TurnRow
+from playhead.storage.connecting.connected import LogEntry
+from playhead.storage.replaying.replay_rows import TurnRow
 from random_client import RandomClient
 from random_sessions import Heard, Session, play
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from aged import START, ids, prune
+from playhead.storage.costing.kept_sums import KEPT, KeptSums, Part, grouping_of, loaded
+from playhead.storage.costing.sums import Found, Wanted
 from playhead.storage.engine import open_database
-from playhead.storage.kept_sums import KEPT, KeptSums, Part, grouping_of, loaded
 from playhead.storage.records import Batch, Facts, Recorded, Spill
 from playhead.storage.store import Store
-from playhead.storage.sums import Found, Wanted
 from stores import recorded
 from test_ledger import cost as paid
 from test_ledger import exchange as telling

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playhead.proxy.lag import Lag
+from playhead.proxy.processes.lag import Lag
 
 
 def test_nothing_written_is_no_lag() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chained import START, row
 from playhead.proxy.lane_marks import Mark, Noted, Spans, close_text, lanes_of, marks_of, parents_elsewhere, runs_of
-from playhead.storage.connected import ConnectionRecord, LogEntry
+from playhead.storage.connecting.connected import ConnectionRecord, LogEntry
 
 MS = 1_000_000
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow, State
+from playhead.storage.costing.costs import Basis, Cost, LineRow, Priceable, Pricing, RateRow, State
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from stores import recorded
 
 PRICING = Pricing('[["list","1","0"]]', "none")

@@ -8,7 +8,7 @@ import pytest
 
 from playhead.proxy.assembling.channels import MAX_MESSAGE
 from playhead.proxy.fingerprint import HELD, Asked, fingerprint
-from playhead.proxy.frames import INSTEAD
+from playhead.proxy.forwarding.frames import INSTEAD
 from playhead.storage.journal import Kind
 from sockets import client, socket
 from test_multiplex import answer, create, fold, messages, sent, told

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, parse_rule
 from playhead.storage.records import Batch
-from playhead.storage.replay_rows import RuleHit
-from playhead.storage.replay_tables import match_rules
+from playhead.storage.replaying.replay_rows import RuleHit
+from playhead.storage.replaying.replay_tables import match_rules
 from playhead.storage.store import Store
 from stores import opened, recorded
 

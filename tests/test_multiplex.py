@@ -14,9 +14,9 @@ from websockets.frames import Opcode
 
 from journalled import Frames, join
 from playhead.proxy.fingerprint import Asked, fingerprint
-from playhead.proxy.frames import INSTEAD
+from playhead.proxy.forwarding.frames import INSTEAD
 from playhead.proxy.recording import Assembly
-from playhead.storage.connected import LogEntry, RecordedConnection, turn_number, turn_of
+from playhead.storage.connecting.connected import LogEntry, RecordedConnection, turn_number, turn_of
 from playhead.storage.journal import Kind
 from playhead.storage.records import Recorded, Spill
 from sockets import client, frame, socket, upstream

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from playhead.storage.costs import LineRow, RateRow
-from playhead.storage.spent import Spent, SpentLine
+from playhead.storage.costing.costs import LineRow, RateRow
+from playhead.storage.costing.spent import Spent, SpentLine
 from playhead.storage.store import Store
 from stores import START_NS
 from test_ledger import cost, exchange, write

@@ -10,7 +10,7 @@ import pytest
 
 from playhead.config.errors import StoreError, UpstreamError
 from playhead.config.faults import Fault, parse_faults
-from playhead.proxy.http1 import Framing, Head, Length, parse_head
+from playhead.proxy.forwarding.http1 import Framing, Head, Length, parse_head
 from playhead.proxy.replay.playing import Playing
 from playhead.proxy.script import AT_ONCE, Begin, Break, Data, End, Hold, Interim, Met, Reset, Step, Wait
 

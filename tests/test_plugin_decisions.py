@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playhead.proxy.cassette_files import read_file
+from playhead.proxy.cassettes.cassette_files import read_file
 from plugged import Project, projects
 
 pytest_plugins = ["pytester"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from playhead.storage.priceable import priceable
+from playhead.storage.costing.priceable import priceable
 from playhead.storage.records import Batch, Facts
 from playhead.storage.store import Store
 from stores import recorded

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.pricing.priced import CostLine, Priced, pico
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.dimensions import located
 from playhead.proxy.pricing.priced import Billable, Priced
 from playhead.proxy.pricing.pricing import Pricer, usage_of
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 from test_recording_corpus import CORPUS, KINDS, events_of, exchanges
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -14,7 +14,7 @@ from playhead.config.prices import own_table
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.priced import Priced
 from playhead.proxy.pricing.pricing import Pricer
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 from prices_by_hand import ASTRA, PRICED, Case, used
 from unpriced_by_hand import UNPRICED
 

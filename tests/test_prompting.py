@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.costs import Cost
-from playhead.storage.prompted import Prompted
-from playhead.storage.prompting import Prompting
+from playhead.storage.costing.costs import Cost
+from playhead.storage.costing.prompted import Prompted
+from playhead.storage.costing.prompting import Prompting
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import Batch, Facts, ItemRow, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 from stores import START_NS, recorded, turned
 from test_spending import cost
 

@@ -10,11 +10,11 @@ from typing import Any
 from websockets.asyncio.client import connect
 
 from fakes import fetch
-from playhead.proxy.cassette_files import load, read_file, text_of, write_file
+from playhead.proxy.cassettes.cassette_files import load, read_file, text_of, write_file
 from playhead.proxy.simulator import simulated_upstream
-from playhead.storage.chain_writing import chained
-from playhead.storage.chained import EntryKind
-from playhead.storage.deletion import delete_content
+from playhead.storage.evidence.chain_writing import chained
+from playhead.storage.evidence.chained import EntryKind
+from playhead.storage.removing.deletion import delete_content
 from playhead.storage.store import Store
 from replays import ask, numbered, recording, replaying
 from spoken import create

@@ -15,8 +15,8 @@ from playhead.config.errors import StoreError
 from playhead.config.retention import Clocks, Retention
 from playhead.config.rules import parse_rule
 from playhead.storage.engine import Database
-from playhead.storage.pruning import Pruning
 from playhead.storage.records import Batch, Divergence, Fingerprint, ItemRow, Piece, Position, Spill
+from playhead.storage.removing.pruning import Pruning
 from playhead.storage.store import Store
 from playhead.storage.tables import bodies, connection_pieces, event_rows, exchanges, fingerprints, item_rows, pieces
 from stores import START_NS, connected, event, logged, raw, recorded, streamed, turned

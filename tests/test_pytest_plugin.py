@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playhead.proxy.cassette_files import read_file
+from playhead.proxy.cassettes.cassette_files import read_file
 from playhead.proxy.formats.cassette import write
 from plugged import Project, projects
 

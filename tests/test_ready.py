@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.http1 import Length, parse_head
+from playhead.proxy.forwarding.http1 import Length, parse_head
 from playhead.proxy.replay.ready import ready, together, usual
 from playhead.proxy.script import Begin, Data, End, Hold, Interim, Source, script
-from playhead.storage.deltas import Readers, encode, read
+from playhead.storage.packing.deltas import Readers, encode, read
 from playhead.storage.records import Outcome, Raw
 
 HEAD = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")

@@ -10,7 +10,7 @@ import pytest
 from playhead.proxy.reconciling.exports import read_exports
 from playhead.proxy.reconciling.parts import parts_of
 from playhead.proxy.reconciling.report import Reconciled, Tolerance, reconcile
-from playhead.storage.spent import Spent, SpentLine
+from playhead.storage.costing.spent import Spent, SpentLine
 from simulated_month import pricer
 
 AT = 1_795_000_000

@@ -17,7 +17,7 @@ import pytest
 
 from journals import content, open_store, plain, stream, tags, write, writer
 from playhead.config.settings import Settings
-from playhead.proxy.children import Orders
+from playhead.proxy.processes.children import Orders
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import segments
 from warm import Program

@@ -13,7 +13,7 @@ from journalled import Frames, http, opening
 from journals import drain, open_store, plain, recording, write, writer
 from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
-from playhead.storage.connected import ConnectionRecord
+from playhead.storage.connecting.connected import ConnectionRecord
 from playhead.storage.records import ExchangeRecord, Kind
 from playhead.storage.store import Store
 from sockets import client, frame, socket, upstream

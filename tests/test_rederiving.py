@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select, text
 
 from playhead.config.errors import StoreError
-from playhead.storage.chain_writing import chained
-from playhead.storage.chained import EntryKind, Subject
 from playhead.storage.engine import Database
+from playhead.storage.evidence.chain_writing import chained
+from playhead.storage.evidence.chained import EntryKind, Subject
 from playhead.storage.records import PARSER, Batch, Facts, Fingerprint, Frame, ItemRow, Piece, Recorded, Spill, WireProblems
 from playhead.storage.rederiving import Rederivation
 from playhead.storage.store import Store

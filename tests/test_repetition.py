@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from journals import content, drain, open_store, read_all, writer
 from playhead.storage.journal import START, JournalWriter, Kind, SegmentReader, segment_path, segments
-from playhead.storage.repetition import Repeated
+from playhead.storage.packing.repetition import Repeated
 
 KIB = 1024
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.storage.records import Asks, Outcome
-from playhead.storage.replay_rows import ReplayRow
+from playhead.storage.replaying.replay_rows import ReplayRow
 
 
 def row(exchange: int, name: str = "a", **changes: Any) -> ReplayRow:

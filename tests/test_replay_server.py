@@ -17,7 +17,7 @@ import pytest
 
 from command_line import in_a_process
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, fetch
-from playhead.proxy.worker import NAME as WORKER
+from playhead.proxy.processes.worker import NAME as WORKER
 from proxied import until
 from replays import NOWHERE, ask, code, numbered, recording
 from running import Running

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from playhead.config.errors import StoreError
-from playhead.storage import replays
 from playhead.storage.engine import open_database
 from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, Spill, StoredRequest
-from playhead.storage.replay_rows import ReplayRow, RequestRow
+from playhead.storage.replaying import replays
+from playhead.storage.replaying.replay_rows import ReplayRow, RequestRow
 from playhead.storage.store import Store
 from stores import raw, recorded
 
@@ -109,7 +109,7 @@ def test_what_is_new_is_found_by_id(store: Store) -> None:
 
 
 def test_the_index_is_read_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("playhead.storage.replays._PAGE", 20)
+    monkeypatch.setattr("playhead.storage.replaying.replays._PAGE", 20)
     count = 2 * replays._PAGE + 3
     store.write(Batch([known(number, seq=count - number) for number in range(count)]))
     rows = list(store.replay_index("default"))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from playhead.proxy.reporting.contents import FAILURES, Read, groupings, report_of, slots_of, unit_of
-from playhead.storage.sums import Key, Reason, Sums
+from playhead.storage.costing.sums import Key, Reason, Sums
 from reported import ASKED, FIRST, ONE, read, report, sums
 
 

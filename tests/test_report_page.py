@@ -9,7 +9,7 @@ import pytest
 
 from playhead.proxy.reporting.contents import Read, Report, report_of
 from playhead.proxy.reporting.page import page
-from playhead.storage.sums import Reason
+from playhead.storage.costing.sums import Reason
 from reported import ASKED, MADE, ONE, Page, full, report, sums
 
 STYLE = files("playhead.proxy").joinpath("reporting", "report.css").read_text(encoding="utf-8")

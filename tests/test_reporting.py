@@ -12,7 +12,7 @@ from command_line import Playhead, on, recorded, write
 from playhead.config.settings import Settings
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.setting import pricer_for
-from playhead.storage.priceable import priceable
+from playhead.storage.costing.priceable import priceable
 from playhead.storage.records import Facts, Recorded
 from reported import Page
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaries import SPELLINGS, Canaries, occurrences
-from playhead.proxy.inbound import Inbound
+from playhead.proxy.forwarding.inbound import Inbound
 from playhead.proxy.redaction import RedactionMemo, redact_head
 from playhead.proxy.tapes.request_tape import RequestTape
 from playhead.storage.records import Kind

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy import sse
-from playhead.proxy.http1 import parse_head
+from playhead.proxy.forwarding.http1 import parse_head
 from playhead.proxy.replay.retell import Messages, messages_of, retell
 from playhead.proxy.replay.told import Recording
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Source, Step, script

@@ -11,7 +11,7 @@ from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
 from playhead.proxy.redacting.redactor import Redactor
 from playhead.proxy.redacting.rewriting import head, rewritten
-from playhead.storage.content import Change, Content, Rewritten
+from playhead.storage.packing.content import Change, Content, Rewritten
 from playhead.storage.records import Batch, Frame, Piece, Raw, Recorded, Spill
 from playhead.storage.store import Store
 from stores import raw, recorded

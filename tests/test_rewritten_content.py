@@ -11,7 +11,7 @@ from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
 from playhead.proxy.redacting.redactor import Redactor
 from playhead.proxy.redacting.rewriting import Places, head, rewritten
-from playhead.storage.content import Content, Rewritten
+from playhead.storage.packing.content import Content, Rewritten
 from playhead.storage.records import EventRow, Frame, Raw
 
 PUT = b"<redacted:p>"

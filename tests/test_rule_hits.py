@@ -19,7 +19,7 @@ from playhead.proxy.replay.playback import Playback
 from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.proxy.replay.rule_hits import RuleHits
 from playhead.storage.records import Batch, Fingerprint
-from playhead.storage.replay_rows import ReplayRow, RuleHit
+from playhead.storage.replaying.replay_rows import ReplayRow, RuleHit
 from playhead.storage.store import Store
 from proxied import until
 from replays import ask, code, numbered, recording, replaying

@@ -10,7 +10,7 @@ import pytest
 
 from command_line import recorded, write
 from playhead.proxy.cli import run
-from playhead.storage.replay_rows import RuleHit
+from playhead.storage.replaying.replay_rows import RuleHit
 from playhead.storage.store import Store
 
 

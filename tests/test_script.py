@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journalled import Frames, fold, head, http, opening
-from playhead.proxy.http1 import Length, ProtocolError, UntilClose
+from playhead.proxy.forwarding.http1 import Length, ProtocolError, UntilClose
 from playhead.proxy.script import AT_ONCE, Begin, Break, Data, End, Interim, Source, Step, due, script, with_retry_after
 from playhead.storage.records import Direction, Frame, Kind, Outcome, Raw, Recorded
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.frames import Deflate, FrameDecoder, Message
+from playhead.proxy.forwarding.frames import Deflate, FrameDecoder, Message
 from playhead.proxy.sockets import socket_end
 from playhead.proxy.sockets.socket_end import SocketEnd, accept_of, close_payload, frames_of
 from websocket_fakes import encode

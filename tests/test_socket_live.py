@@ -12,7 +12,7 @@ import pytest
 
 from fakes import FakeUpstream, Received, Wire, answer, drop, fetch, replying
 from live_sockets import TARGET, Handler, Model, kinds, talking
-from playhead.proxy.frames import Message
+from playhead.proxy.forwarding.frames import Message
 from playhead.proxy.sockets.socket_live import error_event
 from playhead.storage.store import Store
 from proxied import Proxy, unheard, until

@@ -11,7 +11,7 @@ from typing import Any
 
 from fakes import FakeUpstream, Received, Wire
 from live_sockets import TARGET, Handler, Model, kinds
-from playhead.proxy.frames import Message
+from playhead.proxy.forwarding.frames import Message
 from playhead.proxy.sockets.socket_line import SocketLine
 from playhead.proxy.sockets.socket_live import LiveSocket
 from playhead.proxy.sockets.socket_turns import TurnsTalk

@@ -11,10 +11,10 @@ import pytest
 
 from aged import costing, prune
 from playhead.config.errors import ConfigError, StoreError
-from playhead.storage.costs import Basis, Cost, LineRow, Pricing, RateRow, State
+from playhead.storage.costing.costs import Basis, Cost, LineRow, Pricing, RateRow, State
+from playhead.storage.costing.sums import Assumed, Found, PricedBy, Reason, Sums, Wanted, add_sums, add_times, rounded
 from playhead.storage.records import Batch, Facts, Fingerprint, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Assumed, Found, PricedBy, Reason, Sums, Wanted, add_sums, add_times, rounded
 from stores import START_NS, recorded
 
 START = datetime.fromtimestamp(START_NS // 10**9, UTC)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aged import prune
+from playhead.storage.costing.spent_by_hour import SpentByHour
+from playhead.storage.costing.sums import Spend, Wanted
 from playhead.storage.records import Batch, Facts, Recorded
-from playhead.storage.spent_by_hour import SpentByHour
 from playhead.storage.store import Store
-from playhead.storage.sums import Spend, Wanted
 from stores import START_NS, recorded
 from test_spending import cost
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.proxy.cassette_files import text_of
+from playhead.proxy.cassettes.cassette_files import text_of
 from playhead.proxy.testing.cassettes import Stores
 from playhead.storage.records import Batch, Raw
 from playhead.storage.store import Store

@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.errors import RefusedError
 from playhead.proxy.recorders.storing import store_batch
-from playhead.storage.connected import RecordedConnection, turn_number
+from playhead.storage.connecting.connected import RecordedConnection, turn_number
 from playhead.storage.records import Batch, ItemRow, Position, Spill
 from playhead.storage.store import Store
 from stores import recorded

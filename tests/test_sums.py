@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.audit import NOTHING
-from playhead.storage.sums import LACKING, Found, Rounding, add_found, count_times, lacking_of, regrouped, rounded
+from playhead.storage.costing.sums import LACKING, Found, Rounding, add_found, count_times, lacking_of, regrouped, rounded
 
 
 @given(st.lists(st.integers(0, 10**7)))

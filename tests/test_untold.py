@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from playhead.storage.costs import Basis, Cost, Pricing, State
+from playhead.storage.costing.costs import Basis, Cost, Pricing, State
+from playhead.storage.costing.sums import Wanted
+from playhead.storage.costing.untold import ToldExchange, Untold, UntoldExchange
 from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
-from playhead.storage.untold import ToldExchange, Untold, UntoldExchange
 from stores import recorded
 
 KINDS = ("responses",)

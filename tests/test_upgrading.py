@@ -9,7 +9,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.headers import parse_extension
 
 from fakes import first, headers_of
-from playhead.proxy.frames import Deflate
+from playhead.proxy.forwarding.frames import Deflate
 from playhead.proxy.sockets.upgrading import upgrade
 
 KEY = (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ==")

@@ -14,7 +14,7 @@ from playhead.config.retention import Clocks, Retention
 from playhead.config.settings import Settings
 from playhead.proxy import Playhead
 from playhead.proxy.recorders.upkeep import Upkeep
-from playhead.storage.kept_sums import KEPT
+from playhead.storage.costing.kept_sums import KEPT
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from stores import recorded

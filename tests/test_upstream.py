@@ -16,7 +16,7 @@ import trustme
 import warm
 from fakes import FakeUpstream, Received, Socket, Wire, answer, chunked, chunked_head, echo, replying, tunnel
 from playhead.config.errors import ConfigError, UpstreamError
-from playhead.proxy.http1 import Framing, Head
+from playhead.proxy.forwarding.http1 import Framing, Head
 from playhead.proxy.upstream import Connection, Origin, Upstream, proxy_for, tls_context
 from proxied import until
 

@@ -13,11 +13,11 @@ import pytest
 from fakes import FakeUpstream, Received, Wire, answer, drop, replying
 from playhead.config.errors import UpstreamError
 from playhead.config.settings import Settings
-from playhead.proxy.addressing import Addressing
-from playhead.proxy.frames import INSTEAD, Message
-from playhead.proxy.hosting import upstream_of
-from playhead.proxy.inbound import Inbound, Reception
-from playhead.proxy.service import Service
+from playhead.proxy.forwarding.addressing import Addressing
+from playhead.proxy.forwarding.frames import INSTEAD, Message
+from playhead.proxy.forwarding.inbound import Inbound, Reception
+from playhead.proxy.forwarding.service import Service
+from playhead.proxy.processes.hosting import upstream_of
 from playhead.proxy.sockets.upstream_socket import HandshakeRefused, Unrecordable, UpstreamSocket
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter

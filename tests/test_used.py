@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.models import Shape, event_door, parse_body, shape_of
+from playhead.proxy.pricing.used import billed_calls, usage_in
 from playhead.proxy.usage import normal_usage
-from playhead.proxy.used import billed_calls, usage_in
 from test_models_corpus import is_json
 from test_recording_corpus import CORPUS, exchanges
 from test_usage import ANYTHING

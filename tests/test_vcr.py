@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from playhead.config.errors import StoreError
-from playhead.proxy.cassette_files import load, read_file
+from playhead.proxy.cassettes.cassette_files import load, read_file
 from playhead.proxy.formats.cassette import write
 from playhead.proxy.formats.vcr import read
-from playhead.storage.cassettes import Cassette
+from playhead.storage.carrying.cassettes import Cassette
 from playhead.storage.records import Recorded
 from playhead.storage.store import Store
 from taped import agent_loop, batch, sse, taped

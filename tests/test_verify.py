@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playhead.storage.connected import LogEntry
+from playhead.storage.connecting.connected import LogEntry
 from playhead.storage.engine import Database
 from playhead.storage.records import Batch, Fingerprint, Frame, Piece, Raw, Spill, StoredRequest
 from playhead.storage.store import Store

@@ -10,8 +10,8 @@ import pytest
 
 import journals
 from command_line import Playhead, on, recorded, write, write_some
-from playhead.storage.chain_tables import chain_entry_rows
-from playhead.storage.head_file import beside, read_heads
+from playhead.storage.evidence.chain_tables import chain_entry_rows
+from playhead.storage.evidence.head_file import beside, read_heads
 from playhead.storage.store import Store
 
 

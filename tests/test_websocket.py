@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, replying
-from playhead.proxy.frames import FrameDecoder
+from playhead.proxy.forwarding.frames import FrameDecoder
 from playhead.proxy.websocket import handshake_fault
 from proxied import GET, Proxy, proxied, until
 from websocket_fakes import (

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from fakes import FakeUpstream, RawClient, Received, Wire, answer, chunked, chunked_head, echo, fetch
-from playhead.proxy.worker import NAME as WORKER
+from playhead.proxy.processes.worker import NAME as WORKER
 from playhead.storage.store import Store
 from proxied import GET, gated, post, until
 from running import Running

@@ -8,7 +8,7 @@ from typing import Any
 
 from playhead.storage.records import Direction
 
-from ..frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
+from ..forwarding.frames import FrameDecoder, MessagePiece, Opcode, deflate_of, unpack
 from .traffic import Traffic
 
 MAX_MESSAGE = 16 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from playhead.storage.connected import RecordedConnection
+from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import Recorded
 
 from ..plain import text_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from playhead.storage.connected import MAX_TURNS
+from playhead.storage.connecting.connected import MAX_TURNS
 
 from .lane_turns import MAX_STEERS, Lane, OpenTurns, Turn
 

@@ -11,10 +11,10 @@ from functools import partial
 from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
-from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection
+from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedConnection
 from playhead.storage.records import Direction, Outcome, Recorded, Spill
 
-from ..frames import INSTEAD
+from ..forwarding.frames import INSTEAD
 from ..lanes import Assigned, Begun, Lanes, Step
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape

@@ -14,9 +14,9 @@ from typing import Any
 
 from playhead.storage.records import Direction, Facts, Frame, ItemRow
 
-from ..chunks import ChunkScanner
 from ..decoding import BodyDecoder
 from ..facts import output_rows, take_answer
+from ..forwarding.chunks import ChunkScanner
 from ..models.doors import parse_body
 from ..models.kind import Shape
 from ..models.wire import Unparsed

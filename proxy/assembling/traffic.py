@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from playhead.storage.connected import RecordedConnection
+from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import Direction
 
-from ..frames import Opcode
+from ..forwarding.frames import Opcode
 from ..plain import text_of
 
 NO_CODE = 1005

@@ -8,7 +8,7 @@ from typing import Any
 from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
 from ..facts import NOTHING, Told, item_rows, number_of, told_of, type_of
-from ..frames import Opcode, unpack
+from ..forwarding.frames import Opcode, unpack
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire, field

@@ -13,12 +13,12 @@ from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 from playhead.config import secrets as secret_rules
-from playhead.storage.connected import turn_number
+from playhead.storage.connecting.connected import turn_number
 from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
 from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
 from ..fingerprint import Asked, Fingerprinter
-from ..frames import Opcode
+from ..forwarding.frames import Opcode
 from ..lanes import Begun
 from ..matching.request_memo import RequestMemo
 from ..models.kind import Shape

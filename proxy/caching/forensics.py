@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from heapq import heappush, heapreplace
 from typing import Any, NamedTuple, Protocol
 
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
 
 from ..diverging.differences import ABSENT
 from .causes import Broken, broken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
 
 from ..pricing.priced import Billable
 from ..pricing.pricing import Pricer, usage_of

@@ -11,9 +11,9 @@ from pydantic_core import from_json
 
 from playhead.config.caches import LONGEST
 from playhead.config.errors import StoreError
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.store import Store
-from playhead.storage.sums import Wanted
 
 from ..typed import MAX_BODY
 from .forensics import Body

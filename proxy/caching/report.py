@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from playhead.storage.costs import about, dollars
+from playhead.storage.costing.costs import about, dollars
 
 from .forensics import Finding, Total
 from .judging import CAUSES, Cause

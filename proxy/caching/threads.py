@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from xxhash import xxh3_64_intdigest
 
-from playhead.storage.prompted import Prompted
+from playhead.storage.costing.prompted import Prompted
 
 from .prompts import Prompt
 

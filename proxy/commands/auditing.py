@@ -24,8 +24,8 @@ from .saying import say
 
 if TYPE_CHECKING:
     from playhead.config.settings import Settings
+    from playhead.storage.costing.sums import Reason
     from playhead.storage.store import Store
-    from playhead.storage.sums import Reason
 
     from ..audit import AuditRow
 
@@ -68,7 +68,7 @@ def audit(sessions: tuple[str, ...], *, by: str | None, since: str | None, until
     Of all sessions, or of some. What has no price is not counted as nothing: it stands in a column of its own, and below it says why. With --budget it is
     compared with budgets instead.
     """
-    from playhead.storage.sums import Wanted
+    from playhead.storage.costing.sums import Wanted
 
     as_json, as_csv = flags.pop("as_json"), flags.pop("as_csv")
     if as_json + as_csv + (html is not None) > 1:
@@ -146,7 +146,7 @@ def print_audit(
     estimates: Estimated | None = None,
 ) -> None:
     """The report over what is wanted. `names`: of keys; `estimates`: of what told no usage, if they were asked for."""
-    from playhead.storage.sums import lacking_of
+    from playhead.storage.costing.sums import lacking_of
 
     from .. import audit as folding
     from .. import listing

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playhead.config.settings import Settings
     from playhead.storage.store import Store
 
-    from ..budgets import BudgetRow
+    from ..pricing.budgets import BudgetRow
 
 _SHOWN = 40  # of the rows
 _OF_SETTINGS = "settings"
@@ -23,7 +23,7 @@ _TIMES = frozenset(("month", "day", "hour"))
 
 def budgets_of(texts: Sequence[str], settings: Settings, by: Sequence[str]) -> tuple[Budget, ...]:
     """The budgets that are asked for, by those groups if they name none themselves. Raises ConfigError."""
-    from ..budgets import with_names
+    from ..pricing.budgets import with_names
 
     if times := [name for name in by if name in _TIMES]:
         raise ConfigError(f"--by {','.join(times)}: a budget has a window of its own; --by takes groups such as key, project or model beside --budget")
@@ -41,8 +41,8 @@ def budgets_of(texts: Sequence[str], settings: Settings, by: Sequence[str]) -> t
 
 def check_budgets(store: Store, budgets: Sequence[Budget], wanted: Any, *, keys: Mapping[str, str], as_json: bool, strict: bool) -> bool:
     """Print what was spent against them; whether that fails. `keys`: names of keys."""
-    from .. import budgets as checking
     from ..listing import print_json
+    from ..pricing import budgets as checking
 
     span = checking.whole_windows(budgets, wanted.since, wanted.until)
     names = checking.names_of(budgets)

@@ -79,7 +79,7 @@ def _layout() -> Any:
     from ..listing import Column, Layout
 
     def money(one: Sequence[Any]) -> str:
-        from playhead.storage.costs import dollars
+        from playhead.storage.costing.costs import dollars
 
         total: Total = one[1]
         return dollars(total.money) + (f" + {total.unpriced} unpriced" if total.unpriced else "") if total.lost else ""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @setting_flags(*RECORDINGS)
 def export(session: str, take: str, form: str, output: str | None, **flags: Any) -> None:
     """Write a session to a file: a cassette, which is text made for git, and holds everything that was recorded."""
-    from ..cassette_files import text_of, write_file
+    from ..cassettes.cassette_files import text_of, write_file
 
     name, which, allow = session_name(session), _take(take), flags.pop("allow")
     with recordings(loaded(flags).settings) as store:
@@ -59,7 +59,7 @@ def _take(text: str) -> int | Literal["newest", "all"]:
 @setting_flags(*RECORDINGS)
 def import_(files: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Add the sessions in files to the store: cassettes. What a session holds already stays: what is added is a take of its own."""
-    from ..cassette_files import read_file
+    from ..cassettes.cassette_files import read_file
     from ..headway import open_store
 
     given = None if session is None else session_name(session)
@@ -78,7 +78,7 @@ def import_(files: tuple[str, ...], session: str | None, **flags: Any) -> None:
 
 def _store(store: Store, cassette: Any, session: str, headers: Sequence[str]) -> int:
     """The exchanges with all that is derived of them."""
-    from ..cassette_files import load
+    from ..cassettes.cassette_files import load
     from .deriving import derive
 
     cassette.parser = 0  # this version is to parse them

@@ -15,7 +15,7 @@ from typing import Self
 from playhead.config.settings import HostPort
 
 from ..cli import run
-from ..forking import Copy, can_be_copied
+from ..processes.forking import Copy, can_be_copied
 
 READY = "playhead ready"
 _LOOPBACK = "127.0.0.1,localhost,::1"

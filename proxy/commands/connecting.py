@@ -14,7 +14,7 @@ from .options import RECORDINGS, connection_id, json_flag, loaded, recordings, s
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from playhead.storage.connected import ConnectionRecord
+    from playhead.storage.connecting.connected import ConnectionRecord
     from playhead.storage.records import ExchangeRecord
     from playhead.storage.store import Store
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from playhead.storage.ledger import CostLineRecord
+    from playhead.storage.costing.ledger import CostLineRecord
     from playhead.storage.store import Store
 
 

@@ -51,7 +51,7 @@ def _add_rules(store: Store, session: str, lines: tuple[str, ...]) -> None:
 
 
 def _add_equivalence(store: Store, one: DivergenceRecord, digest: bytes | None) -> None:
-    from playhead.storage.replay_rows import Equivalence
+    from playhead.storage.replaying.replay_rows import Equivalence
 
     if one.nearest is None or digest is None or one.served or one.code != "no_match":
         what = f"exchange {one.nearest} has answered another request" if one.nearest else "no exchange resembles it"

@@ -15,8 +15,8 @@ import aiohttp
 import click
 
 from playhead.config.settings import Settings, shown
+from playhead.storage.costing.sums import Wanted
 from playhead.storage.records import ExchangeRecord
-from playhead.storage.sums import Wanted
 
 from .. import listing
 from ..simulator import simulated_upstream

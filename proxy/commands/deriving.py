@@ -75,8 +75,8 @@ class _Batch:
 def _batches(again: Rederivation, headers: Sequence[str]) -> Iterator[_Batch]:
     from playhead.config.errors import StoreError
 
-    from ..header_labels import labelled
     from ..matching.request_memo import RequestMemo
+    from ..pricing.header_labels import labelled
     from ..reparsing import reparsed
 
     memo = RequestMemo()

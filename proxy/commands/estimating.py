@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.config.errors import StoreError
-from playhead.storage.sums import Key
+from playhead.storage.costing.sums import Key
 
-from ..estimating import ESTIMATED_KINDS, SAMPLES, Estimate, Measure, Sample, answered_in, asked_in
+from ..pricing.estimating import ESTIMATED_KINDS, SAMPLES, Estimate, Measure, Sample, answered_in, asked_in
 
 if TYPE_CHECKING:
+    from playhead.storage.costing.untold import Untold, UntoldExchange
     from playhead.storage.store import Store
-    from playhead.storage.untold import Untold, UntoldExchange
 
     from ..audit import AuditRow
 

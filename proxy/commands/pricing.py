@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 
 from .options import RECORDINGS, loaded, recordings, session_name, setting_flags, since_time
 
 if TYPE_CHECKING:
-    from playhead.storage.costs import Cost, Priceable, Repriced
+    from playhead.storage.costing.costs import Cost, Priceable, Repriced
 
     from ..pricing.entries import Entries
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from playhead.config.loading import Loaded
     from playhead.config.retention import Retention
     from playhead.config.settings import Settings
-    from playhead.storage.due import Share
-    from playhead.storage.pruning import Pruning
+    from playhead.storage.removing.due import Share
+    from playhead.storage.removing.pruning import Pruning
 
 _LEAST, _MOST = 0.02, 0.15  # seconds in which a recorder gets its turn; the longest is more than it ever waits between two tries
 _READING = "another program reads the store, so that its log still holds what is pruned: that ends with the next transactions, or with another `playhead prune`"

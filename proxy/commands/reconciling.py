@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from playhead.config.errors import ConfigError
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 
 from .options import RECORDINGS, loaded, recordings, setting_flags
 from .saying import warn

@@ -17,7 +17,7 @@ from .saying import agreed
 if TYPE_CHECKING:
     from playhead.config.rules import Rule
     from playhead.config.settings import Settings
-    from playhead.storage.content import Change
+    from playhead.storage.packing.content import Change
     from playhead.storage.store import Store
 
     from ..redacting.redactor import Redactor
@@ -91,7 +91,7 @@ def _rules(patterns: tuple[str, ...], paths: tuple[str, ...], kind: str) -> tupl
 
 
 def _change(redactor: Redactor) -> Change:
-    from playhead.storage.content import Change
+    from playhead.storage.packing.content import Change
 
     from ..redacting.rewriting import head, rewritten
 

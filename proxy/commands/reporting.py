@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from .saying import say
 
 if TYPE_CHECKING:
-    from playhead.storage.spending import Spending
+    from playhead.storage.costing.spending import Spending
+    from playhead.storage.costing.sums import Key, Wanted
     from playhead.storage.store import Store
-    from playhead.storage.sums import Key, Wanted
 
     from ..reporting.contents import Read, Report
     from .estimating import Estimated
@@ -30,7 +30,7 @@ def write_report(
 ) -> None:
     """The report over what is wanted, as an HTML file; `names`: of keys; `estimates`: if they were asked for. Raises StoreError: it cannot be written."""
     from ..audit import estimates_of
-    from ..cassette_files import write_file
+    from ..cassettes.cassette_files import write_file
     from ..reporting.contents import ReportScope, report_of
     from ..reporting.page import page
 
@@ -58,7 +58,7 @@ def say_unlabelled(by: Sequence[str], keys: Collection[Key]) -> None:
 
 
 def _read(spending: Spending, by: Sequence[str], names: Mapping[str, str]) -> Read:
-    from playhead.storage.sums import lacking_of
+    from playhead.storage.costing.sums import lacking_of
 
     from ..reporting.contents import FAILURES, Read, groupings, names_of, unit_of
 

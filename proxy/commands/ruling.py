@@ -15,8 +15,8 @@ from .options import RECORDINGS, json_flag, loaded, recordings, session_name, se
 
 if TYPE_CHECKING:
     from playhead.config.rules import Rule
-    from playhead.storage.cassettes import Cassette
-    from playhead.storage.replay_rows import RuleHit
+    from playhead.storage.carrying.cassettes import Cassette
+    from playhead.storage.replaying.replay_rows import RuleHit
     from playhead.storage.store import Store
 
 
@@ -62,7 +62,7 @@ def _rules_in(path: Path, added: Sequence[str], removed: Sequence[str], file: IO
     """The same of a cassette."""
     from playhead.config.rules import rules_of
 
-    from ..cassette_files import edit_file, read_file
+    from ..cassettes.cassette_files import edit_file, read_file
     from ..listing import print_json, terminal, visible
 
     def change(cassette: Cassette) -> None:

@@ -19,7 +19,7 @@ import click
 from playhead.config.errors import ConfigError
 from playhead.config.loading import Loaded
 from playhead.config.settings import Settings
-from playhead.storage.costs import about, pico
+from playhead.storage.costing.costs import about, pico
 
 from .child import Child, ChildFailedError, without_proxies
 from .options import SERVING, arguments, loaded, recordings, setting_flags
@@ -94,7 +94,7 @@ def _serve(mode: Literal["record", "replay", "forward"], flags: Mapping[str, Any
 
     if settings.settings.cassette is None:
         return serve(settings.settings, console_app)
-    from ..cassette_files import unpacked  # with the store, which a server that only records leaves to its recorder
+    from ..cassettes.cassette_files import unpacked  # with the store, which a server that only records leaves to its recorder
 
     with unpacked(settings.settings) as served:
         return serve(served, console_app)

@@ -15,8 +15,8 @@ from .options import RECORDINGS, json_flag, loaded, recordings, setting_flags
 from .saying import say
 
 if TYPE_CHECKING:
-    from playhead.storage.chain_checks import ChainCheck
     from playhead.storage.checks import Found
+    from playhead.storage.evidence.chain_checks import ChainCheck
     from playhead.storage.store import Store
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -71,7 +71,7 @@ def _tell(problems: Iterable[Found], as_json: bool) -> int:
 
 
 def _verify_chains(store: Store, missing: list[str], heads: Path | None, export: Path | None, as_json: bool) -> int:
-    from playhead.storage.head_file import beside, read_heads, write_heads
+    from playhead.storage.evidence.head_file import beside, read_heads, write_heads
 
     kept = beside(store.path) if store.path is not None else None
     known = read_heads(kept) if kept is not None and kept.exists() else []

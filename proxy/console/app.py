@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from playhead.config.settings import SESSION_NAME, HostPort, hint
 
-from ..answers import ERRORS
+from ..forwarding.answers import ERRORS
 from ..replay.rewinding import RewindError, Rewound
 from .exposition import expose, snapshot
 

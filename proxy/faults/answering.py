@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from playhead.config.faults import Fault
 
 from ..decoding import BodyDecoder
-from ..http1 import Chunked, Framing, Head, chunk_of, framing_of, parse_head
+from ..forwarding.http1 import Chunked, Framing, Head, chunk_of, framing_of, parse_head
 from ..script import Begin, Break, Data, End, Hold, Interim, Met, Reset, Step, Wait
 from .blocks import BODY, Block, Form, Splitter, number_of
 from .edits import Act, Edits, Ending, Failure, Fell, Part, Pause, Slow

@@ -11,8 +11,8 @@ from itertools import chain
 
 from xxhash import xxh3_64
 
-from playhead.storage.cassettes import Cassette
-from playhead.storage.connected import LogEntry, RecordedConnection, turn_of
+from playhead.storage.carrying.cassettes import Cassette
+from playhead.storage.connecting.connected import LogEntry, RecordedConnection, turn_of
 from playhead.storage.records import Recorded
 
 from .cassette_bodies import Body, body_lines, count, taken_apart

@@ -8,8 +8,8 @@ from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, get_args
 
-from playhead.storage.connected import MAX_TURNS, RecordedConnection
-from playhead.storage.costs import dollars, pico
+from playhead.storage.connecting.connected import MAX_TURNS, RecordedConnection
+from playhead.storage.costing.costs import dollars, pico
 from playhead.storage.records import Facts, Outcome, Parse, Recorded, Transport
 
 from .shared_values import quoted

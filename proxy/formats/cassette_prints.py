@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playhead.storage.cassettes import Cassette
+from playhead.storage.carrying.cassettes import Cassette
 from playhead.storage.records import Direction, Fingerprint, Recorded, StoredRequest
 
 from ..fingerprint import Asked, fingerprint

@@ -11,9 +11,9 @@ from xxhash import xxh3_64
 
 from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
-from playhead.storage.cassettes import PLAIN, Anew, Cassette, Equivalence
-from playhead.storage.connected import MAX_TURNS, LogEntry, RecordedConnection, turn_number
-from playhead.storage.costs import pico
+from playhead.storage.carrying.cassettes import PLAIN, Anew, Cassette, Equivalence
+from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedConnection, turn_number
+from playhead.storage.costing.costs import pico
 from playhead.storage.records import Asks, Facts, Recorded
 
 from .cassette_fields import EXCHANGE, FACTS, Line, checked, connection_of, nanoseconds_of

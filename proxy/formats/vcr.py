@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from playhead.config.errors import StoreError
-from playhead.storage.cassettes import PLAIN, Cassette
+from playhead.storage.carrying.cassettes import PLAIN, Cassette
 from playhead.storage.records import Kind, Recorded
 
 from ..decoding import BodyDecoder
-from ..http1 import Header
+from ..forwarding.http1 import Header
 from ..matching.request_memo import RequestMemo
 from ..notes import end, opening, opening_meta, request_end
 from ..recording import Assembly

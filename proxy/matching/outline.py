@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
-from playhead.storage.splits import longest
+from playhead.storage.packing.splits import longest
 
 from .canonical import dump, scan
 from .finders import Numbering, Use

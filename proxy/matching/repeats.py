@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from playhead.storage.splits import longest
+from playhead.storage.packing.splits import longest
 
 _HEAD = 96  # bytes of an item by which it is looked for; a shorter one is found only behind the one before
 _BEHIND_MEMBER = frozenset(b",} \t\r\n")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..models.wire import Wire, field
 from ..plain import plain, text_of
-from ..used import billed_calls, containers_in
+from .used import billed_calls, containers_in
 
 _MOST_ITEMS = 10_000
 _MOST_CONTAINERS = 20

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from playhead.config.assumptions import LIFETIMES
-from playhead.storage.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
+from playhead.storage.costing.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
 
 from ..usage import written
-from ..usage_form import Usage
 from .priced import Billable, CostLine, Dimension, Priced
 from .pricing import Pricer, usage_of
 from .roles import goes_on, is_batch, part_of, refused, unfinished
+from .usage_form import Usage
 
 _MOST = 4096  # texts that are kept
 _CLASSES: Mapping[str, int] = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from playhead.storage.costs import GOING_ON, Priceable
+from playhead.storage.costing.costs import GOING_ON, Priceable
 
 from ..models.kind import shape_of
 

@@ -14,7 +14,7 @@ from playhead.config.loading import read_tables
 from playhead.config.settings import Settings
 
 if TYPE_CHECKING:
-    from playhead.storage.costs import Cost
+    from playhead.storage.costing.costs import Cost
     from playhead.storage.records import Recorded
 
     from .entries import Entries
@@ -54,7 +54,7 @@ class Costing:
 
     def __call__(self, recorded: Recorded) -> Cost | None:
         """The entry of an exchange that has ended; None if it has nothing to do with money, or could not be priced."""
-        from playhead.storage.priceable import priceable
+        from playhead.storage.costing.priceable import priceable
 
         if self._failed and self._entries is None:
             return None

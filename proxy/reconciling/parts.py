@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from playhead.storage.spent import Spent, SpentLine
+from playhead.storage.costing.spent import Spent, SpentLine
 
 from ..models.kind import shape_of
 from ..pricing.dimensions import located

@@ -13,9 +13,9 @@ from playhead.config.errors import PlayheadError
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import remove_free
 
-from ..children import be_called, keep_memory, read_orders, report, start_logging
 from ..headway import open_store
 from ..pricing.setting import Costing
+from ..processes.children import be_called, keep_memory, read_orders, report, start_logging
 from ..recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
 from .upkeep import Upkeep

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 
 from playhead.config.errors import RefusedError
-from playhead.storage.connected import RecordedConnection
+from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import Batch, Facts, Recorded, Spill
 from playhead.storage.store import Store
 

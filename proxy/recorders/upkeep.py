@@ -11,7 +11,7 @@ from pathlib import Path
 from playhead.config.errors import StoreError
 from playhead.config.retention import Retention
 from playhead.storage.journal import remove_free
-from playhead.storage.pruning import Pruning
+from playhead.storage.removing.pruning import Pruning
 from playhead.storage.store import Store
 
 log = logging.getLogger("playhead")

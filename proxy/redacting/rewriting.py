@@ -10,12 +10,12 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
-from playhead.storage.content import Content, Rewritten
+from playhead.storage.packing.content import Content, Rewritten
 from playhead.storage.records import Direction, EventRow, Frame
 
 from ..decoding import BodyDecoder
 from ..diverging.differences import common_start
-from ..http1 import FRAMING, HOP_BY_HOP
+from ..forwarding.http1 import FRAMING, HOP_BY_HOP
 from .redactor import Redactor
 
 _CODING = re.compile(rb"(?im)^content-encoding:[ \t]*([^\r\n]*)\r\n")

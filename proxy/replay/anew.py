@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from playhead.storage.replays import Under
+from playhead.storage.replaying.replays import Under
 from playhead.storage.store import Store
 
 from ..fingerprint import F1, Rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from playhead.storage.replay_rows import Equivalence, ReplayRow, Rerecording
+from playhead.storage.replaying.replay_rows import Equivalence, ReplayRow, Rerecording
 
 from .replay_index import ReplayIndex
 

@@ -17,7 +17,7 @@ from playhead.storage.records import Fingerprint
 
 from ..decoding import BodyDecoder
 from ..fingerprint import F1, HELD, Asked, Fingerprinter, Rules
-from ..inbound import Inbound
+from ..forwarding.inbound import Inbound
 from ..matching.request_memo import RequestMemo
 from ..redaction import RedactionMemo, RequestScanner
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from playhead.storage.store import Store
 
-from ..addressing import Refusal
-from ..clients import ClientRequest
+from ..forwarding.addressing import Refusal
+from ..forwarding.clients import ClientRequest
+from ..forwarding.inbound import Inbound, Reception
+from ..forwarding.service import Service
 from ..http import HttpExchange
-from ..inbound import Inbound, Reception
 from ..player import Player
-from ..service import Service
 from ..settled import Settled
 from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 
-from ..answers import Refusal
+from ..forwarding.answers import Refusal
 
 
 class Paid(NamedTuple):

@@ -11,7 +11,7 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 
-from ..answers import Refusal
+from ..forwarding.answers import Refusal
 from ..settled import Settled
 from ..tapes.tape import Tape
 from .live_budget import LiveBudget, Paid

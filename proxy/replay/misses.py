@@ -13,15 +13,15 @@ from typing import Any, NamedTuple, Protocol
 
 from playhead.config.errors import StoreError
 from playhead.storage.records import Direction, Divergence, DivergenceCode, DivergenceRecord
-from playhead.storage.replay_rows import RequestRow
+from playhead.storage.replaying.replay_rows import RequestRow
 
 from ..divergence import Candidate, Miss, Wanted, rank
 from ..diverging.causes import Case, cause_of, class_of
 from ..diverging.differences import places, told
 from ..fingerprint import F1, HELD, Asked, Rules, create_over
-from ..inbound import Inbound
+from ..forwarding.inbound import Inbound
+from ..forwarding.service import Diverged
 from ..player import Missing, Playback, Player
-from ..service import Diverged
 from .comparing import Side, json_of, line, message
 from .incoming import SHOWN
 from .likeness import Around, Likeness, closest, explained

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from playhead.storage.records import DivergenceCode, Fingerprint
-from playhead.storage.replay_rows import ReplayRow
+from playhead.storage.replaying.replay_rows import ReplayRow
 
 from ..fingerprint import F1, Rules
 from ..sockets.following import Followers

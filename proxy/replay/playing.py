@@ -12,7 +12,7 @@ from typing import Protocol
 from playhead.config.errors import PlayheadError
 from playhead.config.faults import Fault
 
-from ..http1 import ProtocolError
+from ..forwarding.http1 import ProtocolError
 from ..script import AT_ONCE, Begin, Break, Data, End, Interim, Met, Reset, Step, Wait, due
 from ..upstream import Receiver
 from .ready import together

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from playhead.storage.records import Outcome, Raw
 
-from ..http1 import HOP_BY_HOP, end_to_end, response_head
+from ..forwarding.http1 import HOP_BY_HOP, end_to_end, response_head
 from ..script import Begin, Data, End, Interim, Source, Step, script, until_close
 
 _OVERHEAD = 1024

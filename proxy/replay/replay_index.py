@@ -18,7 +18,7 @@ from typing import NamedTuple, get_args
 
 from playhead.config.policies import Exhausted
 from playhead.storage.records import Asks, Outcome
-from playhead.storage.replay_rows import ReplayRow
+from playhead.storage.replaying.replay_rows import ReplayRow
 
 _ASKS: Sequence[Asks] = get_args(Asks)
 _OUTCOMES: Sequence[Outcome] = get_args(Outcome)

@@ -14,16 +14,16 @@ from playhead.config.errors import StoreError
 from playhead.config.faults import Fault
 from playhead.storage.records import Asks, DivergenceCode, Fingerprint
 
-from ..addressing import NO_KEY, Refusal
-from ..clients import ClientRequest
 from ..faults.answering import afflicted
 from ..fingerprint import line_of
+from ..forwarding.addressing import NO_KEY, Refusal
+from ..forwarding.clients import ClientRequest
+from ..forwarding.http1 import ProtocolError
+from ..forwarding.inbound import Inbound, Reception
+from ..forwarding.service import Service
 from ..http import BAD_BODY, HttpExchange
-from ..http1 import ProtocolError
-from ..inbound import Inbound, Reception
 from ..player import Missing, Playback, Player, SessionMissing
 from ..script import Break, End, Step
-from ..service import Service
 from ..sockets.faulty_openings import MetOpening
 from ..sockets.socket_line import SocketLine
 from ..sockets.socket_opening import Openings, Passed, RecordedRefusal, UnrecordedHandshake

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from playhead.storage.records import Direction, Frame, Outcome, Raw
 
 from ..folds.response_fold import ResponseFold
-from ..http1 import Head, Headers, end_to_end
+from ..forwarding.http1 import Head, Headers, end_to_end
 from ..models.doors import parse_event
 from ..unfold import unfold
 from .error_shapes import as_event, as_message, message_of, refused

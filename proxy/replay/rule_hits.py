@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from playhead.config.errors import StoreError
 from playhead.storage.records import Fingerprint
-from playhead.storage.replay_rows import RuleHit
+from playhead.storage.replaying.replay_rows import RuleHit
 from playhead.storage.store import Store
 
 from ..fingerprint import Asked, Rules, asked_of

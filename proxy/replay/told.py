@@ -11,7 +11,7 @@ from playhead.storage.records import Asks, Direction, Outcome, Raw
 
 from .. import sse
 from ..decoding import BodyDecoder
-from ..http1 import Head, ProtocolError, parse_head
+from ..forwarding.http1 import Head, ProtocolError, parse_head
 from ..pieces import Cutter
 from .members import with_member
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from playhead.storage.sums import Assumed, Found, Key, PricedBy, Reason, Sums, added, regrouped
+from playhead.storage.costing.sums import Assumed, Found, Key, PricedBy, Reason, Sums, added, regrouped
 
 from ..audit import NOTHING, AuditRow, named, row_of, together, total, with_retries
-from ..estimating import Estimate
+from ..pricing.estimating import Estimate
 
 Unit = Literal["hour", "day", "month"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from playhead.storage.costs import CLASSES, COUNTS
-from playhead.storage.costs import dollars as exact
-from playhead.storage.sums import Sums
+from playhead.storage.costing.costs import CLASSES, COUNTS
+from playhead.storage.costing.costs import dollars as exact
+from playhead.storage.costing.sums import Sums
 
 from ..audit import PERCENTILES, AuditRow
-from ..estimating import Estimate
+from ..pricing.estimating import Estimate
 from .charts import Bar, Range, Series, bars, columns, legend, line, ranges, shares
 from .contents import FAILURES, Breakdown, Estimates, Group, OverTime, Report
 from .markup import Markup, tag

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from playhead.storage.costs import dollars
+from playhead.storage.costing.costs import dollars
 
 _STEPS = (1, 2, 5, 10)
 _LINES = 4  # at most, above zero

@@ -10,7 +10,7 @@ from typing import Literal
 from ..faults.blocks import Block, message, number_of
 from ..faults.edits import Act, Edits, Ending, Failure, Fell, Part, Pause, Slow
 from ..faults.errors import message_of
-from ..frames import Message, Opcode
+from ..forwarding.frames import Message, Opcode
 from ..replay.faulting import Afflicted
 from ..replay.members import with_member, without_member
 from .socket_end import close_payload, frame_head

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Iterator
 
-from ..addressing import Refusal
+from ..forwarding.addressing import Refusal
 from ..player import Missing
 from .faulty_speech import FaultySpeech
 from .following import Found

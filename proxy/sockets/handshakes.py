@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from playhead.config.policies import Exhausted
-from playhead.storage.connected import Handshake
+from playhead.storage.connecting.connected import Handshake
 
 
 class Handshakes:

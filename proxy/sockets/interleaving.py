@@ -16,9 +16,9 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from playhead.storage.connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, LogEntry
+from playhead.storage.connecting.connected import FLAG_HIDDEN, FLAG_OPCODE, LogColumns, LogEntry
 
-from ..frames import Opcode
+from ..forwarding.frames import Opcode
 from ..script import AT_ONCE
 
 OPCODE, CLIENT, HIDDEN = 0x0F, 0x10, 0x20

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from pydantic_core import from_json
 from xxhash import xxh3_128_digest
 
-from playhead.storage.connected import ConnectionRecord, LogEntry
+from playhead.storage.connecting.connected import ConnectionRecord, LogEntry
 from playhead.storage.records import Direction
-from playhead.storage.replay_rows import TurnRow
+from playhead.storage.replaying.replay_rows import TurnRow
 from playhead.storage.store import Store
 
 from ..assembling.traffic import NO_CODE
-from ..frames import Opcode
+from ..forwarding.frames import Opcode
 from ..matching.canonical import dump, parse
 from ..replay.retell import Messages
 from .interleaving import CLIENT, HIDDEN, OPCODE, Log

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from xxhash import xxh3_128_digest
 
 from playhead.config.errors import StoreError
-from playhead.storage.connected import LogEntry
+from playhead.storage.connecting.connected import LogEntry
 from playhead.storage.records import Direction, EventRow
 from playhead.storage.store import Store
 
-from ..frames import Opcode
+from ..forwarding.frames import Opcode
 from ..matching.canonical import dump, parse
 from ..matching.normalising import Normaliser
 from .interleaving import Log

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 
 from playhead.config.errors import StoreError
-from playhead.storage.connected import Handshake
+from playhead.storage.connecting.connected import Handshake
 from playhead.storage.records import Fingerprint
 
-from ..addressing import NO_KEY, Refusal
 from ..fingerprint import F1, Asked, Rules, create_over
-from ..inbound import Inbound
+from ..forwarding.addressing import NO_KEY, Refusal
+from ..forwarding.inbound import Inbound
+from ..forwarding.service import Service
 from ..matching.normalising import Normaliser
 from ..player import Missing, Playback, Player
 from ..redaction import RequestScanner
@@ -21,7 +22,6 @@ from ..replay.incoming import Memory
 from ..replay.misses import Expected, Misses, Told
 from ..replay.ready import Spoken
 from ..replay.retell import messages_of
-from ..service import Service
 from .recorded_sockets import RecordedSocket, RecordedSockets, alone
 from .recorded_transcripts import text_at
 from .socket_goings import object_in

@@ -11,7 +11,7 @@ from typing import Any
 
 from websockets.frames import EXTERNAL_CLOSE_CODES
 
-from ..frames import Deflate, FrameDecoder, Message, Opcode
+from ..forwarding.frames import Deflate, FrameDecoder, Message, Opcode
 
 MAX_MESSAGE = 64 << 20
 """Bytes of a client's message; who sends a longer one is told 1009."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..frames import Message
+from ..forwarding.frames import Message
 from .backlog import Backlog
 from .faulty_speech import FaultySpeech
 from .following import Follower

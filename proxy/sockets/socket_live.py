@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 from playhead.config.errors import PlayheadError, UpstreamError
 
-from ..answers import ERRORS
 from ..assembling.traffic import NO_CODE
-from ..frames import Message, Opcode
-from ..inbound import Inbound
+from ..forwarding.answers import ERRORS
+from ..forwarding.frames import Message, Opcode
+from ..forwarding.inbound import Inbound
+from ..forwarding.service import Service
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
 from ..replay.error_shapes import message_of
-from ..service import Service
 from .live_turns import LiveTurns
 from .socket_goings import object_in
 from .upstream_socket import RECORDING, HandshakeRefused, Unrecordable, UpstreamSocket

@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 from playhead.config.errors import StoreError, UpstreamError
 from playhead.storage.records import Fingerprint
 
-from ..addressing import Refusal
 from ..chains.context import as_input, expanded
 from ..chains.linked import Near
 from ..chains.recalling import Recalled
-from ..clients import ClientRequest
 from ..faults.edits import at_start
 from ..fingerprint import F1
-from ..http1 import ProtocolError, end_to_end, response_head
-from ..inbound import Inbound, Reception
+from ..forwarding.addressing import Refusal
+from ..forwarding.clients import ClientRequest
+from ..forwarding.http1 import ProtocolError, end_to_end, response_head
+from ..forwarding.inbound import Inbound, Reception
+from ..forwarding.service import Service
 from ..models.kind import shape_of
 from ..player import Missing, Playback, Player, SessionMissing
 from ..replay.faulting import Faulting
 from ..replay.incoming import Incoming, Memory
 from ..replay.misses import Misses
-from ..service import Service
 from .faulty_openings import MetOpening, meet_opening
 from .faulty_speech import FaultySpeech
 from .faulty_turns import FaultyTalk

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Awaitable
 
-from ..frames import Message, Opcode
+from ..forwarding.frames import Message, Opcode
 from ..player import Playback
 from ..replay.misses import Expected
 from .expecting import Expecting, may_be_missing

@@ -9,9 +9,9 @@ from typing import Any
 
 from playhead.storage.records import Fingerprint
 
-from ..addressing import NO_KEY, Refusal
-from ..answers import ERRORS
-from ..frames import Message, Opcode
+from ..forwarding.addressing import NO_KEY, Refusal
+from ..forwarding.answers import ERRORS
+from ..forwarding.frames import Message, Opcode
 from ..player import Missing, Playback
 from ..replay.misses import Expected
 from .following import Found

@@ -9,8 +9,8 @@ from websockets.exceptions import WebSocketException
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.headers import build_extension, parse_extension
 
-from ..frames import Deflate, deflate_of
-from ..http1 import HOP_BY_HOP, Header, parse_head
+from ..forwarding.frames import Deflate, deflate_of
+from ..forwarding.http1 import HOP_BY_HOP, Header, parse_head
 from .socket_end import accept_of
 
 _PLAIN = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"

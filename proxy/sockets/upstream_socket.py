@@ -19,11 +19,11 @@ from playhead.storage.journal import Kind
 
 from ..assembling.traffic import NO_CODE
 from ..decoding import BodyDecoder
-from ..frames import INSTEAD, FrameDecoder, Message, Opcode
-from ..http1 import Chunked, Framing, Head
-from ..inbound import Inbound
+from ..forwarding.frames import INSTEAD, FrameDecoder, Message, Opcode
+from ..forwarding.http1 import Chunked, Framing, Head
+from ..forwarding.inbound import Inbound
+from ..forwarding.service import Service
 from ..notes import end, opening
-from ..service import Service
 from ..tapes.answer_tape import AnswerTape
 from ..upstream import Leg
 from ..websocket import ClientTape

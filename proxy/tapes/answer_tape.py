@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from playhead.storage.records import Kind
 
-from ..http1 import Head
+from ..forwarding.http1 import Head
 from ..masking.guards import AnswerGuard, ChunkedGuard, FrameGuard, passes
 from ..redaction import redact_response_head
 

@@ -10,7 +10,7 @@ from xxhash import xxh3_128
 from playhead.storage.records import Kind
 
 from ..decoding import BodyDecoder
-from ..inbound import Inbound
+from ..forwarding.inbound import Inbound
 from ..notes import request_end
 from ..redaction import RedactionMemo, RequestScanner
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from playhead.config.rules import Rule, rules_of
-from playhead.storage.cassettes import Cassette, Equivalence
+from playhead.storage.carrying.cassettes import Cassette, Equivalence
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
-from ..cassette_files import edit_file
+from ..cassettes.cassette_files import edit_file
 from .wanted import Accept
 
 _NO_RULES = "not accepted: no rule would make a request match; --playhead-accept=as-is takes it as it is"

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from playhead.config.errors import StoreError
 from playhead.config.rules import Rule, rules_of
-from playhead.storage.cassette_store import CassetteStore
-from playhead.storage.cassettes import Cassette
+from playhead.storage.carrying.cassette_store import CassetteStore
+from playhead.storage.carrying.cassettes import Cassette
 from playhead.storage.store import Store
 
-from ..cassette_databases import CassetteDatabase, make_empty
-from ..cassette_files import bytes_of, cassette_of, load, read_file, text_of
+from ..cassettes.cassette_databases import CassetteDatabase, make_empty
+from ..cassettes.cassette_files import bytes_of, cassette_of, load, read_file, text_of
 from ..formats.cassette_prints import with_fingerprints
 
 _ROOM = 32 << 20  # bytes of cassettes that are kept

@@ -18,13 +18,13 @@ from playhead.config.errors import ConfigError, PlayheadError
 from playhead.config.faults import Fault, parse_faults
 from playhead.config.loading import load_settings
 from playhead.config.settings import Settings
-from playhead.storage.cassette_store import CassetteStore
+from playhead.storage.carrying.cassette_store import CassetteStore
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
-from ..cassette_files import check_ours, keep_file, version_of
-from ..in_process import InProcess
+from ..cassettes.cassette_files import check_ours, keep_file, version_of
 from ..pricing.setting import entries_for
+from ..processes.in_process import InProcess
 from ..replay.account import Worth, worth
 from .accepting import accept
 from .cassettes import Known, Stores, add, content, known_of

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from playhead.storage.costs import about
+from playhead.storage.costing.costs import about
 from playhead.storage.records import DivergenceRecord, ExchangeRecord
-from playhead.storage.replay_rows import RequestRow
+from playhead.storage.replaying.replay_rows import RequestRow
 
 from .wanted import Mode
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from playhead.proxy.cassette_files import load, text_of
+from playhead.proxy.cassettes.cassette_files import load, text_of
 from playhead.proxy.formats.cassette import read
 from playhead.storage.records import Recorded
 from playhead.storage.store import Store

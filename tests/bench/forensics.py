@@ -28,7 +28,7 @@ from playhead.config.prices import own_table, parse_table
 from playhead.proxy.pricing.book import Book
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.pricing import Pricer
-from playhead.storage.priceable import priceable
+from playhead.storage.costing.priceable import priceable
 from playhead.storage.records import Batch, Facts, Raw, Recorded
 from playhead.storage.store import Store
 from prompted import text, tool, user

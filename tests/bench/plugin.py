@@ -25,7 +25,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import brotli
 
-from playhead.proxy.cassette_files import text_of
+from playhead.proxy.cassettes.cassette_files import text_of
 from playhead.storage.records import Recorded
 from playhead.storage.store import Store
 from taped import batch, posted

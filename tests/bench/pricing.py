@@ -10,7 +10,7 @@ from collections.abc import Callable
 from playhead.config.settings import Settings
 from playhead.proxy.pricing.entries import Entries
 from playhead.proxy.pricing.setting import pricer_for
-from playhead.storage.costs import Cost, Priceable
+from playhead.storage.costing.costs import Cost, Priceable
 from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
 

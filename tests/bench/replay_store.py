@@ -38,14 +38,14 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.overhead import free_port, running
 from playhead.config.rules import named_rules
-from playhead.proxy.addressing import Addressing
 from playhead.proxy.fingerprint import F1, Rules
-from playhead.proxy.inbound import Inbound, Reception
+from playhead.proxy.forwarding.addressing import Addressing
+from playhead.proxy.forwarding.inbound import Inbound, Reception
 from playhead.proxy.matching.request_memo import RequestMemo
 from playhead.proxy.replay.incoming import Incoming, Memory
 from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
-from playhead.storage.replays import Under
+from playhead.storage.replaying.replays import Under
 from playhead.storage.store import Store
 
 HEAD = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n"

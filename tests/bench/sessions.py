@@ -48,7 +48,7 @@ async def main() -> None:
                 for number in range(each):
                     await client.request(request(session, number))
         with Running(data, "http://127.0.0.1:9", command="replay") as running:
-            worker = next(one for one in running.processes if "playhead.proxy.worker" in one.cmdline())
+            worker = next(one for one in running.processes if "playhead.proxy.processes.worker" in one.cmdline())
             await fetch(running.port, request(sessions[0], 0))
             await fetch(running.console, b"POST /api/sessions/%s/rewind HTTP/1.1\r\nHost: localhost\r\n\r\n" % sessions[0].encode())
             before, cpu = worker.memory_info().rss, sum(worker.cpu_times()[:2])

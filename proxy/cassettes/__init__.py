@@ -1,0 +1,1 @@
+"""Cassettes as files: read, recorded into, and replayed from memory."""

@@ -1,0 +1,240 @@
+"""HTTP/1.1 messages as upstream sends them: heads and body framing, decided without I/O (RFC 9112).
+
+Bytes are never rewritten here: a `Head` keeps its raw lines, a framing says how many of the bytes that came belong to the message, so that they
+can be passed on verbatim and recorded as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from types import SimpleNamespace
+from typing import NamedTuple, cast
+
+import httptools
+
+from ..masking.needles import finds, readable
+
+MAX_HEAD = 1 << 20
+_EMPTY_LINE = b"\r\n\r\n"
+# RFC 9110 section 7.6.1, with `Proxy-Connection`, which is none but is treated as one everywhere.
+HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization"))
+# What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
+FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z")
+
+_has_empty_line = finds(r"\r\n\r\n")  # a tenth of what looking for the place costs
+
+Header = tuple[bytes, bytes]
+Headers = list[Header]
+
+
+class ProtocolError(ValueError):
+    """The peer broke HTTP/1.1: the text says how."""
+
+
+class Head(NamedTuple):
+    """The head of a response. `raw` ends with the empty line; header values have no white space around them.
+
+    `first` holds the first value of each header, by lower-case name.
+    """
+
+    raw: bytes
+    minor: int
+    status: int
+    reason: bytes
+    headers: Headers
+    first: dict[bytes, bytes]
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a header, by lower-case name."""
+        return self.first.get(name)
+
+
+def parse_head(raw: bytes) -> Head:
+    """Parse a response head up to and with its empty line. Raises ProtocolError."""
+    start, *lines = raw[:-4].split(b"\r\n")
+    match = _STATUS_LINE.match(start)
+    if match is None:
+        raise ProtocolError(f"its answer does not begin with an HTTP/1 status line but with {start[:40]!r}")
+    headers: Headers = []
+    first: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name or name[-1] in b" \t":
+            raise ProtocolError(f"its answer has a header line without a name: {line[:40]!r}")
+        value = value.strip(b" \t")
+        headers.append((name, value))
+        first.setdefault(name.lower(), value)
+    return Head(raw, int(match[1]), int(match[2]), match[3] or b"", headers, first)
+
+
+def tokens(headers: Headers, name: bytes) -> set[bytes]:
+    """The lower-case members of all comma-separated lists of that header name."""
+    return {member.strip().lower() for key, value in headers if len(key) == len(name) and key.lower() == name for member in value.split(b",")} - {b""}
+
+
+def end_to_end(head: Head, drop: frozenset[bytes] = frozenset()) -> Headers:
+    """The headers less the hop-by-hop ones, those that `Connection` lists, and `drop`; order, case and duplicates stay."""
+    if HOP_BY_HOP.isdisjoint(head.first) and drop.isdisjoint(head.first):
+        return head.headers
+    unwanted = HOP_BY_HOP | (tokens(head.headers, b"connection") - FRAMING) | drop
+    return [header for header in head.headers if header[0].lower() not in unwanted]
+
+
+class Length:
+    """A body of known length."""
+
+    __slots__ = ("remaining",)
+
+    def __init__(self, length: int) -> None:
+        self.remaining = length
+
+    @property
+    def done(self) -> bool:
+        return self.remaining == 0
+
+    def feed(self, data: bytes) -> int:
+        """How many of these bytes belong to the message."""
+        taken = min(len(data), self.remaining)
+        self.remaining -= taken
+        return taken
+
+
+class UntilClose:
+    """A body that ends with the connection."""
+
+    __slots__ = ()
+    done = False
+
+    def feed(self, data: bytes) -> int:
+        """How many of these bytes belong to the message: all."""
+        return len(data)
+
+
+class Chunked:
+    """A chunked body (RFC 9112 section 7.1), scanned incrementally at any split.
+
+    `payload` holds the slices of chunk data that the last `feed` found; `sizes` the size of every chunk that ended, if `borders` are wanted.
+    """
+
+    __slots__ = ("_borders", "_done", "_found", "_last", "_open", "_parser", "_trailers", "payload", "sizes")
+
+    def __init__(self, *, borders: bool = False) -> None:
+        self.payload: list[bytes] = []
+        self.sizes: list[int] = []
+        self._open = 0  # bytes of the chunk that goes on
+        self._last = b""  # the last bytes fed: the empty line that ends the body may have begun in them
+        self._borders = borders
+        # The parser finds its callbacks as attributes: one that is absent costs nothing, list.append costs less than any method of ours, and
+        # none of them holds this object, so that no reference cycle is left behind for every answer.
+        found: list[bytes | None] = []
+        done: list[bool] = []
+        trailers: list[Header] = []
+        callbacks = SimpleNamespace(
+            on_body=found.append,
+            on_message_complete=partial(done.append, True),
+            on_header=lambda name, value: trailers.append((name, value)),
+        )
+        if borders:
+            callbacks.on_chunk_complete = partial(found.append, None)
+        self._found, self._done, self._trailers = found, done, trailers
+        self._parser = httptools.HttpResponseParser(callbacks)
+        self._parser.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        trailers.clear()
+
+    @property
+    def done(self) -> bool:
+        """Whether the body has ended."""
+        return bool(self._done)
+
+    @property
+    def trailers(self) -> bytes:
+        """The trailer lines, CRLF after each."""
+        return b"".join([name + b": " + value + b"\r\n" for name, value in self._trailers])
+
+    def feed(self, data: bytes) -> int:
+        """Scan the next bytes; returns how many belong to the message.
+
+        Raises ProtocolError; what came before the fault is in `payload`.
+        """
+        self._found.clear()
+        taken = 0
+        try:
+            for end in self._ends(data):
+                self._parser.feed_data(data[taken:end] if taken or end < len(data) else data)
+                taken = end
+                if self._done:
+                    break
+        except httptools.HttpParserError as error:
+            raise ProtocolError(f"upstream sent a bad chunk: {error}") from None
+        finally:
+            self.payload = [piece for piece in self._found if piece is not None] if self._borders else cast(list[bytes], self._found[:])
+            if self._borders:
+                self._measure()
+        return taken
+
+    def _ends(self, data: bytes) -> list[int]:
+        """Where the body may end: behind each empty line, and with the data. The parser must not see what follows: it would take it for a message."""
+        ends = []
+        seam = self._last + data[:3]
+        at = seam.find(_EMPTY_LINE)
+        if at >= 0:
+            ends.append(at + 4 - len(self._last))
+        at = data.find(_EMPTY_LINE) if _has_empty_line(readable(data[:-1])) else -1
+        while at >= 0:
+            ends.append(at + 4)
+            at = data.find(_EMPTY_LINE, at + 4)
+        self._last = (self._last + data)[-3:] if len(data) < 3 else data[-3:]
+        if not ends or ends[-1] != len(data):
+            ends.append(len(data))
+        return ends
+
+    def _measure(self) -> None:
+        size = self._open
+        for piece in self._found:
+            if piece is not None:
+                size += len(piece)
+            elif size:  # the last chunk, which ends the body, has none
+                self.sizes.append(size)
+                size = 0
+        self._open = size
+
+
+Framing = Length | UntilClose | Chunked
+
+
+def framing_of(head: Head, method: str) -> Framing:
+    """How the body of an answer to `method` is framed (RFC 9112 section 6.3). Raises ProtocolError."""
+    if method == "HEAD" or head.status in (204, 304) or head.status < 200:
+        return Length(0)
+    coding = head.get(b"transfer-encoding")
+    length = head.get(b"content-length")
+    if coding is not None:
+        # "A server MUST NOT send both"; a proxy that keeps both lets the next hop choose another end: response splitting.
+        if length is not None:
+            raise ProtocolError("its answer has both Content-Length and Transfer-Encoding")
+        if tokens(head.headers, b"transfer-encoding") != {b"chunked"} or head.minor == 0:
+            raise ProtocolError(f"its answer has an unknown Transfer-Encoding {coding[:40]!r}")
+        return Chunked()
+    if length is None:
+        return UntilClose()
+    if len({value for name, value in head.headers if name.lower() == b"content-length"}) > 1 or not length.isdigit() or len(length) > 18:
+        raise ProtocolError(f"its answer has a bad Content-Length {length[:40]!r}")
+    return Length(int(length))
+
+
+def response_head(head: Head, headers: Headers, *, keep_alive: bool, old: bool) -> bytes:
+    """The head of an answer for the client, with what `Connection` must say to it; `old`: the client speaks HTTP/1.0."""
+    connection = b"" if keep_alive and not old else b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
+    if not connection and head.minor and len(headers) == len(head.headers):
+        return head.raw
+    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join(lines) + b"\r\n" + connection + b"\r\n"
+
+
+def chunk_of(data: bytes, *, last: bool) -> bytes:
+    """Data of a chunked body with its framing; `last`: the end of the body, too."""
+    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return chunk + b"0\r\n\r\n" if last else chunk

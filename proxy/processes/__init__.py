@@ -1,0 +1,1 @@
+"""The processes of the program, and the proxy inside another one."""

@@ -1,0 +1,1 @@
+"""Sessions carried out of a store, into one, and beside another."""

@@ -1,0 +1,1 @@
+"""The ledger: what each exchange costs, and the sums that reports ask for."""

@@ -1,0 +1,1 @@
+"""How bodies and columns are made small. Pure."""

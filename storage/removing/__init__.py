@@ -1,0 +1,1 @@
+"""What is deleted: exchanges, and by the retention clocks."""
