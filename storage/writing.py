@@ -66,6 +66,17 @@ class _Standing:
 
 
 @dataclass(slots=True)
+class _Made:
+    """Exchanges that the store has nothing of yet, and their rows, by id."""
+
+    recorded: dict[int, Recorded] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    stored: dict[int, StoredBody] = field(default_factory=dict)
+    items: dict[int, WrittenItems] = field(default_factory=dict)
+    inserted: Inserted = field(default_factory=Inserted)
+
+
+@dataclass(slots=True)
 class _Memory:
     """What saves asking the database.
 
@@ -225,6 +236,13 @@ class _Transaction:
     # Whole exchanges.
 
     def _finish(self, finished: list[Recorded]) -> None:
+        if fresh := self._unstored(finished):
+            made = self._made(fresh)
+            self._without_lost_bases(made.stored, made.items, made.recorded)
+            self._insert(made)
+
+    def _unstored(self, finished: list[Recorded]) -> dict[_Identity, Recorded]:
+        """Those of which the store has nothing yet; of which it has the beginning, it has the whole now."""
         fresh: dict[_Identity, Recorded] = {}
         for r in finished:
             identity = (self._writers[r.writer], r.number)
@@ -235,46 +253,47 @@ class _Transaction:
                 fresh[identity] = r
             elif standing.open:
                 self._replace(identity, standing, r)
-        if not fresh:
-            return
-        rows: dict[int, Row] = {}
-        inserted = Inserted()
-        stored: dict[int, StoredBody] = {}
-        items: dict[int, WrittenItems] = {}
-        recorded: dict[int, Recorded] = {}
-        encode, types = self._codec.encode, self._types
+        return fresh
+
+    def _made(self, fresh: dict[_Identity, Recorded]) -> _Made:
+        made = _Made()
+        inserted, encode, types = made.inserted, self._codec.encode, self._types
         ids = list(new_ids(self._connection, "exchanges", len(fresh)))
         self._ledger.settle([*zip(ids, fresh.values(), strict=True)])
         for id_, (identity, r) in zip(ids, fresh.items(), strict=True):
             place = self._place(identity[0], r)
             self._standing[identity] = _Standing(id_, *place, open=False)
-            rows[id_] = exchange_row(id_, place, identity[0], r)
-            stored[id_] = encode(key(id_, r), r.raw)
+            made.rows[id_] = exchange_row(id_, place, identity[0], r)
+            made.stored[id_] = encode(key(id_, r), r.raw)
             new: Sequence[ItemRow] = r.items
             if r.fingerprint is not None:
-                items[id_], shared = self._written(id_, r, r.fingerprint)
+                made.items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
             if new:
                 inserted.items[id_] = values_of_items(id_, new, self._words)
             self._encoded.append(id_)
-            recorded[id_] = r
+            made.recorded[id_] = r
             if r.events:
                 inserted.events[id_] = event_values(id_, r.events, types)
-        self._without_lost_bases(stored, items, recorded)
-        values = [*chain.from_iterable(rows.values())]
+        return made
+
+    def _insert(self, made: _Made) -> None:
+        """All rows of a table at once, and the entries."""
+        inserted = made.inserted
+        values = [*chain.from_iterable(made.rows.values())]
         self.insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
-        self.insert(bodies, list(chain.from_iterable(starmap(body_row, stored.items()))))
-        inserted.fingerprints = fingerprint_values(items, recorded)
+        self.insert(bodies, list(chain.from_iterable(starmap(body_row, made.stored.items()))))
+        inserted.fingerprints = fingerprint_values(made.items, made.recorded)
         self.insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
         self.insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
-        inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in recorded.items() if r.cost is not None])
+        inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in made.recorded.items() if r.cost is not None])
         alike: dict[Literals, list[Any]] = defaultdict(list)
         for literals, values in inserted.events.values():
             alike[literals] += values
         for literals, values in alike.items():
             self.insert(event_table, values, literals=literals)
-        for id_, row in rows.items():
-            self._chain.recorded(id_, inserted.of(row, stored[id_]))
+        for id_, row in made.rows.items():
+            self._chain.recorded(id_, inserted.of(row, made.stored[id_]))
 
     def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
         """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""

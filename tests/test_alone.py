@@ -52,7 +52,7 @@ def test_it_belongs_to_the_file_whatever_its_name(tmp_path: Path, way: str) -> N
 
 def test_another_store_in_the_same_directory_is_another_matter(tmp_path: Path) -> None:
     with opened(tmp_path / "store.db") as store, opened(tmp_path / "other.db") as other, store.ledger.repricing(), other.ledger.repricing():
-        pass
+        assert other.stats().exchanges == 0  # and it can be used
 
 
 def test_the_locks_of_sqlite_outlast_it(tmp_path: Path) -> None:
