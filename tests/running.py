@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -22,6 +23,14 @@ from playhead.proxy.recorders.recorder_process import NAME as RECORDER
 from warm import Program
 
 _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")
+
+
+def lives(process: psutil.Process, name: str | None = None) -> bool:
+    """Whether it is there, has not ended, and is called that. It may end between two questions to it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE and name in (None, process.name())
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Running:
@@ -50,9 +59,11 @@ class Running:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, env=environ, preexec_fn=self._before)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._process.stdout is not None
         if self._process.poll() is None:
             self.resume_recorder()
             self.stop()
+        self._process.stdout.close()
         self._log.close()
 
     @property
@@ -81,7 +92,7 @@ class Running:
     def kill(self) -> None:
         """Kill -9 of all its processes at once."""
         for process in self.processes:
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
         self._wait()
         psutil.wait_procs(self.processes, timeout=10)
@@ -99,7 +110,7 @@ class Running:
             recorder.resume()
 
     def _recorder(self) -> psutil.Process | None:
-        return next((process for process in self.processes if process.is_running() and process.name() == RECORDER), None)
+        return next((process for process in self.processes if lives(process, RECORDER)), None)
 
     def _wait(self) -> int:
         assert self._process.stdout is not None

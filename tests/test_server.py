@@ -25,7 +25,7 @@ from playhead.proxy.server import bind
 from playhead.storage.journal import segments
 from playhead.storage.store import Store
 from proxied import post, until
-from running import Running
+from running import Running, lives
 
 
 def stored(data: Path) -> int:
@@ -34,7 +34,7 @@ def stored(data: Path) -> int:
 
 
 def gone(running: Running) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in running.processes)
+    return not any(map(lives, running.processes))
 
 
 def test_port_zero_is_a_free_one() -> None:
@@ -173,8 +173,7 @@ async def test_nothing_stays_behind_and_nothing_is_lost_when_the_main_process_is
 
 def recorders(running: Running) -> list[psutil.Process]:
     """The recorder that runs now, if any."""
-    alive = [process for process in running.processes[0].children() if process.status() != psutil.STATUS_ZOMBIE]
-    return [process for process in alive if process.name() == RECORDER]
+    return [process for process in running.processes[0].children() if lives(process, RECORDER)]
 
 
 def kill_one(processes: list[psutil.Process]) -> bool:
