@@ -246,9 +246,9 @@ def item_values(id_: int, items: Iterable[ItemRow], words: Mapping[str | None, i
 
 
 def _fit(numbers: Sequence[int | None]) -> bool:
-    """Whether all of them are numbers of 64 bits; quick, and False if some are None."""
+    """Whether all of them that are told are numbers of 64 bits; quick."""
     try:
-        array("q", cast("Sequence[int]", numbers))
+        array("q", [*filter(None, numbers)])
     except (TypeError, OverflowError):
         return False
     return True

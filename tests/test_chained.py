@@ -156,6 +156,7 @@ def test_numbers_take_eight_bytes_each(values: list[int]) -> None:
 def test_what_is_not_all_numbers_is_json() -> None:
     assert numbers([1, None, "lane"]) == b'[1,null,"lane"]'
     assert numbers([1 << 63]) == b"[9223372036854775808]"
+    assert numbers([1, b"\x01", 0.5]) == b'[1,{"hex":"01"},"0.5"]'
 
 
 def test_a_piece_counts_with_its_place_and_its_data() -> None:

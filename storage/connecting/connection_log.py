@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
-from operator import itemgetter
+from operator import itemgetter, sub
 
 from playhead.config.errors import StoreError
 
@@ -35,7 +35,9 @@ def pack_log(entries: Sequence[LogEntry]) -> bytes:
     directions, opcodes, times, turns, sizes, hidden = [[*map(pick, entries)] for pick in _COLUMNS]
     # As numbers of that many bytes: no byte runs over into the next.
     flags = _number(directions) | _number(opcodes) << FLAG_OPCODE | _number(hidden) << _HIDDEN
-    steps = [(b - a) & _MASK for a, b in zip([0, *times], times, strict=False)]
+    steps = [*map(sub, times, [0, *times])]
+    if min(steps) < 0:  # some go back
+        steps = [step & _MASK for step in steps]
     return b"".join((varints((len(entries),)), flags.to_bytes(len(entries), "little"), planes(turns), planes(sizes), planes(steps)))
 
 

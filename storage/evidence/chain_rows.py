@@ -17,7 +17,7 @@ from ..replaying.replay_tables import equivalences, match_rules, rerecordings
 from ..rows import event_values, marker, quoted
 from ..tables import bodies, connection_pieces, connections, event_rows, event_types, exchanges, fingerprints, item_rows, item_words, pieces, sessions, takes
 from ..tables import writers as writer_table
-from .chained import ExchangeRows, Subject, Values, as_json, exchange_parts, piece_parts, plain, typed
+from .chained import ExchangeRows, Subject, Values, all_typed, as_json, exchange_parts, piece_parts, plain
 
 SHARED: Mapping[str, tuple[Table, tuple[str, ...]]] = MappingProxyType(
     {
@@ -102,7 +102,7 @@ class RowReader:
             own = {name: [*group.take(row[0])] for name, group in grouped.items()}
             # Of pruned content pieces may be left until a later transaction.
             parts = self._exchange_parts(row, own, pieced.take(row[0]) if row[pruned] != "content" else iter(()))
-            yield Standing(row[0], row[outcome] is None, as_json([typed(row[place]) for place in identity]), parts)
+            yield Standing(row[0], row[outcome] is None, as_json(all_typed(row[place] for place in identity)), parts)
             for _ in pieced.take(row[0]):
                 pass
         for group in (*grouped.values(), pieced):
@@ -115,7 +115,7 @@ class RowReader:
         yield from exchange_parts(
             ExchangeRows(
                 row=plain(row),
-                body=[*map(typed, body)],
+                body=all_typed(body),
                 data=data,
                 fingerprints=_flat(own["fingerprints"]),
                 items=_flat(own["item_rows"]),
@@ -145,7 +145,7 @@ class RowReader:
         identity = [*map(names.index, _BEGUN[Subject.CONNECTION])]
         for row in self._select(connections, "id", wanted, ("id",)):
             parts = chain([as_json(plain(row))], self._pieces(connection_pieces, pieced.take(row[0])))
-            yield Standing(row[0], row[names.index("outcome")] is None, as_json([typed(row[place]) for place in identity]), parts)
+            yield Standing(row[0], row[names.index("outcome")] is None, as_json(all_typed(row[place] for place in identity)), parts)
             for _ in pieced.take(row[0]):
                 pass
         pieced.end()
@@ -242,7 +242,7 @@ def _events(id_: int, rows: Sequence[Values]) -> tuple[Values, Values]:
 
 
 def _flat(rows: Iterable[Values]) -> list[Any]:
-    return [*map(typed, chain.from_iterable(rows))]
+    return all_typed(chain.from_iterable(rows))
 
 
 def _with_booleans(rows: Iterator[tuple[Any, ...]], places: Sequence[int]) -> Iterator[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ SALT = 16
 _NUMBER_BITS = 20
 _SUBJECT_BITS = 2
 _ENTRY = struct.Struct("<5q").pack
+_TYPED = frozenset((float, bytes))  # of which `typed` makes something else
 
 
 class Subject(IntEnum):
@@ -140,7 +141,13 @@ def without_ends(row: Values) -> list[Any]:
 
 def plain(row: Values) -> list[Any]:
     """A row as it goes into a digest: without the nulls at its end, each value as `typed`."""
-    return [*map(typed, without_ends(row))]
+    return all_typed(without_ends(row))
+
+
+def all_typed(values: Iterable[Any]) -> list[Any]:
+    """Each of them as `typed`."""
+    listed = [*values]
+    return listed if _TYPED.isdisjoint(map(type, listed)) else [*map(typed, listed)]
 
 
 def typed(value: Any) -> Any:
@@ -187,7 +194,7 @@ def numbers(values: Values) -> bytes:
     try:
         return struct.pack(f"<{len(values)}q", *values)
     except struct.error:
-        return as_json([*map(typed, values)])
+        return as_json(all_typed(values))
 
 
 def as_json(value: Any) -> bytes:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, compress, repeat
+from operator import sub
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
@@ -27,6 +28,7 @@ _OFFSET = 5  # bytes of an offset of such a frame: the first 18 minutes of an ex
 
 _HEAD = 2  # that direction
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
+_BLANK = (2).__add__  # what a blank line adds to the length of its block
 _MASK = (1 << 64) - 1
 _USUAL = 4096
 _SIZE_LINES = tuple([b"%x\r\n" % size for size in range(_USUAL)])
@@ -79,7 +81,8 @@ class Timeline(NamedTuple):
     @property
     def steps(self) -> tuple[int, ...]:
         """Each offset less the one before, modulo 2^64."""
-        return tuple([(b - a) & _MASK for a, b in zip((0, *self.offsets), self.offsets, strict=False)])
+        steps = tuple(map(sub, self.offsets, (0, *self.offsets)))
+        return steps if min(steps, default=0) >= 0 else tuple([step & _MASK for step in steps])
 
 
 NO_FRAMES = Timeline(b"", (), ())
@@ -219,7 +222,7 @@ def sizes_of(response: bytes) -> tuple[int, ...]:
 
 
 def _sizes(blocks: list[bytes], rest: bytes) -> tuple[int, ...]:
-    sizes = [size + 2 for size in map(len, blocks)]
+    sizes = [*map(_BLANK, map(len, blocks))]
     if rest:
         sizes.append(len(rest))
     return tuple(sizes)
