@@ -46,7 +46,7 @@ def test_a_scanner_restored_from_its_state_goes_on_alike(at: int) -> None:
     assert (payload, sizes, second.trailers, second.done) == (PAYLOAD, [5, 10, 1], b"X-Trailer: 1\r\nOther: 2\r\n", True)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(0, 400)))
+@given(st.lists(st.binary(min_size=1, max_size=40) | st.sampled_from([b"\r\n\r\n", b"x\r\n"])), st.lists(st.integers(0, 400)))
 def test_any_chunks_at_any_splits(chunks: list[bytes], cuts: list[int]) -> None:
     body = b"".join([b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]) + b"0\r\n\r\n"
     places = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})

@@ -107,7 +107,7 @@ def test_a_body_of_known_length_takes_no_more() -> None:
 
 def scanned(pieces: list[bytes]) -> tuple[int, bytes, Chunked]:
     """How many bytes were taken until the end, and the payload."""
-    body, taken, payload = Chunked(borders=True), 0, b""
+    body, taken, payload = Chunked(), 0, b""
     for piece in pieces:
         if not body.done:
             taken += body.feed(piece)
@@ -121,7 +121,7 @@ def test_a_chunked_body_ends_where_it_ends_at_every_split(at: int, behind: bytes
     raw = BODY + behind
     taken, payload, body = scanned([raw[:at], raw[at:]])
 
-    assert (taken, payload, body.done, body.sizes) == (len(BODY), PAYLOAD, True, [5, 10, 4, 1])
+    assert (taken, payload, body.done) == (len(BODY), PAYLOAD, True)
     assert body.trailers == b"X-Trailer: 1\r\nOther: 2\r\n"
 
 
@@ -138,9 +138,21 @@ def test_any_chunks_at_any_splits(chunks: list[bytes], cuts: list[int], behind: 
     body = b"".join([b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]) + b"0\r\n\r\n"
     raw = body + behind
     places = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
-    taken, payload, scanner = scanned([raw[start:end] for start, end in itertools.pairwise(places)])
+    taken, payload, _ = scanned([raw[start:end] for start, end in itertools.pairwise(places)])
 
-    assert (taken, payload, scanner.sizes) == (len(body), b"".join(chunks), [len(chunk) for chunk in chunks])
+    assert (taken, payload) == (len(body), b"".join(chunks))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=30) | st.sampled_from([b"\r\n\r\n", b"0\r\n\r\n", b"\r\n", b"\r"]), min_size=1))
+def test_the_chunks_of_a_whole_body_are_those_that_were_sent_unless_an_empty_line_may_cut_them(chunks: list[bytes]) -> None:
+    body = b"".join([b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]) + b"0\r\n\r\n"
+
+    assert Chunked().chunks(body) == (chunks if body.find(b"\r\n\r\n") == len(body) - 4 else None)
+
+
+@pytest.mark.parametrize("raw", [BODY, b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n\r\nx", b"6\r\nhello\r\n0\r\n\r\n", b"x\r\nhello\r\n0\r\n\r\n", b""])
+def test_what_is_not_one_whole_sound_body_without_trailers_has_no_chunks(raw: bytes) -> None:
+    assert Chunked().chunks(raw) is None
 
 
 @pytest.mark.parametrize("raw", [b"5\r\nhello\r\nx\r\n", b"5\r\nhello\r\n-1\r\n", b"5\r\nhelloworld\r\n", b"5\r\nhello\r\n\r\n"])

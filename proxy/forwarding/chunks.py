@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any
 
-from .http1 import Chunked, ProtocolError
+from .http1 import Chunked
 
 _SIZE, _DATA, _AFTER, _TRAILERS, _DONE = range(5)
 _MAX_LINE = 1 << 16
@@ -69,17 +69,13 @@ class ChunkScanner:
 
     def _whole(self, data: bytes) -> bytes | None:
         """The payload of a body that is here from its beginning to its end; None if it is not, or has trailers or faults."""
-        parser = Chunked(borders=True)
-        try:
-            parser.feed(data)
-        except ProtocolError:
-            return None
-        if not parser.done or parser.trailers:
+        chunks = Chunked().chunks(data)
+        if chunks is None:
             return None
         self._fresh = False
         self._phase = _DONE
-        self.sizes += parser.sizes
-        return b"".join(parser.payload)
+        self.sizes += map(len, chunks)
+        return b"".join(chunks)
 
     def _whole_chunks(self, data: bytes, at: int, found: list[bytes]) -> int:
         """Take the chunks that are here from size to end, as nearly all are. Returns where they end."""

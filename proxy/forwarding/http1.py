@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from types import SimpleNamespace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import httptools
 
@@ -115,20 +115,17 @@ class UntilClose:
 class Chunked:
     """A chunked body (RFC 9112 section 7.1), scanned incrementally at any split.
 
-    `payload` holds the slices of chunk data that the last `feed` found; `sizes` the size of every chunk that ended, if `borders` are wanted.
+    `payload` holds the slices of chunk data that the last `feed` found.
     """
 
-    __slots__ = ("_borders", "_done", "_found", "_last", "_open", "_parser", "_trailers", "payload", "sizes")
+    __slots__ = ("_done", "_found", "_last", "_parser", "_trailers", "payload")
 
-    def __init__(self, *, borders: bool = False) -> None:
+    def __init__(self) -> None:
         self.payload: list[bytes] = []
-        self.sizes: list[int] = []
-        self._open = 0  # bytes of the chunk that goes on
         self._last = b""  # the last bytes fed: the empty line that ends the body may have begun in them
-        self._borders = borders
         # The parser finds its callbacks as attributes: one that is absent costs nothing, list.append costs less than any method of ours, and
         # none of them holds this object, so that no reference cycle is left behind for every answer.
-        found: list[bytes | None] = []
+        found: list[bytes] = []
         done: list[bool] = []
         trailers: list[Header] = []
         callbacks = SimpleNamespace(
@@ -136,8 +133,6 @@ class Chunked:
             on_message_complete=partial(done.append, True),
             on_header=lambda name, value: trailers.append((name, value)),
         )
-        if borders:
-            callbacks.on_chunk_complete = partial(found.append, None)
         self._found, self._done, self._trailers = found, done, trailers
         self._parser = httptools.HttpResponseParser(callbacks)
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -169,10 +164,19 @@ class Chunked:
         except httptools.HttpParserError as error:
             raise ProtocolError(f"upstream sent a bad chunk: {error}") from None
         finally:
-            self.payload = [piece for piece in self._found if piece is not None] if self._borders else cast(list[bytes], self._found[:])
-            if self._borders:
-                self._measure()
+            self.payload = self._found[:]
         return taken
+
+    def chunks(self, data: bytes) -> list[bytes] | None:
+        """The chunks of a body that is here from its beginning to its end, as the first and only bytes that are fed. None: it is not, it has trailers
+        or faults, or an empty line stands in a chunk, whose data would come in two pieces."""
+        if self._ends(data) != [len(data)]:
+            return None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            return None
+        return self._found if self._done and not self._trailers else None
 
     def _ends(self, data: bytes) -> list[int]:
         """Where the body may end: behind each empty line, and with the data. The parser must not see what follows: it would take it for a message."""
@@ -189,16 +193,6 @@ class Chunked:
         if not ends or ends[-1] != len(data):
             ends.append(len(data))
         return ends
-
-    def _measure(self) -> None:
-        size = self._open
-        for piece in self._found:
-            if piece is not None:
-                size += len(piece)
-            elif size:  # the last chunk, which ends the body, has none
-                self.sizes.append(size)
-                size = 0
-        self._open = size
 
 
 Framing = Length | UntilClose | Chunked
