@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -14,8 +14,8 @@ from playhead.storage.records import Facts, ItemRow
 from .assembling.edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
-from .models.wire import Problem, Unparsed, Wire, field
-from .plain import MAX_TEXT, PLAIN_DEPTH, plain, text_of
+from .models.wire import Problem, Unparsed, Wire, field, members
+from .plain import MAX_TEXT, PLAIN_DEPTH, are_plain, plain, text_of, texts_of
 from .pricing.billing import answered, asked, together
 
 UNPARSED = "it is stored as it came, since it could not be parsed"
@@ -31,7 +31,6 @@ _WITH_ID = frozenset(("responses", "chat.completions", "realtime"))
 _WITH_BILLING = frozenset(("responses", "images", "other"))
 _WITH_STATUS = frozenset(("responses", "realtime"))
 _TOLD = ("model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "prompt_cache_key", "user", "usage", "conversation")
-_UNUSUAL = (b"[", b"\\", b"null")  # in the text of what may be no plain JSON: depth, escapes, numbers that are none
 
 
 class Told(NamedTuple):
@@ -61,14 +60,6 @@ class Told(NamedTuple):
 NOTHING = Told()
 
 
-def members(model: Any) -> Mapping[str, Any]:
-    """All fields of a model or of a plain object, declared or not; not to be changed."""
-    if isinstance(model, Wire):
-        extra = model.__pydantic_extra__
-        return {**extra, **model.__dict__} if extra else model.__dict__
-    return model if isinstance(model, dict) else {}
-
-
 def type_of(event: Wire | None, data: bytes) -> str | None:
     """The type that an event gives itself; of one that is no JSON, or has lost its end, as far as can be seen."""
     kind = leading(data[:_TYPE_IN]).get("type") if isinstance(event, Unparsed) else field(event, "type")
@@ -88,11 +79,12 @@ def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = 
     """What a request says: its model, or as much of its object as is at hand. `items`: its input items, if they are not in it."""
     get = members(request).get
     given = get("input")
+    model, parent, cache_key, user = texts_of((get("model"), get("previous_response_id"), get("prompt_cache_key"), get("user")))
     return Told(
-        text_of(get("model")) or text_of(field(get("session"), "model")),
-        text_of(get("previous_response_id")),
-        text_of(get("prompt_cache_key")),
-        text_of(get("user")),
+        model or text_of(field(get("session"), "model")),
+        parent,
+        cache_key,
+        user,
         request.problems if isinstance(request, Wire) else (),
         item_rows("input", enumerate(given) if isinstance(given, list) else ()) if items is None else items,
         conversation_in(get("conversation")),
@@ -140,9 +132,11 @@ def item_row(part: Literal["input", "output"], position: int, item: Wire) -> Ite
     return row_of(part, position, (get("type"), get("id"), get("call_id"), get("name") or get("server_label"), get("status")))
 
 
-def row_of(part: Literal["input", "output"], position: int, said: Iterable[Any]) -> ItemRow:
+def row_of(part: Literal["input", "output"], position: int, said: Sequence[Any]) -> ItemRow:
     """A row that any database takes. `said`: type, id, call_id, name and status, whatever they are."""
     kind, id_, call_id, name, status = said
+    if are_plain(said, _MAX_WORD):
+        return ItemRow(part, position, kind or None, id_ or None, call_id or None, name or None, status or None)
     return ItemRow(part, position, _word(kind), text_of(id_), text_of(call_id), _word(name), _word(status))
 
 
@@ -197,24 +191,28 @@ def take_answer(facts: Facts, answer: Wire | dict[str, Any], items: Iterable[Any
     if isinstance(answer, Unparsed):
         return
     get, kind = members(answer).get, facts.kind
-    facts.model = text_of(get("model")) or facts.model
-    facts.previous_response_id = facts.previous_response_id or text_of(get("previous_response_id"))
-    facts.prompt_cache_key = facts.prompt_cache_key or text_of(get("prompt_cache_key"))
-    facts.user = facts.user or text_of(get("user"))
+    usage = usage_of(get("usage"))
+    said = (get("model"), get("previous_response_id"), get("prompt_cache_key"), get("user"), get("id"), get("status"), get("service_tier"))
+    model, parent, cache_key, user, id_, status, tier = texts_of(said)
+    facts.model = model or facts.model
+    facts.previous_response_id = facts.previous_response_id or parent
+    facts.prompt_cache_key = facts.prompt_cache_key or cache_key
+    facts.user = facts.user or user
     if kind in _WITH_ID or (kind == "messages" and get("type") == "message"):
-        facts.response_id = text_of(get("id")) or facts.response_id
+        facts.response_id = id_ or facts.response_id
+    if kind in _WITH_STATUS:
+        facts.response_status = status or facts.response_status
     if kind == "responses":
         facts.conversation = facts.conversation or conversation_in(get("conversation"))
     elif kind == "other" and get("object") == "batch":  # its usage is paid where it is told first
-        facts.response_id, facts.response_status = text_of(get("id")), text_of(get("status"))
+        facts.response_id, facts.response_status = id_, status
     elif kind == "other" and get("object") == "conversation":
-        facts.conversation = facts.conversation or text_of(get("id"))
-    if kind in _WITH_STATUS:
-        facts.response_status = text_of(get("status")) or facts.response_status
-    usage = usage_of(get("usage"))
-    facts.usage = usage or facts.usage
-    facts.service_tier = text_of(get("service_tier") or (usage or {}).get("service_tier")) or facts.service_tier
-    facts.error_code = error_code(answer) or facts.error_code
+        facts.conversation = facts.conversation or id_
+    if usage is not None:
+        facts.usage = usage
+        tier = tier or (None if get("service_tier") else text_of(usage.get("service_tier")))
+    facts.service_tier = tier or facts.service_tier
+    facts.error_code = _error_code(get) or facts.error_code
     if kind in _WITH_BILLING and (found := answered(answer, items)):
         facts.billing = together(facts.billing, found)
 
@@ -235,23 +233,31 @@ def usage_of(usage: Any) -> dict[str, Any] | None:
 
 
 def _usual_usage(usage: Wire) -> dict[str, Any] | None:
-    """It, if its text shows that any database takes it, as nearly all are."""
+    """It, if its text shows that any database takes it, as nearly all are: no depth, no escapes, no numbers that are none."""
     try:
         text = usage.__pydantic_serializer__.to_json(usage, exclude_unset=True, by_alias=True, warnings=False)
     except ValueError:
         return None
-    plain_text = len(text) < MAX_TEXT and text.isascii() and text.count(b"{") <= PLAIN_DEPTH and not any(sign in text for sign in _UNUSUAL)
-    return from_json(text) if plain_text else None
+    if len(text) >= MAX_TEXT or not text.isascii() or text.count(b"{") > PLAIN_DEPTH or b"[" in text or b"\\" in text or b"null" in text:
+        return None
+    found: dict[str, Any] = from_json(text)
+    return found
 
 
 def error_code(answer: Wire | dict[str, Any]) -> str | None:
     """The code of an error, or its type where it has no code."""
-    error = field(answer, "error") or field(field(answer, "status_details"), "error")
+    return _error_code(members(answer).get)
+
+
+def _error_code(get: Callable[[str], Any]) -> str | None:
+    error = get("error") or field(get("status_details"), "error")
     if isinstance(error, Wire | dict):
         return _code(field(error, "code")) or text_of(field(error, "type"))
-    if not error and field(answer, "object") == "error":  # vLLM: the body is the error
-        return _code(field(answer, "code")) or text_of(field(answer, "type")) or "error"
-    return (_code(field(answer, "code")) or "error") if isinstance(error, str) and error else None
+    if not error:
+        if get("object") == "error":  # vLLM: the body is the error
+            return _code(get("code")) or text_of(get("type")) or "error"
+        return None
+    return (_code(get("code")) or "error") if isinstance(error, str) else None
 
 
 def _code(value: Any) -> str | None:

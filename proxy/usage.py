@@ -20,6 +20,9 @@ _DETAILS: Mapping[str, Sequence[str]] = {
 _CACHED_BESIDE = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")  # where others than OpenAI say it
 _BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens",) for modality in _MODALITIES}
 _USUAL = frozenset(("input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"))
+_OF_OUTPUT = frozenset(("reasoning_tokens",))
+_OF_INPUT = (frozenset(("cached_tokens",)), frozenset(("cached_tokens", "cache_write_tokens")))
+_NUMBERS = frozenset((int,))
 _CACHED_BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens", f"cached_{modality}_tokens") for modality in _MODALITIES}
 
 
@@ -38,10 +41,11 @@ def normal_usage(
     `tool_calls`: as counted in the output; they count where the provider gives no number.
     """
     usage, tool_usage, svg_usage = _object(usage), _object(tool_usage), _object(svg_usage)
-    if not (usage or tool_usage or svg_usage or tool_calls):
-        return None
-    if not (tool_usage or svg_usage or tool_calls or kind == "messages") and (found_usual := _usual(usage, _text(service_tier))):
-        return found_usual
+    if not (tool_usage or svg_usage or tool_calls):
+        if not usage:
+            return None
+        if kind != "messages" and (found_usual := _usual(usage, _text(service_tier))):
+            return found_usual
     reading = _Reading(usage)
     anthropic = kind == "messages" and "prompt_tokens" not in usage
     found = _anthropic(reading) if anthropic else _openai(reading, kind)
@@ -152,18 +156,19 @@ def _sum(*counts: int | None) -> int:
 
 def _usual(usage: dict[str, Any], service_tier: str | None) -> Usage | None:
     """What a Response of text tells, as nearly all are, at a fraction of the price; None: it has to be looked at closely."""
-    if usage.keys() != _USUAL or (details := _object(usage["input_tokens_details"])).keys() - {"cached_tokens", "cache_write_tokens"}:
+    if usage.keys() != _USUAL:
         return None
-    if (of_output := _object(usage["output_tokens_details"])).keys() != {"reasoning_tokens"} or "cached_tokens" not in details:
+    details, of_output = usage["input_tokens_details"], usage["output_tokens_details"]
+    if not isinstance(details, dict) or not isinstance(of_output, dict) or of_output.keys() != _OF_OUTPUT or details.keys() not in _OF_INPUT:
         return None
     whole, output, total, reasoning = usage["input_tokens"], usage["output_tokens"], usage["total_tokens"], of_output["reasoning_tokens"]
     cached, wrote = details["cached_tokens"], details.get("cache_write_tokens", 0)
-    for count in (whole, output, total, reasoning, cached, wrote):
-        if count.__class__ is not int or not 0 <= count <= _MOST:
-            return None
+    counts = (whole, output, total, reasoning, cached, wrote)
+    if {*map(type, counts)} != _NUMBERS or min(counts) < 0 or max(counts) > _MOST:
+        return None
     if (rest := whole - cached - wrote) < 0 or reasoning > output or whole + output != total:
         return None
-    writes = CacheWrites(total=wrote, ttl_unknown=wrote) if "cache_write_tokens" in details else None
+    writes = CacheWrites(total=wrote, ttl_unknown=wrote) if len(details) > 1 else None
     return Usage(whole, rest, cached, writes, output, reasoning, total, service_tier=service_tier, raw=usage)
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.facts import Told, number_of, output_rows, take_answer, take_request, tell, type_of
+from playhead.proxy.facts import Told, number_of, output_rows, row_of, take_answer, take_request, tell, type_of
 from playhead.proxy.models.doors import event_door, parse_body
 from playhead.proxy.models.kind import Shape
-from playhead.proxy.plain import plain, text_of
+from playhead.proxy.plain import MAX_TEXT, are_plain, plain, text_of, texts_of
 from playhead.storage.records import Facts, ItemRow
 
 
@@ -273,3 +273,23 @@ def test_a_body_that_is_the_error_tells_its_code(told: dict[str, Any]) -> None:
     expected = "404" if told.get("code") else told.get("type", "error")
 
     assert answered("responses", {"object": "error", "message": "x", **told}).error_code == expected
+
+
+sayings = st.none() | st.text(max_size=9) | st.sampled_from(["", "a" * MAX_TEXT, "\0", "\ud800", 0, 1, True, 1.5, [], ["a"], {}, {"a": 1}])
+
+
+@given(st.lists(sayings, max_size=6))
+def test_texts_taken_together_are_those_taken_one_by_one(said: list[Any]) -> None:
+    assert [*texts_of(said)] == [text_of(value) for value in said]
+
+
+@given(st.lists(sayings, max_size=6))
+def test_what_is_plain_can_be_taken_as_it_is(said: list[Any]) -> None:
+    assert not are_plain(said) or [value or None for value in said] == [text_of(value) for value in said]
+
+
+@given(st.tuples(sayings, sayings, sayings, sayings, sayings))
+def test_the_texts_of_an_item_are_each_cut_to_what_a_store_takes(said: tuple[Any, ...]) -> None:
+    words = [text_of(value[:200]) if isinstance(value, str) else None for value in said]
+
+    assert row_of("input", 3, said) == ItemRow("input", 3, words[0], text_of(said[1]), text_of(said[2]), words[3], words[4])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from playhead.storage.records import Direction, Facts, Frame, ItemRow
 
@@ -38,26 +38,52 @@ _UNREAD: Mapping[str, str | None] = {
     "nested too deeply": "the answer is nested too deeply to be parsed",
     "number too long": "the answer has a number that is too long to be parsed",
 }
-_USUAL_LINE = 200  # bytes
+_USUAL_HEAD = 4096  # bytes
+_LINES_END = b"\r\n\r\n"
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
 
 
 def headers_of(head: bytes) -> dict[bytes, bytes]:
     """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
+    lines = head.removesuffix(_LINES_END).split(b"\r\n")
+    read = [*map(_usual_header if len(head) <= _USUAL_HEAD else _header, lines[1:])]
+    found = dict(read)
+    if len(found) == len(read) and None not in found:  # each name once, as in nearly all heads
+        return found  # type: ignore[return-value]
+    return _joined(read)
+
+
+def _joined(read: Iterable[tuple[bytes | None, bytes]]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
-    for line in head.split(b"\r\n")[1:]:
-        name, value = _usual_header(line) if len(line) <= _USUAL_LINE else _header(line)
-        if value is not None:
+    for name, value in read:
+        if name is not None:
             found[name] = found[name] + b", " + value if name in found else value
     return found
 
 
-def _header(line: bytes) -> tuple[bytes, bytes | None]:
+def _header(line: bytes) -> tuple[bytes | None, bytes]:
+    """Name and value; no name: it is no header."""
     name, colon, value = line.partition(b":")
-    return name.lower(), value.strip(b" \t") if colon else None
+    return name.lower() if colon else None, value.strip(b" \t")
 
 
 _usual_header = lru_cache(1 << 12)(_header)  # most lines come again and again
+
+
+class _Form(NamedTuple):
+    """How an answer comes, by its headers. `coding`: what is to be undone."""
+
+    content_type: bytes
+    coding: bytes
+    chunked: bool
+    is_stream: bool
+
+
+@lru_cache(256)
+def _form(content_type: bytes, coding: bytes, transfer: bytes) -> _Form:
+    coding, content_type = coding.lower(), content_type.lower()
+    is_stream = content_type.partition(b";")[0].strip() == b"text/event-stream"
+    return _Form(content_type, b"" if coding == b"identity" else coding, b"chunked" in transfer.lower(), is_stream)
 
 
 def _start(text: bytes) -> bytes:
@@ -106,28 +132,22 @@ class _Decoding:
 class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
-    __slots__ = (
-        *("_chunked", "_coding", "_decoding", "_edges", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream"),
-        *("content_type", "headers"),
-    )
+    __slots__ = ("_chunked", "_decoding", "_edges", "_form", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream", "headers", "is_stream")
 
     def __init__(self, head: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
-        self.headers = headers_of(head)
-        self.content_type = self.headers.get(b"content-type", b"").lower()
-        coding = self.headers.get(b"content-encoding", b"").lower()
-        self._coding = coding if coding != b"identity" else b""
+        headers = self.headers = headers_of(head)
+        get = headers.get
+        form = self._form = _form(get(b"content-type", b""), get(b"content-encoding", b""), get(b"transfer-encoding", b""))
         self._gathered, self._shape, self._parse = gathered, shape, parse
-        self._chunked = ChunkScanner(gathered.chunks) if b"chunked" in self.headers.get(b"transfer-encoding", b"").lower() else None
-        self._status = int(head[9:12]) if head[9:12].isdigit() else None
+        code = head[9:12]
+        self._status = int(code) if code.isdigit() else None
+        self._chunked = ChunkScanner(gathered.chunks) if form.chunked else None
         self._rows: tuple[ItemRow, ...] = ()
-        self._stream = EventStream(shape, gathered) if self.is_stream and parse else None
-        self._decoding = _Decoding(self._coding) if self._coding and self._stream else None
-        self._edges: Edges | None = None  # of the decoded body, once parts of it have left
-
-    @property
-    def is_stream(self) -> bool:
+        self.is_stream = form.is_stream
         """Whether the answer says that it is a stream of events."""
-        return self.content_type.partition(b";")[0].strip() == b"text/event-stream"
+        self._stream = EventStream(shape, gathered) if form.is_stream and parse else None
+        self._decoding = _Decoding(form.coding) if form.coding and self._stream else None
+        self._edges: Edges | None = None  # of the decoded body, once parts of it have left
 
     @property
     def trailers(self) -> bytes:
@@ -163,7 +183,7 @@ class Reply:
             return
         if self._edges is None:
             self._edges = Edges()
-            self._decoding = _Decoding(self._coding) if self._coding else None
+            self._decoding = _Decoding(self._form.coding) if self._form.coding else None
         for piece in self._gathered.response:
             self._edges.feed(self._decoding.feed(piece) if self._decoding else piece)
 
@@ -188,7 +208,10 @@ class Reply:
             problem = self._decoding.finish(whole=whole) if self._decoding else None
             text, start = self._edges.whole, _start(self._edges.head)
         else:
-            text, problem = self._decoded(b"".join(self._gathered.response), whole=whole)
+            text = b"".join(self._gathered.response)
+            if text[:1] == b"{" and not self._form.coding:  # as nearly all do
+                return self._read_object(facts, text, whole=whole)
+            text, problem = self._decoded(text, whole=whole)
             start = _start(text)
         if problem is not None:
             unread = self._take(facts, text or b"")
@@ -200,13 +223,16 @@ class Reply:
             self._stream = EventStream(self._shape, self._gathered)
             self._stream.hear(text)
             return self._stream.judge(facts)
-        if b"json" not in self.content_type and start[:1] not in (b"{", b"["):
+        if b"json" not in self._form.content_type and start[:1] not in (b"{", b"["):
             return self._not_json(facts)
         if text is None and self._edges is not None:
             self._take(facts, self._edges.members())
             facts.parse = "partial"
             return _TOO_LONG
-        unread = self._take(facts, text or b"")
+        return self._read_object(facts, text or b"", whole=whole)
+
+    def _read_object(self, facts: Facts, text: bytes, *, whole: bool) -> str | None:
+        unread = self._take(facts, text)
         facts.parse = "parsed" if unread is None else "unparsed" if whole else "partial"
         return unread if whole else None
 
@@ -235,14 +261,14 @@ class Reply:
             facts.parse = "not_applicable"
             return None
         facts.parse = "unparsed"
-        kind = self.content_type.decode("latin-1")[:80] or "of no declared type"
+        kind = self._form.content_type.decode("latin-1")[:80] or "of no declared type"
         return f"the answer is not JSON but {kind}"
 
     def _decoded(self, body: bytes, *, whole: bool) -> tuple[bytes, str | None]:
         """The body with its encoding undone, and why that failed."""
-        if not self._coding or not body:
+        if not self._form.coding or not body:
             return body, None
-        decoder = BodyDecoder(self._coding)
+        decoder = BodyDecoder(self._form.coding)
         pieces: list[bytes] = []
         size = 0
         for piece in decoder.feed(body):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .kind import Shape
 from .names import load
-from .wire import Door, JsonInput, Unparsed, Wire, field
+from .wire import Door, JsonInput, Unparsed, Wire, field, members
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicEvent
@@ -127,11 +127,13 @@ def _choose(table: Mapping[Shape, str], shape: Shape | str) -> Door[Any]:
 # Whatever the API.
 
 
+@cache
 def request_door(shape: Shape | str) -> Door[Any]:
     """For the body of a request."""
     return _choose(_REQUESTS, shape)
 
 
+@cache
 def body_door(shape: Shape | str) -> Door[Any]:
     """For the body of an answer that went well and is what was asked for; `parse_body` looks whether it is."""
     return _choose(_BODIES, shape)
@@ -164,7 +166,7 @@ def parse_body(shape: Shape | str, data: JsonInput, *, status: int | None = None
         return door("ErrorBody")(data)
     expected = body_door(shape)
     model: Wire = expected(data)
-    if isinstance(model, Unparsed):
+    if model.__class__ is Unparsed:
         return model
     said = door(name) if (name := _says(_shape(shape).kind, model)) else expected
     return model if said is expected else said(data)
@@ -172,12 +174,13 @@ def parse_body(shape: Shape | str, data: JsonInput, *, status: int | None = None
 
 def _says(kind: str, model: Wire) -> str | None:
     """The name of the model that the object asks for; None if it does not."""
-    object_, type_ = field(model, "object"), field(model, "type")
-    if type_ == "error" or (field(model, "error") and not object_ and not field(model, "id")):
+    get = members(model).get
+    object_, type_ = get("object"), get("type")
+    if type_ == "error" or (not object_ and get("error") and not get("id")):
         return "ErrorBody"
-    if kind == "responses" and object_ == "response" and field(model, "deleted") is not None:
+    if kind == "responses" and object_ == "response" and get("deleted") is not None:
         return "Deleted"
-    if kind == "messages" and type_ is None and field(model, "input_tokens") is not None:
+    if kind == "messages" and type_ is None and get("input_tokens") is not None:
         return "AnthropicTokenCount"
     name = object_ if isinstance(object_, str) else type_
     return _SAYING.get(kind, {}).get(name) if isinstance(name, str) else None

@@ -106,6 +106,14 @@ def field(source: Any, name: str) -> Any:
         return None
 
 
+def members(source: Any) -> Mapping[str, Any]:
+    """All fields of a model or of a plain object, declared or not, for whoever asks for many: `field` by a look-up each. Not to be changed."""
+    if isinstance(source, Wire):
+        extra = source.__pydantic_extra__
+        return {**extra, **source.__dict__} if extra else source.__dict__
+    return source if isinstance(source, dict) else {}
+
+
 class UndeclaredModel(Wire):
     """What is sent, or once was, though the protocol of today does not know it."""
 
