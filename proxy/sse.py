@@ -61,19 +61,14 @@ class Decoder:
             self._split_lf(data, events)
         return events
 
-    def usual(self, data: bytes) -> tuple[list[str], list[bytes]] | None:
-        """The events of bytes that hold only whole events as OpenAI writes them; None, and nothing has happened, if they are anything else.
+    @property
+    def between(self) -> bool:
+        """Whether the next byte can be the first of an event: nothing is held."""
+        return not self._pieces and not self._blank
 
-        The type of each, and its line of data, `data: ` included; the size is that of both lines and three line feeds.
-        """
-        if self._pieces or self._blank or b"\r" in data or not data.endswith(b"\n\n"):
-            return None
-        lines = data.split(b"\n")
-        types, texts = [*map(_type_of_line, lines[:-1:3])], lines[1::3]
-        if len(lines) % 3 != 1 or any(lines[2::3]) or "" in types or [text for text in texts if text[:6] != b"data: "]:
-            return None
+    def begin(self) -> None:
+        """Whole events were taken off the stream elsewhere: what comes next is not its beginning."""
         self._started = True
-        return types, texts
 
     def flush(self) -> SseEvent | None:
         """The unterminated rest, with all its bytes as data and no type; None if the stream ended behind a blank line."""
@@ -215,7 +210,7 @@ def type_of(name: bytes) -> str | None:
 
 
 @lru_cache(512)
-def _type_of_line(line: bytes) -> str:
-    """The type that a whole line gives; empty if it is no `event: ` line as OpenAI writes them."""
-    usual = line[:7] == b"event: " and line.isascii() and b"\0" not in line and len(line) < _MAX_NAME
-    return (usual and type_of(line[7:])) or ""
+def type_of_line(line: bytes) -> str:
+    """The type that a whole line gives, its end included; empty if it is no `event: ` line as OpenAI writes them."""
+    usual = line[:7] == b"event: " and line.isascii() and b"\0" not in line and len(line) <= _MAX_NAME
+    return (usual and type_of(line[7:-1])) or ""

@@ -52,6 +52,20 @@ def test_any_split_gives_the_same(cuts: list[int]) -> None:
     assert (rows, facts, stream.items(), stream.notes) == (whole, expected, other.items(), other.notes)
 
 
+ODD = [b": note", b"data: {}", b"event: done\ndata: [DONE]", b"event: x\ndata: [1]", b"event: x\ndata: "]
+
+
+@given(st.lists(st.sampled_from([*BODY.split(b"\n\n"), *ODD]), max_size=9), st.data())
+def test_any_split_of_any_events_gives_the_same(blocks: list[bytes], data: st.DataObject) -> None:
+    body = b"".join([block + b"\n\n" for block in blocks])
+    cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=6))
+    ends = [0, *sorted(cuts), len(body)]
+    rows, facts, stream = heard(*[body[start:end] for start, end in pairwise(ends)])
+    by_bytes, expected, other = heard(*[body[at : at + 1] for at in range(len(body))])
+
+    assert (rows, facts, stream.items(), stream.notes) == (by_bytes, expected, other.items(), other.notes)
+
+
 def test_what_the_end_tells_is_told() -> None:
     _, facts, stream = heard(BODY)
 

@@ -21,7 +21,7 @@ def text(event: dict[str, Any]) -> bytes:
 
 
 def number(*events: bytes, kind: str = "responses") -> list[int | None]:
-    return Passing(kind).numbers([*events])
+    return [number for part in Passing(kind).look([*events]).parts for number in ([None] if part is None else part)]
 
 
 def begun(name: str, **more: Any) -> bytes:

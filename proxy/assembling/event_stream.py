@@ -10,15 +10,16 @@ from playhead.storage.records import EventRow, Facts, ItemRow
 
 from .. import sse
 from ..facts import number_of, type_of
+from ..folds.folding import Heard
 from ..models.doors import event_door
 from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire
 from .gathered import Gathered
 from .hearing import hearing_for
 from .passing import Passing
+from .usual_events import UsualEvents, usual_events
 
 _DONE = b"[DONE]"
-_DATA = len(b"data: ")
 _as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
 
 
@@ -39,9 +40,10 @@ class EventStream:
 
     def feed(self, at: int, text: bytes) -> None:
         """The next bytes, and when they came."""
-        usual = self._sse.usual(text)
+        usual = usual_events(text) if self._sse.between else None
         if usual is not None:
-            self._usual_events(at, *usual)
+            self._sse.begin()
+            self._usual_events(at, usual)
         else:
             self._events(at, self._sse.feed(text))
 
@@ -50,25 +52,25 @@ class EventStream:
         self._models(self._sse.feed(text))
         self._rest()
 
-    def _usual_events(self, at: int, types: list[str], texts: list[bytes]) -> None:
+    def _usual_events(self, at: int, usual: UsualEvents) -> None:
         """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
-        gathered = self._gathered
+        gathered, types = self._gathered, usual.types
         if gathered.first_ns is None:
             gathered.first_ns = at
-        numbers = self._passing.numbers(texts, _DATA)
-        heard: list[Wire | int] = [*numbers]  # type: ignore[list-item]  # None for those that are filled in here
-        if None in numbers:
-            told = [place for place, number in enumerate(numbers) if number is None]
-            for place, model in zip(told, self._parsed([(types[place], texts[place][_DATA:]) for place in told]), strict=True):
-                heard[place], numbers[place] = model, number_of(model)
-            self._hear(heard)
-        else:
-            self._hearing.hear(heard)
-        sizes = [len(kind) + len(text) + 10 for kind, text in zip(types, texts, strict=True)]
-        places = range(gathered.count, gathered.count + len(texts))
-        columns = zip(places, repeat(at), repeat(1), types, numbers, repeat(None), sizes, repeat(0), strict=False)
-        gathered.rows += map(_as_row, columns)
-        gathered.count += len(texts)
+        told, parts = self._passing.look_at(usual.numbers, usual.json)
+        models = iter(self._parsed([(types[place], usual.json(place)) for place in told]))
+        heard: list[Heard] = [part or next(models) for part in parts]
+        numbers: list[int | None] = []
+        for event in heard:
+            if isinstance(event, list):
+                numbers += event
+            else:
+                numbers.append(number_of(event))
+        self._hear(heard)
+        count = len(types)
+        places = range(gathered.count, gathered.count + count)
+        gathered.rows += map(_as_row, zip(places, repeat(at), repeat(1), types, numbers, repeat(None), usual.sizes, repeat(0), strict=False))
+        gathered.count += count
 
     def _parsed(self, events: list[tuple[str | None, bytes]]) -> list[Wire]:
         """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
@@ -79,7 +81,7 @@ class EventStream:
                     models[place] = self._door({**models[place].to_wire(), "type": name})
         return models
 
-    def _hear(self, events: list[Wire | int]) -> None:
+    def _hear(self, events: list[Heard]) -> None:
         if Unparsed in map(type, events):
             sound = [event for event in events if not isinstance(event, Unparsed)]
             self._lost += len(events) - len(sound)
@@ -98,6 +100,7 @@ class EventStream:
 
     def _models(self, events: list[sse.SseEvent]) -> list[Wire | None]:
         """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
+        self._passing.forget()
         told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
         parsed = self._parsed([(name, data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
         self._hear([*parsed])

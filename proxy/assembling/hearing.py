@@ -11,7 +11,7 @@ from playhead.storage.records import Facts, ItemRow
 
 from ..facts import error_code, row_of, take_answer, take_told, usage_of
 from ..fold import Fold, ResponseFold, fold_for
-from ..folds.folding import text_in
+from ..folds.folding import Heard, text_in
 from ..models.kind import Shape
 from ..models.wire import PROBLEMS, Problem, Wire, field
 from ..plain import text_of
@@ -34,16 +34,19 @@ class Hearing(ABC):
         self._problems: list[Problem] = []
         self._heard = 0
 
-    def hear(self, events: Sequence[Wire | int]) -> None:
-        """The next events of upstream. An integer is one that was let pass, by its sequence number (passing.py)."""
+    def hear(self, events: Sequence[Heard]) -> None:
+        """The next events of upstream. A list stands for those that were let pass (passing.py)."""
         self._hear(events)
-        for place, event in enumerate(events, self._heard):
-            if not isinstance(event, int) and PROBLEMS in event.__dict__ and len(self._problems) < MAX_PROBLEMS:
-                self._problems += (Problem(f"events[{place}].{path}", wanted, found) for path, wanted, found in event.problems)
-        self._heard += len(events)
+        for event in events:
+            if isinstance(event, list):
+                self._heard += len(event)
+                continue
+            if PROBLEMS in event.__dict__ and len(self._problems) < MAX_PROBLEMS:
+                self._problems += (Problem(f"events[{self._heard}].{path}", wanted, found) for path, wanted, found in event.problems)
+            self._heard += 1
 
     @abstractmethod
-    def _hear(self, events: Sequence[Wire | int]) -> None: ...
+    def _hear(self, events: Sequence[Heard]) -> None: ...
 
     @property
     @abstractmethod
@@ -90,7 +93,7 @@ class _Stream(Hearing):
         super().__init__()
         self._fold = fold
 
-    def _hear(self, events: Sequence[Wire | int]) -> None:
+    def _hear(self, events: Sequence[Heard]) -> None:
         self._fold.add_all(events)
 
     @property
@@ -147,9 +150,9 @@ class _Lanes(Hearing):
         self._told = Facts("responses")  # by the last that ended
         self._items: list[ItemRow] = []  # of all that ended
 
-    def _hear(self, events: Sequence[Wire | int]) -> None:
+    def _hear(self, events: Sequence[Heard]) -> None:
         for event in events:
-            if isinstance(event, int):
+            if isinstance(event, list):
                 self._pass(event)
                 continue
             kind, lane = text_in(event, "type"), field(event, "stream_id")
@@ -166,11 +169,11 @@ class _Lanes(Hearing):
             elif kind == "error":
                 self._told.error_code = error_code(event) or "error"
 
-    def _pass(self, number: int) -> None:
+    def _pass(self, numbers: list[int]) -> None:
         """Only events of the default lane do: the others say theirs."""
         fold = self._lanes.get("")
         if fold is not None:
-            fold.add_all([number])
+            fold.add_all([numbers])
 
     def _end(self, lane: str) -> None:
         fold = self._lanes.pop(lane, None)
@@ -214,7 +217,7 @@ class _Others(Hearing):
         self._usage = SocketUsage()
         self._ended = False
 
-    def _hear(self, events: Sequence[Wire | int]) -> None:
+    def _hear(self, events: Sequence[Heard]) -> None:
         for event in events:
             if isinstance(event, Wire):
                 self._hear_one(text_in(event, "type"), event)

@@ -98,21 +98,19 @@ class Multiplex(Channels):
             self._own[said.direction].append((self._next - 1, said.data))
 
     def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
-        numbers = self._passing.numbers(texts)
-        start = 0
-        if None in numbers:
-            models = iter(self._door.many([text for text, number in zip(texts, numbers, strict=True) if number is None]))
-            for place, number in enumerate(numbers):
-                if number is None:
-                    if start < place:
-                        self._pass(at, opcodes[start:place], texts[start:place], numbers[start:place])
-                    data = texts[place]
-                    self._message(TurnMessage(1, at, opcodes[place], data, len(data), next(models)))
-                    start = place + 1
-        if start < len(texts):
-            self._pass(at, opcodes[start:], texts[start:], numbers[start:])
+        told, parts = self._passing.look(texts)
+        models, place = iter(self._door.many([texts[place] for place in told])), 0
+        for part in parts:
+            if part is None:
+                data = texts[place]
+                self._message(TurnMessage(1, at, opcodes[place], data, len(data), next(models)))
+                place += 1
+            else:
+                end = place + len(part)
+                self._pass(at, opcodes[place:end], texts[place:end], part)
+                place = end
 
-    def _pass(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
+    def _pass(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of the default lane that need no model, if it is plain whose they are."""
         for place, data in enumerate(texts):
             turn = self._open.get(self._lanes.running(None))

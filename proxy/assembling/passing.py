@@ -6,16 +6,28 @@ Most of a stream is deltas, as alike as peas. A model of each would cost more th
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 _NUMBER = rb"(0|[1-9]\d{0,17})"
 _INDEX = rb"(?:0|[1-9]\d{0,8})"
-_DELTA = re.compile(
-    rb'(?:data: )?\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input'
+DELTA = (
+    rb'\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input'
     rb'|mcp_call_arguments|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
     rb'"delta":"[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*"(?:,"logprobs":\[\])?(?:,"obfuscation":"\w*")?\}' % (_NUMBER, _INDEX, _INDEX)
-).fullmatch
+)
+"""An expression for those that may pass, if their text is sound. Its group: the sequence number."""
+
+_DELTA = re.compile(DELTA).fullmatch
 _BEGUN = re.compile(rb'\{"type":"response\.(created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
 _MAX_BEGUN = 1 << 20
+
+
+class Passed(NamedTuple):
+    """Events in order. `told`: the places of those that have to be parsed; `parts`: None for each of those, and the numbers of those between them."""
+
+    told: list[int]
+    parts: list[list[int] | None]
 
 
 class Passing:
@@ -27,21 +39,38 @@ class Passing:
         self._none = kind != "responses"
         self._response = b""  # of the event before, if it began like a stream, from its Response to its end
 
-    def numbers(self, texts: list[bytes], skip: int = 0) -> list[int | None]:
-        """The sequence numbers of the events that may pass; None for each that may not. `texts`: their JSON, behind `skip` bytes: `data: `, or nothing."""
+    def look(self, texts: Sequence[bytes]) -> Passed:
+        """At the next events, given as JSON."""
         if self._none:
-            return [None] * len(texts)
-        found = [*map(_DELTA, texts)]
-        if None not in found and all(map(bytes.isascii, texts)):
-            self._response = b""
-            return [int(delta[1]) for delta in found if delta is not None]
-        return [self._number(delta, text, skip) for delta, text in zip(found, texts, strict=True)]
+            return _all_told(len(texts))
+        numbers = [delta and delta[1] for delta in map(_DELTA, texts)]
+        if not all(map(bytes.isascii, texts)):
+            numbers = [number if number and is_utf8(text) else None for number, text in zip(numbers, texts, strict=True)]
+        return self.look_at(numbers, texts.__getitem__)
 
-    def _number(self, delta: re.Match[bytes] | None, text: bytes, skip: int) -> int | None:
-        if delta is None:
-            return self._begun(text[skip:])
+    def look_at(self, numbers: Sequence[bytes | None], json: Callable[[int], bytes]) -> Passed:
+        """The same for events of which is known what `DELTA` has found, if it has. `json`: of the event at a place."""
+        if self._none:
+            return _all_told(len(numbers))
+        passed, start = Passed([], []), 0
+        for place in [place for place, number in enumerate(numbers) if not number]:
+            self._pass(numbers[start:place], passed)
+            start = place + 1
+            again = self._begun(json(place))
+            if again is None:
+                passed.told.append(place)
+            passed.parts.append(None if again is None else [again])
+        self._pass(numbers[start:], passed)
+        return passed
+
+    def _pass(self, numbers: Sequence[bytes | None], passed: Passed) -> None:
+        if numbers:
+            passed.parts.append([*map(int, numbers)])  # type: ignore[arg-type]  # none of them is None
+            self._response = b""
+
+    def forget(self) -> None:
+        """Events have come that were not looked at."""
         self._response = b""
-        return int(delta[1]) if text.isascii() or _is_utf8(text) else None
 
     def _begun(self, text: bytes) -> int | None:
         """A stream begins with two or three events, one behind the other, that tell the very same Response. The first of them begins it, whatever was told
@@ -59,9 +88,14 @@ class Passing:
         return None
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether it is sound; so are then all parts of it that ASCII stands between."""
     try:
         text.decode()
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _all_told(count: int) -> Passed:
+    return Passed([*range(count)], [None] * count)

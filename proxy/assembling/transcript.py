@@ -8,6 +8,7 @@ from typing import Any
 from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
 
 from ..facts import NOTHING, Told, item_rows, number_of, told_of, type_of
+from ..folds.folding import Heard
 from ..forwarding.frames import Opcode, unpack
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
@@ -89,19 +90,21 @@ class Transcript(Channels):
         gathered.response += texts
         if gathered.first_ns is None:
             gathered.first_ns = at
-        numbers = self._passing.numbers(texts)
-        models = iter(self._door.many([text for text, number in zip(texts, numbers, strict=True) if number is None]))
-        heard: list[Wire | int] = []
-        for opcode, data, number in zip(opcodes, texts, numbers, strict=True):
-            if number is None:
-                model = next(models)
-                heard.append(model)
-                self._message_row(Direction.UPSTREAM, at, (opcode, data), len(data), model)
-            else:
-                heard.append(number)
+        told, parts = self._passing.look(texts)
+        models = iter(self._door.many([texts[place] for place in told]))
+        heard: list[Heard] = [part or next(models) for part in parts]
+        place = 0
+        for event in heard:
+            if not isinstance(event, list):
+                self._message_row(Direction.UPSTREAM, at, (opcodes[place], texts[place]), len(texts[place]), event)
+                place += 1
+                continue
+            for number in event:
+                data = texts[place]
                 name = type_name(data[TYPE_AT : data.find(b'"', TYPE_AT)])
-                gathered.rows.append(new(EventRow, (gathered.count, at, 1, name, number, None, len(data), opcode)))
+                gathered.rows.append(new(EventRow, (gathered.count, at, 1, name, number, None, len(data), opcodes[place])))
                 gathered.count += 1
+                place += 1
         self._hearing.hear([event for event in heard if not isinstance(event, Unparsed)])
 
     def _message_row(self, direction: Direction, at: int, message: tuple[int, bytes], size: int, model: Wire) -> None:

@@ -18,6 +18,7 @@ from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piec
 
 from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
 from ..fingerprint import Asked, Fingerprinter
+from ..folds.folding import Heard
 from ..forwarding.frames import Opcode
 from ..lanes import Begun
 from ..matching.request_memo import RequestMemo
@@ -80,7 +81,7 @@ class Turn:
         self._last = 0
         self._gathered = Gathered()
         self._hearing = hearing_for(_CREATE)
-        self._heard: list[Wire | int] = []  # what it is still to be told
+        self._heard: list[Heard] = []  # what it is still to be told
         self._told: Told = NOTHING
         self._asked = False  # whether its create has come
         self._long: Fingerprinter | None = None  # of one that comes in pieces
@@ -134,13 +135,13 @@ class Turn:
         gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
         gathered.count += 1
 
-    def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: Sequence[int | None]) -> None:
+    def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py)."""
         gathered, offset = self._gathered, self._offset(at)
         sizes = [*map(len, texts)]
         if gathered.first_ns is None:
             gathered.first_ns = offset
-        self._heard += numbers  # type: ignore[arg-type]  # none of them is None
+        self._heard.append(numbers)
         if len(self._heard) > _MOST_HEARD:
             self._hear()
         gathered.response += texts

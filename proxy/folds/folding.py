@@ -11,6 +11,8 @@ from playhead.storage.records import ItemRow
 from ..models.wire import Wire, field
 
 R_co = TypeVar("R_co", bound=Wire, covariant=True)
+Heard = Wire | list[int]
+"""An event; or the sequence numbers of some, one behind the other, that say nothing that is gathered here."""
 
 MAX_NOTES = 100
 """More notes than this on one stream are only counted."""
@@ -53,10 +55,10 @@ class Fold(ABC, Generic[R_co]):
     def add(self, event: Wire) -> None:
         """The next event."""
 
-    def add_all(self, events: Iterable[Wire | int]) -> None:
-        """The next events. An integer is the sequence number of one that says nothing that is gathered here."""
+    def add_all(self, events: Iterable[Heard]) -> None:
+        """The next events."""
         for event in events:
-            if isinstance(event, Wire):
+            if not isinstance(event, list):
                 self.add(event)
 
     def end(self) -> None:

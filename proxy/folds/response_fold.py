@@ -9,7 +9,7 @@ from playhead.storage.records import ItemRow
 
 from ..models.doors import parse_event, parse_response
 from ..models.wire import Unparsed, Wire, field
-from .folding import Fold, as_json, as_object, item_row, named, short, text_in
+from .folding import Fold, Heard, as_json, as_object, item_row, named, short, text_in
 from .growth import Item
 from .output_items import GROWTH, STATUSES, Handler, OutputItems
 
@@ -75,7 +75,7 @@ class ResponseFold(Fold["Response"]):
         self._output = OutputItems(self._notes)
         self._response: Wire | dict[str, Any] | None = None  # the newest that an event carried, as it came if it was whole
         self._error: dict[str, Any] | None = None
-        self._next: int | float = -1  # the sequence number expected; -1: none came yet
+        self._next = -1  # the sequence number expected; -1: none came yet
         self._start = 0
         self._begun = self._created = self._unnumbered = False
 
@@ -96,14 +96,22 @@ class ResponseFold(Fold["Response"]):
         elif handler is not None:
             handler(self._output, event)
 
-    def add_all(self, events: Iterable[Wire | int]) -> None:
+    def add_all(self, events: Iterable[Heard]) -> None:
         for event in events:
-            if not isinstance(event, int):
+            if not isinstance(event, list):
                 self.add(event)
-            elif event == self._next and self.ending is None:
+            elif self.ending is None and event == [*range(self._next, self._next + len(event))]:
+                self._next += len(event)
+            else:
+                self._add_passed(event)
+
+    def _add_passed(self, numbers: Iterable[int]) -> None:
+        """Some of them come out of order, or behind the end."""
+        for number in numbers:
+            if number == self._next and self.ending is None:
                 self._next += 1
             else:
-                self.add(_passed(event))
+                self.add(_passed(number))
 
     # As it stands.
 

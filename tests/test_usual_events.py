@@ -1,0 +1,80 @@
+"""Events taken apart by one expression are those that are found line by line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.proxy.assembling.passing import DELTA
+from playhead.proxy.assembling.usual_events import usual_events
+from playhead.proxy.sse import Decoder, SseEvent
+
+TEXT: dict[str, Any] = {"type": "response.output_text.delta", "sequence_number": 7, "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "a"}
+
+
+def block(event: dict[str, Any], name: str | None = None) -> bytes:
+    said = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name or event['type']}\ndata: {said}\n\n".encode()
+
+
+def found(text: bytes) -> list[tuple[SseEvent, bytes]] | None:
+    """The events as `Decoder` would give them, and the numbers of those that may pass."""
+    usual = usual_events(text)
+    if usual is None:
+        return None
+    return [(SseEvent(kind, usual.json(place), size), usual.numbers[place]) for place, (kind, size) in enumerate(zip(usual.types, usual.sizes, strict=True))]
+
+
+DELTAS = block(TEXT) + block({**TEXT, "delta": "é", "logprobs": [], "obfuscation": "x"}) + block({**TEXT, "delta": 'a "quoted" \\ /'}, "response.other")
+STRANGE = st.sampled_from(
+    [
+        *(b": comment\n\n", b"event: done\ndata: [DONE]\n\n", b"event: a\ndata: \n\n", b"event: a\n\n", b"data: {}\n\n", b"event: message\ndata: {}\n\n"),
+        *(b"event: a\ndata: {}\nid: 1\n\n", b"event: a\ndata:{}\n\n", b"event: a\r\ndata: {}\r\n\r\n", b"\n", b"\xef\xbb\xbf", b"event: \xff\ndata: {}\n\n"),
+        *(b"event: a\ndata: {}", b"event: a\ndata: {\xff}\n\n", b"event: a\ndata: {}\n\nx", b"event: a\ndata: {}\n\n\n", block(TEXT)[:-3] + b"} \n\n"),
+        *(block({**TEXT, "logprobs": [{}]}), block(TEXT).replace(b":7", b":07"), block({"type": "new"})),
+    ]
+)
+PLAIN = st.sampled_from([block(TEXT), block({**TEXT, "sequence_number": 123456}), block({"type": "response.new", "x": ["\n\n", "data: {"]}), DELTAS])
+
+
+def test_deltas_are_found_with_their_numbers() -> None:
+    assert [(event.type, number) for event, number in found(DELTAS) or ()] == [
+        (TEXT["type"], b"7"),
+        (TEXT["type"], b"7"),
+        ("response.other", b"7"),
+    ]
+
+
+def test_an_event_that_is_no_plain_delta_has_no_number() -> None:
+    assert found(block({"type": "response.new"})) == [(SseEvent("response.new", b'{"type":"response.new"}', 51), b"")]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"event: done\ndata: [DONE]\n\n", DELTAS[:-1], DELTAS + b"\n", b"x" + DELTAS, DELTAS.replace(b"\xc3", b"\xff"), b": x\n\n"]
+)
+def test_anything_else_is_left_to_the_decoder(text: bytes) -> None:
+    assert found(text) is None
+
+
+@given(st.lists(PLAIN | STRANGE, max_size=5), st.integers(0, 900), st.binary(max_size=2), st.booleans())
+def test_what_is_found_is_what_the_decoder_finds_and_the_expression_for_deltas(blocks: list[bytes], at: int, edit: bytes, edited: bool) -> None:
+    text = b"".join(blocks)
+    if edited:
+        text = text[:at] + edit + text[at + 1 :]
+    usual, decoder = found(text), Decoder()
+    if usual is not None:
+        assert [event for event, _ in usual] == decoder.feed(text)
+        assert decoder.between
+        for event, number in usual:
+            match = re.fullmatch(DELTA, event.data)
+            assert number == (match[1] if match else b"")
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=9))
+def test_plain_events_are_never_left_to_the_decoder(blocks: list[bytes]) -> None:
+    assert found(b"".join(blocks)) is not None
