@@ -19,8 +19,11 @@ PICO = 10**12
 """Money is counted in units of 10^-12 US dollars."""
 
 GLOBAL = "global"
-_DAY = 86_400 * 10**9
+DAY = 86_400 * 10**9
+"""In nanoseconds: prices are looked up by it."""
+
 _MOST = 4096  # rates that are kept
+_ENDLESS = 1 << 63  # tokens that nobody uses
 _SAME: Mapping[str, str] = {"fast": "priority", "priority": "fast"}  # one tier that was renamed
 _MODEL_PRICES = TOKENS | {"audio", "characters"}
 
@@ -48,6 +51,8 @@ class Rates(NamedTuple):
     steps: tuple[tuple[int, Mapping[str, Rate]], ...]
     strange: tuple[str, ...] = ()
     """What else it costs that playhead does not count."""
+    daily: bool = False
+    """They change with the hour of the day."""
 
     def at(self, tokens: int) -> Mapping[str, Rate]:
         """Those for a request with so many input tokens: above a limit, the whole request costs what its step says."""
@@ -57,11 +62,17 @@ class Rates(NamedTuple):
                 found = prices
         return found
 
+    def within(self, tokens: int) -> tuple[int, int]:
+        """With how many input tokens others have the same prices: from the first number to below the second."""
+        limits = [above for above, _ in self.steps[1:]]
+        return max([0, *(above + 1 for above in limits if above < tokens)]), min([above + 1 for above in limits if above >= tokens], default=_ENDLESS)
+
 
 class NoRates(NamedTuple):
-    """Why there are none."""
+    """Why there are none. `daily`: there may be some at another hour of the day."""
 
     reason: str
+    daily: bool = False
 
 
 class List(Protocol):
@@ -111,13 +122,15 @@ class Book:
 
     def rates(self, provider: str, model: str, at_ns: int, tier: str = STANDARD, region: str = GLOBAL) -> Rates | NoRates:
         """What that model cost then, in that tier and region; `at_ns`: since the epoch."""
-        key = (provider, model, tier, region, at_ns // _DAY)
+        key = (provider, model, tier, region, at_ns // DAY)
         found = self._kept.get(key)
         if found is None:
             at = datetime.fromtimestamp(at_ns // 10**9, UTC)
             listed = self._listed.find(provider, model.lower(), at)
             found = self._look_up(_Question(provider, model.lower(), at, tier, region), listed)
-            if listed is None or not listed.daily:
+            if listed is not None and listed.daily:
+                found = found._replace(daily=True)
+            else:
                 if len(self._kept) >= _MOST:
                     self._kept.clear()
                 self._kept[key] = found
@@ -257,6 +270,10 @@ def _both(first: str, second: str) -> str:
 
 
 def _rate(unit: str, price: _Price) -> Rate:
-    per, counts = UNITS[unit]
-    exact = Fraction(price.value) * PICO / per
-    return Rate(price.value, per, counts, price.table, exact.numerator, exact.denominator)
+    return rate_of(price.value, *UNITS[unit], price.table)
+
+
+def rate_of(price: Decimal, per: int, counts: str, table: str) -> Rate:
+    """What one unit costs where so many cost that."""
+    exact = Fraction(price) * PICO / per
+    return Rate(price, per, counts, table, exact.numerator, exact.denominator)

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
-from playhead.config.assumptions import LIFETIMES
 from playhead.storage.costing.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
 
-from ..usage import written
+from .alike import MOST_MONEY, Alike, class_of, counts_of, likeness
 from .priced import Billable, CostLine, Dimension, Priced
 from .pricing import Pricer, usage_of
 from .roles import goes_on, is_batch, part_of, refused, unfinished
 from .usage_form import Usage
 
-_MOST = 4096  # texts that are kept
-_CLASSES: Mapping[str, int] = {
-    **dict.fromkeys(("input", "input_audio", "input_image"), CLASSES.index("input")),
-    **dict.fromkeys(("cached_input", "cached_audio", "cached_image"), CLASSES.index("cached")),
-    **dict.fromkeys(("cache_write", *(f"cache_write_{lifetime}" for lifetime in LIFETIMES)), CLASSES.index("written")),
-    **dict.fromkeys(("output", "output_audio", "output_image"), CLASSES.index("output")),
-}
-_TOOLS = CLASSES.index("tools")
-_NO_COUNTS = (None,) * 5
-_MOST_MONEY = 10**18  # a million dollars: several such amounts still fit an integer column of any database
+_MOST = 4096  # texts that are kept, and kinds of exchanges that are priced alike
 _TOO_MUCH = "by its usage it would cost more than a million dollars: that usage is no true one"
 _BACKGROUND = "it goes on in the background: its money is counted where its usage is told"
 
@@ -39,6 +29,7 @@ class Entries:
         tables = json.dumps([list(table) for table in pricer.book.tables], separators=(",", ":"))
         self._pricing = Pricing(tables, str(pricer.assumed), "reprice" if made_by == "reprice" else "recorder", None if as_of is None else as_of.isoformat())
         self._texts: dict[Any, Any] = {}
+        self._alike: dict[Hashable, Alike] = {}
 
     @property
     def tables(self) -> tuple[tuple[str, str, str], ...]:
@@ -47,6 +38,14 @@ class Entries:
 
     def of(self, one: Priceable) -> Cost | None:
         """The entry of an exchange; None if it has nothing to do with money."""
+        at = self._as_of_ns or one.started_at_ns
+        usage = usage_of(one.kind, one.usage, one.billing or {}, one.service_tier)
+        like = likeness(one, usage, at)
+        if usage is not None and (known := self._alike.get(like)) is not None and (cost := known.cost(usage)) is not None:
+            return cost
+        return self._closely(one, usage, at, like)
+
+    def _closely(self, one: Priceable, usage: Usage | None, at: int, like: Hashable | None) -> Cost | None:
         part = part_of(one)
         if part.role == "none" or one.outcome is None:
             return None
@@ -54,12 +53,16 @@ class Entries:
             return self._plain("free", part.why or free)
         if goes_on(one):
             return self._plain("pending", _BACKGROUND)
-        extra = one.billing or {}
-        usage = usage_of(one.kind, one.usage, extra, one.service_tier)
         if (why := unfinished(one)) is not None:
             return self._priced(Priced(reason=why), None, told=False)
-        item = Billable(one.kind, one.path, one.upstream, one.model, self._as_of_ns or one.started_at_ns, usage, one.service_tier, is_batch(one), extra)
-        return self._priced(self._pricer.price(item), usage, told=part.role == "tells")
+        item = Billable(one.kind, one.path, one.upstream, one.model, at, usage, one.service_tier, is_batch(one), one.billing or {})
+        priced = self._pricer.price(item)
+        cost = self._priced(priced, usage, told=part.role == "tells")
+        if like is not None and (alike := Alike.of(cost, priced)) is not None:
+            if len(self._alike) >= _MOST:
+                self._alike.clear()
+            self._alike[like] = alike
+        return cost
 
     def _plain(self, state: State, note: str | None) -> Cost:
         return Cost(self._pricing, state, None, note, Basis("[]", None))
@@ -69,11 +72,11 @@ class Entries:
         lines = []
         for line in priced.lines:
             if line.amount is not None:
-                place = _class_of(line.item)
+                place = class_of(line.item)
                 amounts[place] = (amounts[place] or 0) + line.amount
             lines.append(LineRow(self._rate(line), line.quantity, line.amount))
         found = [amount for amount in amounts if amount is not None]
-        if sum(found) > _MOST_MONEY:
+        if sum(found) > MOST_MONEY:
             return self._priced(Priced((), priced.dimensions, _TOO_MUCH), usage, told=told)
         whole = not priced.reason and all(line.amount is not None for line in lines)
         known = sum(found) if whole or found else None
@@ -101,18 +104,6 @@ class Entries:
             self._texts.clear()
         self._texts[key] = value
         return value
-
-
-def counts_of(usage: Usage | None) -> tuple[int | None, ...]:
-    """Tokens by class, in the order of COUNTS."""
-    if usage is None:
-        return _NO_COUNTS
-    fresh = usage.input if usage.uncached_input is None else usage.uncached_input
-    return fresh, usage.cached_input, written(usage.cache_writes), usage.output, usage.reasoning
-
-
-def _class_of(item: str) -> int:
-    return _CLASSES.get(item, _TOOLS)  # what another model made, and calls
 
 
 def _note(priced: Priced) -> str | None:

@@ -59,11 +59,16 @@ class Billable:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """The price of one exchange: its lines; what was known of all of them alike; why there is no price at all, if so."""
+    """The price of one exchange: its lines; what was known of all of them alike; why there is no price at all, if so.
+
+    `within`: with how many input tokens others that used the same kinds of tokens on that day cost as much a token, or have no price for the same reason:
+    from the first number to below the second. None: nobody can say.
+    """
 
     lines: tuple[CostLine, ...] = ()
     dimensions: tuple[Dimension, ...] = ()
     reason: str | None = None
+    within: tuple[int, int] | None = None
 
     @property
     def known_amount(self) -> int:

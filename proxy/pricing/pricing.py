@@ -24,6 +24,7 @@ _LEAST_MINUTES = 5
 _BESIDE = ("input_audio_transcription", "responses")  # of a Realtime or Live connection, beside its own usage
 _MOST_TERMS = 4096  # that are kept
 _NO_NUMBER = ("is no count", "is no duration", "more by time than in all")  # what notes on a usage end with that has no price for certain
+_ANY = (0, 1 << 63)  # number of input tokens
 _NO_USAGE = "the answer told no usage"
 _NO_TOKENS = "the usage does not tell its tokens"
 _SOME_LONG = "it is the usage of many requests together, and long ones have another price: it does not tell how long each was"
@@ -53,10 +54,10 @@ class Pricer:
         """What that exchange costs. Never raises for what an exchange says."""
         seller, tier, dimensions, reason = self._terms(item)
         if reason or (item.usage is None and "characters" not in item.extra):
-            return Priced((), dimensions, reason or _NO_USAGE)
+            return Priced((), dimensions, reason or _NO_USAGE, _ANY)
         rates = self.book.rates(seller.provider or "", item.model or "", item.at_ns, tier.name, seller.region)
         if isinstance(rates, NoRates):
-            return Priced((), dimensions, rates.reason)
+            return Priced((), dimensions, rates.reason, None if rates.daily else _ANY)
         if rates.strange:
             return Priced((), dimensions, f"{item.model} is also paid by {', '.join(rates.strange)}, which playhead does not count")
         if item.usage is None:
@@ -66,7 +67,8 @@ class Pricer:
         together = item.batch or item.kind == "realtime"  # one usage of many requests
         if together and len(rates.steps) > 1 and (item.usage.input or 0) > rates.steps[1][0]:
             return Priced((), dimensions, _SOME_LONG)
-        return Priced(tuple(self._lines(item, item.usage, seller, tier, rates)), dimensions)
+        within = None if together or rates.daily else rates.within(item.usage.input or 0)
+        return Priced(tuple(self._lines(item, item.usage, seller, tier, rates)), dimensions, None, within)
 
     def _spoken(self, item: Billable, rates: Rates, dimensions: tuple[Dimension, ...]) -> Priced:
         """Speech that tells no usage is paid by the characters of what was said."""

@@ -49,21 +49,17 @@ class Costing:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._entries: Entries | None = None
+        self._price: CostOf | None = None
         self._failed = False
 
     def __call__(self, recorded: Recorded) -> Cost | None:
         """The entry of an exchange that has ended; None if it has nothing to do with money, or could not be priced."""
-        from playhead.storage.costing.priceable import priceable
-
-        if self._failed and self._entries is None:
+        if self._failed and self._price is None:
             return None
         try:
-            if self._entries is None:
-                from .entries import Entries
-
-                self._entries = Entries(pricer_for(self._settings))
-            return self._entries.of(priceable(recorded))
+            if self._price is None:
+                self._price = self._loaded()
+            return self._price(recorded)
         except Exception as error:
             if not self._failed:
                 self._failed = True
@@ -72,3 +68,11 @@ class Costing:
                 else:
                     log.exception("an exchange could not be priced (writer %s, number %d)", recorded.writer, recorded.number)
             return None
+
+    def _loaded(self) -> CostOf:
+        from playhead.storage.costing.priceable import priceable
+
+        from .entries import Entries
+
+        entries = Entries(pricer_for(self._settings))
+        return lambda recorded: entries.of(priceable(recorded))

@@ -70,7 +70,7 @@ class Basis(NamedTuple):
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take five times as long for each exchange; nobody changes one
 class Cost:
     """The price of an exchange. `amount`: the sum of its lines that have a price, in 10^-12 USD; None if none has.
 
