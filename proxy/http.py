@@ -28,7 +28,7 @@ from .tapes.request_tape import RequestTape
 from .upstream import Leg
 
 _REST_SECONDS = 0.1  # for the rest of a request that has been answered before it was whole
-_REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
+REMEMBERED = 1 << 13  # a shorter body is looked through faster than compared with others
 _JOINED = 1 << 14  # copying a longer body costs more than writing twice
 BAD_BODY = "The request's body is not framed as HTTP/1.1 demands."
 _NOTHING: frozenset[bytes] = frozenset()
@@ -125,7 +125,7 @@ class HttpExchange(ClientSide):
         start = opening(self.inbound.meta, time.time_ns(), self.inbound.recorded_head)
         text, note = body or b"", b""
         if has_body:
-            small = body is not None and len(body) < _REMEMBERED
+            small = body is not None and len(body) < REMEMBERED
             if small and self.inbound.coding is None and is_clean(text, needles_of(tuple(self.inbound.secrets))):
                 note = request_end(len(text), redacted=False)
             else:

@@ -21,8 +21,9 @@ from .forwarding.frames import FrameDecoder, MessagePiece, Opcode, deflate_of, p
 from .forwarding.http1 import Framing, Head, Header
 from .forwarding.inbound import Inbound
 from .forwarding.service import Service
-from .http import HttpExchange
-from .redaction import RequestScanner
+from .http import REMEMBERED, HttpExchange
+from .masking.needles import needles_of
+from .redaction import RequestScanner, is_clean
 
 
 def handshake_fault(method: str, headers: Iterable[Header]) -> str | None:
@@ -83,6 +84,9 @@ class ClientTape:
         return scanner.feed(payload) + scanner.finish()
 
     def _message(self, piece: MessagePiece) -> list[bytes]:
+        if piece.first and piece.last and len(piece.payload) < REMEMBERED and is_clean(piece.payload, needles_of(tuple(self._exchange.inbound.secrets))):
+            self._exchange.record(Kind.CLIENT_FRAME, pack(piece))
+            return []
         if piece.first or self._scanner is None:
             self._scanner = RequestScanner(self._exchange.inbound.secrets, memo=self._exchange.service.memo)
         scanner = self._scanner

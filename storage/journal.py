@@ -109,8 +109,10 @@ class JournalWriter:
             return
         if kind in _AROUND_DATA:
             self._repetition.note(kind, number)
-        self._make_room(len(payload))
-        self._collect(encode(self._salt, kind, number, at, payload), payload)
+        if self._end + self._bytes + HEADER.size + len(payload) > self._segment_bytes:
+            self._make_room(len(payload))
+        self._buffers += (encode(self._salt, kind, number, at, payload), payload)
+        self._bytes += HEADER.size + len(payload)
 
     def _append_data(self, number: int, at: int, payload: bytes) -> None:
         """A piece of a request, less what stands in the segment already."""
@@ -119,11 +121,8 @@ class JournalWriter:
         if self._make_room(len(stored)) and spans is not None:
             spans, stored = None, payload
         self._repetition.written(number, self._end + self._bytes, payload, spans)
-        self._collect(encode(self._salt, DATA, number, at, stored, short=spans is not None), stored)
-
-    def _collect(self, header: bytes, payload: bytes) -> None:
-        self._buffers += (header, payload)
-        self._bytes += len(header) + len(payload)
+        self._buffers += (encode(self._salt, DATA, number, at, stored, short=spans is not None), stored)
+        self._bytes += HEADER.size + len(stored)
 
     def _make_room(self, size: int) -> bool:
         """For a payload of so many bytes; whether there is another segment now, or nothing to write to."""
@@ -160,17 +159,19 @@ class JournalWriter:
         buffers, size = self._buffers, self._bytes
         self._buffers, self._bytes = [], 0
         self._unchecked += size
-        if self.begun and (self.problem is not None or self._unchecked >= self._check_every):
+        if (self._unchecked >= self._check_every or self.problem is not None) and self.begun:
             self._unchecked = 0
             self.problem = self._obstacle(size)
         if self.problem is None:
-            done, error = _write_all(self._fd, buffers, self._end)
-            if error is not None:
-                self.problem = f"the journal cannot be written: {error.strerror}"
-                # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
-                buffers, size = _torn(buffers, done)
+            done, error = _write_all(self._fd, buffers, size, self._end)
+            if error is None:
+                self._end += size
+                return
+            self.problem = f"the journal cannot be written: {error.strerror}"
+            # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
+            buffers, size = _torn(buffers, done)
             self._end += size
-        if self.problem is not None and buffers:
+        if buffers:
             self.lost.update(map(number_of, buffers[::2]))
             self._whole = False
             self._repetition.forget()
@@ -201,7 +202,7 @@ class JournalWriter:
         fd = os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _, error = _write_all(fd, [MAGIC, salt], 0)
+            _, error = _write_all(fd, [MAGIC, salt], START, 0)
             if error is not None:
                 raise error
             if self._durable and self._fd >= 0:
@@ -279,23 +280,19 @@ def renewal_asked(directory: Path) -> int:
         return 0
 
 
-def _write_all(fd: int, buffers: list[bytes], offset: int) -> tuple[int, OSError | None]:
-    """Write all buffers at an offset: how many bytes were written, and what stopped it."""
+def _write_all(fd: int, buffers: list[bytes], size: int, offset: int) -> tuple[int, OSError | None]:
+    """Write all buffers, `size` bytes, at an offset: how many bytes were written, and what stopped it."""
     done = 0
     try:
-        for start in range(0, len(buffers), _IOV_MAX):
-            batch = buffers[start : start + _IOV_MAX]
-            size = sum(map(len, batch))
-            count = os.pwritev(fd, batch, offset + done)
-            done += count
-            if count < size:
-                rest = memoryview(b"".join(batch))[count:]
-                while rest:
-                    count = os.pwrite(fd, rest, offset + done)
-                    if count == 0:
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                    done += count
-                    rest = rest[count:]
+        done = os.pwritev(fd, buffers if len(buffers) <= _IOV_MAX else [b"".join(buffers)], offset)
+        if done < size:
+            rest = memoryview(b"".join(buffers))[done:]
+            while rest:
+                count = os.pwrite(fd, rest, offset + done)
+                if count == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                done += count
+                rest = rest[count:]
     except OSError as error:
         return done, error
     return done, None

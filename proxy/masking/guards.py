@@ -45,16 +45,16 @@ class _Target:
         self._test: Test = finds("|".join(re.sub(r"[^A-Za-z0-9_]", lambda match: rf"\x{ord(match[0]):02x}", text) for text in texts))
         self._literals = (*_LITERALS, *self.secrets)
         self._reach = max(map(len, self._literals)) - 1
-        self._risky = frozenset(b"".join(self._literals))
+        self.risky = frozenset(b"".join(self._literals))  # the bytes before which none of it can be cut off by a border
         self._starts = re.compile(b"[" + b"".join(rb"\x%02x" % byte for byte in sorted({literal[0] for literal in self._literals})) + b"]")
 
     def found(self, text: bytes) -> bool:
         """Whether anything stands in the text that must be looked at closely."""
-        return self._test(readable(text)) or any(secret in text for secret in self._others)
+        return self._test(readable(text)) or (bool(self._others) and any(secret in text for secret in self._others))
 
     def cut(self, text: bytes) -> int:
         """Where something that is looked for may begin and be cut off by the end of the text."""
-        if not text or text[-1] not in self._risky:
+        if not text or text[-1] not in self.risky:
             return len(text)
         for match in self._starts.finditer(text, max(0, len(text) - self._reach)):
             rest = text[match.start() :]
@@ -97,9 +97,14 @@ class _Watch:
         """Whether anything is undecided yet."""
         return bool(self._held)
 
+    @property
+    def risky(self) -> frozenset[int]:
+        """The bytes of all that is looked for: behind any other, none of it can go on."""
+        return self._target.risky
+
     def calm(self, data: bytes) -> bool:
         """Take the next bytes in if nothing is held and nothing in them needs a closer look; else False, and nothing has happened."""
-        if self._held or self._inside is not None or self._target.cut(data) < len(data) or self._target.found(data):
+        if self._held or self._inside is not None or self._target.found(data) or self._target.cut(data) < len(data):
             return False
         self._base += len(data)
         return True
@@ -192,8 +197,8 @@ class AnswerGuard:
         """More secrets to look for from now on."""
         self._watch.add(secrets)
 
-    def feed(self, data: bytes) -> bytes:
-        """The next bytes; gives what may be journalled now."""
+    def feed(self, data: bytes, payload: list[bytes] | None = None) -> bytes:
+        """The next bytes; gives what may be journalled now. `payload` is nothing to a body without framing."""
         return self._next(data, final=False)
 
     def finish(self) -> bytes:
@@ -294,10 +299,14 @@ class FrameGuard(ChunkedGuard):
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
         super().__init__(secrets)
-        self._chunks = FrameSlices()
+        self._chunks = self._frames = FrameSlices()
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
+        # Where no frame ends within a secret, the raw bytes can be looked through as they are.
+        if not self._held and self._frames.are_whole(raw, self._watch.risky) and self._watch.calm(raw):
+            self._base += len(raw)
+            return raw
         slices = self._chunks.feed(raw)
         if self._held or not self._watch.calm(data := b"".join([raw[start:end] for start, end in slices])):
             return self._guarded(raw, slices, final=False)

@@ -48,7 +48,7 @@ class AnswerTape:
         """Raw bytes behind it; `payload`: the chunk data among them, if the body is chunked."""
         if self._head is not None:
             self._pieces.append((data, payload))
-        elif self._guard is not None and (kept := _fed(self._guard, data, payload)):
+        elif self._guard is not None and (kept := self._guard.feed(data, payload)):
             self._record(self._kind, kept)
 
     def guard_more(self, secrets: Iterable[bytes]) -> None:
@@ -83,7 +83,7 @@ class AnswerTape:
         """What may be kept of the first read."""
         pieces, self._pieces = self._pieces, []
         guard = self._guard = (ChunkedGuard if self._chunked else AnswerGuard)(self._secrets(), everything=self._everything)
-        return b"".join([_fed(guard, data, payload) for data, payload in pieces])
+        return b"".join([guard.feed(data, payload) for data, payload in pieces])
 
     def _payload(self) -> list[bytes] | None:
         return [chunk for _, payload in self._pieces for chunk in payload or ()] if self._chunked else None
@@ -92,7 +92,3 @@ class AnswerTape:
         recorded, redacted = redact_response_head(head.raw, self._secrets())
         self.redacted |= redacted
         return recorded
-
-
-def _fed(guard: AnswerGuard | ChunkedGuard, data: bytes, payload: list[bytes] | None) -> bytes:
-    return guard.feed(data, payload) if isinstance(guard, ChunkedGuard) else guard.feed(data)

@@ -97,7 +97,7 @@ class Tape:
             self._schedule()
         else:
             self._write()
-            self._take([(owner, step, args)])
+            self._do(step, args)
 
     def flush_now(self) -> str | None:
         """Write what was recorded at once; the reason if that failed."""
@@ -163,10 +163,13 @@ class Tape:
 
     def _take(self, steps: list[_Step]) -> None:
         for _, step, args in steps:
-            try:
-                step(*args)
-            except Exception as error:  # of one client: the others get theirs
-                self._loop.call_exception_handler({"message": "bytes could not be sent to a client", "exception": error})
+            self._do(step, args)
+
+    def _do(self, step: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            step(*args)
+        except Exception as error:  # of one client: the others get theirs
+            self._loop.call_exception_handler({"message": "bytes could not be sent to a client", "exception": error})
 
     def _refuse(self, steps: list[_Step], problem: str) -> None:
         for owner in dict.fromkeys(owner for owner, _, _ in steps):
