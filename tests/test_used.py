@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.models import Shape, event_door, parse_body, shape_of
-from playhead.proxy.pricing.used import billed_calls, usage_in
+from playhead.proxy.models.wire import field
+from playhead.proxy.pricing.used import are_among, billed_calls, types_of, usage_in
 from playhead.proxy.usage import normal_usage
 from test_models_corpus import is_json
 from test_recording_corpus import CORPUS, exchanges
@@ -47,6 +48,22 @@ def test_the_tools_tell_which_web_search_it_was() -> None:
 @given(st.lists(ANYTHING), st.lists(ANYTHING))
 def test_no_output_is_too_odd_to_count_in(output: list[Any], tools: list[Any]) -> None:
     assert all(count > 0 for count in billed_calls(output, tools).values())
+
+
+@given(st.lists(ANYTHING | st.builds(lambda value: {"type": value}, ANYTHING)))
+def test_types_of_models_and_of_plain_objects_are_what_they_say(items: list[Any]) -> None:
+    models = field(parse_body(Shape("responses", "create"), json.dumps({"output": items}).encode(), status=200), "output") or []
+
+    for listed in (items, models, [*items, *models]):
+        assert repr(types_of(listed)) == repr([field(item, "type") for item in listed])
+
+
+def test_only_texts_are_among_types_that_are_known() -> None:
+    known = frozenset(("message", "reasoning"))
+
+    assert are_among(["message", "message"], known)
+    assert not are_among(["message", ["message"]], known)
+    assert not are_among([None], known)
 
 
 @pytest.mark.parametrize(

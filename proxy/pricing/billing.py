@@ -9,18 +9,20 @@ read, and may have calls; `characters`: of a text to be spoken; `labels`: by wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..models.wire import Wire, field
+from ..models.wire import Wire, field, members
 from ..plain import plain, text_of
-from .used import billed_calls, containers_in
+from .used import are_among, billed_calls, containers_in, types_of
+
+Get = Callable[[str], Any]
+"""What an object says under a name; None if nothing."""
 
 _MOST_ITEMS = 10_000
 _MOST_CONTAINERS = 20
 _MOST_NAME = 128
 _MOST_PAIRS = 16  # of metadata, as the API takes them
-_LABELS = ("prompt_cache_key", "safety_identifier")
 _UNPAID = frozenset(("function", "custom", "mcp", "computer_use_preview", "computer", "local_shell", "apply_patch", "tool_search", "namespace"))
 """Types of tools that cost tokens only."""
 
@@ -28,22 +30,26 @@ _UNPAID = frozenset(("function", "custom", "mcp", "computer_use_preview", "compu
 def asked(request: Wire | Mapping[str, Any]) -> dict[str, Any]:
     """What a request says, its model or its object."""
     found: dict[str, Any] = {}
-    if tier := text_of(field(request, "service_tier")):
+    get = members(request).get
+    if tier := text_of(get("service_tier")):
         found["asked_tier"] = tier[:64]
-    if window := text_of(field(field(request, "background_options"), "completion_window")):
+    if (options := get("background_options")) and (window := text_of(field(options, "completion_window"))):
         found["window"] = window[:64]
-    if field(request, "background") is True:
+    if get("background") is True:
         found["background"] = True
-    if isinstance(text := field(request, "input"), str) and field(request, "voice") is not None:
+    if isinstance(text := get("input"), str) and get("voice") is not None:
         found["characters"] = len(text)
-    labels = _labels(request)
-    return found | ({"labels": labels} if labels else {})
+    if labels := _labels(get):
+        found["labels"] = labels
+    return found
 
 
-def _labels(said: Wire | Mapping[str, Any]) -> dict[str, str]:
-    labels = {name: text for name in _LABELS if (text := text_of(field(said, name)))}
-    metadata = _json(field(said, "metadata"))
-    if isinstance(metadata, dict) and metadata:
+def _labels(get: Get) -> dict[str, str]:
+    key, identifier, metadata = get("prompt_cache_key"), get("safety_identifier"), get("metadata")
+    if not (key or identifier or metadata):
+        return {}
+    labels = {name: text for name, value in (("prompt_cache_key", key), ("safety_identifier", identifier)) if (text := text_of(value))}
+    if isinstance(metadata := _json(metadata), dict):
         pairs = list(metadata.items())[:_MOST_PAIRS]
         labels |= {f"metadata.{name}": text for name, value in pairs if (text := text_of(value)) and text_of(name) == name}
     return labels
@@ -52,24 +58,31 @@ def _labels(said: Wire | Mapping[str, Any]) -> dict[str, str]:
 def answered(answer: Wire | Mapping[str, Any], items: Iterable[Any] | None = None) -> dict[str, Any]:
     """What an answer says. `items`: its output items, where its own list is not all of them."""
     found: dict[str, Any] = {}
+    get = members(answer).get
     for name in ("tool_usage", "svg_usage"):
-        if isinstance(told := plain(_json(field(answer, name))), dict) and told:
+        if (told := get(name)) and isinstance(told := plain(_json(told)), dict) and told:
             found[name] = told
-    tools, output = field(answer, "tools"), field(answer, "output") if items is None else items
-    some = isinstance(output, list) or (isinstance(output, Iterable) and not isinstance(output, str | Mapping | Wire))  # most are lists, which is quick to see
-    listed = list(output)[:_MOST_ITEMS] if some else []
-    if calls := billed_calls(listed, tools if isinstance(tools, list) else ()):
+    tools, listed = get("tools"), _listed(get("output") if items is None else items)
+    if listed and (calls := billed_calls(listed, tools if isinstance(tools, list) else ())):
         found["calls"] = calls
         if 0 < calls.get("container", 0) <= _MOST_CONTAINERS:
             found["containers"] = [name[:_MOST_NAME] for name in containers_in(listed)]
     if items is None and isinstance(answer, Mapping) and "output" not in answer and "usage" in answer and _hosted(tools):
         found["unread"] = True
-    options = field(answer, "prompt_cache_options")
-    if field(options, "mode") != "explicit" and (ttl := text_of(field(options, "ttl"))):
+    if (options := get("prompt_cache_options")) and field(options, "mode") != "explicit" and (ttl := text_of(field(options, "ttl"))):
         found["cache_ttl"] = ttl[:8]
-    if labels := _labels(answer):  # which it repeats: who only retrieves it asks with none
+    if labels := _labels(get):  # which it repeats: who only retrieves it asks with none
         found["labels"] = labels
-    return found | _tools(tools)
+    if tools and isinstance(tools, list):
+        found |= _tools(tools)
+    return found
+
+
+def _listed(output: Any) -> list[Any]:
+    """Items of an output, if they are any."""
+    if output.__class__ is list:  # most are
+        return output if len(output) <= _MOST_ITEMS else output[:_MOST_ITEMS]
+    return list(output)[:_MOST_ITEMS] if isinstance(output, Iterable) and not isinstance(output, str | Mapping | Wire) else []
 
 
 def together(known: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,13 +96,13 @@ def _hosted(tools: Any) -> bool:
     return not isinstance(tools, list) or any(field(tool, "type") not in _UNPAID for tool in tools)
 
 
-def _tools(tools: Any) -> dict[str, str]:
+def _tools(tools: list[Any]) -> dict[str, str]:
     """The model of the image tool and the memory of containers, if the tools agree on them."""
-    if not isinstance(tools, list) or not tools:
+    kinds = types_of(tools)
+    if are_among(kinds, _UNPAID):
         return {}
     models, memories = set(), set()
-    for tool in tools:
-        kind = field(tool, "type")
+    for kind, tool in zip(kinds, tools, strict=True):
         if kind == "image_generation":
             models.add(text_of(field(tool, "model")))
         elif kind == "code_interpreter":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from ..models.wire import Wire, field
@@ -12,6 +13,7 @@ from .usage_form import Usage
 _BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
 _FREE = frozenset(("message", "reasoning", "function_call", "custom_tool_call", "compaction"))
 """Types of items that no tool made, nearly all of them: they are passed over."""
+_TYPE = attrgetter("type")
 _HOLDERS = ("response", "message", "event")  # what of an event has the usage, or has what has it
 
 
@@ -45,6 +47,8 @@ def billed_calls(output: Iterable[Any], tools: Sequence[Any] = ()) -> dict[str, 
     """
     counts: dict[str, int] = {}
     called = _made_by_tools(output)
+    if not called:
+        return counts
     for kind, item in called:
         searched = kind == "web_search_call" and field(field(item, "action"), "type") == "search"
         name = _search_tool(tools) if searched else _BILLED.get(str(kind))
@@ -61,8 +65,27 @@ def containers_in(output: Iterable[Any]) -> list[str]:
 
 def _made_by_tools(output: Iterable[Any]) -> list[tuple[Any, Any]]:
     """Items with their types, without those that no tool made."""
-    typed = [(field(item, "type"), item) for item in output]
-    return [(kind, item) for kind, item in typed if not (kind.__class__ is str and kind in _FREE)]
+    items = [*output]
+    kinds = types_of(items)
+    if are_among(kinds, _FREE):
+        return []
+    return [(kind, item) for kind, item in zip(kinds, items, strict=True) if not (kind.__class__ is str and kind in _FREE)]
+
+
+def types_of(items: Sequence[Any]) -> list[Any]:
+    """What each of them calls its type; None: nothing."""
+    try:
+        return [*map(_TYPE, items)]
+    except AttributeError:  # some are plain objects, or no objects at all
+        return [field(item, "type") for item in items]
+
+
+def are_among(types: Sequence[Any], known: frozenset[str]) -> bool:
+    """Whether all of them are known."""
+    try:
+        return known.issuperset(types)
+    except TypeError:  # some are no text
+        return False
 
 
 def _containers(called: Iterable[tuple[Any, Any]]) -> list[str]:
