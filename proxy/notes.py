@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -63,25 +63,34 @@ def with_loss(payload: bytes, *, bundled: bool = False) -> bytes:
     return bundle(head, note, data) if bundled else note
 
 
-def read_opening(payload: bytes, *, bundled: bool = False) -> dict[str, Any]:
-    """The JSON at the start of what Kind.OPEN holds, or (`bundled`) of a Kind.BEGIN."""
+class Meta(NamedTuple):
+    """What an opening says that is the same for many exchanges, as far as the recorder asks for it."""
+
+    session: str = ""
+    run: str = ""
+    key_id: str | None = None
+    upstream: str = ""
+    transport: str | None = None
+
+
+NO_META = Meta()
+
+
+def read_opening(payload: bytes, *, bundled: bool = False) -> tuple[Meta, int]:
+    """What stands at the start of what Kind.OPEN holds, or (`bundled`) of a Kind.BEGIN: meta, and when the exchange began."""
     start = _LENGTHS.size if bundled else 0
     text = payload[start : payload.find(b"\n", start)]
     same, mark, rest = text.rpartition(_STARTED)
     if mark and rest[:-1].isdigit():
-        return {**_read_meta(same), "started_at": int(rest[:-1])}
-    found: dict[str, Any] = from_json(text)
-    return found
+        return _usual_meta(same), int(rest[:-1])
+    found = from_json(text)
+    return _meta_of(found), found.get("started_at", 0)
 
 
-def session_of(payload: bytes, *, bundled: bool = False) -> str:
-    """The session in what `read_opening` reads; half the cost."""
-    start = _LENGTHS.size if bundled else 0
-    same, mark, rest = payload[start : payload.find(b"\n", start)].rpartition(_STARTED)
-    return str((_read_meta(same) if mark and rest[:-1].isdigit() else read_opening(payload, bundled=bundled))["session"])
+def _meta_of(found: Mapping[str, Any]) -> Meta:
+    return Meta(*[found.get(name, unsaid) for name, unsaid in zip(Meta._fields, NO_META, strict=True)])
 
 
 @lru_cache(maxsize=64)
-def _read_meta(meta: bytes) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = from_json(meta + b"}")
-    return found
+def _usual_meta(text: bytes) -> Meta:
+    return _meta_of(from_json(text + b"}"))

@@ -23,7 +23,7 @@ from playhead.storage.store import Store
 from .assembling.multiplex import Multiplex
 from .assembling.turn_places import TurnPlaces
 from .matching.request_memo import RequestMemo
-from .notes import session_of, with_loss
+from .notes import read_opening, with_loss
 from .pricing.header_labels import label
 from .pricing.setting import CostOf
 from .recorders.beginnings import OPENS, beginnings, too_early
@@ -221,36 +221,36 @@ class Recorder:
 
     def _frame(self, tail: Tail, frame: JournalFrame) -> None:
         kind, number, at, payload, end, fresh = frame
-        self._suspects.mark(tail.writer, number, tail.place)
-        one = tail.open.get(number)
-        if one is None:
-            one = self._begin(tail, frame)
-            if one is None:
-                tail.offset = end  # the rest of an exchange that is stored
-                return
-        if one.state is not None and tail.place < one.since:
-            tail.offset = end  # its state holds this frame
-            return
+        place = tail.segment, tail.offset
+        self._suspects.mark(tail.writer, number, place)
+        one = tail.open.get(number) or self._begin(tail, frame)
         tail.offset = end
-        if number in tail.damaged and kind in _ENDS:
+        if one is None or (one.state is not None and place < one.since):
+            return  # the rest of an exchange that is stored, or its state holds this frame
+        if kind in _ENDS and number in tail.damaged:
             payload = with_loss(payload, bundled=kind == Kind.FINISH)
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
             self._stop_parsing(tail, one)
-        one.bytes += len(payload)
         self._batch_bytes += fresh
+        if kind in _ENDS:
+            del tail.open[number]
+            self._finish(tail, one, aborted=False)
+        else:
+            self._goes_on(tail, one, len(payload))
+        if self._batch_bytes > self._limits.batch_bytes:
+            self._commit()
+
+    def _goes_on(self, tail: Tail, one: Open, size: int) -> None:
+        """So much more of it has come: what of it has ended is stored, and a part of it when it grows big."""
+        one.bytes += size
         due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
         if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
             self._take_turns(one, multiplex)
             due = due or one.places.count >= _MOST_TURNS or (not multiplex.busy and one.bytes > self._limits.spill_bytes // _CHEAP)
-        if kind in _ENDS:
-            del tail.open[number]
-            self._finish(tail, one, aborted=False)
-        elif due:
+        if due:
             self._spill(tail, one)
-        if self._batch_bytes > self._limits.batch_bytes:
-            self._commit()
 
     def _stop_parsing(self, tail: Tail, one: Open) -> None:
         """Parsing failed: the exchange again, from its frames in the journal, without that."""
@@ -264,16 +264,18 @@ class Recorder:
             one.places.keep_own()
 
     def _begin(self, tail: Tail, frame: JournalFrame) -> Open | None:
-        number = frame.number
+        kind, number = frame[:2]
         memory = tail.kept.pop(number, None) if tail.kept else None
         if memory is not None and "state" in memory:
             return self._restore(tail, number, memory)
-        if frame.kind not in OPENS:
+        if kind not in OPENS:
             return None
-        session = session_of(frame.payload, bundled=frame.kind == Kind.BEGIN)
+        opened = read_opening(frame.payload, bundled=kind == Kind.BEGIN)
+        session = opened[0].session
         seq = memory["seq"] if memory else self._seqs.pop((tail.writer, number), None) or self._store.next_seq(session)
         parse = not self._suspects.convicted(tail.writer, number)
         assembly = self._assembly(tail.writer, number, parse=parse, memo=self._memo)
+        assembly.opened = opened
         give = partial(self._store.next_seq, session)
         places = TurnPlaces.restore(memory, give) if memory else TurnPlaces(seq, give)
         assembly.seq_of = places.of
@@ -328,6 +330,7 @@ class Recorder:
             if "state" in memory:
                 self._restore(tail, number, memory)
         for one in tail.open.values():
+            self._suspects.mark(tail.writer, one.assembly.number, tail.place)
             self._finish(tail, one, aborted=True)
         tail.reader.close()
         self._latest.pop(tail.writer, None)
@@ -338,13 +341,13 @@ class Recorder:
     # Storing.
 
     def _finish(self, tail: Tail, one: Open, *, aborted: bool) -> None:
-        self._suspects.mark(tail.writer, one.assembly.number, tail.place)
         try:
             self._add(one, aborted=aborted)
         except Exception:
             self._stop_parsing(tail, one)
             self._add(one, aborted=aborted)
-        self._changed.pop((tail.writer, one.assembly.number), None)
+        if self._changed:
+            self._changed.pop((tail.writer, one.assembly.number), None)
 
     def _add(self, one: Open, *, aborted: bool) -> None:
         assembly = one.assembly
@@ -352,10 +355,7 @@ class Recorder:
             assembly.end_turns(aborted=aborted)
             self._take_turns(one, assembly.multiplex)
         if assembly.is_exchange:
-            if one.state is None:
-                self._take(assembly.finish(aborted=aborted), one.places.own)
-            else:
-                self._take(assembly.spill(final=True, aborted=aborted), one.places.own)
+            self._take(assembly.finish(aborted=aborted) if one.state is None else assembly.spill(final=True, aborted=aborted), one.places.own)
             self.exchanges += 1
         if (connection := assembly.connection(final=True, aborted=aborted, give=True)) is not None:
             self._batch.connections.append(connection)
@@ -367,11 +367,10 @@ class Recorder:
             label(recorded, recorded.raw.request_head, self._label_headers)
         if self._cost_of is not None and recorded.outcome is not None:
             recorded.cost = self._cost_of(recorded)
+        recorded.seq = seq
         if isinstance(made, Spill):
-            made.recorded.seq = seq
             self._batch.spills.append(made)
         else:
-            made.seq = seq
             self._batch.finished.append(made)
 
     def _take_turns(self, one: Open, multiplex: Multiplex) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic_core import from_json
 
@@ -19,19 +19,19 @@ from .assembling.connections import connection_of, header_text
 from .assembling.edges import Edges
 from .assembling.gathered import Gathered
 from .assembling.multiplex import Multiplex
-from .assembling.reply import Reply, headers_of
+from .assembling.reply import Reply, has_body, headers_of
 from .assembling.transcript import Transcript
 from .assembling.turns import Setting
 from .assembling.upgraded import Upgraded
 from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
-from .fingerprint import Asked, create_over
-from .matching.request_memo import RequestMemo
+from .fingerprint import create_over
+from .matching.request_memo import NO_HEADING, RequestMemo
 from .models.doors import parse_request
-from .models.kind import Shape, shape_of
-from .notes import read_opening, unbundle, undecoded
+from .notes import NO_META, Meta, read_opening, unbundle, undecoded
 
 # As plain numbers, since frames have them and an enum's member costs more to compare.
 OPEN, REQUEST_DATA, REQUEST_END, RESPONSE_HEAD, RESPONSE_DATA, CLIENT_FRAME, UPSTREAM_DATA, END, BEGIN, FINISH = map(int, Kind)
+_LOST = "parts of it could not be journalled"
 
 
 class Assembly:
@@ -41,17 +41,19 @@ class Assembly:
     """
 
     def __init__(self, writer: str, number: int, *, parse: bool = True, memo: RequestMemo | None = None, turns: bool = True) -> None:
+        self.opened: tuple[Meta, int] | None = None
+        """What the beginning says, if whoever feeds it has read that already."""
         self._memo = memo or RequestMemo()
         self.writer = writer
         self.number = number
         self.seq_of: Callable[[int], int | None] = _no_seq
         """Gives the place of a turn in the session."""
         self._parse, self._turns = parse, turns
-        self._opening = b"{}"
-        self._meta: dict[str, Any] = {}
+        self._opening = b""
+        self._meta, self._started_at = NO_META, 0
         self._head = b""  # of the request
-        self._method = self._path = ""
-        self._shape = Shape("other")
+        self._heading = NO_HEADING
+        self._shape = NO_HEADING.shape
         self._heads: list[bytes] = []  # of the answer
         self._status: int | None = None
         self._reply: Reply | None = None
@@ -74,47 +76,44 @@ class Assembly:
         if kind == RESPONSE_DATA:
             if self._reply is not None:
                 self._reply.feed(at, payload)
-        elif kind == UPSTREAM_DATA:
-            if self._upgraded is not None:
-                self._upgraded.channels.upstream(at, payload)
-        elif kind == CLIENT_FRAME:
-            if self._upgraded is not None:
-                self._upgraded.channels.client(at, payload)
-        elif kind == REQUEST_DATA:
-            self._request_data(at, payload)
-        elif kind == OPEN:
-            self._open(payload)
-        elif kind == REQUEST_END:
-            self._request_end = from_json(payload)
-        elif kind == RESPONSE_HEAD:
-            self._gathered.frames.append(Frame(Direction.UPSTREAM, at, 0))
-            self._response_head(payload)
-        elif kind == END:
-            self._end = from_json(payload)
-        elif kind == BEGIN:
-            self._begin(at, *unbundle(payload))
-        elif kind == FINISH:
-            self._finish(at, *unbundle(payload))
+        elif (take := self._TAKES.get(kind)) is not None:
+            take(self, at, payload)
 
-    def _begin(self, at: int, opening: bytes, note: bytes, body: bytes) -> None:
-        self._open(opening)
+    def _begin(self, at: int, payload: bytes) -> None:
+        opening, note, body = unbundle(payload)
+        self._open(at, opening)
         if note:
             if body:
                 self._request_data(at, body)
             self._request_end = from_json(note)
 
-    def _finish(self, at: int, head: bytes, note: bytes, data: bytes) -> None:
-        self.feed(RESPONSE_HEAD, at, head)
+    def _finish(self, at: int, payload: bytes) -> None:
+        head, note, data = unbundle(payload)
+        self._response_head(at, head)
         if data and self._reply is not None:
             self._reply.feed(at, data)
-        self._end = from_json(note)
+        self._ended(at, note)
 
-    def _open(self, payload: bytes) -> None:
-        self._opening, _, self._head = payload.partition(b"\n")
-        self._meta = read_opening(payload)
-        line = self._head[: self._head.find(b"\r\n")].decode("latin-1").split(" ")
-        self._method, self._path = line[0], " ".join(line[1:-1])
-        self._shape = shape_of(self._method, self._path)
+    def _open(self, at: int, payload: bytes) -> None:
+        self._opening = payload
+        self._meta, self._started_at = self.opened or read_opening(payload)
+        self._head = payload[payload.find(b"\n") + 1 :]
+        self._heading = self._memo.heading(self._head, self._meta.upstream)
+        self._shape = self._heading.shape
+
+    def _requested(self, at: int, payload: bytes) -> None:
+        self._request_end = from_json(payload)
+
+    def _ended(self, at: int, payload: bytes) -> None:
+        self._end = from_json(payload)
+
+    def _upstream_data(self, at: int, payload: bytes) -> None:
+        if self._upgraded is not None:
+            self._upgraded.channels.upstream(at, payload)
+
+    def _client_frame(self, at: int, payload: bytes) -> None:
+        if self._upgraded is not None:
+            self._upgraded.channels.client(at, payload)
 
     def _request_data(self, at: int, payload: bytes) -> None:
         gathered = self._gathered
@@ -122,7 +121,8 @@ class Assembly:
         gathered.request_bytes += len(payload)
         gathered.frames.append(Frame(Direction.CLIENT, at, len(payload)))
 
-    def _response_head(self, raw: bytes) -> None:
+    def _response_head(self, at: int, raw: bytes) -> None:
+        self._gathered.frames.append(Frame(Direction.UPSTREAM, at, 0))
         self._heads.append(raw)
         code = raw[9:12]
         status = int(code) if code.isdigit() else None
@@ -134,6 +134,18 @@ class Assembly:
         elif status is None or status >= 200:
             self._status = status
             self._reply = Reply(raw, self._gathered, self._shape, parse=self._parse)
+
+    _TAKES: ClassVar[Mapping[int, Callable[[Assembly, int, bytes], None]]] = {
+        OPEN: _open,
+        REQUEST_DATA: _request_data,
+        REQUEST_END: _requested,
+        RESPONSE_HEAD: _response_head,
+        CLIENT_FRAME: _client_frame,
+        UPSTREAM_DATA: _upstream_data,
+        END: _ended,
+        BEGIN: _begin,
+        FINISH: _finish,
+    }
 
     @property
     def _transcript(self) -> Transcript | None:
@@ -149,13 +161,9 @@ class Assembly:
         return self._turns and self._parse and self._shape.kind == "responses" and self._asked is None
 
     def _new_multiplex(self, extensions: bytes) -> Multiplex:
-        asked = self._memo.headers(self._head)
-        setting = Setting(self._base(asked, None), Raw(self._head, response_heads=b"".join(self._heads)), create_over(self._shake), self._memo, extensions)
+        base, heads = self._base(None, Facts(), Raw()), Raw(self._head, response_heads=b"".join(self._heads))
+        setting = Setting(base, heads, create_over(self._heading.called.asked), self._memo, extensions)
         return Multiplex(setting, lambda turn: self.seq_of(turn))
-
-    @property
-    def _shake(self) -> Asked:
-        return Asked(self._method, self._path, self._memo.headers(self._head), self._meta.get("upstream", ""))
 
     # Connections.
 
@@ -172,7 +180,7 @@ class Assembly:
     @property
     def undecided(self) -> bool:
         """Whether its kind hangs on upstream's answer to the handshake: nothing is to be stored of it so far."""
-        return self._meta.get("transport") == "ws" and self._status is None and not self._gathered.request_bytes
+        return self._meta.transport == "ws" and self._status is None and not self._gathered.request_bytes
 
     def end_turns(self, *, aborted: bool) -> None:
         """The connection ended, or (`aborted`) its writer did."""
@@ -188,13 +196,12 @@ class Assembly:
 
     def connection(self, *, final: bool = False, aborted: bool = False, give: bool = False) -> RecordedConnection | None:
         """What is known of it as a WebSocket connection; None if it is none. `give`: with what is new of its log, which is forgotten here."""
-        if self._meta.get("transport") != "ws" and self._upgraded is None:
+        if self._upgraded is None and self._meta.transport != "ws":
             return None
-        asked = self._memo.headers(self._head)
         if self._digest is None:
-            self._digest = self._memo.read(self._shake, b"", self._meta.get("session", ""))[1].digest
-        one = self._base(asked, self._outcome(final=final, aborted=aborted), final=final)
-        one.facts.problem = "; ".join(self._troubles()) or None
+            self._digest = self._memo.read_under(self._heading, b"", self._meta.session)[1].digest
+        facts = Facts(problem="; ".join(self._troubles()) or None)
+        one = self._base(self._outcome(final=final, aborted=aborted), facts, Raw(), final=final)
         connection = connection_of(one, (self._head, b"".join(self._heads)), self._answered, self._digest)
         if self._upgraded is not None:
             connection.redacted = self.multiplex is not None and self._redacted is not None
@@ -204,7 +211,7 @@ class Assembly:
     def _troubles(self) -> list[str]:
         """What went wrong with the connection itself."""
         end = self._end or {}
-        told = (self._upgraded and self._upgraded.channels.problem, end.get("problem"), "parts of it could not be journalled" if end.get("lost") else None)
+        told = (self._upgraded and self._upgraded.channels.problem, end.get("problem"), _LOST if end.get("lost") else None)
         return [text for text in told if text]
 
     # Handing over.
@@ -213,13 +220,12 @@ class Assembly:
         """The exchange as a whole: it ended, or (`aborted`) its writer did. Never was spilled."""
         self._close()
         gathered = self._gathered
-        request, response = b"".join(gathered.request), b"".join(gathered.response)
-        recorded = self._recorded(final=True, aborted=aborted)
-        recorded.fingerprint = self._fingerprint
-        recorded.items = self._items()
+        outcome = self._outcome(final=True, aborted=aborted)
+        facts = self._facts(outcome, final=True)
         frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
-        recorded.raw = Raw(self._head, request, b"".join(self._heads), response, self._trailers, frames, chunks)
-        recorded.events = gathered.rows
+        raw = Raw(self._head, b"".join(gathered.request), b"".join(self._heads), b"".join(gathered.response), self._trailers, frames, chunks)
+        recorded = self._base(outcome, facts, raw, final=True)
+        recorded.fingerprint, recorded.items, recorded.events = self._fingerprint, self._items(), gathered.rows
         return recorded
 
     def spill(self, *, final: bool, aborted: bool = False) -> Spill:
@@ -227,10 +233,11 @@ class Assembly:
         if final:
             self._close()
         self._leave(final=final)
-        recorded = self._recorded(final=final, aborted=aborted)
+        outcome = self._outcome(final=final, aborted=aborted)
+        facts = self._facts(outcome, final=final)
+        recorded = self._base(outcome, facts, Raw(self._head, response_heads=b"".join(self._heads), trailers=self._trailers), final=final)
         recorded.fingerprint, self._fingerprint = self._fingerprint, None
         recorded.items = self._items()
-        recorded.raw = Raw(self._head, response_heads=b"".join(self._heads), trailers=self._trailers)
         gathered = self._gathered
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
         rows, frames, chunks = gathered.rows[:], tuple(gathered.frames), tuple(gathered.chunks)
@@ -251,7 +258,7 @@ class Assembly:
             self._reply.leave()
         if self._asked is None:
             if self._parse and (self._request_end or self._transcript is not None):
-                self._read_request(self._memo.headers(self._head))
+                self._read_request()
             self._asked = Edges()
         if self._transcript is None:
             for data in self._gathered.request:
@@ -276,12 +283,6 @@ class Assembly:
 
     # What is known of it.
 
-    def _recorded(self, *, final: bool, aborted: bool) -> Recorded:
-        asked, outcome = self._memo.headers(self._head), self._outcome(final=final, aborted=aborted)
-        recorded = self._base(asked, outcome, final=final)
-        recorded.facts = self._facts(asked, outcome, final=final)
-        return recorded
-
     def _outcome(self, *, final: bool, aborted: bool) -> Outcome | None:
         if not final:
             return None
@@ -290,20 +291,19 @@ class Assembly:
             return "complete"  # all was said, whoever left first or died then
         return outcome
 
-    def _base(self, asked: Mapping[bytes, bytes], outcome: Outcome | None, *, final: bool = False) -> Recorded:
-        """All but what was parsed of it."""
-        meta, gathered, answered = self._meta, self._gathered, self._answered
-        retry = asked.get(b"x-stainless-retry-count", b"")
+    def _base(self, outcome: Outcome | None, facts: Facts, raw: Raw, *, final: bool = False) -> Recorded:
+        """All but its events, its items and its fingerprint."""
+        heading, meta, gathered, answered, status = self._heading, self._meta, self._gathered, self._answered, self._status
         return Recorded(
             writer=self.writer,
             number=self.number,
-            session=meta.get("session", ""),
-            run=meta.get("run", ""),
+            session=meta.session,
+            run=meta.run,
             transport=self._transport,
-            method=self._method,
-            path=self._path,
-            started_at_ns=meta.get("started_at", 0),
-            status=self._status,
+            method=heading.method,
+            path=heading.path,
+            started_at_ns=self._started_at,
+            status=status,
             outcome=outcome,
             first_event_ns=gathered.first_ns,
             duration_ns=self._last_at if final else None,
@@ -312,19 +312,21 @@ class Assembly:
             event_count=gathered.count,
             redacted=self._redacted,
             request_id=header_text(answered, b"x-request-id") or header_text(answered, b"request-id"),
-            attempt=int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None,
-            key_id=meta.get("key_id"),
-            organization=header_text(answered, b"openai-organization") or header_text(asked, b"openai-organization"),
-            project=header_text(answered, b"openai-project") or header_text(asked, b"openai-project"),
-            upstream=meta.get("upstream", ""),
-            connection_number=self.number if meta.get("transport") == "ws" and self._status != 101 else None,
+            attempt=heading.attempt,
+            key_id=meta.key_id,
+            organization=header_text(answered, b"openai-organization") or heading.organization,
+            project=header_text(answered, b"openai-project") or heading.project,
+            upstream=meta.upstream,
+            facts=facts,
+            raw=raw,
+            connection_number=self.number if meta.transport == "ws" and status != 101 else None,
         )
 
     def _items(self) -> list[ItemRow]:
         if self._transcript is not None:
             return self._transcript.items()
         asked = [*self._told.items] if self._told else []
-        return asked + self._reply.items() if self._reply else asked
+        return asked + self._reply.items() if self._reply is not None else asked
 
     @property
     def _transport(self) -> Transport:
@@ -337,31 +339,36 @@ class Assembly:
         """Only where the answer was changed may a replay differ; that requests are redacted is the rule."""
         return "response" if self._end and self._end.get("redacted") else None
 
-    def _facts(self, asked: Mapping[bytes, bytes], outcome: str | None, *, final: bool) -> Facts:
-        facts = Facts(kind=self._shape.kind, parse="partial")
-        whole = outcome == "complete"
+    def _facts(self, outcome: Outcome | None, *, final: bool) -> Facts:
+        facts, reply, whole = Facts(kind=self._shape.kind, parse="partial"), self._reply, outcome == "complete"
         problems = [undecoded(self._request_end)] if self._request_end.get("problem") else []
         if not self._parse:
             problems.append(UNPARSED)
         else:
-            take_request(facts, self._tell(asked), self._path)
-        if self._reply is not None:
-            problems += self._reply.read(facts, whole=whole, final=final)
-            if final and not self._request_end and _has_body(asked, gathered=self._gathered.request_bytes):
+            take_request(facts, self._tell(), self._heading.path)
+        if reply is not None:
+            problems += reply.read(facts, whole=whole, final=final)
+            if final and not self._request_end and has_body(self._head, gathered=self._gathered.request_bytes):
                 problems.append(ANSWERED_EARLY)
         elif self._transcript is not None:
             problems += self._transcript.read(facts)
-        end = self._end or {}
+        if self._end is not None and len(self._end) > 1:
+            self._take_end(facts, self._end, problems)
+        if problems:
+            facts.problem = "; ".join(problems)
+        self._judge(facts, whole=whole)
+        if reply is not None and (notes := reply.notes):
+            facts.problem = "; ".join([*problems, *notes])
+        return facts
+
+    @staticmethod
+    def _take_end(facts: Facts, end: Mapping[str, Any], problems: list[str]) -> None:
+        """More than the outcome."""
         facts.error_code = end.get("error") or facts.error_code
         if end.get("problem"):
             problems.append(end["problem"])
         if end.get("lost"):
-            problems.append("parts of it could not be journalled")
-        facts.problem = "; ".join(problems) or None
-        self._judge(facts, whole=whole)
-        if self._reply is not None and self._reply.notes:
-            facts.problem = "; ".join([*problems, *self._reply.notes])
-        return facts
+            problems.append(_LOST)
 
     def _judge(self, facts: Facts, *, whole: bool) -> None:
         """The last word on how well it was understood."""
@@ -372,25 +379,25 @@ class Assembly:
         elif facts.problem and facts.parse == "parsed":
             facts.parse = "partial"
 
-    def _tell(self, headers: Mapping[bytes, bytes]) -> Told:
+    def _tell(self) -> Told:
         """What the request says."""
         if self._told is None and self._asked is None:
-            self._read_request(headers)
+            self._read_request()
         if self._transcript is not None:
             return self._transcript.told
         if self._told is None and self._asked is not None:
             whole = self._asked.whole
-            told = told_of(parse_request(self._shape, self._asked.members())) if whole is None else tell(self._shape, whole, headers.get(b"content-type", b""))
+            content_type = self._heading.called.content_type
+            told = told_of(parse_request(self._shape, self._asked.members())) if whole is None else tell(self._shape, whole, content_type)
             if not self._request_end:
                 return told
             self._told = told
         return self._told or NOTHING
 
-    def _read_request(self, headers: Mapping[bytes, bytes]) -> None:
+    def _read_request(self) -> None:
         """The request is at hand as a whole: its fingerprint, and what its body says."""
-        asked = Asked(self._method, self._path, headers, self._meta.get("upstream", ""), self._request_end.get("xxh3"))
         body = b"" if self._transcript is not None else b"".join(self._gathered.request)
-        self._told, self._fingerprint = self._memo.read(asked, body, self._meta.get("session", ""))
+        self._told, self._fingerprint = self._memo.read_under(self._heading, body, self._meta.session, self._request_end.get("xxh3"))
 
     # Going on after a restart.
 
@@ -398,7 +405,7 @@ class Assembly:
         """What `restore` needs to go on, as JSON. Call it right after `spill`: what was not given away is not in it."""
         return {
             "identity": [self.writer, self.number],
-            "open": b64encode(self._opening + b"\n" + self._head).decode(),
+            "open": b64encode(self._opening).decode(),
             "heads": [b64encode(head).decode() for head in self._heads],
             "gathered": self._gathered.state(),
             "asked": self._asked.state() if self._asked else None,
@@ -417,10 +424,11 @@ class Assembly:
         """The assembly that gave this snapshot."""
         writer, number = state["identity"]
         assembly = cls(writer, number, parse=parse or state.get("multiplex") is not None, memo=memo)
-        assembly._open(b64decode(state["open"]))
+        assembly._open(0, b64decode(state["open"]))
         assembly._turns = state.get("turns", state["transcript"] is None)  # older versions had none
         for head in state["heads"]:
-            assembly._response_head(b64decode(head))
+            assembly._response_head(0, b64decode(head))
+        assembly._gathered.frames.clear()  # they have been given away
         assembly._gathered.restore(state["gathered"])
         if state["asked"] is not None:
             assembly._asked = Edges()
@@ -439,9 +447,3 @@ class Assembly:
 
 def _no_seq(turn: int) -> None:
     """The store gives it."""
-
-
-def _has_body(asked: Mapping[bytes, bytes], *, gathered: int) -> bool:
-    """Whether more of a request's body was to come than has been gathered."""
-    length = asked.get(b"content-length", b"")
-    return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.notes import end, opening, opening_meta, request_end
+from playhead.proxy.notes import Meta, bundle, end, opening, opening_meta, read_opening, request_end
 
 texts = st.none() | st.text(max_size=20)
 
@@ -34,3 +34,11 @@ def test_the_end_of_an_exchange_says_all_it_was_told(outcome: str, error: str | 
     unsaid = {"error": None, "redacted": False, "lost": False, "problem": None}
 
     assert unsaid | said == {"outcome": outcome, "error": error or None, "redacted": redacted, "lost": lost, "problem": problem or None}
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(Meta._fields, st.text(max_size=20))), st.integers(0, 2**63), st.binary())
+def test_an_opening_is_read_back_as_it_was_told_or_as_any_json(meta: dict[str, str], started: int, head: bytes) -> None:
+    other = {"mode": "record", **meta}
+    told, plain = opening(opening_meta(other), started, head), json.dumps({"started_at": started, **other}).encode() + b"\n" + head
+
+    assert read_opening(told) == read_opening(plain) == read_opening(bundle(told, b"", b""), bundled=True) == (Meta(**meta), started)

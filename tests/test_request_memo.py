@@ -13,7 +13,7 @@ from playhead.config.rules import parse_rule
 from playhead.proxy.facts import NOTHING, tell
 from playhead.proxy.fingerprint import HELD, Asked, Rules, fingerprint, stored_fingerprint
 from playhead.proxy.matching.request_memo import LEAST, RequestMemo
-from playhead.proxy.models.kind import shape_of
+from playhead.proxy.models.kind import Shape, shape_of
 from playhead.proxy.models.wire import Problem
 from playhead.storage.records import StoredRequest
 
@@ -284,3 +284,40 @@ def test_a_recorded_request_has_its_fingerprint_under_rules() -> None:
     assert RequestMemo(RULES).stored_fingerprint(stored) == fingerprint(ASKED, body(UUIDS[0]), RULES)
     pieces = StoredRequest(HEAD, "", None, iter([body(UUIDS[0])[:10], body(UUIDS[0])[10:]]))
     assert RequestMemo(RULES).stored_fingerprint(pieces) == fingerprint(ASKED, body(UUIDS[0]), RULES)
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"content-length", b"CONTENT-LENGTH"])
+def test_heads_that_differ_in_their_length_only_say_the_same(name: bytes) -> None:
+    memo, told = RequestMemo(), b"POST /v1/responses?a=1 HTTP/1.1\r\nHost: a\r\n%b: %d\r\nX-Stainless-Retry-Count: 2\r\nOpenAI-Project: p\r\n\r\n"
+
+    first, second = (memo.heading(told % (name, size), "https://a.example/v1") for size in (10, 200))
+
+    assert first[:3] == second[:3] == ("POST", "/v1/responses?a=1", Shape("responses", "create"))
+    assert (first.attempt, first.organization, first.project) == (second.attempt, second.organization, second.project) == (3, None, "p")
+    assert (first is second) is (name != b"CONTENT-LENGTH")  # which nobody writes
+
+
+def test_the_same_head_goes_to_several_upstreams() -> None:
+    memo = RequestMemo()
+
+    assert [memo.heading(HEAD, upstream).called.asked.upstream for upstream in ("https://a.example", "https://b.example")] == [
+        "https://a.example",
+        "https://b.example",
+    ]
+
+
+def test_under_a_head_that_was_read_a_request_says_the_same() -> None:
+    memo, text = RequestMemo(), body("question")
+    asked = Asked.of(HEAD, "https://a.example")
+
+    assert memo.read_under(memo.heading(HEAD, "https://a.example"), text, "") == memo.read(asked, text)
+    assert memo.read_under(memo.heading(HEAD, "https://a.example"), text, "", "ab" * 16) == memo.read(asked._replace(undecoded="ab" * 16), text)
+
+
+def test_many_heads_are_not_all_remembered() -> None:
+    memo = RequestMemo()
+    for number in range(300):
+        memo.heading(b"GET /v1/models/%d HTTP/1.1\r\n\r\n" % number, "")
+    memo.heading(b"GET /v1/models HTTP/1.1\r\nX-Long: %b\r\n\r\n" % (b"x" * 9000), "")
+
+    assert len(memo._headings) <= 64

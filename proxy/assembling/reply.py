@@ -70,6 +70,13 @@ def _header(line: bytes) -> tuple[bytes | None, bytes]:
 _usual_header = lru_cache(1 << 12)(_header)  # most lines come again and again
 
 
+def has_body(head: bytes, *, gathered: int) -> bool:
+    """Whether more of a request's body was to come than has been gathered."""
+    asked = headers_of(head)
+    length = asked.get(b"content-length", b"")
+    return b"transfer-encoding" in asked or (length.isdigit() and len(length) < 19 and int(length) > gathered)
+
+
 class _Form(NamedTuple):
     """How an answer comes, by its headers. `coding`: what is to be undone."""
 

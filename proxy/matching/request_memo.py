@@ -5,13 +5,13 @@ Equal bodies are looked up; of big ones only what differs from one before is rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from playhead.storage.records import Fingerprint, StoredRequest
 
-from ..assembling.reply import headers_of
+from ..assembling.connections import header_text
 from ..facts import NOTHING as NOTHING_TOLD
 from ..facts import Told, item_rows, tell, told_of
 from ..fingerprint import (
@@ -22,6 +22,7 @@ from ..fingerprint import (
     OF_A_TRANSPORT,
     Asked,
     Content,
+    Line,
     Rules,
     asked_of,
     content_of,
@@ -60,6 +61,7 @@ _TELLING = (
     "metadata",
     "safety_identifier",
 )
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _KEPT = frozenset((*_TELLING, "stream", "stream_options", "input"))
 
 
@@ -90,6 +92,31 @@ class _Call(NamedTuple):
     rules: Normaliser | None
 
 
+class _Called(NamedTuple):
+    """What a request's head says, as far as what becomes of the request depends on it."""
+
+    asked: Asked
+    line: Line
+    call: _Call
+    content_type: bytes
+
+
+class Heading(NamedTuple):
+    """What a request's head says, its content-length left out: it differs from body to body, and nothing depends on it.
+
+    `path`: with the query, as forwarded. `attempt`, `organization`, `project`: as in exchanges.
+    """
+
+    method: str
+    path: str
+    shape: Shape
+    headers: Mapping[bytes, bytes]
+    attempt: int | None
+    organization: str | None
+    project: str | None
+    called: _Called
+
+
 class RequestMemo:
     """Remembers the last bodies; a bounded memory. The results are those of `tell` and `fingerprint`, but for one thing: of a big body only what is new
     since another one of its session, behind the same response, is told of its problems and items. `tells`: False where only fingerprints are asked for,
@@ -101,26 +128,47 @@ class RequestMemo:
         self._equal: dict[tuple[bytes, bytes, _Call], Read] = {}
         self._known: list[_Known] = []  # the newest last
         self._last: tuple[bytes, _Call, str, Read] | None = None  # body, call, session, what it says
-        self._heads: dict[bytes, dict[bytes, bytes]] = {}
+        self._headings: dict[tuple[bytes, str], Heading] = {}
 
-    def headers(self, head: bytes) -> dict[bytes, bytes]:
-        """As `headers_of`; not to be changed."""
-        found = self._heads.get(head)
+    def heading(self, head: bytes, upstream: str) -> Heading:
+        """What a recorded head says: those of a client mostly differ in their content-length only, and are read once. Never raises."""
+        same = _without_length(head)
+        found = self._headings.get((same, upstream))
         if found is None:
-            found = headers_of(head)
+            found = self._heading(Asked.of(same, upstream))
             if len(head) < LEAST:
-                if len(self._heads) >= _EQUALS:
-                    self._heads.clear()
-                self._heads[head] = found
+                if len(self._headings) >= _EQUALS:
+                    self._headings.clear()
+                self._headings[same, upstream] = found
         return found
+
+    def _heading(self, asked: Asked) -> Heading:
+        called, headers = self._called(asked), asked.headers
+        retry = headers.get(b"x-stainless-retry-count", b"")
+        attempt = int(retry) + 1 if retry.isdigit() and len(retry) < 6 else None
+        organization, project = header_text(headers, b"openai-organization"), header_text(headers, b"openai-project")
+        return Heading(asked.method, asked.target, called.call.shape, headers, attempt, organization, project, called)
+
+    def _called(self, asked: Asked) -> _Called:
+        line = line_of(asked, self._rules)
+        return _Called(asked, line, _Call(shape_of(asked.method, asked.target), line.create, line.normaliser), asked.headers.get(b"content-type", b""))
 
     def read(self, asked: Asked, body: bytes, session: str = "") -> tuple[Told, Fingerprint]:
         """What a whole request says, and its fingerprint; of a WebSocket's handshake nothing counts but its head."""
-        content_type, shape = asked.headers.get(b"content-type", b""), shape_of(asked.method, asked.target)
+        return self._read_called(self._called(asked), body, session)
+
+    def read_under(self, heading: Heading, body: bytes, session: str, undecoded: str | None = None) -> tuple[Told, Fingerprint]:
+        """As `read`, of a request whose head has been read. `undecoded`: as in `Asked`."""
+        called = heading.called
+        if undecoded:
+            called = called._replace(asked=called.asked._replace(undecoded=undecoded))
+        return self._read_called(called, body, session)
+
+    def _read_called(self, called: _Called, body: bytes, session: str) -> tuple[Told, Fingerprint]:
+        asked, line, call, content_type = called
         if asked.undecoded or len(body) > HELD:
-            return self._tell(shape, body, content_type), fingerprint(asked, body, self._rules)
-        line = line_of(asked, self._rules)
-        found = self._read(body, content_type, session, _Call(shape, line.create, line.normaliser)) if body and line.asks != "ws" else _EMPTY
+            return self._tell(call.shape, body, content_type), fingerprint(asked, body, self._rules)
+        found = self._read(body, content_type, session, call) if body and line.asks != "ws" else _EMPTY
         return found.told, fingerprint_of(line, found.content)
 
     def stored_fingerprint(self, stored: StoredRequest) -> Fingerprint:
@@ -170,6 +218,15 @@ class RequestMemo:
         read = Read(_told(found, before, call.shape) if self._tells else NOTHING_TOLD, _content(found, call))
         self._last = body, call, session, read
         return read
+
+
+def _without_length(head: bytes) -> bytes:
+    """The head without its content-length, as nearly all spell it."""
+    for start in _LENGTHS:
+        at = head.find(start)
+        if at >= 0:
+            return head[:at] + head[head.find(b"\r\n", at + 2) :]
+    return head
 
 
 def _told(found: Outline, known: Outline | None, shape: Shape) -> Told:
@@ -225,3 +282,7 @@ def _leave_out(options: dict[str, Any], texts: dict[str, bytes], rules: Normalis
         texts.pop("stream_options", None)
     else:
         texts["stream_options"] = dump({"stream_options": value})[1:-1]
+
+
+NO_HEADING = RequestMemo().heading(b"", "")
+"""Of no head."""

@@ -33,8 +33,8 @@ def _beginnings(found: Mapping[str, Sequence[JournalFrame]]) -> Iterator[Beginni
     for writer, frames in found.items():
         for place, frame in enumerate(frames):
             if frame.kind in OPENS:
-                meta = read_opening(frame.payload, bundled=frame.kind == Kind.BEGIN)
-                yield Beginning(meta["started_at"], writer, frame.number, place, meta["session"])
+                meta, started_at = read_opening(frame.payload, bundled=frame.kind == Kind.BEGIN)
+                yield Beginning(started_at, writer, frame.number, place, meta.session)
 
 
 def too_early(begun: Sequence[Beginning], looked_at: int, behind: Mapping[str, int]) -> dict[str, int]:

@@ -33,8 +33,6 @@ class Suspects:
         finally:
             os.close(fd)
         self._writer: str | None = None
-        self._number: int | None = None
-        self._place = _NONE
         self._counts = self._load()
         number, segment, offset, length, name = _MARK.unpack(self._mark[: _MARK.size])
         if number:
@@ -58,18 +56,14 @@ class Suspects:
 
     def mark(self, writer: str, number: int, place: tuple[int, int] = _NONE) -> None:
         """The exchange is at hand, with the frame at that place of the journal: segment and offset."""
-        if number == self._number and place == self._place and writer == self._writer:
-            return
         if writer != self._writer:
             name = writer.encode()[:200]
             _MARK.pack_into(self._mark, 0, 0, 0, 0, len(name), name)
             self._writer = writer
         _NUMBER.pack_into(self._mark, 0, number + 1, *place)
-        self._number, self._place = number, place
 
     def clear(self) -> None:
         """None is."""
-        self._number = None
         _NUMBER.pack_into(self._mark, 0, 0, *_NONE)
 
     def convicted(self, writer: str, number: int) -> bool:
