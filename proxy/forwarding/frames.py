@@ -6,6 +6,7 @@ Messages are given piece by piece as their bytes come, so that a message of any 
 
 from __future__ import annotations
 
+import struct
 import zlib
 from base64 import b64decode, b64encode
 from collections import deque
@@ -31,7 +32,8 @@ INSTEAD = 0x20
 
 _WINDOW = 1 << 15
 _FIRST, _LAST = 0x10, 0x80
-_WHOLE_TEXT = 0x81  # the first byte of a frame
+_HEADER = struct.Struct(">HH").unpack_from  # of an unmasked frame: what it is and its length; where that is below 126, the second number is payload
+_TEXT, _LONGER_TEXT = 0x8100, 0x817E  # a whole text message; with its length behind
 _SYNC = b"\x00\x00\xff\xff"  # what RFC 7692 section 7.2.1 has the sender take off
 
 
@@ -268,12 +270,14 @@ class FrameDecoder:
         if self._held or self._left or self._opcode or self._masked or self.problem is not None:
             return found, 0
         at, size = 0, len(data)
-        while at + 4 <= size and data[at] == _WHOLE_TEXT:
-            length, start = data[at + 1], at + 2
-            if length > 125:
-                if length != 126:
-                    break
-                start, length = at + 4, data[at + 2] << 8 | data[at + 3]
+        while at + 4 <= size:
+            header, length = _HEADER(data, at)
+            if header == _LONGER_TEXT:
+                start = at + 4
+            elif _TEXT <= header < _LONGER_TEXT:
+                start, length = at + 2, header - _TEXT
+            else:
+                break
             end = start + length
             if end > size:
                 break
