@@ -53,26 +53,21 @@ def test_frames_that_are_cut_are_not_whole(parts: list[bytes], cut: int) -> None
     raw = framed(parts)[:cut]
     ends = {len(framed(parts[:number])) for number in range(len(parts) + 1)}
 
-    assert not FrameSlices().are_whole(raw, ()) or len(raw) in ends
+    assert FrameSlices().whole(raw) is None or len(raw) in ends
 
 
 @given(PARTS)
-def test_frames_that_are_not_cut_are_whole(parts: list[bytes]) -> None:
-    assert FrameSlices().are_whole(framed([*parts, b"{}"]), ())
-
-
-@pytest.mark.parametrize("endings", [b"}", b"]"])
-def test_frames_are_not_whole_where_one_ends_with_a_byte_that_matters(endings: bytes) -> None:
-    assert not FrameSlices().are_whole(framed([b"{}", b"[]", b"x" * 300]), endings)
+def test_the_payload_of_whole_frames_is_found_at_once(parts: list[bytes]) -> None:
+    assert FrameSlices().whole(framed([*parts, b"{}"])) == b"".join([*parts, b"{}"])
 
 
 def test_frames_that_go_on_are_not_whole() -> None:
     slices = FrameSlices()
     slices.feed(framed([b"x" * 300])[:10])
 
-    assert not slices.are_whole(framed([b"{}"]), b"")
+    assert slices.whole(framed([b"{}"])) is None
 
 
 @pytest.mark.parametrize("raw", [b"\x81\x85maskx", b"\x82\x7f" + (70000).to_bytes(8, "big") + b"x" * 70000])
 def test_masked_and_very_long_frames_do_not_count_as_whole(raw: bytes) -> None:
-    assert not FrameSlices().are_whole(raw, b"")
+    assert FrameSlices().whole(raw) is None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container
 
 Span = tuple[int, int]
 
 _LONGEST_LINE = 16 << 10
 _frame_head = struct.Struct(">HH").unpack_from
-_LONG_TEXT = 0x817E  # how a whole, unmasked text begins whose length follows in two bytes
 
 
 class ChunkSlices:
@@ -70,30 +68,28 @@ class FrameSlices:
         self._left = 0  # of the frame that goes on
         self._head = b""  # of a frame whose head is not here whole
 
-    def are_whole(self, raw: bytes, endings: Container[int]) -> bool:
-        """Whether the next raw bytes are whole frames, unmasked and shorter than 64 KiB, of which none ends with one of those bytes.
+    def whole(self, raw: bytes) -> bytes | None:
+        """The payload of the next raw bytes if they are whole frames, unmasked and shorter than 64 KiB, as nearly all are; they need not be fed then.
 
-        They need not be fed then: where they end, a frame begins. Much quicker than `feed`.
+        None: they are not. Much quicker than `feed`.
         """
         if self._left or self._head:
-            return False
+            return None
+        payloads = []
         pos, end = 0, len(raw)
         try:
             while pos < end:
                 first, size = _frame_head(raw, pos)
-                if first == _LONG_TEXT:
-                    pos += size + 4
-                elif (size := first & 255) < 126:
-                    pos += size + 2
-                elif size == 126:
-                    pos += _frame_head(raw, pos)[1] + 4
-                else:
-                    return False
-                if raw[pos - 1] in endings:
-                    return False
-        except (struct.error, IndexError):  # the last one goes on
-            return False
-        return True
+                start, short = pos + 4, first & 255
+                if short < 126:
+                    start, size = pos + 2, short
+                elif short > 126:
+                    return None
+                pos = start + size
+                payloads.append(raw[start:pos])
+        except struct.error:  # the last one goes on
+            return None
+        return b"".join(payloads) if pos == end else None
 
     def feed(self, raw: bytes) -> list[Span]:
         """The next raw bytes; gives where payload stands in them."""

@@ -45,7 +45,7 @@ class _Target:
         self._test: Test = finds("|".join(re.sub(r"[^A-Za-z0-9_]", lambda match: rf"\x{ord(match[0]):02x}", text) for text in texts))
         self._literals = (*_LITERALS, *self.secrets)
         self._reach = max(map(len, self._literals)) - 1
-        self.risky = frozenset(b"".join(self._literals))  # the bytes before which none of it can be cut off by a border
+        self._risky = frozenset(b"".join(self._literals))
         self._starts = re.compile(b"[" + b"".join(rb"\x%02x" % byte for byte in sorted({literal[0] for literal in self._literals})) + b"]")
 
     def found(self, text: bytes) -> bool:
@@ -54,7 +54,7 @@ class _Target:
 
     def cut(self, text: bytes) -> int:
         """Where something that is looked for may begin and be cut off by the end of the text."""
-        if not text or text[-1] not in self.risky:
+        if not text or text[-1] not in self._risky:
             return len(text)
         for match in self._starts.finditer(text, max(0, len(text) - self._reach)):
             rest = text[match.start() :]
@@ -96,11 +96,6 @@ class _Watch:
     def holds(self) -> bool:
         """Whether anything is undecided yet."""
         return bool(self._held)
-
-    @property
-    def risky(self) -> frozenset[int]:
-        """The bytes of all that is looked for: behind any other, none of it can go on."""
-        return self._target.risky
 
     def calm(self, data: bytes) -> bool:
         """Take the next bytes in if nothing is held and nothing in them needs a closer look; else False, and nothing has happened."""
@@ -303,9 +298,8 @@ class FrameGuard(ChunkedGuard):
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
-        # Where no frame ends within a secret, the raw bytes can be looked through as they are.
-        if not self._held and self._frames.are_whole(raw, self._watch.risky) and self._watch.calm(raw):
-            self._base += len(raw)
+        if not self._held and (data := self._frames.whole(raw)) is not None and self._watch.calm(data):
+            self._base += len(data)
             return raw
         slices = self._chunks.feed(raw)
         if self._held or not self._watch.calm(data := b"".join([raw[start:end] for start, end in slices])):
