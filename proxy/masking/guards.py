@@ -298,8 +298,8 @@ class FrameGuard(ChunkedGuard):
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
-        if not self._held and (data := self._frames.whole(raw)) is not None and self._watch.calm(data):
-            self._base += len(data)
+        if not self._held and (whole := self._frames.whole(raw)) is not None and self._watch.calm(whole):
+            self._base += len(whole)
             return raw
         slices = self._chunks.feed(raw)
         if self._held or not self._watch.calm(data := b"".join([raw[start:end] for start, end in slices])):
