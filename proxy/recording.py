@@ -240,8 +240,8 @@ class Assembly:
         recorded.items = self._items()
         gathered = self._gathered
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
-        rows, frames, chunks = gathered.rows[:], tuple(gathered.frames), tuple(gathered.chunks)
-        for given in (gathered.request, gathered.response, gathered.rows, gathered.frames, gathered.chunks):
+        rows, frames, chunks = gathered.give_rows(), tuple(gathered.frames), tuple(gathered.chunks)
+        for given in (gathered.request, gathered.response, gathered.frames, gathered.chunks):
             given.clear()
         return Spill(recorded, [piece for piece in pieces if piece], rows, frames, chunks, final)
 

@@ -6,7 +6,7 @@ What only the journal knew stands in the columns that it gave: how the exchange 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -74,7 +74,7 @@ def reparsed(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
     yield _part(recorded, events, kept)
 
 
-def _part(recorded: Recorded, events: list[EventRow], kept: list[EventRow]) -> Recorded:
+def _part(recorded: Recorded, events: Sequence[EventRow], kept: list[EventRow]) -> Recorded:
     """`kept`: the rows of a WebSocket's messages, which tell their borders; of what was not fed, because it is no whole message, they stay."""
     if kept:
         found = iter(events)

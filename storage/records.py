@@ -216,7 +216,7 @@ class Recorded:
     upstream: str = ""
     facts: Facts = field(default_factory=Facts)
     raw: Raw = field(default_factory=Raw)
-    events: list[EventRow] = field(default_factory=list)
+    events: Sequence[EventRow] = field(default_factory=list)
     seq: int | None = None  # given by the recorder when the exchange opens; the store gives one if it is None
     fingerprint: Fingerprint | None = None  # under DEFAULT_RULES; None: it is computed when its session is first replayed
     connection_number: int | None = None
@@ -247,7 +247,7 @@ class Spill:
 
     recorded: Recorded  # facts as known so far; raw holds only the heads
     pieces: list[Piece]
-    events: list[EventRow]
+    events: Sequence[EventRow]
     frames: tuple[Frame, ...]
     chunks: tuple[int, ...]
     final: bool  # True: the exchange ended with this spill, the row becomes complete

@@ -395,7 +395,7 @@ class _Transaction:
             insert_rows = self._memory.inserters[key] = Inserter(self._connection, table, ignore=ignore, literals=literals)
         insert_rows(self._connection, values)
 
-    def _insert_events(self, id_: int, events: list[EventRow], *, ignore: bool = False) -> None:
+    def _insert_events(self, id_: int, events: Sequence[EventRow], *, ignore: bool = False) -> None:
         if events:
             literals, values = event_values(id_, events, self._types)
             self.insert(event_table, values, ignore=ignore, literals=literals)

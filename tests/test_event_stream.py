@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from playhead.proxy.assembling.event_stream import EventStream
 from playhead.proxy.assembling.gathered import Gathered
 from playhead.proxy.models.kind import Shape
-from playhead.storage.records import EventRow, Facts
+from playhead.storage.event_rows import EventRows
+from playhead.storage.records import Facts
 
 ITEM = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "status": "completed"}
 RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [ITEM], "usage": {"input_tokens": 1}}
@@ -26,7 +27,7 @@ EVENTS: list[dict[str, Any]] = [
 BODY = b"".join(f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'), ensure_ascii=False)}\n\n".encode() for event in EVENTS)
 
 
-def heard(*pieces: bytes) -> tuple[list[EventRow], Facts, EventStream]:
+def heard(*pieces: bytes) -> tuple[EventRows, Facts, EventStream]:
     gathered, facts = Gathered(), Facts("responses")
     stream = EventStream(Shape("responses", "create"), gathered)
     for piece in pieces:

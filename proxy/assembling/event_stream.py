@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import repeat
 from typing import Any
 
-from playhead.storage.records import EventRow, Facts, ItemRow
+from playhead.storage.records import Facts, ItemRow
 
 from .. import sse
 from ..facts import number_of, type_of
@@ -20,7 +19,6 @@ from .passing import Passing
 from .usual_events import UsualEvents, usual_events
 
 _DONE = b"[DONE]"
-_as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
 
 
 class EventStream:
@@ -67,10 +65,7 @@ class EventStream:
             else:
                 numbers.append(number_of(event))
         self._hear(heard)
-        count = len(types)
-        places = range(gathered.count, gathered.count + count)
-        gathered.rows += map(_as_row, zip(places, repeat(at), repeat(1), types, numbers, repeat(None), usual.sizes, repeat(0), strict=False))
-        gathered.count += count
+        gathered.rows.add_answered(at, types, numbers, usual.sizes, repeat(0, len(types)))
 
     def _parsed(self, events: list[tuple[str | None, bytes]]) -> list[Wire]:
         """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
@@ -95,8 +90,7 @@ class EventStream:
             if gathered.first_ns is None and data:
                 gathered.first_ns = at
             kind = name if name is not None else type_of(model, data)
-            gathered.rows.append(EventRow(gathered.count, at, 1, kind, number_of(model), None, size))
-            gathered.count += 1
+            gathered.rows.add((at, 1, kind, number_of(model), None, size, 0))
 
     def _models(self, events: list[sse.SseEvent]) -> list[Wire | None]:
         """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
@@ -113,9 +107,7 @@ class EventStream:
         """Nothing more will come: the rest that is no whole event becomes a row without a type."""
         size = self._rest()
         if size:
-            gathered = self._gathered
-            gathered.rows.append(EventRow(gathered.count, at, 1, None, None, None, size))
-            gathered.count += 1
+            self._gathered.rows.add((at, 1, None, None, None, size, 0))
 
     def _rest(self) -> int:
         """What is left, heard if it is all of an event but its blank line; its size."""

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from playhead.storage.records import EventRow, Frame
+from playhead.storage.event_rows import EventRows
+from playhead.storage.records import Frame
 
 
 class Gathered:
     """Bodies, events and frames of one exchange, in order. Handing them over empties the lists; the counts go on."""
 
-    __slots__ = ("chunks", "count", "first_ns", "frames", "request", "request_bytes", "response", "response_bytes", "rows")
+    __slots__ = ("chunks", "first_ns", "frames", "request", "request_bytes", "response", "response_bytes", "rows")
 
     def __init__(self) -> None:
         self.request: list[bytes] = []
         self.response: list[bytes] = []
-        self.rows: list[EventRow] = []
+        self.rows = EventRows()
         self.frames: list[Frame] = []
         self.chunks: list[int] = []
-        self.count = 0  # events
         self.request_bytes = 0
         self.response_bytes = 0
         self.first_ns: int | None = None  # the first event of upstream, or byte of its body
+
+    @property
+    def count(self) -> int:
+        """How many events there were so far."""
+        return self.rows.end
+
+    def give_rows(self) -> EventRows:
+        """The events since the last time; they are forgotten here."""
+        given, self.rows = self.rows, EventRows(self.rows.end)
+        return given
 
     def state(self) -> list[int | None]:
         """The counts, for `restore`."""
@@ -28,4 +38,5 @@ class Gathered:
     def restore(self, state: list[int | None]) -> None:
         """Go on with those counts."""
         count, request_bytes, response_bytes, self.first_ns = state
-        self.count, self.request_bytes, self.response_bytes = count or 0, request_bytes or 0, response_bytes or 0
+        self.rows = EventRows(count or 0)
+        self.request_bytes, self.response_bytes = request_bytes or 0, response_bytes or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playhead.storage.records import Direction, EventRow, Facts, Frame, ItemRow
+from playhead.storage.records import Direction, Facts, Frame, ItemRow
 
 from ..facts import NOTHING, Told, item_rows, number_of, told_of, type_of
 from ..folds.folding import Heard
@@ -86,7 +86,7 @@ class Transcript(Channels):
             self._sent += len(given)
 
     def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
-        gathered, new = self._gathered, tuple.__new__
+        gathered = self._gathered
         gathered.response += texts
         if gathered.first_ns is None:
             gathered.first_ns = at
@@ -102,22 +102,17 @@ class Transcript(Channels):
             for number in event:
                 data = texts[place]
                 name = type_name(data[TYPE_AT : data.find(b'"', TYPE_AT)])
-                gathered.rows.append(new(EventRow, (gathered.count, at, 1, name, number, None, len(data), opcodes[place])))
-                gathered.count += 1
+                gathered.rows.add((at, 1, name, number, None, len(data), opcodes[place]))
                 place += 1
         self._hearing.hear([event for event in heard if not isinstance(event, Unparsed)])
 
     def _message_row(self, direction: Direction, at: int, message: tuple[int, bytes], size: int, model: Wire) -> None:
         opcode, data = message
         kind = type_of(model, data) or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
-        gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, at, direction, kind, number_of(model), text_of(field(model, "stream_id")), size, opcode))
-        gathered.count += 1
+        self._gathered.rows.add((at, direction, kind, number_of(model), text_of(field(model, "stream_id")), size, opcode))
 
     def _row(self, direction: Direction, at: int, kind: str | None, size: int, opcode: int) -> None:
-        gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, at, direction, kind, None, None, size, opcode))
-        gathered.count += 1
+        self._gathered.rows.add((at, direction, kind, None, None, size, opcode))
 
     def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
         self._loose(direction, payload)

@@ -8,13 +8,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 from playhead.config import secrets as secret_rules
 from playhead.storage.connecting.connected import turn_number
-from playhead.storage.records import EventRow, Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
+from playhead.storage.records import Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
 from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
 from ..fingerprint import Asked, Fingerprinter
@@ -34,7 +33,6 @@ _CREATE = Shape("responses", "create")
 _TYPE_AT = len('{"type":"')  # where it stands in an event that may pass
 _MOST_HEARD = 128
 _NO_RAW = Raw()
-_as_row = partial(tuple.__new__, EventRow)  # of a tuple, at a third of the cost of EventRow(*row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +129,7 @@ class Turn:
         if not direction:
             self._long = None
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
-        gathered = self._gathered
-        gathered.rows.append(EventRow(gathered.count, offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
-        gathered.count += 1
+        self._gathered.rows.add((offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
 
     def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py)."""
@@ -146,9 +142,7 @@ class Turn:
             self._hear()
         gathered.response += texts
         gathered.response_bytes += sum(sizes)
-        places = range(gathered.count, gathered.count + len(texts))
-        gathered.rows += map(_as_row, zip(places, repeat(offset), repeat(1), _types(texts), numbers, repeat(None), sizes, opcodes, strict=False))
-        gathered.count += len(texts)
+        gathered.rows.add_answered(offset, _types(texts), numbers, sizes, opcodes)
 
     def _offset(self, at: int) -> int:
         if self._at is None:
@@ -215,10 +209,9 @@ class Turn:
         gathered = self._gathered
         recorded.raw = self._setting.heads
         pieces = [self._piece("request", gathered.request), self._piece("response", gathered.response)]
-        rows = gathered.rows[:]
-        for given in (gathered.request, gathered.response, gathered.rows):
+        for given in (gathered.request, gathered.response):
             given.clear()
-        return Spill(recorded, [piece for piece in pieces if piece], rows, (), (), final)
+        return Spill(recorded, [piece for piece in pieces if piece], gathered.give_rows(), (), (), final)
 
     def _piece(self, part: Literal["request", "response"], data: list[bytes]) -> Piece | None:
         whole = b"".join(data)

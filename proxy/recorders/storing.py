@@ -59,6 +59,6 @@ def _strip(recorded: Recorded, spills: list[Spill]) -> None:
     recorded.facts = Facts(kind=recorded.facts.kind, parse="unparsed", problem=_PROBLEM)
     recorded.stream_id = recorded.steer = None
     recorded.items, recorded.fingerprint = [], None
-    rows = [recorded.events, *(spill.events for spill in spills)]
-    for events in rows:
-        events[:] = [event._replace(type=None, sequence_number=None, stream_id=None) for event in events]
+    holders: list[Recorded | Spill] = [recorded, *spills]
+    for holder in holders:
+        holder.events = [event._replace(type=None, sequence_number=None, stream_id=None) for event in holder.events]
