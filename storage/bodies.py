@@ -121,7 +121,8 @@ class _Entry:
         return _raw_bytes(self.raw) + _OVERHEAD * (4 + len(self.keys))
 
 
-class _Choice(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Choice:
     """A possible base and what it leaves to be written.
 
     `cost`: roughly how many bytes must be compressed without help. `extends`: the whole request of the base stands in the new one.
@@ -150,9 +151,12 @@ class BodyCodec:
 
     def encode(self, key: BodyKey, raw: Raw) -> StoredBody:
         """What to store of an exchange. An exchange that is encoded again replaces what was remembered of it."""
-        self.forget(key.exchange_id)
+        if key.exchange_id in self._entries:
+            self.forget(key.exchange_id)
         shape = _shape(raw)
-        choice, new_run = self._bounded(self._choose(key, raw, shape), raw, shape)
+        choice, new_run = self._choose(key, raw, shape), False
+        if choice is not None and (choice.entry.run >= RUN or choice.entry.depth >= MAX_DEPTH):
+            choice, new_run = self._begun_anew(choice.entry, raw, shape)
         if choice is None:
             encoded = deltas.encode(raw, None)
             depth, base = 0, None
@@ -165,7 +169,7 @@ class BodyCodec:
             run, anchor = (0, key.exchange_id) if choice is None or new_run else (choice.entry.run + 1, choice.entry.anchor)
             keys = (*_named_keys(key, shape, key.response_id), *_start_keys(key.session, raw.request))
             self._remember(_Entry(key.exchange_id, raw, encoded.digest, shape, depth, run, base, anchor, keys))
-        return StoredBody(base, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), depth)
+        return StoredBody(base, encoded.data, CODEC, encoded.digest, encoded.raw_bytes, depth)
 
     def decode(self, stored: StoredBody, load_base: Callable[[int], Raw]) -> Raw:
         """The raw of a row. `load_base` gives the raw of another exchange, by this same way. Raises StoreError if it is damaged."""
@@ -201,7 +205,7 @@ class BodyCodec:
         best: _Choice | None = None
         for entry in self._candidates(key, raw, shape):
             choice = _measure(entry, raw, shape)
-            if choice.extends and choice.cost == choice.middle and (best is None or choice.cost <= best.cost + _ALIKE):
+            if choice.extends and entry.shape == shape and (best is None or choice.cost <= best.cost + _ALIKE):
                 return choice
             if best is None or choice.cost < best.cost:
                 best = choice
@@ -238,13 +242,8 @@ class BodyCodec:
                         yield entry
                 return
 
-    def _bounded(self, choice: _Choice | None, raw: Raw, shape: bytes) -> tuple[_Choice | None, bool]:
-        """The choice, or another that keeps the chain short, and whether a new run begins with it."""
-        if choice is None:
-            return None, True
-        entry = choice.entry
-        if entry.run < RUN and entry.depth < MAX_DEPTH:
-            return choice, False
+    def _begun_anew(self, entry: _Entry, raw: Raw, shape: bytes) -> tuple[_Choice | None, bool]:
+        """In place of an entry at the end of its chain a choice with which a new run begins."""
         anchor = self._available(entry.anchor)
         if anchor is None or anchor.depth >= MAX_DEPTH - RUN:
             return None, True
@@ -309,19 +308,19 @@ def encode_against(raw: Raw, base: Base | None) -> StoredBody:
     """What to store of an exchange against a given base, or alone: for rows whose base goes away."""
     if base is None:
         encoded = deltas.encode(raw, None)
-        return StoredBody(None, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), 0)
+        return StoredBody(None, encoded.data, CODEC, encoded.digest, encoded.raw_bytes, 0)
     split = compare(raw.request, base.raw.request)
     encoded = deltas.encode(raw, deltas.Against(base.raw, deltas.digest(base.raw), split))
-    return StoredBody(base.exchange_id, encoded.data, CODEC, encoded.digest, _raw_bytes(raw), base.depth + 1)
+    return StoredBody(base.exchange_id, encoded.data, CODEC, encoded.digest, encoded.raw_bytes, base.depth + 1)
 
 
 def _measure(entry: _Entry, raw: Raw, shape: bytes) -> _Choice:
-    split = compare(raw.request, entry.raw.request)
-    common = split.prefix + split.suffix
-    middle = len(raw.request) - common
+    request, base = raw.request, entry.raw.request
+    prefix, suffix = split = compare(request, base)
+    middle = len(request) - prefix - suffix
     # An error between two good answers is a poor dictionary for the next one, though the request before it is the same.
     foreign = 0 if shape == entry.shape else len(raw.response) // 4 + 1
-    return _Choice(entry, split, middle, middle + foreign, common == len(entry.raw.request))
+    return _Choice(entry, split, middle, middle + foreign, prefix + suffix == len(base))
 
 
 def _shape(raw: Raw) -> bytes:
@@ -335,11 +334,12 @@ def _raw_bytes(raw: Raw) -> int:
 
 def _named_keys(key: BodyKey, shape: bytes, response_id: str | None) -> Iterator[_Index]:
     """By the response it goes on from, by cache key, by kind."""
+    session, _, kind, cache_key, _, _, model = key
     if response_id:
-        yield key.session, response_id, "response"
-    if key.prompt_cache_key:
-        yield key.session, key.prompt_cache_key, "cache"
-    yield key.session, f"{key.kind} {key.model} {shape!r}", "kind"
+        yield session, response_id, "response"
+    if cache_key:
+        yield session, cache_key, "cache"
+    yield session, f"{kind} {model} {shape!r}", "kind"
 
 
 def _start_keys(session: str, request: bytes) -> list[_Index]:

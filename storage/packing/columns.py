@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, compress, repeat
-from operator import sub
+from operator import attrgetter, sub
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
@@ -25,6 +25,7 @@ _FRAMES_ARE_BODIES = 0x40  # the whole request, perhaps a head, the whole respon
 _HEADS_APART = 0x80  # frames from upstream that are empty have a direction of their own, and no length
 
 _OFFSET = 5  # bytes of an offset of such a frame: the first 18 minutes of an exchange
+_FAR = 1 << 8 * _OFFSET
 
 _HEAD = 2  # that direction
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
@@ -50,6 +51,14 @@ class Bodies(NamedTuple):
     response: bytes
     trailers: bytes
 
+    @classmethod
+    def of(cls, raw: Raw) -> Bodies:
+        return _bodies(_of_raw(raw))
+
+
+_bodies = partial(tuple.__new__, Bodies)
+_of_raw = attrgetter(*Bodies._fields)
+
 
 class Timeline(NamedTuple):
     """Frames by column."""
@@ -61,9 +70,9 @@ class Timeline(NamedTuple):
     @classmethod
     def of(cls, raw: Raw) -> Timeline:
         if not raw.frames:
-            return cls(b"", (), ())
+            return NO_FRAMES
         directions, offsets, lengths = zip(*raw.frames, strict=True)
-        return cls(bytes(directions), offsets, lengths)
+        return _timeline((bytes(directions), offsets, lengths))
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -86,6 +95,7 @@ class Timeline(NamedTuple):
 
 
 NO_FRAMES = Timeline(b"", (), ())
+_timeline = partial(tuple.__new__, Timeline)
 
 
 class Columns(NamedTuple):
@@ -98,19 +108,21 @@ class Columns(NamedTuple):
     @classmethod
     def of(cls, raw: Raw, timeline: Timeline) -> Columns:
         packed, loose, flags = b"", b"", 0
-        lengths, offsets = timeline.lengths, timeline.offsets
+        directions, offsets, lengths = timeline
         whole = _are_bodies(raw, timeline)
-        pieces = sizes_of(raw.response) if raw.chunks or (len(offsets) > 1 and not whole) else ()
         if raw.chunks:
+            pieces = sizes_of(raw.response)
             if raw.chunks == pieces:
                 flags |= _CHUNKS_ARE_BLOCKS
             else:
                 packed, pieces = planes(raw.chunks), raw.chunks
+        else:
+            pieces = sizes_of(raw.response) if len(offsets) > 1 and not whole else ()
         if whole:
             flags |= _FRAMES_ARE_BODIES
             loose = b"".join([offset.to_bytes(_OFFSET, "little") for offset in offsets])
         elif offsets:
-            directions, upstream = timeline.directions, timeline.from_upstream
+            upstream = timeline.from_upstream
             marked = _with_heads(timeline) if 0 in upstream else None
             if marked is not None:
                 upstream = tuple(filter(None, upstream))
@@ -129,10 +141,10 @@ def chunks_are_blocks(flags: int) -> bool:
 
 
 def _are_bodies(raw: Raw, timeline: Timeline) -> bool:
-    lengths = timeline.lengths
-    if not raw.response or (timeline.directions, lengths[1:-1]) not in ((b"\0\1", ()), (b"\0\1\1", (0,))):
+    directions, offsets, lengths = timeline
+    if not ((directions == b"\0\1\1" and not lengths[1]) or directions == b"\0\1") or not raw.response:
         return False
-    return lengths[0] == len(raw.request) and lengths[-1] == len(raw.response) and max(timeline.offsets) < 1 << 8 * _OFFSET
+    return lengths[0] == len(raw.request) and lengths[-1] == len(raw.response) and max(offsets) < _FAR
 
 
 def _with_heads(timeline: Timeline) -> bytes | None:

@@ -98,10 +98,11 @@ class Against(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """The bytes to keep and the digest of the raw that they hold."""
+    """The bytes to keep, the digest of the raw that they hold, and how many bytes its heads, bodies and trailers are together."""
 
     data: bytes
     digest: str
+    raw_bytes: int
 
 
 class _Header(NamedTuple):
@@ -125,21 +126,23 @@ _HEADER_FIELDS = len(_Header._fields)
 
 def encode(raw: Raw, against: Against | None) -> Encoded:
     """What to keep of an exchange. The same raw against the same base gives the same bytes."""
-    timeline = Timeline.of(raw)
-    columns = Columns.of(raw, timeline)
-    flags, prefix, suffix, check, middle = columns.flags, 0, 0, b"", raw.request
+    bodies, timeline, chunks = Bodies.of(raw), Timeline.of(raw), raw.chunks
+    packed, loose, flags = Columns.of(raw, timeline)
+    prefix, suffix, check, middle = 0, 0, b"", raw.request
     if against is not None:
-        prefix, suffix = against.split.prefix, against.split.suffix
+        prefix, suffix = against.split
         flags |= _HAS_BASE
-        middle = raw.request[prefix : len(raw.request) - suffix]
+        middle = middle[prefix : len(middle) - suffix]
         check = _check(against.digest)
         if len(middle) >= WIDE_FROM and len(against.base.request) > _TAIL:
             flags |= _WIDE
-    parts = (middle, raw.request_head, raw.response_heads, raw.response, raw.trailers, columns.packed)
-    payload = b"".join(parts)
+    head, _, *others = bodies
+    payload = b"".join((middle, head, *others, packed))
     data = _compressor_for(against, flags, len(payload)).compress(payload)
-    header = varints((len(data), prefix, suffix, *map(len, parts), len(raw.chunks), len(raw.frames)))
-    return Encoded(b"".join((bytes((VERSION, flags)), header, check, data, columns.loose)), _digest(_bodies(raw), timeline, raw.chunks))
+    lengths = (*map(len, bodies),)
+    header = varints((len(data), prefix, suffix, len(middle), lengths[0], *lengths[2:], len(packed), len(chunks), len(timeline.offsets)))
+    written = b"".join((bytes((VERSION, flags)), header, check, data, loose))
+    return Encoded(written, _digest(bodies, lengths, timeline, chunks), sum(lengths))
 
 
 def _compressor_for(against: Against | None, flags: int, size: int) -> zstandard.ZstdCompressor:
@@ -161,7 +164,7 @@ class Decoded(NamedTuple):
     @property
     def digest(self) -> str:
         """That of the raw."""
-        return _digest(self.bodies, self.timeline, self.chunks)
+        return _digest(self.bodies, (*map(len, self.bodies),), self.timeline, self.chunks)
 
     def raw(self, *, times: bool = True) -> Raw:
         """`times` False: without frames."""
@@ -253,20 +256,14 @@ def digest(raw: Raw) -> str:
     The form: lengths of the five byte strings and counts of frames and chunks (u64, little endian), the byte strings, then of the frames all
     directions (u8), all offsets (u64) and all lengths (u64), then all chunk sizes (u64).
     """
-    return _digest(_bodies(raw), Timeline.of(raw), raw.chunks)
+    bodies = Bodies.of(raw)
+    return _digest(bodies, (*map(len, bodies),), Timeline.of(raw), raw.chunks)
 
 
-def _bodies(raw: Raw) -> Bodies:
-    return Bodies(raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers)
-
-
-def _digest(bodies: Bodies, timeline: Timeline, chunks: tuple[int, ...]) -> str:
-    lengths = [*map(len, bodies)]
-    parts = [_LENGTHS.pack(*lengths, len(timeline.offsets), len(chunks)), *bodies]
-    if timeline.offsets:
-        parts += (timeline.directions, words(timeline.offsets), words(timeline.lengths))
-    if chunks:
-        parts.append(words(chunks))
+def _digest(bodies: Bodies, lengths: tuple[int, ...], timeline: Timeline, chunks: tuple[int, ...]) -> str:
+    """`lengths`: of the bodies."""
+    directions, offsets, sizes = timeline
+    parts = (_LENGTHS.pack(*lengths, len(offsets), len(chunks)), *bodies, directions, words((*offsets, *sizes, *chunks)))
     if sum(lengths) <= _JOINED:
         return f"xxh3:{xxhash.xxh3_128_hexdigest(b''.join(parts))}"
     whole = xxhash.xxh3_128()
