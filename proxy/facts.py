@@ -123,13 +123,12 @@ def take_request(facts: Facts, told: Told, path: str) -> None:
 
 def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]) -> tuple[ItemRow, ...]:
     """The rows of items, each with its position; what is no item has none."""
-    return tuple([item_row(part, position, item) for position, item in items if isinstance(item, Wire) and not isinstance(item, Unparsed)])
-
-
-def item_row(part: Literal["input", "output"], position: int, item: Wire) -> ItemRow:
-    """One item."""
-    get = members(item).get
-    return row_of(part, position, (get("type"), get("id"), get("call_id"), get("name") or get("server_label"), get("status")))
+    rows = []
+    for position, item in items:
+        if isinstance(item, Wire) and item.__class__ is not Unparsed:
+            get = members(item).get
+            rows.append(row_of(part, position, (get("type"), get("id"), get("call_id"), get("name") or get("server_label"), get("status"))))
+    return tuple(rows)
 
 
 def row_of(part: Literal["input", "output"], position: int, said: Sequence[Any]) -> ItemRow:

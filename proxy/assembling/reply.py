@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -139,15 +139,12 @@ class _Decoding:
 class Reply:
     """One final answer. `parse` False: its body is kept and not looked at."""
 
-    __slots__ = ("_chunked", "_decoding", "_edges", "_form", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream", "headers", "is_stream")
+    __slots__ = ("_chunked", "_decoding", "_edges", "_form", "_gathered", "_parse", "_rows", "_shape", "_status", "_stream", "is_stream")
 
-    def __init__(self, head: bytes, gathered: Gathered, shape: Shape, *, parse: bool) -> None:
-        headers = self.headers = headers_of(head)
+    def __init__(self, status: int | None, headers: Mapping[bytes, bytes], gathered: Gathered, shape: Shape, *, parse: bool) -> None:
         get = headers.get
         form = self._form = _form(get(b"content-type", b""), get(b"content-encoding", b""), get(b"transfer-encoding", b""))
-        self._gathered, self._shape, self._parse = gathered, shape, parse
-        code = head[9:12]
-        self._status = int(code) if code.isdigit() else None
+        self._status, self._gathered, self._shape, self._parse = status, gathered, shape, parse
         self._chunked = ChunkScanner(gathered.chunks) if form.chunked else None
         self._rows: tuple[ItemRow, ...] = ()
         self.is_stream = form.is_stream
@@ -253,9 +250,9 @@ class Reply:
         self._rows = output_rows(answer)
         return None
 
-    def items(self) -> list[ItemRow]:
+    def items(self) -> Sequence[ItemRow]:
         """Rows of the output items and tool calls; call `read` before."""
-        return self._stream.items() if self._stream is not None else [*self._rows]
+        return self._stream.items() if self._stream is not None else self._rows
 
     @property
     def notes(self) -> list[str]:

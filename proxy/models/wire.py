@@ -97,6 +97,8 @@ class Wire(BaseModel):
 
 def field(source: Any, name: str) -> Any:
     """What a model, or a JSON object, says under a name, declared or not; None if nothing."""
+    if source is None:
+        return None
     if source.__class__ is dict:
         return source.get(name)
     try:  # asking whether it is a model would cost more than all the rest
