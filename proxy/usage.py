@@ -7,6 +7,7 @@ are always whole. A count that the provider did not give is None, never zero; nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from .pricing.usage_form import CacheWrites, Modalities, Usage, UsagePart
@@ -19,9 +20,8 @@ _DETAILS: Mapping[str, Sequence[str]] = {
 }
 _CACHED_BESIDE = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")  # where others than OpenAI say it
 _BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens",) for modality in _MODALITIES}
-_USUAL = frozenset(("input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"))
-_OF_OUTPUT = frozenset(("reasoning_tokens",))
-_OF_INPUT = (frozenset(("cached_tokens",)), frozenset(("cached_tokens", "cache_write_tokens")))
+_USUAL = 5  # members of the usage of a Response
+_usual_members = itemgetter("input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens")
 _NUMBERS = frozenset((int,))
 _CACHED_BY_MODALITY: Mapping[str, Sequence[str]] = {modality: (f"{modality}_tokens", f"cached_{modality}_tokens") for modality in _MODALITIES}
 
@@ -156,20 +156,21 @@ def _sum(*counts: int | None) -> int:
 
 def _usual(usage: dict[str, Any], service_tier: str | None) -> Usage | None:
     """What a Response of text tells, as nearly all are, at a fraction of the price; None: it has to be looked at closely."""
-    if usage.keys() != _USUAL:
+    try:
+        whole, details, output, of_output, total = _usual_members(usage)
+        cached, reasoning = details["cached_tokens"], of_output["reasoning_tokens"]
+    except (KeyError, TypeError):
         return None
-    details, of_output = usage["input_tokens_details"], usage["output_tokens_details"]
-    if not isinstance(details, dict) or not isinstance(of_output, dict) or of_output.keys() != _OF_OUTPUT or details.keys() not in _OF_INPUT:
+    told = "cache_write_tokens" in details
+    if len(usage) != _USUAL or len(of_output) != 1 or len(details) != 1 + told:
         return None
-    whole, output, total, reasoning = usage["input_tokens"], usage["output_tokens"], usage["total_tokens"], of_output["reasoning_tokens"]
-    cached, wrote = details["cached_tokens"], details.get("cache_write_tokens", 0)
-    counts = (whole, output, total, reasoning, cached, wrote)
-    if {*map(type, counts)} != _NUMBERS or min(counts) < 0 or max(counts) > _MOST:
+    wrote = details["cache_write_tokens"] if told else 0
+    if {*map(type, (whole, output, total, reasoning, cached, wrote))} != _NUMBERS:
         return None
-    if (rest := whole - cached - wrote) < 0 or reasoning > output or whole + output != total:
+    rest = whole - cached - wrote
+    if min(cached, wrote, rest, reasoning) < 0 or reasoning > output or whole + output != total or total > _MOST:
         return None
-    writes = CacheWrites(total=wrote, ttl_unknown=wrote) if len(details) > 1 else None
-    return Usage(whole, rest, cached, writes, output, reasoning, total, service_tier=service_tier, raw=usage)
+    return Usage(whole, rest, cached, CacheWrites(wrote, ttl_unknown=wrote) if told else None, output, reasoning, total, service_tier=service_tier, raw=usage)
 
 
 def _openai(reading: _Reading, kind: str) -> dict[str, Any]:
