@@ -74,7 +74,11 @@ class EventRows(Sequence[EventRow]):
     def __getitem__(self, place: slice) -> list[EventRow]: ...
 
     def __getitem__(self, place: int | slice) -> EventRow | list[EventRow]:
-        return [*self][place]
+        if isinstance(place, slice):
+            return [*self][place]
+        seq = range(self.first, self.end)[place]
+        told = self.types[place], self.numbers[place], self.streams[place]
+        return EventRow(seq, self.offsets[place], self.directions[place], *told, self.sizes[place], self.flags[place])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and [*self] == [*other]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedConnection
+from playhead.storage.connecting.log_rows import LogRows
 from playhead.storage.records import Direction, Outcome, Recorded, Spill
 
 from ..forwarding.frames import INSTEAD
@@ -28,7 +27,6 @@ from .turns import Setting, Turn, TurnMessage, data_of, said_state
 
 _SOCKET = Shape("responses", "socket")
 _START = 1 << 16  # bytes of a long message that are looked at
-_as_entry = partial(tuple.__new__, LogEntry)
 
 
 class _Waiting(NamedTuple):
@@ -68,7 +66,7 @@ class Multiplex(Channels):
         self._token = 0  # the last one given to a message
         self._waiting: dict[int, _Waiting] = {}  # by token
         self._long: dict[int, _Long] = {}  # by direction
-        self._log: list[LogEntry] = []  # what was not given away of it
+        self._log = LogRows()  # what was not given away of it
         self._given = 0  # how many entries were before those
         self._own: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])  # payloads that belong to no turn, by the places of their entries
         self._part = 0  # how often something was given away
@@ -91,7 +89,7 @@ class Multiplex(Channels):
     def _say_instead(self, said: TurnMessage) -> None:
         """What playhead sent in place of the create that waits for its response, which its client never saw."""
         turn = self._open.get(self._lanes.awaited(lane_of(said.model)))
-        self._log.append(LogEntry(said.direction, said.opcode, said.at, turn.number if turn is not None else 0, said.size, True))
+        self._log.add((said.direction, said.opcode, said.at, turn.number if turn is not None else 0, said.size, True))
         if turn is not None:
             turn.take(said)
         else:
@@ -117,7 +115,7 @@ class Multiplex(Channels):
             if turn is not None:
                 opcodes, texts = opcodes[place:], texts[place:]
                 turn.passed(at, opcodes, texts, numbers[place:])
-                self._log += map(_as_entry, zip(repeat(1), opcodes, repeat(at), repeat(turn.number), map(len, texts), repeat(False), strict=False))
+                self._log.add_answered(at, opcodes, turn.number, map(len, texts))
                 return
             self._message(TurnMessage(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)))
 
@@ -126,11 +124,11 @@ class Multiplex(Channels):
         steps = self._steps(said)
         if len(steps) == 1 and isinstance(step := steps[0], Assigned) and step.token == token and (turn := self._open.get(step.turn)) is not None:
             # As it is nearly always.
-            self._log.append(LogEntry(said.direction, said.opcode, said.at, step.turn, said.size))
+            self._log.add((said.direction, said.opcode, said.at, step.turn, said.size, False))
             turn.take(said)
             return
         self._waiting[token] = _Waiting(said, self._next)
-        self._log.append(LogEntry(said.direction, said.opcode, said.at, 0, said.size))
+        self._log.add((said.direction, said.opcode, said.at, 0, said.size, False))
         for step in steps:
             self._take(step)
 
@@ -150,7 +148,7 @@ class Multiplex(Channels):
     def _assign(self, waiting: _Waiting, turn: Turn | None) -> None:
         said, place = waiting
         if turn is not None:
-            self._log[place - self._given] = LogEntry(said.direction, said.opcode, said.at, turn.number, said.size)
+            self._log.turns[place - self._given] = turn.number
             turn.take(said)
         else:
             self._unassigned += 1
@@ -178,7 +176,7 @@ class Multiplex(Channels):
 
     def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
         self._loose(direction, payload)
-        self._log.append(LogEntry(direction, opcode, at, 0, len(payload)))
+        self._log.add((direction, opcode, at, 0, len(payload), False))
 
     def _loose(self, direction: Direction, data: bytes) -> None:
         self._own[direction].append((self._next, data))
@@ -186,7 +184,7 @@ class Multiplex(Channels):
     def _rest(self, direction: Direction, at: int, opcode: int, size: int) -> None:
         """What does not end is no message, whatever it was going to be."""
         self._unassigned += 1
-        self._log.append(LogEntry(direction, 0, at, 0, size))
+        self._log.add((direction, 0, at, 0, size, False))
 
     # Messages that are not held.
 
@@ -223,7 +221,7 @@ class Multiplex(Channels):
             turn.tell(TurnMessage(direction, at, opcode, start, size, model), whole=whole)
         else:
             self._unassigned += not long.hidden
-        self._log.append(LogEntry(direction, opcode if whole else 0, at, 0 if turn is None else turn.number, size, long.hidden))
+        self._log.add((direction, opcode if whole else 0, at, 0 if turn is None else turn.number, size, long.hidden))
         for number, ended in long.ends:
             self._end_turn(number, whole=ended)
 
@@ -276,9 +274,8 @@ class Multiplex(Channels):
         if not give:
             return
         sure = min((waiting.place for waiting in self._waiting.values()), default=self._next)
-        connection.log = self._log[: sure - self._given]
+        connection.log = self._log.take(sure - self._given)
         connection.client_data, connection.upstream_data = (self._give_own(own, sure if self._waiting else None) for own in self._own)
-        del self._log[: sure - self._given]
         self._given = sure
         self._part += bool(connection.log or connection.client_data or connection.upstream_data)
 
@@ -317,6 +314,6 @@ class Multiplex(Channels):
             model: Wire = (self._door if known[0] else self._sent_door)(data)
             self._waiting[token] = _Waiting(TurnMessage(known[0], known[1], known[2], data, known[4], model), place)
         self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends], *hidden) for direction, turn, ends, *hidden in state["long"]}
-        self._log = [LogEntry(*entry) for entry in state["log"]]
+        self._log = LogRows([LogEntry(*entry) for entry in state["log"]])
         self._own = tuple([(place, b64decode(data)) for place, data in side] for side in state["own"])  # type: ignore[assignment]
         self._begun, self._token, self._given, self._part, self._unassigned = state["counts"]

@@ -56,6 +56,7 @@ class _Reader:
         self._items: list[Any] | None = None
         self._connection: RecordedConnection | None = None
         self._data: tuple[list[bytes], list[bytes]] = ([], [])
+        self._entries: list[LogEntry] = []  # of the connection's log
         self._exchange: Line | None = None
         self._facts = Facts()
         self._pieces = Pieces()
@@ -167,6 +168,7 @@ class _Reader:
             if not self._take or line["connection"] != len(self._cassette.connections) + 1:
                 raise ValueError(f"'connection' must be {len(self._cassette.connections) + 1}, behind a 'take'")
             self._connection = connection_of(line, self._upstream, self._take)
+            self._connection.log = self._entries = []
             self._cassette.connections.append(self._connection)
         else:
             return self._of_connection(key, line)
@@ -212,7 +214,7 @@ class _Reader:
         turn, step, flags, size = row
         if not 1 <= turn <= MAX_TURNS or not 0 <= flags < 1 << 6 or not 0 <= size < _INT63:
             raise ValueError("a row of 'log' has a number that cannot be")
-        self._log(one, LogEntry(flags & 1, flags >> 1 & 15, step, turn, size, bool(flags >> 5)))
+        self._log(LogEntry(flags & 1, flags >> 1 & 15, step, turn, size, bool(flags >> 5)))
 
     def _message(self, one: RecordedConnection, form: str, line: Line) -> None:
         data = restored(Written(form, line[f"message_{form}"]))
@@ -223,14 +225,14 @@ class _Reader:
             raise ValueError("'hidden' must be true or false")
         direction = int(line["from"] == "upstream")
         self._data[direction].append(data)
-        self._log(one, LogEntry(direction, opcode, step, 0, len(data), hidden))
+        self._log(LogEntry(direction, opcode, step, 0, len(data), hidden))
 
-    def _log(self, one: RecordedConnection, entry: LogEntry) -> None:
+    def _log(self, entry: LogEntry) -> None:
         """`entry`: its time is the step from the one before."""
-        at = entry.at + (one.log[-1].at if one.log else 0)
+        at = entry.at + (self._entries[-1].at if self._entries else 0)
         if not 0 <= at < _INT63:
             raise ValueError("the time of a message cannot be")
-        one.log.append(entry._replace(at=at))
+        self._entries.append(entry._replace(at=at))
 
     def _end_connection(self) -> None:
         if self._connection is not None:

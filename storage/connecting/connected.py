@@ -101,7 +101,7 @@ class RecordedConnection:
     digest: bytes | None = None
     heads: tuple[bytes, bytes] = (b"", b"")
     part: int = 0
-    log: list[LogEntry] = field(default_factory=list)
+    log: Sequence[LogEntry] = field(default_factory=list)
     client_data: bytes = b""
     upstream_data: bytes = b""
     redacted: bool = False
