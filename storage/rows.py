@@ -262,7 +262,8 @@ def fitting(number: int | None) -> int | None:
 
 def body_row(id_: int, stored: StoredBody) -> Row:
     """A row of bodies."""
-    return (id_, stored.base, stored.depth, stored.codec, stored.digest, stored.raw_bytes, stored.data)
+    base, data, codec, digest, raw_bytes, depth = stored
+    return (id_, base, depth, codec, digest, raw_bytes, data)
 
 
 def piece_row(id_: int, part: str, seq: int, data: bytes) -> Row:

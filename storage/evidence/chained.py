@@ -8,7 +8,7 @@ former salt is thrown away: what stood there before cannot be guessed from what 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -111,9 +111,10 @@ def first_head(name: str) -> bytes:
 
 def next_head(head: bytes, entry: Entry) -> bytes:
     """The head with one more entry. Salts do not count: they are thrown away."""
-    number = _ENTRY(entry.seq, entry.key, entry.number, entry.kind, entry.at)
-    gone = b"\0" if entry.digest is None else b"\1" + entry.digest
-    return sha256(b"%b%b%b%b" % (head, number, gone, (entry.rows or "").encode())).digest()
+    _, seq, key, number, kind, at, _, digest, rows = entry
+    there = b"\0" if digest is None else b"\1" + digest
+    whole = head + _ENTRY(seq, key, number, kind, at) + there
+    return sha256(whole + rows.encode() if rows else whole).digest()
 
 
 # Digests.
@@ -133,10 +134,10 @@ Values = Sequence[Any]
 
 def without_ends(row: Values) -> list[Any]:
     """Without the nulls at its end: columns that come to a table later do not change the digests of what stands in it."""
-    length = len(row)
-    while length and row[length - 1] is None:
-        length -= 1
-    return [*row[:length]]
+    values = [*row]
+    while values and values[-1] is None:
+        values.pop()
+    return values
 
 
 def plain(row: Values) -> list[Any]:
@@ -175,13 +176,11 @@ class ExchangeRows(NamedTuple):
     paid: Values = ()
 
 
-def exchange_parts(rows: ExchangeRows) -> Iterator[bytes]:
+def exchange_parts(rows: ExchangeRows) -> tuple[bytes, bytes, bytes]:
     """What its digest is made of, without pieces."""
-    literals, values = rows.events
-    document = (rows.row, rows.body, len(rows.data), rows.fingerprints, rows.items, rows.cost, rows.lines, rows.history, rows.paid, literals, len(values))
-    yield as_json(document)
-    yield numbers(values)
-    yield rows.data
+    row, body, data, fingerprints, items, cost, lines, (literals, values), history, paid = rows
+    document = (row, body, len(data), fingerprints, items, cost, lines, history, paid, literals, len(values))
+    return as_json(document), numbers(values) if values else b"", data
 
 
 def piece_parts(row: Values, data: bytes) -> tuple[bytes, bytes]:
