@@ -170,6 +170,17 @@ class _Inflater:
         return True
 
 
+def _masked_message(data: bytes) -> MessagePiece | None:
+    """The message that these bytes are, masked and in one frame, as nearly all are that a client sends; None: they are something else."""
+    if len(data) < 8:
+        return None
+    first, second = data[0], data[1] & 127
+    start, size = (6, second) if second < 126 else (8, data[2] << 8 | data[3])
+    if first not in (0x81, 0x82) or data[1] < 128 or second == 127 or start + size != len(data):
+        return None
+    return MessagePiece(first & 0x0F, True, True, apply_mask(data[start:], data[start - 4 : start]))
+
+
 def _trim(pieces: deque[bytes]) -> None:
     size = sum(map(len, pieces))
     while pieces and size - len(pieces[0]) >= _WINDOW:
@@ -224,6 +235,9 @@ class FrameDecoder:
             return pieces
         if self._held:
             data, self._held = self._held + data, b""
+        if self._masked and not self._left and not self._opcode and (whole := _masked_message(data)) is not None:
+            pieces.append(whole)
+            return pieces
         self._inflated, at, size = 0, 0, len(data)
         try:
             while at < size:
