@@ -72,6 +72,15 @@ def number_of(event: Wire | None) -> int | None:
     return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
 
 
+def words_of(event: Wire, data: bytes) -> tuple[str | None, int | None, str | None]:
+    """Type, sequence number and lane that an event gives itself."""
+    get = event.__dict__.get
+    kind, number = get("type"), get("sequence_number")
+    if kind.__class__ is str and number.__class__ is int and 0 <= number < _MAX_NUMBER and get("stream_id", "") is None:
+        return text_of(kind[:_MAX_WORD]), number, None  # as in nearly all
+    return type_of(event, data), number_of(event), text_of(field(event, "stream_id"))
+
+
 # Requests.
 
 

@@ -90,17 +90,23 @@ class Lanes:
 
     def server(self, token: int, event: Wire) -> list[Step]:
         """The next message of the server."""
-        try:
-            values, more = event.__dict__, event.__pydantic_extra__
-            if values["type"] in _PLAIN and (not more or "response_id" not in more):
-                return [Assigned(token, self._plain[values["stream_id"]])]
-        except (KeyError, TypeError):  # not plain, or not yet, or of the wrong type
-            pass
+        if turn := self.plain(event):
+            return [Assigned(token, turn)]
         if isinstance(event, Unparsed):
             self._ledger.give(token, None)
         else:
             self._hear(token, event)
         return self._done()
+
+    def plain(self, event: Wire) -> int:
+        """The turn that an event of the server belongs to if that is all there is to say of it; 0: it is to be given to `server`."""
+        try:
+            values, more = event.__dict__, event.__pydantic_extra__
+            if values["type"] in _PLAIN and (not more or "response_id" not in more):
+                return self._plain[values["stream_id"]]
+        except (KeyError, TypeError):  # not plain, or not yet, or of the wrong type
+            pass
+        return 0
 
     def running(self, lane: Lane) -> int:
         """The turn that plain events (growth of an item) on that lane belong to. 0: that is not sure; they are to be given to `server`."""

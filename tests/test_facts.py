@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.facts import Told, number_of, output_rows, row_of, take_answer, take_request, tell, type_of
+from playhead.proxy.facts import Told, number_of, output_rows, row_of, take_answer, take_request, tell, type_of, words_of
 from playhead.proxy.models.doors import event_door, parse_body
 from playhead.proxy.models.kind import Shape
 from playhead.proxy.plain import MAX_TEXT, are_plain, plain, text_of, texts_of
@@ -197,6 +197,15 @@ def test_type_and_sequence_number_are_those_of_the_outer_object(data: bytes, exp
     event = event_door("responses")(data)
 
     assert (type_of(event, data), number_of(event)) == expected
+    assert words_of(event, data) == (*expected, None)
+
+
+@pytest.mark.parametrize("lane", ["a", "", 5, None])
+def test_the_lane_of_an_event_is_its_stream_id(lane: Any) -> None:
+    data = json.dumps({"type": "response.output_text.delta", "sequence_number": 3, "stream_id": lane}).encode()
+
+    for event in (event_door(Shape("responses", "socket"))(data), event_door("responses")(data)):
+        assert words_of(event, data) == ("response.output_text.delta", 3, "a" if lane == "a" else None)
 
 
 @given(st.binary(max_size=80), st.sampled_from(["responses", "chat.completions", "messages", "realtime", "other"]))

@@ -28,9 +28,9 @@ def test_entries_are_those_that_were_added(entries: list[LogEntry]) -> None:
 @given(ENTRIES, st.lists(st.tuples(st.integers(0, 15), BIG), max_size=9))
 def test_what_upstream_sent_at_once_is_the_same_as_one_after_the_other(before: list[LogEntry], said: list[tuple[int, int]]) -> None:
     rows = LogRows(before)
-    rows.add_answered(5, [opcode for opcode, _ in said], 3, [size for _, size in said])
+    rows.add_answered(5, [opcode for opcode, _ in said], [size for _, size in said])
 
-    assert [*rows] == [*before, *[LogEntry(1, opcode, 5, 3, size) for opcode, size in said]]
+    assert [*rows] == [*before, *[LogEntry(1, opcode, 5, 0, size) for opcode, size in said]]
 
 
 @given(ENTRIES, st.integers(0, 9))
@@ -41,9 +41,15 @@ def test_what_is_taken_is_forgotten(entries: list[LogEntry], count: int) -> None
     assert [*rows] == entries[count:]
 
 
-def test_the_turn_of_an_entry_can_change() -> None:
-    rows = LogRows([LogEntry(1, 1, 2, 0, 5)])
-    rows.turns[0] = 7
+def test_the_turn_of_some_can_change() -> None:
+    rows = LogRows([LogEntry(1, 1, 2, 0, 5)] * 4)
+    rows.assign(slice(1, 3), 7)
+
+    assert [(entry.turn, entry.bytes) for entry in rows] == [(0, 5), (7, 5), (7, 5), (0, 5)]
+
+
+def test_logs_with_other_entries_are_not_equal() -> None:
+    rows = LogRows([LogEntry(1, 1, 2, 7, 5)])
 
     assert rows[0] == LogEntry(1, 1, 2, 7, 5)
     assert rows != [LogEntry(1, 1, 2, 0, 5)]

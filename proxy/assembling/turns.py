@@ -15,7 +15,7 @@ from playhead.config import secrets as secret_rules
 from playhead.storage.connecting.connected import turn_number
 from playhead.storage.records import Facts, Fingerprint, Outcome, Piece, Raw, Recorded, Spill
 
-from ..facts import NOTHING, UNPARSED, Told, number_of, take_request, told_of, type_of
+from ..facts import NOTHING, UNPARSED, Told, take_request, told_of, words_of
 from ..fingerprint import Asked, Fingerprinter
 from ..folds.folding import Heard
 from ..forwarding.frames import Opcode
@@ -119,7 +119,9 @@ class Turn:
     def tell(self, said: TurnMessage, *, whole: bool = True) -> None:
         """What a message is whose bytes have been taken. `whole`: it has not been cut."""
         direction, at, opcode, data, size, model = said
-        kind = type_of(model, data) if whole else None
+        kind, number, lane = words_of(model, data)
+        if not whole:
+            kind = None
         offset = self._offset(at)
         if direction:
             self._answered(offset, kind, model)
@@ -129,7 +131,7 @@ class Turn:
         if not direction:
             self._long = None
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
-        self._gathered.rows.add((offset, direction, shown, number_of(model), text_of(member(model, "stream_id")), size, opcode))
+        self._gathered.rows.add((offset, direction, shown, number, lane, size, opcode))
 
     def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py)."""
@@ -153,7 +155,7 @@ class Turn:
     def _answered(self, offset: int, kind: str | None, model: Wire) -> None:
         if self._gathered.first_ns is None:
             self._gathered.first_ns = offset
-        if isinstance(model, Unparsed):
+        if model.__class__ is Unparsed:
             return
         self._heard.append(model)
         if kind == "error":

@@ -33,23 +33,28 @@ class LogRows(Sequence[LogEntry]):
         self.sizes: list[int] = []
         if entries:
             directions, opcodes, self.times, self.turns, self.sizes, hidden = [[*map(pick, entries)] for pick in _COLUMNS]
-            self.flags = bytearray(map(_flags, directions, opcodes, hidden))
+            columns = zip(directions, opcodes, hidden, strict=True)
+            self.flags = bytearray([direction | opcode << FLAG_OPCODE | unseen * FLAG_HIDDEN for direction, opcode, unseen in columns])
 
     def add(self, entry: tuple[int, int, int, int, int, bool]) -> None:
         """One more, direction, opcode, time, turn, size, whether it is hidden; opcodes are below 16."""
         direction, opcode, at, turn, size, hidden = entry
-        self.flags.append(_flags(direction, opcode, hidden))
+        self.flags.append(direction | opcode << FLAG_OPCODE | hidden * FLAG_HIDDEN)
         self.times.append(at)
         self.turns.append(turn)
         self.sizes.append(size)
 
-    def add_answered(self, at: int, opcodes: Sequence[int], turn: int, sizes: Iterable[int]) -> None:
-        """Messages of upstream that came at the same time and belong to the same turn."""
+    def add_answered(self, at: int, opcodes: Sequence[int], sizes: Iterable[int]) -> None:
+        """Messages of upstream that came at the same time, of no turn so far."""
         more = len(opcodes)
         self.flags += bytes(opcodes).translate(_ANSWERED)
         self.times += repeat(at, more)
-        self.turns += repeat(turn, more)
+        self.turns += repeat(0, more)
         self.sizes += sizes
+
+    def assign(self, places: slice, turn: int) -> None:
+        """Those entries belong to a turn."""
+        self.turns[places] = repeat(turn, places.stop - places.start)
 
     def take(self, count: int) -> LogRows:
         """The first of them, which are forgotten here."""
@@ -88,7 +93,3 @@ class LogRows(Sequence[LogEntry]):
 
     def __repr__(self) -> str:
         return f"LogRows({[*self]!r})"
-
-
-def _flags(direction: int, opcode: int, hidden: bool) -> int:
-    return direction | opcode << FLAG_OPCODE | hidden * FLAG_HIDDEN
