@@ -50,21 +50,22 @@ class Places:
 
     def seq(self, r: Recorded) -> int:
         """The place of an exchange: the next one if it has none."""
-        seq = r.seq
+        seq, free = r.seq, self._seqs.get(r.session)
         if seq is None:
-            seq = self._seqs[r.session] if r.session in self._seqs else first_free_seq(self._connection, r.session)
+            seq = first_free_seq(self._connection, r.session) if free is None else free
             self._seqs[r.session] = seq + 1
-        elif r.session in self._seqs:
-            self._seqs[r.session] = max(self._seqs[r.session], seq + 1)
+        elif free is not None and free <= seq:
+            self._seqs[r.session] = seq + 1
         return seq
 
     def take(self, r: Recorded | RecordedConnection) -> int:
         """The take of its session that its run is."""
         key = (r.session, r.run)
-        if key not in self._takes:
+        take = self._takes.get(key)
+        if take is None:
             found = self._connection.execute(_TAKE, {"session": r.session, "run": r.run}).scalar()
-            self._takes[key] = found if found is not None else self._new_take(r)
-        return self._takes[key]
+            take = self._takes[key] = found if found is not None else self._new_take(r)
+        return take
 
     def _new_take(self, r: Recorded | RecordedConnection) -> int:
         started = datetime.fromtimestamp(r.started_at_ns / 1e9, UTC)

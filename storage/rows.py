@@ -10,6 +10,7 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from .column_types import ns_text
 from .event_rows import columns_of
 from .packing.columns import pack_frames, pack_sizes, unpack_frames, unpack_sizes
 from .records import PARSER, EventRow, Facts, Frame, ItemRow, Recorded
+from .tables import exchanges
 from .times import milliseconds
 
 Row = tuple[Any, ...]
@@ -41,6 +43,16 @@ _PROBLEMS = 50  # of one exchange that are kept
 _PROBLEM_TEXT = 200  # characters of each of its texts
 _INT64 = 1 << 63
 _INT32 = 1 << 31
+_TEXTS = tuple(
+    [*exchanges.columns.keys()].index(name)
+    for name in (
+        *("stream_id", "method", "path", "kind", "model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code"),
+        *("request_id", "organization", "project", "user", "upstream", "cost_note", "conversation", "steer", "problem"),
+    )
+)
+"""Columns of an exchange that may hold what came from the wire."""
+
+_texts_of = itemgetter(*_TEXTS)
 
 
 class Inserter:
@@ -137,28 +149,15 @@ def marker(connection: Connection) -> str:
 
 def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, recorded: Recorded) -> Row:
     """A row of exchanges. `place`: take, seq, connection."""
-    r, facts = recorded, recorded.facts
-    method, path, upstream, organization, project, request_id = r.method, r.path, r.upstream, r.organization, r.project, r.request_id
-    kind, model, response_id, previous, status = facts.kind, facts.model, facts.response_id, facts.previous_response_id, facts.response_status
-    tier, error, user, problem = facts.service_tier, facts.error_code, facts.user, facts.problem
-    lane, conversation, steer, attempt, cost = r.stream_id, facts.conversation, r.steer, r.attempt, r.cost
-    # All of them at once: text that is not clean is rare.
-    together = (
-        f"{method}{path}{upstream}{organization}{project}{request_id}{kind}{model}{response_id}{previous}{status}{tier}{error}{user}{problem}"
-        f"{lane}{conversation}{steer}"
-    )
-    if not together.isascii() or "\0" in together:
-        method, path, upstream, organization, project, request_id = map(clean, (method, path, upstream, organization, project, request_id))
-        kind, model, response_id, previous, status = map(clean, (kind, model, response_id, previous, status))
-        tier, error, user, problem, lane, conversation, steer = map(clean, (tier, error, user, problem, lane, conversation, steer))
-    return (
+    r, facts, cost, attempt = recorded, recorded.facts, recorded.cost, recorded.attempt
+    row = (
         id_,
         r.session,
         *place,
-        lane,
+        r.stream_id,
         r.transport,
-        method,
-        path,
+        r.method,
+        r.path,
         r.status,
         r.outcome,
         start_text(r.started_at_ns),
@@ -167,32 +166,50 @@ def exchange_row(id_: int, place: tuple[int, int, int | None], writer: int, reco
         r.request_bytes,
         r.response_bytes,
         r.event_count,
-        *(facts.parse, r.redacted, kind, model),
-        response_id,
-        previous,
-        status,
-        tier,
-        error,
-        request_id,
-        attempt if attempt is not None and -_INT32 <= attempt < _INT32 else None,
+        facts.parse,
+        r.redacted,
+        facts.kind,
+        facts.model,
+        facts.response_id,
+        facts.previous_response_id,
+        facts.response_status,
+        facts.service_tier,
+        facts.error_code,
+        r.request_id,
+        None if attempt is None else _small(attempt),
         r.key_id,
-        organization,
-        project,
-        user,
-        upstream,
-        usage_text(facts.usage),
+        r.organization,
+        r.project,
+        facts.user,
+        r.upstream,
+        None if facts.usage is None else json_text(facts.usage),
         r.paid[0] if cost is None else cost.listed,
-        clean(r.paid[1] if cost is None else cost.note),
-        conversation,
-        steer,
-        problem,
+        r.paid[1] if cost is None else cost.note,
+        facts.conversation,
+        r.steer,
+        facts.problem,
         writer,
         r.number,
         problems_text(facts) if facts.problems else None,
         PARSER,
-        usage_text(facts.billing or None),
+        json_text(facts.billing) if facts.billing else None,
         None,
     )
+    # All of them at once: text that is not clean is rare.
+    together = "".join(filter(None, _texts_of(row)))
+    return row if together.isascii() and "\0" not in together else _cleaned(row)
+
+
+def _cleaned(row: Row) -> Row:
+    values = [*row]
+    for place in _TEXTS:
+        values[place] = clean(values[place])
+    return tuple(values)
+
+
+def _small(number: int) -> int | None:
+    """A number that fits 32 bits."""
+    return number if -_INT32 <= number < _INT32 else None
 
 
 def event_values(id_: int, events: Sequence[EventRow], types: Mapping[str | None, int | None]) -> tuple[Literals, list[Any]]:
@@ -322,22 +339,18 @@ def _second(seconds: int) -> str:
     return ns_text(seconds * 1_000_000_000)[:20]  # up to the point
 
 
-def usage_text(usage: dict[str, Any] | None) -> str | None:
-    """JSON of it; what JSON does not have (NaN) is null."""
-    return None if usage is None else _json(usage)
-
-
 def problems_text(facts: Facts) -> str:
     """JSON of how many problems there are, and of the first of them."""
     first = [{"path": path, "expected": expected, "found": found} for path, expected, found in _shortened(facts.problems[:_PROBLEMS])]
-    return _json({"count": len(facts.problems), "first": first})
+    return json_text({"count": len(facts.problems), "first": first})
 
 
 def _shortened(problems: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, ...]]:
     return (tuple([clean(text[:_PROBLEM_TEXT]) for text in problem]) for problem in problems)
 
 
-def _json(value: dict[str, Any]) -> str:
+def json_text(value: dict[str, Any]) -> str:
+    """JSON of it; what JSON does not have (NaN) is null."""
     try:
         return to_json(value, inf_nan_mode="null").decode()
     except ValueError:  # lone surrogates

@@ -261,8 +261,8 @@ class _Transaction:
         ids = list(new_ids(self._connection, "exchanges", len(fresh)))
         self._ledger.settle([*zip(ids, fresh.values(), strict=True)])
         for id_, (identity, r) in zip(ids, fresh.items(), strict=True):
-            place = self._place(identity[0], r)
-            self._standing[identity] = _Standing(id_, *place, open=False)
+            take, seq, connection = place = self._place(identity[0], r)
+            self._standing[identity] = _Standing(id_, take, seq, connection, False)
             made.rows[id_] = exchange_row(id_, place, identity[0], r)
             made.stored[id_] = encode(key(id_, r), r.raw)
             new: Sequence[ItemRow] = r.items
