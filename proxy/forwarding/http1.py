@@ -7,7 +7,7 @@ can be passed on verbatim and recorded as they were.
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ _EMPTY_LINE = b"\r\n\r\n"
 HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization"))
 # What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
 FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
+_USUAL_HEAD = 4096  # bytes
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z")
 
 _has_empty_line = finds(r"\r\n\r\n")  # a tenth of what looking for the place costs
@@ -57,16 +58,20 @@ def parse_head(raw: bytes) -> Head:
     match = _STATUS_LINE.match(start)
     if match is None:
         raise ProtocolError(f"its answer does not begin with an HTTP/1 status line but with {start[:40]!r}")
-    headers: Headers = []
-    first: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name[-1] in b" \t":
-            raise ProtocolError(f"its answer has a header line without a name: {line[:40]!r}")
-        value = value.strip(b" \t")
-        headers.append((name, value))
-        first.setdefault(name.lower(), value)
-    return Head(raw, int(match[1]), int(match[2]), match[3] or b"", headers, first)
+    found = [*map(_usual_line if len(raw) <= _USUAL_HEAD else _line, lines)]
+    first = {name: header[1] for name, header in reversed(found)}
+    return Head(raw, int(match[1]), int(match[2]), match[3] or b"", [header for _, header in found], first)
+
+
+def _line(line: bytes) -> tuple[bytes, Header]:
+    """The lower-case name, and the header. Raises ProtocolError."""
+    name, colon, value = line.partition(b":")
+    if not colon or not name or name[-1] in b" \t":
+        raise ProtocolError(f"its answer has a header line without a name: {line[:40]!r}")
+    return name.lower(), (name, value.strip(b" \t"))
+
+
+_usual_line = lru_cache(1 << 11)(_line)  # most lines come again and again
 
 
 def tokens(headers: Headers, name: bytes) -> set[bytes]:
@@ -213,9 +218,14 @@ def framing_of(head: Head, method: str) -> Framing:
         return Chunked()
     if length is None:
         return UntilClose()
-    if len({value for name, value in head.headers if name.lower() == b"content-length"}) > 1 or not length.isdigit() or len(length) > 18:
+    if _is_doubted(head, length) or not length.isdigit() or len(length) > 18:
         raise ProtocolError(f"its answer has a bad Content-Length {length[:40]!r}")
     return Length(int(length))
+
+
+def _is_doubted(head: Head, length: bytes) -> bool:
+    """Whether another Content-Length says otherwise."""
+    return len(head.first) < len(head.headers) and any(value != length for name, value in head.headers if name.lower() == b"content-length")
 
 
 def response_head(head: Head, headers: Headers, *, keep_alive: bool, old: bool) -> bytes:

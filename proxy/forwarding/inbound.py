@@ -105,7 +105,7 @@ class Reception:
 
     def read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
         """One request's head. `headers`: as the client sent them; `own`: what this server is called, if the target is not just a path."""
-        place = next((place for place, header in enumerate(headers) if len(header[0]) == 14 and header[0].lower() == b"content-length"), None)
+        place = _place_of_length(headers)
         if own or place is None:
             return self._read(method, target, headers, own)
         name, length = headers[place]
@@ -241,6 +241,13 @@ class Reception:
             }
         )
         return meta
+
+
+def _place_of_length(headers: Sequence[Header]) -> int | None:
+    for place, (name, _) in enumerate(headers):
+        if len(name) == 14 and name.lower() == b"content-length":
+            return place
+    return None
 
 
 def head_size(target: bytes, headers: Sequence[Header]) -> int:
