@@ -236,8 +236,24 @@ def take_told(facts: Facts, told: Facts) -> None:
 def usage_of(usage: Any) -> dict[str, Any] | None:
     """A usage object as it came; None if it says nothing."""
     if isinstance(usage, Wire):
-        return _usual_usage(usage) or plain(usage.to_wire()) or None
+        return _counts(usage) or _usual_usage(usage) or plain(usage.to_wire()) or None
     return plain(usage) or None if isinstance(usage, dict) else None
+
+
+def _counts(usage: Wire) -> dict[str, Any] | None:
+    """It, if whole numbers are all that stands in it and in what it holds: in half the time of what is below."""
+    if usage.__pydantic_extra__:
+        return None
+    found: dict[str, Any] = {}
+    given = usage.__pydantic_fields_set__
+    for name, value in usage.__dict__.items():
+        if name in given:
+            if value.__class__ is not int:
+                value = _counts(value) if isinstance(value, Wire) else None
+                if value is None:
+                    return None
+            found[name] = value
+    return found
 
 
 def _usual_usage(usage: Wire) -> dict[str, Any] | None:

@@ -68,7 +68,8 @@ class _Reading:
     """Takes counts out of a usage object, and notes what is no count."""
 
     def __init__(self, usage: dict[str, Any]) -> None:
-        self.usage, self.notes = usage, list[str]()
+        self.usage = usage
+        self.notes: list[str] = []
         self._holders: dict[str, list[tuple[str, dict[str, Any]]]] = {}
 
     def count(self, *names: str, of: str | None = None) -> int | None:

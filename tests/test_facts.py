@@ -116,6 +116,22 @@ def test_usage_is_plain_json_whether_it_was_so_already_or_not(usage: dict[str, A
     assert facts.usage == (plain(usage) or None)
 
 
+counts = st.dictionaries(st.sampled_from(["input_tokens", "output_tokens", "cached_tokens"]), st.integers(0, 2**70))
+
+
+@given(counts, counts, st.sampled_from([{}, {"total_tokens": None}, {"total_tokens": "7"}, {"new": 1}, {"new": "text"}]))
+def test_counts_are_kept_whatever_stands_beside_them(usage: dict[str, Any], details: dict[str, Any], beside: dict[str, Any]) -> None:
+    said = {"input_tokens_details": details, **usage, **beside}
+
+    assert answered("responses", {"usage": said}).usage == said
+
+
+def test_counts_stand_in_the_order_of_their_fields() -> None:
+    facts = answered("responses", {"usage": {"total_tokens": 3, "input_tokens_details": {"cached_tokens": 1}, "input_tokens": 2}})
+
+    assert list(facts.usage or ()) == ["input_tokens", "input_tokens_details", "total_tokens"]
+
+
 @pytest.mark.parametrize("levels", [7, 8, 9])
 def test_usage_is_as_deep_as_a_database_takes(levels: int) -> None:
     usage: dict[str, Any] = {}

@@ -239,7 +239,8 @@ class Door(Generic[M]):
 
     def many(self, texts: Iterable[bytes]) -> list[M | Unparsed]:
         """As one after the other, but cheaper. Not by joining them: a text that is no JSON could borrow from its neighbours what it lacks."""
-        validate, models = self._strict.validate_json, list[M | Unparsed]()
+        models: list[M | Unparsed] = []
+        validate = self._strict.validate_json
         for text in texts:
             try:
                 model: M = validate(text)
