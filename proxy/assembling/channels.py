@@ -78,7 +78,8 @@ class Channels(ABC):
 
     def _sort(self, at: int, pieces: list[MessagePiece]) -> int:
         """What upstream's decoder gave. How many bytes there are behind that which are no frames."""
-        channel, whole = self._told, list[MessagePiece]()
+        whole: list[MessagePiece] = []
+        channel = self._told
         for piece in pieces:
             if piece[1] and piece[2] and piece[0] < _CONTROL and not channel.opcode:
                 whole.append(piece)
