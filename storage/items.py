@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ class WrittenItems(NamedTuple):
     data: bytes
 
 
-class _List(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _List:
     exchange: int
     items: bytes
     depth: int
@@ -52,14 +54,13 @@ class ItemMemory:
         if not items:
             return WrittenItems(None, items), 0
         lists = self._lists(session)
-        older = [one for one in reversed(lists) if one.exchange < exchange]
-        known = max([one for one in older if items.startswith(one.items)], key=_length, default=None)
-        shared = max([_common(one.items, items) for one in older if one.parent == parent], default=0)
+        known, shared = _alike(lists, exchange, items, parent) if lists else (None, 0)
         base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
         if known is not None and known.parent == parent:
             lists.remove(known)
         lists.append(_List(exchange, items, 0 if base is None else base.depth + 1, parent))
-        del lists[:-LISTS]
+        if len(lists) > LISTS:
+            del lists[:-LISTS]
         return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), shared
 
     def knows(self, session: str) -> bool:
@@ -71,10 +72,13 @@ class ItemMemory:
         self._lists(session)[:] = [_List(exchange, items, DEPTH, parent) for exchange, items, parent in lists if items][-LISTS:]
 
     def _lists(self, session: str) -> list[_List]:
-        lists = self._sessions.setdefault(session, [])
-        self._sessions.move_to_end(session)
-        if len(self._sessions) > _SESSIONS:
-            self._sessions.popitem(last=False)
+        lists = self._sessions.get(session)
+        if lists is None:
+            lists = self._sessions[session] = []
+            if len(self._sessions) > _SESSIONS:
+                self._sessions.popitem(last=False)
+        else:
+            self._sessions.move_to_end(session)
         return lists
 
     def forget(self, exchange: int) -> None:
@@ -83,13 +87,24 @@ class ItemMemory:
             lists[:] = [one for one in lists if one.exchange != exchange]
 
 
-def _length(one: _List) -> int:
-    return len(one.items)
-
-
-def _common(known: bytes, items: bytes) -> int:
-    """The bytes that both have, if one is the beginning of the other."""
-    return min(len(known), len(items)) if known.startswith(items) or items.startswith(known) else 0
+def _alike(lists: list[_List], exchange: int, items: bytes, parent: str | None) -> tuple[_List | None, int]:
+    """The longest list of an older exchange that these items begin with, the newest of several; and how many bytes of the items were sent behind `parent`."""
+    known, longest, shared = None, 0, 0
+    for one in reversed(lists):
+        theirs = one.items
+        if one.exchange >= exchange:
+            continue
+        if items.startswith(theirs):
+            common = len(theirs)
+            if common > longest:
+                known, longest = one, common
+        elif theirs.startswith(items):
+            common = len(items)
+        else:
+            continue
+        if common > shared and one.parent == parent:
+            shared = common
+    return known, shared
 
 
 def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[ItemRow]:
@@ -105,6 +120,8 @@ def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[It
     count = rows[end - 1].position + 1 if end else 0
     # Of a very long list the first digests are let go: those of both lists, since they begin alike.
     start = max(count - len(items) // DIGEST, 0) + shared // DIGEST
+    if start >= count:
+        return rows[end:]
     return rows[bisect_left(rows, start, 0, end, key=_POSITION) :]
 
 

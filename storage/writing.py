@@ -39,13 +39,14 @@ from .rows import (
     digest,
     event_values,
     exchange_row,
+    item_values,
     pack_times,
     piece_row,
     put_new,
     take_nulls,
     update_sql,
+    values_of_items,
 )
-from .rows import item_values as values_of_items
 from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
 from .writing_values import Inserted, fingerprint_values, key, parts, ranges, replace_items
@@ -73,6 +74,7 @@ class _Made:
     rows: dict[int, Row] = field(default_factory=dict)
     stored: dict[int, StoredBody] = field(default_factory=dict)
     items: dict[int, WrittenItems] = field(default_factory=dict)
+    new_items: dict[int, Sequence[ItemRow]] = field(default_factory=dict)
     inserted: Inserted = field(default_factory=Inserted)
 
 
@@ -269,8 +271,7 @@ class _Transaction:
             if r.fingerprint is not None:
                 made.items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
-            if new:
-                inserted.items[id_] = values_of_items(id_, new, self._words)
+            made.new_items[id_] = new
             self._encoded.append(id_)
             made.recorded[id_] = r
             if r.events:
@@ -285,6 +286,7 @@ class _Transaction:
         self.insert(bodies, list(chain.from_iterable(starmap(body_row, made.stored.items()))))
         inserted.fingerprints = fingerprint_values(made.items, made.recorded)
         self.insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
+        inserted.items = values_of_items(made.new_items, self._words)
         self.insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
         inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in made.recorded.items() if r.cost is not None])
         alike: dict[Literals, list[Any]] = defaultdict(list)
@@ -409,7 +411,7 @@ class _Transaction:
             self.insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
         new = new_items(r.items, *shared.get(id_, (b"", 0)))
         replace_items(self._connection, id_, {row.part for row in r.items})
-        self.insert(item_rows, values_of_items(id_, new, self._words), ignore=True)
+        self.insert(item_rows, item_values(id_, new, self._words), ignore=True)
         if final:
             shared.pop(id_, None)
 
