@@ -221,7 +221,8 @@ class Assembly:
         outcome = self._outcome(final=True, aborted=aborted)
         facts = self._facts(outcome, final=True)
         frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
-        raw = Raw(self._head, b"".join(gathered.request), b"".join(self._heads), b"".join(gathered.response), self._trailers, frames, chunks)
+        bodies = b"".join(gathered.request), b"".join(self._heads), b"".join(gathered.response)
+        raw = Raw(self._head, *bodies, self._trailers, frames, chunks, blocks=self._blocks)
         recorded = self._base(outcome, facts, raw, final=True)
         recorded.fingerprint, recorded.items, recorded.events = self._fingerprint, self._items(), gathered.rows
         return recorded
@@ -274,6 +275,10 @@ class Assembly:
             self._reply.close(self._last_at)
         elif self._transcript is not None:
             self._transcript.close(self._last_at)
+
+    @property
+    def _blocks(self) -> tuple[int, ...]:
+        return self._reply.blocks if self._reply else ()
 
     @property
     def _trailers(self) -> bytes:

@@ -88,7 +88,7 @@ class Raw:
     final one. `request`: body, content-encoding undone. `response`: body as the client got it, transfer framing undone, content-encoding kept. `trailers`:
     raw trailer lines of a chunked answer. `chunks`: chunk sizes of a chunked answer (empty: not chunked). For a WebSocket, `request` and `response` are the
     payloads of all messages of each direction end to end, and the events say where each begins. `framed`: of some chunked answers the response in its chunks,
-    without the empty one at its end; it is not kept.
+    without the empty one at its end; it is not kept. `blocks`: what `sizes_of` (columns.py) says of the response, where that is known already.
     """
 
     request_head: bytes = b""
@@ -99,14 +99,14 @@ class Raw:
     frames: tuple[Frame, ...] = ()
     chunks: tuple[int, ...] = ()
     framed: bytes = field(default=b"", compare=False, repr=False)
+    blocks: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 class EventRow(NamedTuple):
     """One SSE event or one WebSocket message (control frames included: type `websocket.ping`, `.pong`, `.close`).
 
     `bytes`: length of its piece of the body: blocks of SSE with their blank line, payloads of messages; the pieces of one direction stand end
-    to end in the body. `type`: the event's type, or `websocket.text` / `websocket.binary` for messages that have none.
-    `flags`: WebSocket opcode (0 for SSE).
+    to end in the body. `type`: the event's type, or `websocket.text` / `websocket.binary` for messages that have none. `flags`: WebSocket opcode (0 for SSE).
     """
 
     seq: int

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.errors import StoreError
-from playhead.storage.packing.columns import pack_frames, pack_sizes, read_varints, unpack_frames, unpack_sizes, varints
-from playhead.storage.records import Frame
+from playhead.storage.packing.columns import Columns, Timeline, pack_frames, pack_sizes, read_varints, sizes_of, unpack_frames, unpack_sizes, varints
+from playhead.storage.records import Frame, Raw
 
 NUMBERS = st.integers(0, 2**64 - 1)
 FRAMES = st.lists(st.builds(Frame, st.integers(0, 255), NUMBERS, NUMBERS), max_size=40).map(tuple)
@@ -78,3 +79,12 @@ def test_frames_with_bytes_behind_them_are_refused() -> None:
 def test_a_count_without_the_numbers_asks_for_no_memory() -> None:
     with pytest.raises(StoreError, match="cut off"):
         unpack_sizes(varints((1 << 60,)) + b"\0")
+
+
+def test_blocks_that_are_known_already_change_nothing() -> None:
+    response = b"event: a\ndata: {}\n\n" * 3
+    raw = Raw(response=response, frames=(Frame(1, 5, 40), Frame(1, 6, 20)), chunks=(20, 20, 20))
+    known = replace(raw, blocks=sizes_of(response))
+
+    assert Columns.of(known, Timeline.of(known)) == Columns.of(raw, Timeline.of(raw))
+    assert known == raw

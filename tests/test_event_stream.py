@@ -14,6 +14,7 @@ from playhead.proxy.assembling.event_stream import EventStream
 from playhead.proxy.assembling.gathered import Gathered
 from playhead.proxy.models.kind import Shape
 from playhead.storage.event_rows import EventRows
+from playhead.storage.packing.columns import sizes_of
 from playhead.storage.records import Facts
 
 ITEM = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "status": "completed"}
@@ -65,6 +66,14 @@ def test_any_split_of_any_events_gives_the_same(blocks: list[bytes], data: st.Da
     by_bytes, expected, other = heard(*[body[at : at + 1] for at in range(len(body))])
 
     assert (rows, facts, stream.items(), stream.notes) == (by_bytes, expected, other.items(), other.notes)
+    assert stream.blocks in ((), sizes_of(body))
+
+
+def test_the_blocks_of_usual_events_are_known_until_others_come() -> None:
+    half = BODY.index(b"\n\n") + 2
+
+    assert heard(BODY[:half], BODY[half:])[2].blocks == sizes_of(BODY)
+    assert heard(BODY[: half - 1], BODY[half - 1 :])[2].blocks == heard(BODY, b": note\n\n")[2].blocks == ()
 
 
 def test_what_the_end_tells_is_told() -> None:

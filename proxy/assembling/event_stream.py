@@ -24,7 +24,7 @@ _DONE = b"[DONE]"
 class EventStream:
     """Takes the decoded body piece by piece. Never raises."""
 
-    __slots__ = ("_door", "_gathered", "_hearing", "_lost", "_passing", "_sse", "notes")
+    __slots__ = ("_door", "_gathered", "_hearing", "_lost", "_passing", "_sse", "_usual", "notes")
 
     def __init__(self, shape: Shape, gathered: Gathered) -> None:
         self._gathered = gathered
@@ -33,6 +33,7 @@ class EventStream:
         self._hearing = hearing_for(shape)
         self._passing = Passing(shape.kind)
         self._lost = 0  # events that are no JSON objects
+        self._usual = True  # all that was fed
         self.notes: list[str] = []
         """What is odd about a stream that was understood all the same; known once `judge` was called."""
 
@@ -43,6 +44,7 @@ class EventStream:
             self._sse.begin()
             self._usual_events(at, usual)
         else:
+            self._usual = False
             self._events(at, self._sse.feed(text))
 
     def hear(self, text: bytes) -> None:
@@ -119,6 +121,11 @@ class EventStream:
             self._models([event])
         return rest.size
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """The sizes of all events if these are what lies between blank lines, and is known to be; else nothing."""
+        return tuple(self._gathered.rows.sizes) if self._usual else ()
+
     def judge(self, facts: Facts) -> str | None:
         """Take what the events say, and how well they were understood; gives the problem with them."""
         self.notes = self._hearing.tell(facts)
@@ -138,3 +145,4 @@ class EventStream:
         self._sse = sse.Decoder.restore(state["sse"])
         self._hearing.restore(state["hearing"])
         self._lost = state["lost"]
+        self._usual = False  # what came before is not here

@@ -157,6 +157,11 @@ class Reply:
     def trailers(self) -> bytes:
         return self._chunked.trailers if self._chunked else b""
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """What lies between the blank lines of the body, with these, where that is known; `Raw.blocks` of an answer that was never spilled."""
+        return self._stream.blocks if self._stream is not None and self._decoding is None else ()
+
     def feed(self, at: int, data: bytes) -> None:
         """Bytes after the head, as they came."""
         payload = self._chunked.feed(data) if self._chunked else data

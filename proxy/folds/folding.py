@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from playhead.storage.records import ItemRow
 
-from ..models.wire import Wire, field
+from ..models.wire import Wire, field, members
 
 R_co = TypeVar("R_co", bound=Wire, covariant=True)
 Heard = Wire | list[int]
@@ -17,6 +17,7 @@ Heard = Wire | list[int]
 MAX_NOTES = 100
 """More notes than this on one stream are only counted."""
 
+_TEXTS = frozenset((str, type(None)))
 _MAX_UNKNOWN = 100  # types of events that are counted one by one
 
 
@@ -151,6 +152,10 @@ def as_object(value: Any) -> dict[str, Any]:
 
 def item_row(position: int, item: Any, status: str | None = None) -> ItemRow:
     """An item, model or JSON, in short. `status`: a newer one than its own."""
+    get = members(item).get
+    said = get("type"), get("id"), get("call_id"), get("name") or get("server_label"), status or get("status")
+    if _TEXTS.issuperset(map(type, said)):
+        return ItemRow("output", position, *said)
     name = text_in(item, "name") or text_in(item, "server_label")
     kind, id_, call_id = (text_in(item, key) for key in ("type", "id", "call_id"))
     return ItemRow("output", position, kind, id_, call_id, name, status or text_in(item, "status"))

@@ -83,8 +83,8 @@ class ResponseFold(Fold["Response"]):
         values = event.__dict__
         try:
             kind, number = values["type"], values["sequence_number"]
-            handler = self._handlers[kind]
-        except (KeyError, TypeError):  # not about the growth of an item; or no type, or none that is a text
+            handler = self._handlers.get(kind, _elsewhere)
+        except (KeyError, TypeError):  # no type, or none that is a text
             kind, number = text_in(event, "type"), values.get("sequence_number")
             handler = _elsewhere
         if number == self._next:

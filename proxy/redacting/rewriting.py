@@ -75,6 +75,7 @@ def rewritten(content: Content, redactor: Redactor) -> Rewritten | None:
         frames=tuple(_frames(raw.frames, (request.places, response.places))),
         chunks=tuple(_sizes(raw.chunks, response.places)),
         framed=b"",
+        blocks=(),
     )
     return Rewritten(new, tuple(_events(content.events, (request.sizes, response.sizes))), request.places.at, response.places.at)
 

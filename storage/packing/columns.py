@@ -111,13 +111,13 @@ class Columns(NamedTuple):
         directions, offsets, lengths = timeline
         whole = _are_bodies(raw, timeline)
         if raw.chunks:
-            pieces = sizes_of(raw.response)
+            pieces = raw.blocks or sizes_of(raw.response)
             if raw.chunks == pieces:
                 flags |= _CHUNKS_ARE_BLOCKS
             else:
                 packed, pieces = planes(raw.chunks), raw.chunks
         else:
-            pieces = sizes_of(raw.response) if len(offsets) > 1 and not whole else ()
+            pieces = (raw.blocks or sizes_of(raw.response)) if len(offsets) > 1 and not whole else ()
         if whole:
             flags |= _FRAMES_ARE_BODIES
             loose = b"".join([offset.to_bytes(_OFFSET, "little") for offset in offsets])
