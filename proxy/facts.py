@@ -103,6 +103,8 @@ def told_of(request: Wire | dict[str, Any], items: tuple[ItemRow, ...] | None = 
 
 def conversation_in(named: Any) -> str | None:
     """The id of a conversation, named by it or by an object that has it."""
+    if named is None:
+        return None
     return text_of(field(named, "id")) if isinstance(named, Wire | dict) else text_of(named)
 
 
@@ -196,7 +198,7 @@ def _block_row(position: int, block: Wire) -> ItemRow:
 
 def take_answer(facts: Facts, answer: Wire | dict[str, Any], items: Iterable[Any] | None = None) -> None:
     """What the object of an answer says: a Response, a chat completion, a message, a list, an error. `items`: of its output, where it lacks them."""
-    if isinstance(answer, Unparsed):
+    if answer.__class__ is Unparsed:
         return
     get, kind = members(answer).get, facts.kind
     usage = usage_of(get("usage"))
@@ -275,7 +277,7 @@ def error_code(answer: Wire | dict[str, Any]) -> str | None:
 
 def _error_code(get: Callable[[str], Any]) -> str | None:
     error = get("error") or field(get("status_details"), "error")
-    if isinstance(error, Wire | dict):
+    if error is not None and isinstance(error, Wire | dict):
         return _code(field(error, "code")) or text_of(field(error, "type"))
     if not error:
         if get("object") == "error":  # vLLM: the body is the error

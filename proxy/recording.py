@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic_core import from_json
 
 from playhead.storage.connecting.connected import RecordedConnection
-from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, Frame, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill
+from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill
 
 from .assembling.connections import connection_of, header_text
 from .assembling.edges import Edges
-from .assembling.gathered import Gathered
+from .assembling.gathered import Gathered, as_frame
 from .assembling.multiplex import Multiplex
 from .assembling.reply import Reply, has_body, headers_of
 from .assembling.transcript import Transcript
@@ -120,10 +120,10 @@ class Assembly:
         gathered = self._gathered
         gathered.request.append(payload)
         gathered.request_bytes += len(payload)
-        gathered.frames.append(Frame(Direction.CLIENT, at, len(payload)))
+        gathered.frames.append(as_frame((Direction.CLIENT, at, len(payload))))
 
     def _response_head(self, at: int, raw: bytes) -> None:
-        self._gathered.frames.append(Frame(Direction.UPSTREAM, at, 0))
+        self._gathered.frames.append(as_frame((Direction.UPSTREAM, at, 0)))
         self._heads.append(raw)
         headers = self._answered = headers_of(raw)
         code = raw[9:12]

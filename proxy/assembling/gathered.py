@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from playhead.storage.event_rows import EventRows
 from playhead.storage.records import Frame
+
+as_frame = partial(tuple.__new__, Frame)
+"""Of a tuple, at half the cost of Frame(...)."""
 
 
 class Gathered:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from playhead.storage.records import Direction, Facts, Frame, ItemRow
+from playhead.storage.records import Direction, Facts, ItemRow
 
 from ..decoding import BodyDecoder
 from ..facts import output_rows, take_answer
@@ -22,7 +22,7 @@ from ..models.kind import Shape
 from ..models.wire import Unparsed
 from .edges import Edges
 from .event_stream import EventStream
-from .gathered import Gathered
+from .gathered import Gathered, as_frame
 
 MAX_TEXT = 32 << 20
 """A body that decodes to more is not parsed."""
@@ -170,7 +170,7 @@ class Reply:
         gathered = self._gathered
         gathered.response.append(payload)
         gathered.response_bytes += len(payload)
-        gathered.frames.append(Frame(Direction.UPSTREAM, at, len(payload)))
+        gathered.frames.append(as_frame((Direction.UPSTREAM, at, len(payload))))
         if self._stream is not None:
             self._stream.feed(at, self._decoding.feed(payload) if self._decoding else payload)
         elif gathered.first_ns is None:

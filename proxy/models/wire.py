@@ -110,10 +110,11 @@ def field(source: Any, name: str) -> Any:
 
 def members(source: Any) -> Mapping[str, Any]:
     """All fields of a model or of a plain object, declared or not, for whoever asks for many: `field` by a look-up each. Not to be changed."""
-    if isinstance(source, Wire):
+    try:  # as in `field`
         extra = source.__pydantic_extra__
-        return {**extra, **source.__dict__} if extra else source.__dict__
-    return source if isinstance(source, dict) else {}
+    except AttributeError:
+        return source if isinstance(source, dict) else {}
+    return {**extra, **source.__dict__} if extra else source.__dict__
 
 
 class UndeclaredModel(Wire):
