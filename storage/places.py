@@ -13,7 +13,7 @@ from .evidence.chain_writing import ChainWriter
 from .evidence.chained import Subject
 from .records import Recorded
 from .replaying.replay_tables import match_rules
-from .rows import insert_new, put_new
+from .rows import insert_new, put_new, run
 from .tables import exchanges, sessions, takes, writers
 
 
@@ -30,7 +30,8 @@ def first_free_seq(connection: Connection, session: str) -> int:
 def new_ids(connection: Connection, table: str, count: int) -> Iterator[int]:
     """Ids that were never given before, ascending."""
     if connection.dialect.name == "sqlite":
-        last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).scalar() or 0
+        found = run(connection, "SELECT seq FROM sqlite_sequence WHERE name = {}", (table,))
+        last = found[0][0] if found else 0
         return iter(range(last + 1, last + 1 + count))
     asked = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
     return iter(sorted(connection.execute(asked, {"table": table, "count": count}).scalars()))
@@ -63,8 +64,8 @@ class Places:
         key = (r.session, r.run)
         take = self._takes.get(key)
         if take is None:
-            found = self._connection.execute(_TAKE, {"session": r.session, "run": r.run}).scalar()
-            take = self._takes[key] = found if found is not None else self._new_take(r)
+            found = run(self._connection, "SELECT take FROM takes WHERE session = {} AND run = {}", key)
+            take = self._takes[key] = found[0][0] if found else self._new_take(r)
         return take
 
     def _new_take(self, r: Recorded | RecordedConnection) -> int:
@@ -91,4 +92,3 @@ _LOCKED = select(sessions.c.id).where(sessions.c.session == bindparam("session")
 _ID = select(sessions.c.id).where(sessions.c.session == bindparam("session"))
 _LAST = select(func.max(takes.c.take)).where(takes.c.session == bindparam("session"))
 _NEW = insert(takes)
-_TAKE = select(takes.c.take).where(takes.c.session == bindparam("session"), takes.c.run == bindparam("run"))

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import chain, starmap
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from .bodies import BodyCodec, StoredBody, encode_against
 from .connecting.connected import RecordedConnection
@@ -40,9 +40,11 @@ from .rows import (
     event_values,
     exchange_row,
     item_values,
+    marks,
     pack_times,
     piece_row,
     put_new,
+    run,
     take_nulls,
     update_sql,
     values_of_items,
@@ -222,18 +224,17 @@ class _Transaction:
             theirs[self._writers[one.writer]].add(one.number)
         for writer, wanted in numbers.items():
             for low, high in ranges(sorted(wanted)):
-                self._know(writer, _BETWEEN, {"writer": writer, "low": low, "high": high})
+                self._know(writer, "BETWEEN {} AND {}", (low, high))
         for writer in turns.keys() | theirs.keys():
             for part in parts(sorted(turns[writer] | theirs[writer])):
-                self._know(writer, _AMONG, {"writer": writer, "numbers": part})
+                self._know(writer, f"IN ({marks(len(part))})", part)
                 self._connections.look_up(writer, [number for number in part if number in theirs[writer]])
 
-    def _know(self, writer: int, statements: tuple[Select[Any], Select[Any]], wanted: dict[str, Any]) -> None:
-        standing, gone = statements
-        for row in self._connection.execute(standing, wanted):
-            self._standing[writer, row.number] = _Standing(row.id, row.take, row.seq, row.connection, row.outcome is None)
-        for row in self._connection.execute(gone, wanted):
-            self._deleted.add((writer, row.number))
+    def _know(self, writer: int, which: str, numbers: Sequence[int]) -> None:
+        for number, outcome, id_, take, seq, connection in run(self._connection, f"{_STANDING} AND number {which}", (writer, *numbers)):
+            self._standing[writer, number] = _Standing(id_, take, seq, connection, outcome is None)
+        for (number,) in run(self._connection, f"{_DELETED} AND number {which}", (writer, *numbers)):
+            self._deleted.add((writer, number))
 
     # Whole exchanges.
 
@@ -321,9 +322,10 @@ class _Transaction:
         """Somebody may have deleted or rewritten a base since it was remembered; on PostgreSQL, what is found is kept until the commit."""
         bases = {*(body.base for body in stored.values()), *(written.base for written in items.values())}
         wanted = {base for base in bases if base is not None} - stored.keys()
-        lost = set(wanted)
+        lost, kept = set(wanted), "" if self._connection.dialect.name == "sqlite" else " FOR KEY SHARE"
         for part in parts(sorted(wanted)):
-            lost -= {row.exchange for row in self._connection.execute(_BASES, {"bases": part}) if self._codec.remembers(row.exchange, row.digest)}
+            found = run(self._connection, f"SELECT exchange, digest FROM bodies WHERE exchange IN ({marks(len(part))}){kept}", part)
+            lost -= {exchange for exchange, digest in found if self._codec.remembers(exchange, digest)}
         if not lost:
             return
         for id_, body in stored.items():
@@ -419,32 +421,18 @@ class _Transaction:
 
     def _move(self, position: Position) -> None:
         memory = json.dumps(position.open, separators=(",", ":"))
-        place = {"id_": self._writers[position.writer], "segment": position.segment, "offset": position.offset}
-        self._connection.execute(_MOVED, {**place, "memory": memory, "state": "live", "host": self._memory.host})
+        run(self._connection, _MOVED, (position.segment, position.offset, memory, "live", self._memory.host, self._writers[position.writer]))
 
     def _bury(self, writer: int) -> None:
         self._connection.execute(update(writers).where(writers.c.id == writer).values(state="gone", open="{}"))
         self._connection.execute(delete(deleted).where(deleted.c.writer == writer))
 
 
-_STANDING = select(*exchanges.c["id", "number", "take", "seq", "connection", "outcome"]).where(exchanges.c.writer == bindparam("writer"))
-_DELETED = select(deleted.c.number).where(deleted.c.writer == bindparam("writer"))
-_BETWEEN = (
-    _STANDING.where(exchanges.c.number.between(bindparam("low"), bindparam("high"))),
-    _DELETED.where(deleted.c.number.between(bindparam("low"), bindparam("high"))),
-)
-_AMONG = (
-    _STANDING.where(exchanges.c.number.in_(bindparam("numbers", expanding=True))),
-    _DELETED.where(deleted.c.number.in_(bindparam("numbers", expanding=True))),
-)
-_BASES = select(bodies.c.exchange, bodies.c.digest).where(bodies.c.exchange.in_(bindparam("bases", expanding=True))).with_for_update(read=True, key_share=True)
+_STANDING = "SELECT number, outcome, id, take, seq, connection FROM exchanges WHERE writer = {}"
+_DELETED = "SELECT number FROM deleted WHERE writer = {}"
 _LAST_TIMES = (
     select(pieces.c.seq, pieces.c.digest).where(pieces.c.exchange == bindparam("exchange"), pieces.c.part == "times").order_by(pieces.c.seq.desc()).limit(1)
 )
-_MOVED = (
-    update(writers)
-    .where(writers.c.id == bindparam("id_"))
-    .values(segment=bindparam("segment"), position=bindparam("offset"), open=bindparam("memory"), state=bindparam("state"), host=bindparam("host"))
-)
+_MOVED = "UPDATE writers SET segment = {}, position = {}, open = {}, state = {}, host = {} WHERE id = {}"
 _DEFAULT: Literals = (("rules", f"'{DEFAULT_RULES}'"),)
 _OUTCOME = list(exchanges.columns).index(exchanges.c.outcome) - 1  # in a row without its id

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from ..evidence.chain_writing import ChainWriter
 from ..evidence.chained import EntryKind, Subject, without_ends
 from ..records import Recorded
-from ..rows import clean, insert_new, put_new, take_nulls
+from ..rows import clean, insert_new, put_new, run, take_nulls
 from ..tables import exchanges
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, less_containers, within
@@ -25,7 +25,7 @@ from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, less_containers, wi
 Insert = Callable[..., None]
 _CONTAINER = "container:"
 _OF_CONTAINER = paid_responses.c.response_id.startswith(_CONTAINER)
-_TOLD = select(paid_responses.c.exchange).where(~_OF_CONTAINER).limit(1)
+_TOLD = "SELECT exchange FROM paid_responses WHERE substr(response_id, 1, {}) <> {} LIMIT 1"
 _PAYING = ("priced", "partly", "unpriced")
 _PARAMETERS = 500  # of one statement
 _MOST = 20_000  # shared rows that are remembered
@@ -124,7 +124,7 @@ class LedgerWriter:
     def _pays_for_others(self) -> bool:
         """Asked once in a transaction until it is so: `reprice` and the recorders of other hosts make it so, too."""
         if self._told is None:
-            self._told = self._memory.told or self._connection.execute(_TOLD).first() is not None
+            self._told = self._memory.told or bool(run(self._connection, _TOLD, (len(_CONTAINER), _CONTAINER)))
         return self._told
 
     def _pay(self, response: str, exchange: int) -> bool:

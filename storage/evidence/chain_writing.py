@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 
-from ..rows import Inserter, insert_new, marker
+from ..rows import Inserter, insert_new, run
 from .chain_rows import OWNERS, SHARED, RowReader, Wanted
 from .chain_tables import chain_entry_rows, chains
 from .chained import (
@@ -158,7 +158,7 @@ class ChainWriter:
         """What was decided about these sessions is about to change; those that are not there have no entries."""
         names = sorted(set(sessions))
         marks = ", ".join(["{}"] * len(names))
-        found = _run(self._connection, f"SELECT id FROM sessions WHERE session IN ({marks})", names) if names else []
+        found = run(self._connection, f"SELECT id FROM sessions WHERE session IN ({marks})", names) if names else []
         self.changing(Subject.SESSION, [id_ for (id_,) in found], kind)
 
     def share(self, table: Table, id_: int) -> None:
@@ -190,7 +190,7 @@ class ChainWriter:
             Inserter(self._connection, chain_entry_rows)(self._connection, values)
         else:
             insert(chain_entry_rows, values)
-        _run(self._connection, "UPDATE chains SET length = {}, head = {} WHERE id = {}", (seq + 1, head, chain))
+        run(self._connection, "UPDATE chains SET length = {}, head = {} WHERE id = {}", (seq + 1, head, chain))
 
     def _of_known(self) -> list[_Made]:
         kind = int(self._kind)
@@ -218,7 +218,7 @@ class ChainWriter:
     def _follow(self, last: Entry | None, made: _Made) -> Iterator[_Made]:
         """An entry behind the last one of its subject, whose salt is thrown away."""
         if last is not None:
-            _run(self._connection, "UPDATE chain_entry_rows SET salt = NULL WHERE id = {}", (entry_id(last.key, last.number),))
+            run(self._connection, "UPDATE chain_entry_rows SET salt = NULL WHERE id = {}", (entry_id(last.key, last.number),))
             made = made._replace(number=last.number + 1)
         if made.key in self._doubted:
             yield _Made(made.key, made.number, int(EntryKind.DOUBTED), None, self._doubted[made.key])
@@ -248,11 +248,11 @@ class ChainWriter:
         """Id, length and head of the chain, which is made if there is none."""
         lock = "" if self._connection.dialect.name == "sqlite" else " FOR UPDATE"
         wanted = "SELECT id, length, head FROM chains WHERE name = {}" + lock
-        found = _run(self._connection, wanted, (self._name,))
+        found = run(self._connection, wanted, (self._name,))
         if not found:
             first = {"name": self._name, "started_at": datetime.fromtimestamp(self._now(), UTC), "length": 0, "head": first_head(self._name)}
             self._connection.execute(insert_new(self._connection, chains), first)
-            found = _run(self._connection, wanted, (self._name,))
+            found = run(self._connection, wanted, (self._name,))
         id_, length, head = found[0]
         return id_, length, head
 
@@ -266,14 +266,14 @@ def last_entries(connection: Connection, keys: Iterable[int]) -> dict[int, Entry
     found = {}
     statement = f"SELECT {_COLUMNS} FROM chain_entry_rows WHERE id BETWEEN {{}} AND {{}} ORDER BY id DESC LIMIT 1"
     for key in keys:
-        for row in _run(connection, statement, (entry_id(key, 0), entry_id(key + 1, 0) - 1)):
+        for row in run(connection, statement, (entry_id(key, 0), entry_id(key + 1, 0) - 1)):
             found[key] = entry_of(row)
     return found
 
 
 def shared_entries(connection: Connection) -> list[Entry]:
     """The last entries about rows that are shared."""
-    rows = _run(connection, f"SELECT {_COLUMNS} FROM chain_entry_rows WHERE rows IS NOT NULL ORDER BY id", ())
+    rows = run(connection, f"SELECT {_COLUMNS} FROM chain_entry_rows WHERE rows IS NOT NULL ORDER BY id", ())
     return [*{entry.key: entry for entry in map(entry_of, rows)}.values()]
 
 
@@ -281,12 +281,3 @@ def entry_of(row: Sequence[Any]) -> Entry:
     """Of a row with its columns in the order of `Entry`, key and number as its id."""
     chain, seq, id_, *rest = row
     return Entry(chain, seq, *split_id(id_), *rest)
-
-
-def _run(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """By the driver's own SQL, as rows are written; {} stands for a parameter."""
-    statement = statement.replace("{}", marker(connection))
-    if connection.dialect.name == "sqlite":
-        return [*connection.connection.cursor().execute(statement, parameters)]
-    found = connection.exec_driver_sql(statement, tuple(parameters))
-    return [*map(tuple, found)] if found.returns_rows else []
