@@ -49,7 +49,7 @@ class Assembly:
         self.seq_of: Callable[[int], int | None] = _no_seq
         """Gives the place of a turn in the session."""
         self._parse, self._turns = parse, turns
-        self._opening = b""
+        self._opening = b"{}\n"
         self._meta, self._started_at = NO_META, 0
         self._head = b""  # of the request
         self._heading = NO_HEADING
