@@ -107,6 +107,7 @@ class Assembly:
 
     def _ended(self, at: int, payload: bytes) -> None:
         self._end = from_json(payload)
+        self._settle()
 
     def _upstream_data(self, at: int, payload: bytes) -> None:
         if self._upgraded is not None:
@@ -231,6 +232,8 @@ class Assembly:
         """What came since the last spill; it is forgotten here. `final`: the exchange ended, or (`aborted`) its writer did."""
         if final:
             self._close()
+        else:
+            self._settle()
         self._leave(final=final)
         outcome = self._outcome(final=final, aborted=aborted)
         facts = self._facts(outcome, final=final)
@@ -269,6 +272,10 @@ class Assembly:
             return None
         self._pieces[part] += 1
         return Piece(part, self._pieces[part] - 1, whole)
+
+    def _settle(self) -> None:
+        if self._reply is not None:
+            self._reply.settle()
 
     def _close(self) -> None:
         if self._reply is not None:

@@ -44,10 +44,12 @@ class EventRows(Sequence[EventRow]):
         self.sizes.append(size)
         self.flags.append(flags)
 
-    def add_answered(self, offset: int, types: Sequence[str | None], numbers: Iterable[int | None], sizes: Iterable[int], flags: Iterable[int]) -> None:
-        """Some that upstream sent at the same time, on no lane."""
+    def add_answered(
+        self, offsets: Iterable[int], types: Sequence[str | None], numbers: Iterable[int | None], sizes: Iterable[int], flags: Iterable[int]
+    ) -> None:
+        """Some that upstream sent, on no lane."""
         more = len(types)
-        self.offsets += repeat(offset, more)
+        self.offsets += offsets
         self.directions += repeat(1, more)
         self.types += types
         self.numbers += numbers

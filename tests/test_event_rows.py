@@ -42,7 +42,9 @@ def test_columns_are_the_same_however_rows_are_kept(events: Told, first: int) ->
 @given(EVENTS, EVENTS)
 def test_what_upstream_sent_at_once_is_the_same_as_one_after_the_other(before: Told, events: Told) -> None:
     rows = by_column(before)
-    rows.add_answered(7, [type_ for _, _, type_, *_ in events], [event[3] for event in events], [event[5] for event in events], [event[6] for event in events])
+    rows.add_answered(
+        [7] * len(events), [type_ for _, _, type_, *_ in events], [event[3] for event in events], [event[5] for event in events], [event[6] for event in events]
+    )
 
     assert rows == by_column([*before, *[(7, 1, type_, number, None, size, flags) for _, _, type_, number, _, size, flags in events]])
 

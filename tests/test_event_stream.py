@@ -28,11 +28,14 @@ EVENTS: list[dict[str, Any]] = [
 BODY = b"".join(f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'), ensure_ascii=False)}\n\n".encode() for event in EVENTS)
 
 
-def heard(*pieces: bytes) -> tuple[EventRows, Facts, EventStream]:
+def heard(*pieces: bytes, settle: bool = False) -> tuple[EventRows, Facts, EventStream]:
+    """`settle`: after each piece."""
     gathered, facts = Gathered(), Facts("responses")
     stream = EventStream(Shape("responses", "create"), gathered)
     for piece in pieces:
         stream.feed(5, piece)
+        if settle:
+            stream.settle()
     stream.close(6)
     facts.problem = stream.judge(facts)
     return gathered.rows, facts, stream
@@ -63,7 +66,7 @@ def test_any_split_of_any_events_gives_the_same(blocks: list[bytes], data: st.Da
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=6))
     ends = [0, *sorted(cuts), len(body)]
     rows, facts, stream = heard(*[body[start:end] for start, end in pairwise(ends)])
-    by_bytes, expected, other = heard(*[body[at : at + 1] for at in range(len(body))])
+    by_bytes, expected, other = heard(*[body[at : at + 1] for at in range(len(body))], settle=True)
 
     assert (rows, facts, stream.items(), stream.notes) == (by_bytes, expected, other.items(), other.notes)
     assert stream.blocks in ((), sizes_of(body))
@@ -74,6 +77,21 @@ def test_the_blocks_of_usual_events_are_known_until_others_come() -> None:
 
     assert heard(BODY[:half], BODY[half:])[2].blocks == sizes_of(BODY)
     assert heard(BODY[: half - 1], BODY[half - 1 :])[2].blocks == heard(BODY, b": note\n\n")[2].blocks == ()
+
+
+@given(st.lists(st.integers(0, len(BODY)), max_size=6), st.booleans())
+def test_what_is_held_has_the_times_at_which_it_came(cuts: list[int], odd: bool) -> None:
+    body = BODY + b": note\n\n" * odd
+    ends = [0, *sorted(cuts), len(body)]
+    held, read = Gathered(), Gathered()
+    late, at_once = (EventStream(Shape("responses", "create"), gathered) for gathered in (held, read))
+    for at, (start, end) in enumerate(pairwise(ends)):
+        late.feed(at, body[start:end])
+        at_once.feed(at, body[start:end])
+        at_once.settle()
+    late.settle()
+
+    assert (held.rows, held.first_ns) == (read.rows, read.first_ns)
 
 
 def test_what_the_end_tells_is_told() -> None:
@@ -111,3 +129,12 @@ def test_a_stream_restored_from_its_state_goes_on_alike(at: int) -> None:
     assert facts == expected
     assert going_on.items() == begun.items()
     assert second.rows == first.rows[-len(second.rows) :]
+
+
+def test_not_much_is_held() -> None:
+    gathered = Gathered()
+    stream = EventStream(Shape("responses", "create"), gathered)
+    for at in range(200):
+        stream.feed(at, BODY)
+
+    assert len(gathered.rows) > 150 * len(EVENTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate, repeat
 from typing import Any
 
 from playhead.storage.records import Facts, ItemRow
@@ -19,12 +21,16 @@ from .passing import Passing
 from .usual_events import UsualEvents, usual_events
 
 _DONE = b"[DONE]"
+_HELD = 1 << 16  # bytes
 
 
 class EventStream:
-    """Takes the decoded body piece by piece. Never raises."""
+    """Takes the decoded body piece by piece. Never raises.
 
-    __slots__ = ("_door", "_gathered", "_hearing", "_lost", "_passing", "_sse", "_usual", "notes")
+    Pieces are held until there are many of them, or `settle` is called: to read one costs nearly as much as to read a hundred.
+    """
+
+    __slots__ = ("_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes")
 
     def __init__(self, shape: Shape, gathered: Gathered) -> None:
         self._gathered = gathered
@@ -34,15 +40,39 @@ class EventStream:
         self._passing = Passing(shape.kind)
         self._lost = 0  # events that are no JSON objects
         self._usual = True  # all that was fed
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._times: list[int] = []  # when these came
         self.notes: list[str] = []
         """What is odd about a stream that was understood all the same; known once `judge` was called."""
 
     def feed(self, at: int, text: bytes) -> None:
         """The next bytes, and when they came."""
+        self._held.append(text)
+        self._times.append(at)
+        self._held_bytes += len(text)
+        if self._held_bytes > _HELD:
+            self.settle()
+
+    def settle(self) -> None:
+        """Read what is held."""
+        held, times = self._held, self._times
+        if not held:
+            return
+        self._held, self._times, self._held_bytes = [], [], 0
+        usual = usual_events(b"".join(held)) if self._sse.between else None
+        if usual is not None:
+            self._sse.begin()
+            self._usual_events(_times_of(usual.sizes, held, times), usual)
+            return
+        for at, text in zip(times, held, strict=True):
+            self._piece(at, text)
+
+    def _piece(self, at: int, text: bytes) -> None:
         usual = usual_events(text) if self._sse.between else None
         if usual is not None:
             self._sse.begin()
-            self._usual_events(at, usual)
+            self._usual_events([at] * len(usual.sizes), usual)
         else:
             self._usual = False
             self._events(at, self._sse.feed(text))
@@ -52,11 +82,11 @@ class EventStream:
         self._models(self._sse.feed(text))
         self._rest()
 
-    def _usual_events(self, at: int, usual: UsualEvents) -> None:
+    def _usual_events(self, times: list[int], usual: UsualEvents) -> None:
         """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
         gathered, types = self._gathered, usual.types
         if gathered.first_ns is None:
-            gathered.first_ns = at
+            gathered.first_ns = times[0]
         told, parts = self._passing.look_at(usual.numbers, usual.json)
         models = iter(self._parsed([(types[place], usual.json(place)) for place in told]))
         heard: list[Heard] = [part or next(models) for part in parts]
@@ -67,7 +97,7 @@ class EventStream:
             else:
                 numbers.append(number_of(event))
         self._hear(heard)
-        gathered.rows.add_answered(at, types, numbers, usual.sizes, repeat(0, len(types)))
+        gathered.rows.add_answered(times, types, numbers, usual.sizes, repeat(0, len(types)))
 
     def _parsed(self, events: list[tuple[str | None, bytes]]) -> list[Wire]:
         """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
@@ -107,6 +137,7 @@ class EventStream:
 
     def close(self, at: int) -> None:
         """Nothing more will come: the rest that is no whole event becomes a row without a type."""
+        self.settle()
         size = self._rest()
         if size:
             self._gathered.rows.add((at, 1, None, None, None, size, 0))
@@ -124,20 +155,24 @@ class EventStream:
     @property
     def blocks(self) -> tuple[int, ...]:
         """The sizes of all events if these are what lies between blank lines, and is known to be; else nothing."""
+        self.settle()
         return tuple(self._gathered.rows.sizes) if self._usual else ()
 
     def judge(self, facts: Facts) -> str | None:
         """Take what the events say, and how well they were understood; gives the problem with them."""
+        self.settle()
         self.notes = self._hearing.tell(facts)
         facts.parse = "parsed" if self._hearing.ended and not self._lost else "partial"
         return f"{self._lost} of its events are no JSON objects" if self._lost else None
 
     def items(self) -> list[ItemRow]:
         """Rows of the output items and tool calls heard of so far."""
+        self.settle()
         return self._hearing.items()
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON."""
+        self.settle()
         return {"sse": self._sse.state(), "hearing": self._hearing.state(), "lost": self._lost}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -146,3 +181,11 @@ class EventStream:
         self._hearing.restore(state["hearing"])
         self._lost = state["lost"]
         self._usual = False  # what came before is not here
+
+
+def _times_of(sizes: Sequence[int], pieces: Sequence[bytes], times: list[int]) -> list[int]:
+    """When events of those sizes ended, which stand in these pieces one behind the other."""
+    if len(pieces) == 1:
+        return times * len(sizes)
+    ends = [*accumulate(map(len, pieces))]
+    return [times[bisect_left(ends, end)] for end in accumulate(sizes)]

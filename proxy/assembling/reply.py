@@ -176,6 +176,11 @@ class Reply:
         elif gathered.first_ns is None:
             gathered.first_ns = at
 
+    def settle(self) -> None:
+        """Read what the stream of events holds: `feed` need not."""
+        if self._stream is not None:
+            self._stream.settle()
+
     def close(self, at: int) -> None:
         """Nothing more will come."""
         if self._stream is not None:

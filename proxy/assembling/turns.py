@@ -144,7 +144,7 @@ class Turn:
             self._hear()
         gathered.response += texts
         gathered.response_bytes += sum(sizes)
-        gathered.rows.add_answered(offset, _types(texts), numbers, sizes, opcodes)
+        gathered.rows.add_answered(repeat(offset, len(texts)), _types(texts), numbers, sizes, opcodes)
 
     def _offset(self, at: int) -> int:
         if self._at is None:
