@@ -76,7 +76,7 @@ def test_the_blocks_of_usual_events_are_known_until_others_come() -> None:
     half = BODY.index(b"\n\n") + 2
 
     assert heard(BODY[:half], BODY[half:])[2].blocks == sizes_of(BODY)
-    assert heard(BODY[: half - 1], BODY[half - 1 :])[2].blocks == heard(BODY, b": note\n\n")[2].blocks == ()
+    assert heard(BODY[: half - 1], BODY[half - 1 :], settle=True)[2].blocks == heard(BODY, b": note\n\n")[2].blocks == ()
 
 
 @given(st.lists(st.integers(0, len(BODY)), max_size=6), st.booleans())
