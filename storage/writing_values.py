@@ -83,7 +83,7 @@ class Inserted:
             if (value := values[place]) is not None:
                 values[place] = repr(value)
         base, data, codec, digest, raw_bytes, depth = body
-        fingerprint = _entered(self.fingerprints[id_]) if id_ in self.fingerprints else ()
+        fingerprint = _entered(found) if (found := self.fingerprints.get(id_)) is not None else ()
         items: Sequence[Any] = self.items.get(id_, ())
         if len(items) > _ITEM:
             items = _in_order(items)

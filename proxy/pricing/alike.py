@@ -54,14 +54,14 @@ class Alike(NamedTuple):
 
     def cost(self, usage: Usage) -> Cost | None:
         """That of one of them, by what it used; None: it used so much that it has to be looked at closely."""
-        made, counts = self.made, counts_of(usage)
-        if not self.within[0] <= (usage.input or 0) < self.within[1]:
+        (made, common, (least, end)), counts = self, counts_of(usage)
+        if not least <= (usage.input or 0) < end:
             return None
-        if not self.lines:
+        if not common:
             return Cost(made.pricing, made.state, made.amount, made.note, made.basis, (), counts, made.amounts, made.told)
         lines, whole = [], 0
         amounts: list[int | None] = [None] * len(CLASSES)
-        for place, row, rate in self.lines:
+        for place, row, rate in common:
             quantity = counts[place] or 0
             amounts[place] = amount = rate.amount(quantity)
             lines.append(LineRow(row, quantity, amount))
@@ -73,18 +73,18 @@ class Alike(NamedTuple):
 
 def likeness(one: Priceable, usage: Usage | None, at_ns: int) -> Hashable | None:
     """Equal for exchanges that are priced alike; None: more than the counts of tokens tells what this one costs. `at_ns`: the time whose prices hold."""
-    if usage is None or usage.uncached_input is None or usage.output is None or one.kind == "realtime":
+    if usage is None or one.kind == "realtime":
         return None
-    if usage[7:12] != _NOTHING_APART or usage[15:17] != _NOTHING_ODD:
+    whole, rest, cached, writes, output, *_ = usage
+    if rest is None or output is None or usage[7:12] != _NOTHING_APART or usage[15:17] != _NOTHING_ODD:
         return None
     said = None
     if extra := one.billing:
         if not extra.keys() <= _BESIDE:
             return None
         said = extra.get("asked_tier"), extra.get("window"), extra.get("cache_ttl")
-    writes = usage.cache_writes
     # What was not used at all has no line.
-    none = not usage.input, not usage.uncached_input, not usage.cached_input, not usage.output, writes and (*map(bool, writes[1:]),)
+    none = not whole, not rest, not cached, not output, writes and (*map(bool, writes[1:]),)
     return one[1:5], one[6:11], one.response_id is None, one[12:14], usage[12:15], at_ns // DAY, said, none
 
 
@@ -101,5 +101,5 @@ def counts_of(usage: Usage | None) -> tuple[int | None, ...]:
     """Tokens by class, in the order of COUNTS."""
     if usage is None:
         return _NO_COUNTS
-    fresh = usage.input if usage.uncached_input is None else usage.uncached_input
-    return fresh, usage.cached_input, written(usage.cache_writes), usage.output, usage.reasoning
+    whole, rest, cached, writes, output, reasoning, *_ = usage
+    return whole if rest is None else rest, cached, written(writes), output, reasoning

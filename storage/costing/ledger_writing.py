@@ -164,12 +164,14 @@ class LedgerWriter:
         rows: list[Any] = []
         lines: list[Any] = []
         put = {}
+        known = self._memory.shared.get
         for id_, version, cost in priced:
-            basis, pricing, start = self._shared(cost.basis), self._shared(cost.pricing), len(lines)
+            basis = known(cost.basis) or self._shared(cost.basis)
+            pricing, start = known(cost.pricing) or self._shared(cost.pricing), len(lines)
             row = (id_, version, pricing, basis, cost.state, cost.amount, cost.told or None, cost.counted_in, *cost.counts, *cost.amounts)
             rows += row
             for place, (rate, quantity, amount) in enumerate(cost.lines):
-                lines += (id_, version, place, self._shared(rate), quantity, amount)
+                lines += (id_, version, place, known(rate) or self._shared(rate), quantity, amount)
             put[id_] = without_ends(row), lines[start:]
         if rows:
             self._insert(costs, rows, literals=take_nulls(costs, rows))
@@ -177,8 +179,8 @@ class LedgerWriter:
         return put
 
     def _shared(self, row: RateRow | Basis | Pricing) -> int:
-        """The id of what is referred to."""
-        found = self._memory.shared.get(row) or self._new.get(row)
+        """The id of what is referred to, and was not known before this transaction."""
+        found = self._new.get(row)
         if found is None:
             table, values = _TABLES[type(row)], self._values(row)
             values = {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, compress, repeat
-from operator import attrgetter, sub
+from operator import sub
 from typing import NamedTuple
 
 from playhead.config.errors import StoreError
@@ -53,11 +53,10 @@ class Bodies(NamedTuple):
 
     @classmethod
     def of(cls, raw: Raw) -> Bodies:
-        return _bodies(_of_raw(raw))
+        return _bodies((raw.request_head, raw.request, raw.response_heads, raw.response, raw.trailers))
 
 
 _bodies = partial(tuple.__new__, Bodies)
-_of_raw = attrgetter(*Bodies._fields)
 
 
 class Timeline(NamedTuple):
@@ -132,7 +131,10 @@ class Columns(NamedTuple):
             steps = words(timeline.steps)
             packed += directions + planes(lengths) + _high_planes(steps)
             loose = steps[0::8] + steps[1::8]
-        return cls(packed, loose, flags)
+        return _columns((packed, loose, flags))
+
+
+_columns = partial(tuple.__new__, Columns)
 
 
 def chunks_are_blocks(flags: int) -> bool:
@@ -356,10 +358,9 @@ def unpack_sizes(data: bytes) -> tuple[int, ...]:
 
 def varints(values: Sequence[int]) -> bytes:
     """Each number in groups of seven bits, the lowest first; the high bit says that more follow."""
-    return b"".join(map(_varint, values))
+    return b"".join(map(_VARINTS.__getitem__, values))
 
 
-@lru_cache(1 << 12)
 def _varint(value: int) -> bytes:
     written = bytearray()
     while value > 127:
@@ -367,6 +368,16 @@ def _varint(value: int) -> bytes:
         value >>= 7
     written.append(value)
     return bytes(written)
+
+
+class _Varints(dict[int, bytes]):
+    """Those that are usual are at hand."""
+
+    def __missing__(self, value: int) -> bytes:
+        return _varint(value)
+
+
+_VARINTS: Mapping[int, bytes] = _Varints((value, _varint(value)) for value in range(_USUAL))
 
 
 def read_varints(data: bytes, position: int, count: int) -> tuple[list[int], int]:

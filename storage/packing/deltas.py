@@ -127,17 +127,17 @@ _HEADER_FIELDS = len(_Header._fields)
 def encode(raw: Raw, against: Against | None) -> Encoded:
     """What to keep of an exchange. The same raw against the same base gives the same bytes."""
     bodies, timeline, chunks = Bodies.of(raw), Timeline.of(raw), raw.chunks
+    head, request, heads, response, trailers = bodies
     packed, loose, flags = Columns.of(raw, timeline)
-    prefix, suffix, check, middle = 0, 0, b"", raw.request
+    prefix, suffix, check, middle = 0, 0, b"", request
     if against is not None:
         prefix, suffix = against.split
         flags |= _HAS_BASE
-        middle = middle[prefix : len(middle) - suffix]
+        middle = request[prefix : len(request) - suffix]
         check = _check(against.digest)
         if len(middle) >= WIDE_FROM and len(against.base.request) > _TAIL:
             flags |= _WIDE
-    head, _, *others = bodies
-    payload = b"".join((middle, head, *others, packed))
+    payload = b"".join((middle, head, heads, response, trailers, packed))
     data = _compressor_for(against, flags, len(payload)).compress(payload)
     lengths = (*map(len, bodies),)
     header = varints((len(data), prefix, suffix, len(middle), lengths[0], *lengths[2:], len(packed), len(chunks), len(timeline.offsets)))
