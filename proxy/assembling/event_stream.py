@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate, compress, repeat
 from typing import Any
 
 from playhead.storage.records import Facts, ItemRow
@@ -87,8 +87,8 @@ class EventStream:
         gathered, types = self._gathered, usual.types
         if gathered.first_ns is None:
             gathered.first_ns = times[0]
-        told, parts = self._passing.look_at(usual.numbers, usual.json)
-        models = iter(self._parsed([(types[place], usual.json(place)) for place in told]))
+        told, texts, parts = self._passing.look_at(usual.numbers, usual.json)
+        models = iter(self._parsed([types[place] for place in told], texts))
         heard: list[Heard] = [part or next(models) for part in parts]
         numbers: list[int | None] = []
         for event in heard:
@@ -99,11 +99,11 @@ class EventStream:
         self._hear(heard)
         gathered.rows.add_answered(times, types, numbers, usual.sizes, repeat(0, len(types)))
 
-    def _parsed(self, events: list[tuple[str | None, bytes]]) -> list[Wire]:
+    def _parsed(self, names: Sequence[str | None], texts: Sequence[bytes]) -> list[Wire]:
         """Models of events, each given as name and JSON. A type that stands in the name only is put into the model."""
-        models = self._door.many([text for _, text in events])
+        models = self._door.many(texts)
         if None in [model.__dict__.get("type") for model in models]:
-            for place, (name, _) in enumerate(events):
+            for place, name in enumerate(names):
                 if name and not isinstance(models[place], Unparsed) and "type" not in models[place].model_fields_set:
                     models[place] = self._door({**models[place].to_wire(), "type": name})
         return models
@@ -128,7 +128,8 @@ class EventStream:
         """What the events say, told on; None for comments and for the `[DONE]` that ends some streams."""
         self._passing.forget()
         told = [bool(data) and data[:6] != _DONE for _, data, _ in events]
-        parsed = self._parsed([(name, data) for (name, data, _), tell in zip(events, told, strict=True) if tell])
+        heard = [*compress(events, told)]
+        parsed = self._parsed([name for name, _, _ in heard], [data for _, data, _ in heard])
         self._hear([*parsed])
         if any(data[:6] == _DONE for _, data, _ in events):
             self._hearing.done()

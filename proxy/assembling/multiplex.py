@@ -99,8 +99,8 @@ class Multiplex(Channels):
             self._own[said.direction].append((self._next - 1, said.data))
 
     def _answered(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
-        told, parts = self._passing.look(texts)
-        models = iter(self._door.many([texts[place] for place in told]))
+        _, told, parts = self._passing.look(texts)
+        models = iter(self._door.many(told))
         start, done = self._next, 0
         self._log.add_answered(at, opcodes, map(len, texts))
         for part in parts:

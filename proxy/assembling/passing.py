@@ -24,9 +24,10 @@ _MAX_BEGUN = 1 << 20
 
 
 class Passed(NamedTuple):
-    """Events in order. `told`: the places of those that have to be parsed; `parts`: None for each of those, and the numbers of those between them."""
+    """Events in order. `told`, `texts`: places and JSON of those that have to be parsed; `parts`: None for each of those, and the numbers of those between."""
 
     told: list[int]
+    texts: list[bytes]
     parts: list[list[int] | None]
 
 
@@ -42,7 +43,7 @@ class Passing:
     def look(self, texts: Sequence[bytes]) -> Passed:
         """At the next events, given as JSON."""
         if self._none:
-            return _all_told(len(texts))
+            return _all_told(texts)
         numbers = [delta and delta[1] for delta in map(_DELTA, texts)]
         if not all(map(bytes.isascii, texts)):
             numbers = [number if number and is_utf8(text) else None for number, text in zip(numbers, texts, strict=True)]
@@ -51,22 +52,24 @@ class Passing:
     def look_at(self, numbers: Sequence[bytes | None], json: Callable[[int], bytes]) -> Passed:
         """The same for events of which is known what `DELTA` has found, if it has. `json`: of the event at a place."""
         if self._none:
-            return _all_told(len(numbers))
-        passed, start = Passed([], []), 0
+            return _all_told([*map(json, range(len(numbers)))])
+        passed, start = Passed([], [], []), 0
         for place in [place for place, number in enumerate(numbers) if not number]:
-            self._pass(numbers[start:place], passed)
-            start = place + 1
-            again = self._begun(json(place))
+            if start < place:
+                self._pass(numbers[start:place], passed)
+            start, text = place + 1, json(place)
+            again = self._begun(text)
             if again is None:
                 passed.told.append(place)
+                passed.texts.append(text)
             passed.parts.append(None if again is None else [again])
-        self._pass(numbers[start:], passed)
+        if start < len(numbers):
+            self._pass(numbers[start:], passed)
         return passed
 
     def _pass(self, numbers: Sequence[bytes | None], passed: Passed) -> None:
-        if numbers:
-            passed.parts.append([*map(int, numbers)])  # type: ignore[arg-type]  # none of them is None
-            self._response = b""
+        passed.parts.append([*map(int, numbers)])  # type: ignore[arg-type]  # none of them is None
+        self._response = b""
 
     def forget(self) -> None:
         """Events have come that were not looked at."""
@@ -97,5 +100,5 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
-def _all_told(count: int) -> Passed:
-    return Passed([*range(count)], [None] * count)
+def _all_told(texts: Sequence[bytes]) -> Passed:
+    return Passed([*range(len(texts))], [*texts], [None] * len(texts))

@@ -90,8 +90,8 @@ class Transcript(Channels):
         gathered.response += texts
         if gathered.first_ns is None:
             gathered.first_ns = at
-        told, parts = self._passing.look(texts)
-        models = iter(self._door.many([texts[place] for place in told]))
+        _, told, parts = self._passing.look(texts)
+        models = iter(self._door.many(told))
         heard: list[Heard] = [part or next(models) for part in parts]
         place = 0
         for event in heard:
