@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedConnection
@@ -27,7 +26,6 @@ from .passing import Passing
 from .turns import Setting, Turn, TurnMessage, data_of, said_state
 
 _SOCKET = Shape("responses", "socket")
-_as_message = partial(tuple.__new__, TurnMessage)  # of a tuple, at a third of the cost of TurnMessage(*it)
 _START = 1 << 16  # bytes of a long message that are looked at
 
 
@@ -105,8 +103,7 @@ class Multiplex(Channels):
         self._log.add_answered(at, opcodes, map(len, texts))
         for part in parts:
             if part is None:
-                data = texts[done]
-                self._message(_as_message((1, at, opcodes[done], data, len(data), next(models))), start + done)
+                self._answered_one(at, opcodes[done], texts[done], next(models), start + done)
                 done += 1
             else:
                 end = done + len(part)
@@ -121,16 +118,21 @@ class Multiplex(Channels):
                 turn.passed(at, opcodes[place:], texts[place:], numbers[place:])
                 self._log.assign(slice(start + place - self._given, start + len(texts) - self._given), turn.number)
                 return
-            self._message(TurnMessage(Direction.UPSTREAM, at, opcodes[place], data, len(data), self._door(data)), start + place)
+            self._answered_one(at, opcodes[place], data, self._door(data), start + place)
+
+    def _answered_one(self, at: int, opcode: int, data: bytes, model: Wire, place: int) -> None:
+        """A message of upstream. `place`: of its entry in the log."""
+        turn = self._open.get(self._lanes.plain(model))
+        if turn is None:
+            self._message(TurnMessage(Direction.UPSTREAM, at, opcode, data, len(data), model), place)
+            return
+        self._token += 1
+        self._log.turns[place - self._given] = turn.number
+        turn.told(at, opcode, data, model)
 
     def _message(self, said: TurnMessage, place: int) -> None:
-        """`place`: of its entry in the log."""
+        """One of which it is to be found out whose it is."""
         self._token += 1
-        if said.direction and (turn := self._open.get(self._lanes.plain(said.model))) is not None:
-            # As it is nearly always.
-            self._log.turns[place - self._given] = turn.number
-            turn.take(said)
-            return
         steps = self._steps(said)
         self._waiting[self._token] = _Waiting(said, place)
         for step in steps:

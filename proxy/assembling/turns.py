@@ -99,6 +99,17 @@ class Turn:
         self.more(said.direction, said.data)
         self.tell(said)
 
+    def told(self, at: int, opcode: int, data: bytes, model: Wire) -> None:
+        """The same for a message of upstream that says how its response grows (`Lanes.plain`), as nearly all do."""
+        gathered, size, offset = self._gathered, len(data), self._offset(at)
+        if gathered.first_ns is None:
+            gathered.first_ns = offset
+        kind, number, lane = words_of(model, data)
+        gathered.response.append(data)
+        gathered.response_bytes += size
+        gathered.rows.add((offset, 1, kind, number, lane, size, opcode))
+        self._heard.append(model)
+
     def begin_long(self, direction: int) -> None:
         """A message begins that comes in pieces. Of a create as much is held as of a request over HTTP; broken off by a restart, it has no fingerprint until
         the exchange is parsed again."""

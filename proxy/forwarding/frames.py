@@ -283,19 +283,18 @@ class FrameDecoder:
         found: list[bytes] = []
         if self._held or self._left or self._opcode or self._masked or self.problem is not None:
             return found, 0
-        at, size = 0, len(data)
+        at, size, add = 0, len(data), found.append
         while at + 4 <= size:
             header, length = _HEADER(data, at)
-            if header == _LONGER_TEXT:
-                start = at + 4
-            elif _TEXT <= header < _LONGER_TEXT:
+            start = at + 4
+            if header != _LONGER_TEXT:
+                if not _TEXT <= header < _LONGER_TEXT:
+                    break
                 start, length = at + 2, header - _TEXT
-            else:
-                break
             end = start + length
             if end > size:
                 break
-            found.append(data[start:end])
+            add(data[start:end])
             at = end
         return found, at
 
