@@ -23,6 +23,7 @@ LISTS = 16
 _SESSIONS = 64
 _WORTH = 16  # bytes; fewer are written again
 _POSITION = attrgetter("position")
+_PART = attrgetter("part")
 
 
 class WrittenItems(NamedTuple):
@@ -114,9 +115,7 @@ def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[It
     """
     if not shared:
         return rows
-    end = len(rows)
-    while end and rows[end - 1].part == "output":
-        end -= 1
+    end = bisect_left(rows, "output", key=_PART)
     count = rows[end - 1].position + 1 if end else 0
     # Of a very long list the first digests are let go: those of both lists, since they begin alike.
     start = max(count - len(items) // DIGEST, 0) + shared // DIGEST

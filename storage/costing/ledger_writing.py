@@ -61,15 +61,15 @@ class LedgerWriter:
 
         Who made it pays; where that one's usage is not known, the first that tells it. Changes `cost` of those that do not pay.
         """
-        self._settle_responses([(id_, r) for id_, r in batch if r.cost is not None and r.facts.response_id is not None])
-        holding = [(id_, r) for id_, r in batch if r.cost is not None and (r.facts.billing or {}).get("containers")]
+        paid = [(id_, r) for id_, r in batch if r.cost is not None]
+        if paid and (any(r.cost and r.cost.told for _, r in paid) or self._pays_for_others()):
+            self._settle_responses([(id_, r) for id_, r in paid if r.facts.response_id is not None])
+        holding = [(id_, r) for id_, r in paid if r.facts.billing and r.facts.billing.get("containers")]
         for (_, r), cost in zip(holding, self.once([(id_, r.facts.billing, r.cost) for id_, r in holding if r.cost]), strict=True):
             r.cost = cost
 
     def _settle_responses(self, named: Sequence[tuple[int, Recorded]]) -> None:
         told = {r.facts.response_id for _, r in named if r.cost and r.cost.told}
-        if not told and not (named and self._pays_for_others()):
-            return
         wanted = {r.facts.response_id for _, r in named} if self._pays_for_others() else told
         payers = self._payers(sorted(filter(None, wanted)))
         for id_, r in named:

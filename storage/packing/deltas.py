@@ -131,11 +131,11 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
     packed, loose, flags = Columns.of(raw, timeline)
     prefix, suffix, check, middle = 0, 0, b"", request
     if against is not None:
-        prefix, suffix = against.split
+        base, digest, (prefix, suffix), _ = against
         flags |= _HAS_BASE
         middle = request[prefix : len(request) - suffix]
-        check = _check(against.digest)
-        if len(middle) >= WIDE_FROM and len(against.base.request) > _TAIL:
+        check = _check(digest)
+        if len(middle) >= WIDE_FROM and len(base.request) > _TAIL:
             flags |= _WIDE
     payload = b"".join((middle, head, heads, response, trailers, packed))
     data = _compressor_for(against, flags, len(payload)).compress(payload)
@@ -148,9 +148,10 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
 def _compressor_for(against: Against | None, flags: int, size: int) -> zstandard.ZstdCompressor:
     if against is None:
         return compressor(b"", size)
-    if against.prepared is not None and not flags & _WIDE and size <= _SHORT:
-        return against.prepared
-    return compressor(dictionary(against.base, wide=bool(flags & _WIDE)), size)
+    base, _, _, prepared = against
+    if prepared is not None and not flags & _WIDE and size <= _SHORT:
+        return prepared
+    return compressor(dictionary(base, wide=bool(flags & _WIDE)), size)
 
 
 class Decoded(NamedTuple):
