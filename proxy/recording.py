@@ -52,8 +52,7 @@ class Assembly:
         self._opening = b"{}\n"
         self._meta, self._started_at = NO_META, 0
         self._head = b""  # of the request
-        self._heading = NO_HEADING
-        self._shape = NO_HEADING.shape
+        self._heading, self._shape = NO_HEADING, NO_HEADING.shape
         self._heads: list[bytes] = []  # of the answer
         self._answered: Mapping[bytes, bytes] = NO_HEADING.headers  # what the last of them says
         self._status: int | None = None
@@ -221,9 +220,9 @@ class Assembly:
         gathered = self._gathered
         outcome = self._outcome(final=True, aborted=aborted)
         facts = self._facts(outcome, final=True)
-        frames, chunks = tuple(gathered.frames), tuple(gathered.chunks)
+        frames, chunks, blocks = tuple(gathered.frames), tuple(gathered.chunks), self._reply.blocks if self._reply else ()
         bodies = b"".join(gathered.request), b"".join(self._heads), b"".join(gathered.response)
-        raw = Raw(self._head, *bodies, self._trailers, frames, chunks, blocks=self._blocks)
+        raw = Raw(self._head, *bodies, self._trailers, frames, chunks, blocks=blocks)
         recorded = self._base(outcome, facts, raw, final=True)
         recorded.fingerprint, recorded.items, recorded.events = self._fingerprint, self._items(), gathered.rows
         return recorded
@@ -282,10 +281,6 @@ class Assembly:
             self._reply.close(self._last_at)
         elif self._transcript is not None:
             self._transcript.close(self._last_at)
-
-    @property
-    def _blocks(self) -> tuple[int, ...]:
-        return self._reply.blocks if self._reply else ()
 
     @property
     def _trailers(self) -> bytes:
