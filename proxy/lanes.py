@@ -127,7 +127,9 @@ class Lanes:
     def _done(self) -> list[Step]:
         if len(self._ledger.behind) > _MAX_BEHIND:
             self._decide_all()
-        return self._ledger.take(self._held.keys(), min((held.token for held in self._held.values()), default=None))
+        if not self._held:
+            return self._ledger.take()
+        return self._ledger.take(self._held.keys(), min(held.token for held in self._held.values()))
 
     @property
     def lanes(self) -> list[Lane]:
@@ -198,10 +200,8 @@ class Lanes:
         else:
             id_, previous = name_in(field(event, "steer"), "previous_response_id") if kind in _STEERS else name_in(event, "response_id"), None
         said = _Said(kind, lane_of(event), id_, previous, code)
-        named = self._named(said)
-        for lane in dict.fromkeys((said.lane, said.lane if named is None else named.lane)):
-            if lane in self._held and not self._beside(lane, said):
-                self._decide(lane, said)
+        if self._held:
+            self._decide_by(said)
         if kind == _CREATED:
             self._created(token, said)
         elif kind in _STEERS:
@@ -211,6 +211,13 @@ class Lanes:
             self._ledger.give(token, self._named(said))
         else:
             self._tell(token, said)
+
+    def _decide_by(self, said: _Said) -> None:
+        """What is held on the lanes that this may be of."""
+        named = self._named(said)
+        for lane in dict.fromkeys((said.lane, said.lane if named is None else named.lane)):
+            if lane in self._held and not self._beside(lane, said):
+                self._decide(lane, said)
 
     def _named(self, said: _Said) -> Turn | None:
         return self._open.named_on(said.lane, said.id, sure=said.kind in _LIFE)

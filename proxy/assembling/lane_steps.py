@@ -145,10 +145,11 @@ class Ledger:
 
     def take(self, held: Collection[Lane] = (), least: int | None = None) -> list[Step]:
         """The steps since they were taken last. `held`: lanes whose next event has to be looked at; `least`: of the tokens held there."""
-        free = sorted(token for token in self._behind if least is None or token < least)
-        self._behind = [token for token in self._behind if least is not None and token > least]
-        self._out += (Assigned(token, 0) for token in free)
-        self.unassigned += len(free)
+        if self._behind:
+            free = sorted(token for token in self._behind if least is None or token < least)
+            self._behind = [token for token in self._behind if least is not None and token > least]
+            self._out += (Assigned(token, 0) for token in free)
+            self.unassigned += len(free)
         for lane in self._touched:
             head = self.open.head(lane)
             if head is None or not head.begun or head.erred or lane in held:

@@ -98,7 +98,9 @@ class OpenTurns:
 
     def named_on(self, lane: Lane, id_: str | None, *, sure: bool = False) -> Turn | None:
         """The same, on that lane if there is one. `sure`: one of another lane only if nothing goes on on this: the server forgot to say the other."""
-        turns = self._by_id.get(id_, ()) if id_ is not None else ()
+        turns = self._by_id.get(id_) if id_ is not None else None
+        if not turns:
+            return None
         on_lane = [turn for turn in turns if turn.lane == lane]
         others = turns if not sure or lane not in self._queues else ()
         return on_lane[-1] if on_lane else others[-1] if others else None
