@@ -160,9 +160,9 @@ class SocketExchange(HttpExchange):
         self.service.counters.request_bytes += len(data)
         self._asked = True
         self._now()
+        connection.write(data)  # first: while upstream reads it there is time to journal it
         if self._client is not None and (found := self._client.feed(data)) and self._answer_tape is not None:
             self._answer_tape.guard_more(found)
-        connection.write(data)
         if connection.stalled and self._stalled is None:
             self._stalled = asyncio.ensure_future(self._wait_for_upstream())
 
