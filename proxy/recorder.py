@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from playhead.config.errors import StoreError
-from playhead.storage.journal import JournalFrame, SegmentReader, retire, segment_path, segments, set_aside
+from playhead.storage.journal import JournalFrame, SegmentReader, segment_path, segments
 from playhead.storage.records import Batch, Kind, Position, Recorded, Spill
 from playhead.storage.store import Store
 
@@ -27,6 +27,7 @@ from .notes import read_opening, with_loss
 from .pricing.header_labels import label
 from .pricing.setting import CostOf
 from .recorders.beginnings import OPENS, beginnings, too_early
+from .recorders.drained import Drained
 from .recorders.progress import Progress
 from .recorders.rereading import Rereading
 from .recorders.storing import store_batch
@@ -64,7 +65,6 @@ class Recorder:
         self._store = store
         store.enter_as_recorder(directory)
         self._directory = directory
-        self._reuse = reuse  # whether workers live that may write over drained segments
         self._limits = limits or Limits()
         self._assembly = assembly
         self._cost_of = cost_of  # None: nothing is priced
@@ -75,10 +75,9 @@ class Recorder:
         self._changed: dict[tuple[str, int], Open] = {}  # connections with turns in the batch
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._latest: dict[str, int] = {}  # when the exchange began that each writer began last, of several
-        self._drained: list[Path] = []  # segments to give up once what they held is durable
-        self._damaged: set[Path] = set()
         self._looked_at = 0  # when the directory was changed last, as far as it has been looked through
-        self._unreadable: set[Path] = set()  # they have been complained about, and stay where they are
+        self._unreadable: set[Path] = set()  # segments that have been complained about, and stay where they are
+        self._drained = Drained(directory, self._unreadable, reuse=reuse)  # `reuse`: whether workers live that may write over them
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
         self._memo = RequestMemo()
@@ -171,7 +170,7 @@ class Recorder:
         known = {position.writer: position for position in self._store.positions()}
         for writer in sorted(fresh):
             self._begin_tail(known.get(writer) or Position(writer, 0, 0, {}), fresh[writer])
-        self._give_up_drained()
+        self._drained.give_up(self._store.make_durable)
 
     def _begin_tail(self, position: Position, numbers: list[int]) -> None:
         writer = position.writer
@@ -192,7 +191,7 @@ class Recorder:
                 self._tails[writer] = Tail(writer, segment, reader.offset, reader, kept=kept, first=segment)
                 return
             reader.close()
-            self._drained.append(reader.path)
+            self._drained.add(writer, (segment,))
 
     def _open_segment(self, writer: str, segment: int, offset: int = 0) -> SegmentReader | None:
         """None if it is not a segment. Raises OSError."""
@@ -283,13 +282,12 @@ class Recorder:
         return one
 
     def _restore(self, tail: Tail, number: int, memory: dict[str, Any]) -> Open:
-        segment, offset = memory["since"]
+        segment, offset = map(int, memory["since"])
         state, parse = memory["state"], memory["parse"] and not self._suspects.convicted(tail.writer, number)
         assembly = self._assembly.restore(state, parse=parse, memo=self._memo)
         places = TurnPlaces.restore(memory, partial(self._store.next_seq, memory["session"]))
         assembly.seq_of = places.of
-        place = (int(segment), int(offset))
-        one = tail.open[number] = Open(assembly, place, time.monotonic(), memory["session"], places, state=state, parse=parse)
+        one = tail.open[number] = Open(assembly, (segment, offset), time.monotonic(), memory["session"], places, state=state, parse=parse)
         if not parse and memory["parse"]:
             self._take_given_up(one)
         return one
@@ -321,7 +319,7 @@ class Recorder:
         )
         tail.offset = tail.reader.offset
         tail.damaged.update(tail.open)
-        self._damaged.add(path)
+        self._drained.damaged(path)
         return True
 
     def _bury(self, tail: Tail) -> None:
@@ -336,7 +334,7 @@ class Recorder:
         self._latest.pop(tail.writer, None)
         del self._tails[tail.writer]
         self._batch.gone.append(tail.writer)
-        self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, tail.segment + 1)]
+        self._drained.add(tail.writer, range(tail.first, tail.segment + 1))
 
     # Storing.
 
@@ -346,8 +344,7 @@ class Recorder:
         except Exception:
             self._stop_parsing(tail, one)
             self._add(one, aborted=aborted)
-        if self._changed:
-            self._changed.pop((tail.writer, one.assembly.number), None)
+        self._changed.pop((tail.writer, one.assembly.number), None)
 
     def _add(self, one: Open, *, aborted: bool) -> None:
         assembly = one.assembly
@@ -425,22 +422,10 @@ class Recorder:
             self._batch, self._batch_bytes = Batch(), 0
             for tail in self._tails.values():
                 keep = tail.position().segment
-                self._drained += [segment_path(self._directory, tail.writer, segment) for segment in range(tail.first, keep)]
+                self._drained.add(tail.writer, range(tail.first, keep))
                 tail.first = keep
-        self._give_up_drained()
+        self._drained.give_up(self._store.make_durable)
         self._progress.publish({tail.writer: (tail.segment, tail.offset) for tail in self._tails.values()})
-
-    def _give_up_drained(self) -> None:
-        """What they held is stored: once that is on disk, they may go. Raises StoreError; then they are still there."""
-        if not self._drained:
-            return
-        self._store.make_durable()
-        for path in self._drained:
-            if path in self._damaged and path.exists():
-                set_aside(path)
-            elif path not in self._unreadable and path.exists():
-                retire(self._directory, path, reuse=self._reuse)
-        self._drained.clear()
 
 
 def _give_way() -> None:

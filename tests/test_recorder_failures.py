@@ -279,3 +279,29 @@ def test_a_failure_in_the_midst_of_a_step_repeats_nothing(place: Path, store: St
 
         assert recorder.exchanges == 4
     assert tags(store) == list("1234")
+
+
+class FailsOnce(Fails):
+    """Fails at the end of one exchange."""
+
+    place = "one"
+
+    def finish(self, *, aborted: bool = False) -> Recorded:
+        if self.parses and self.number == 70:
+            raise RuntimeError("the parser is broken")
+        return super().finish(aborted=aborted)
+
+
+def test_of_many_that_end_together_one_that_fails_takes_its_place_among_the_others(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir)
+    for number in range(1, 151):
+        write(journal, number, plain(str(number))[:-1])
+    for number in range(150, 0, -1):
+        write(journal, number, plain(str(number))[-1:])
+    journal.close()
+    recorder = drain(store, journal_dir, assembly=FailsOnce)
+
+    rows = sorted(store.exchanges("default"), key=lambda row: row.id)
+    assert [row.path for row in rows] == [f"/v1/responses?{number}" for number in range(150, 0, -1)]
+    assert [row.path for row in rows if row.parse != "parsed"] == ["/v1/responses?70"]
+    assert recorder.exchanges == 150

@@ -250,6 +250,19 @@ def test_from_where_the_parser_breaks_a_connection_is_kept_as_it_came(store: Sto
     assert list(store.verify()) == []
 
 
+def test_what_ended_before_a_turn_is_stored_before_it(store: Store, journal_dir: Path) -> None:
+    journal, frames = writer(journal_dir), socket(*sent(create()), *told(*answer("resp_1")))
+    write(journal, 1, frames[:1])
+    write(journal, 2, plain("before"))
+    write(journal, 1, frames[1:-1])
+    write(journal, 3, plain("behind"))
+    write(journal, 1, frames[-1:])
+    journal.close()
+    drain(store, journal_dir)
+
+    assert [row.transport for row in sorted(rows(store), key=lambda row: row.id)] == ["http", "ws", "http"]
+
+
 # Memory.
 
 
