@@ -80,7 +80,7 @@ class Frame(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take five times as long for each exchange; nobody changes one
 class Raw:
     """Everything of one exchange as it came, secrets replaced.
 

@@ -133,12 +133,14 @@ class Writer:
         """The place of the next exchange in its session, given once; or `own`, a place that was given before, if no other was since."""
         with self._lock:
             seqs = self._memory.seqs
-            if session not in seqs:
+            free = seqs.get(session)
+            if free is None:
                 with self._database.reading() as connection:
-                    seqs[session] = first_free_seq(connection, session)
-            if own is None or own != seqs[session] - 1:
-                seqs[session] += 1
-            return seqs[session] - 1
+                    free = seqs[session] = first_free_seq(connection, session)
+            if own is not None and own == free - 1:
+                return own
+            seqs[session] = free + 1
+            return free
 
     def seq_taken(self, session: str, seq: int) -> None:
         """`next_seq` will not give this place."""

@@ -79,10 +79,10 @@ class Inserted:
     def of(self, row: Row, body: StoredBody) -> ExchangeRows:
         """All rows of one of them, as `chain_rows` reads them."""
         id_, values = row[0], without_ends(row)
+        base, data, codec, digest, raw_bytes, depth = body
         for place in _FLOATS:  # as `plain` does it, which looks everywhere
             if (value := values[place]) is not None:
                 values[place] = repr(value)
-        base, data, codec, digest, raw_bytes, depth = body
         fingerprint = _entered(found) if (found := self.fingerprints.get(id_)) is not None else ()
         items: Sequence[Any] = self.items.get(id_, ())
         if len(items) > _ITEM:

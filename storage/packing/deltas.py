@@ -15,6 +15,7 @@ The columns hold chunk sizes and frames (columns.py).
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import xxhash
@@ -88,7 +89,8 @@ def compressor(content: bytes, size: int, *, prepared: bool = False) -> zstandar
     return zstandard.ZstdCompressor(compression_params=parameters, dict_data=known)
 
 
-class Against(NamedTuple):
+@dataclass(slots=True)
+class Against:
     """What a body is encoded against: a base and its digest, the split of the two requests, and a compressor if one is prepared."""
 
     base: Raw
@@ -97,7 +99,8 @@ class Against(NamedTuple):
     prepared: zstandard.ZstdCompressor | None = None
 
 
-class Encoded(NamedTuple):
+@dataclass(slots=True)
+class Encoded:
     """The bytes to keep, the digest of the raw that they hold, and how many bytes its heads, bodies and trailers are together."""
 
     data: bytes
@@ -131,11 +134,11 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
     packed, loose, flags = Columns.of(raw, timeline)
     prefix, suffix, check, middle = 0, 0, b"", request
     if against is not None:
-        base, digest, (prefix, suffix), _ = against
+        prefix, suffix = against.split
         flags |= _HAS_BASE
         middle = request[prefix : len(request) - suffix]
-        check = _check(digest)
-        if len(middle) >= WIDE_FROM and len(base.request) > _TAIL:
+        check = _check(against.digest)
+        if len(middle) >= WIDE_FROM and len(against.base.request) > _TAIL:
             flags |= _WIDE
     payload = b"".join((middle, head, heads, response, trailers, packed))
     data = _compressor_for(against, flags, len(payload)).compress(payload)
@@ -148,10 +151,9 @@ def encode(raw: Raw, against: Against | None) -> Encoded:
 def _compressor_for(against: Against | None, flags: int, size: int) -> zstandard.ZstdCompressor:
     if against is None:
         return compressor(b"", size)
-    base, _, _, prepared = against
-    if prepared is not None and not flags & _WIDE and size <= _SHORT:
-        return prepared
-    return compressor(dictionary(base, wide=bool(flags & _WIDE)), size)
+    if against.prepared is not None and not flags & _WIDE and size <= _SHORT:
+        return against.prepared
+    return compressor(dictionary(against.base, wide=bool(flags & _WIDE)), size)
 
 
 class Decoded(NamedTuple):
