@@ -131,6 +131,23 @@ def test_texts_and_what_is_fed_behind_them_are_all(messages: list[Message], mask
     assert joined(found) == messages
 
 
+@given(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.binary(max_size=300), st.booleans(), st.integers(0, 400))
+def test_one_whole_text_of_some_length_is_told_from_all_else(opcode: Opcode, said: bytes, masked: bool, cut: int) -> None:
+    data, decoder = Frame(opcode, said).serialize(mask=masked), FrameDecoder(masked=masked)
+
+    assert decoder.whole_text(data) == (said if opcode == Opcode.TEXT and len(said) > 125 and not masked else None)
+    assert decoder.whole_text(data + b"x") is None
+    assert decoder.whole_text(data[: min(cut, len(data) - 1)]) is None
+    assert decoder.messages(data) == [Message(opcode, said)]
+
+
+def test_no_text_is_whole_while_another_goes_on() -> None:
+    decoder, text = FrameDecoder(), Frame(Opcode.TEXT, b"x" * 200).serialize(mask=False)
+    decoder.feed(text[:100])
+
+    assert decoder.whole_text(text) is None
+
+
 @given(st.binary(max_size=300), st.booleans(), st.sampled_from([None, KEEP]))
 def test_garbage_never_raises(data: bytes, masked: bool, deflate: Deflate | None) -> None:
     decoder = FrameDecoder(deflate, masked=masked)

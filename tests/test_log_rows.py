@@ -25,12 +25,12 @@ def test_entries_are_those_that_were_added(entries: list[LogEntry]) -> None:
     assert rows == LogRows(entries)
 
 
-@given(ENTRIES, st.lists(st.tuples(st.integers(0, 15), BIG), max_size=9))
-def test_what_upstream_sent_at_once_is_the_same_as_one_after_the_other(before: list[LogEntry], said: list[tuple[int, int]]) -> None:
+@given(ENTRIES, st.lists(st.tuples(BIG, st.integers(0, 15), BIG), max_size=9))
+def test_what_upstream_sent_is_the_same_together_as_one_after_the_other(before: list[LogEntry], said: list[tuple[int, int, int]]) -> None:
     rows = LogRows(before)
-    rows.add_answered(5, [opcode for opcode, _ in said], [size for _, size in said])
+    rows.add_answered([at for at, _, _ in said], [opcode for _, opcode, _ in said], [size for _, _, size in said])
 
-    assert [*rows] == [*before, *[LogEntry(1, opcode, 5, 0, size) for opcode, size in said]]
+    assert [*rows] == [*before, *[LogEntry(1, opcode, at, 0, size) for at, opcode, size in said]]
 
 
 @given(ENTRIES, st.integers(0, 9))

@@ -376,6 +376,31 @@ def test_whatever_is_said_everything_is_kept_once(steps: list[tuple[bool, bytes]
         assert fold(frames, [cut]) == made
 
 
+BEGUN, DELTA, LAST, ENDED = answer("resp_1")
+LONG = event("output_text.delta", 3, item_id="msg_1", output_index=0, content_index=0, delta="x" * 40_000)
+DELTAS = st.sampled_from([*([frame(DELTA)] * 3), frame(LAST), frame(LAST.replace(b'"x"', '"\u00e9"'.encode())), frame(LONG)])
+OTHERS = st.sampled_from(
+    [
+        *(
+            frame(ENDED),
+            frame(BEGUN),
+            frame(DELTA.replace(b'"x"', b'"\xff"')),
+            frame(answer("resp_a", "a")[1]),
+            frame(b'{"type":"error","error":{"code":"x"}}'),
+        ),
+        *(frame(DELTA)[:70], frame(DELTA)[70:], frame(b"p", Opcode.PING), frame(DELTA, fin=False), frame(b"", Opcode.CONT), frame(DELTA) + frame(LAST), b""),
+    ]
+)
+
+
+@given(st.lists(DELTAS | DELTAS | OTHERS | st.none(), max_size=12), st.sampled_from(["", "permessage-deflate"]))
+def test_deltas_that_come_one_by_one_are_the_same_as_if_each_were_taken_alone(steps: list[bytes | None], extensions: str) -> None:
+    begin = [*sent(create()), *told(BEGUN)]
+    frames = socket(*begin, *(client(create()) if data is None else upstream(data) for data in steps), *told(ENDED), extensions=extensions)
+
+    assert fold(frames) == fold(frames, range(2, len(frames)))
+
+
 @given(st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=40)), max_size=8), st.sampled_from(["", "permessage-deflate"]), st.integers(2, 9))
 def test_garbage_never_raises_and_everything_is_kept(steps: list[tuple[bool, bytes]], extensions: str, cut: int) -> None:
     frames = socket(*((Kind.CLIENT_FRAME if own else Kind.UPSTREAM_DATA, data) for own, data in steps), extensions=extensions)

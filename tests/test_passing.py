@@ -80,6 +80,15 @@ def test_an_event_that_ends_a_stream_never_passes() -> None:
 
 def test_nothing_passes_in_streams_of_other_kinds() -> None:
     assert number(text(DELTA), kind="realtime") == [None]
+    assert Passing("realtime").number(text(DELTA)) is None
+
+
+def test_one_event_is_looked_at_as_several_are() -> None:
+    passing = Passing("responses")
+    passing.look([begun("created")])
+
+    assert [passing.number(event) for event in (begun("in_progress"), text(DELTA), text(DELTA).replace(b"\xc3", b"\xff"), b"{}")] == [None, 7, None, None]
+    assert passing.look([begun("in_progress")]).parts == [None]
 
 
 VALUES = st.one_of(st.text(max_size=9), st.integers(-2, 10**19), st.booleans(), st.none(), st.just([]), st.just([1]))
@@ -96,6 +105,7 @@ def test_what_passes_has_a_model_of_the_same_number_and_no_problem(changes: dict
         (found,) = number(data)
         if found is not None:
             model = parse_event(data)
+            assert Passing("responses").number(data) == found
             assert (getattr(model, "sequence_number", None), model.problems) == (found, ())
 
 

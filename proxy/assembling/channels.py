@@ -145,8 +145,11 @@ class Channels(ABC):
             whole.clear()
 
     def _give_texts(self, at: int, opcodes: list[int], texts: list[bytes]) -> None:
-        self.traffic.take(Direction.UPSTREAM, len(texts), sum(map(len, texts)))
+        self._count_texts(texts)
         self._answered(at, opcodes, texts)
+
+    def _count_texts(self, texts: list[bytes]) -> None:
+        self.traffic.take(Direction.UPSTREAM, len(texts), sum(map(len, texts)))
 
     def _controlled(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
         self.traffic.control(direction, opcode, payload)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedConnection
 from playhead.storage.connecting.log_rows import LogRows
 from playhead.storage.records import Direction, Outcome, Recorded, Spill
 
-from ..forwarding.frames import INSTEAD
+from ..forwarding.frames import INSTEAD, Opcode
 from ..lanes import Assigned, Begun, Lanes, Step
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
@@ -26,6 +27,7 @@ from .passing import Passing
 from .turns import Setting, Turn, TurnMessage, data_of, said_state
 
 _SOCKET = Shape("responses", "socket")
+_MOST_LATE = 1 << 16  # bytes
 _START = 1 << 16  # bytes of a long message that are looked at
 
 
@@ -48,8 +50,8 @@ class Multiplex(Channels):
     """One connection. `setting`: what its turns have in common. `seq_of`: the place in the session that a turn has, given when it begins."""
 
     __slots__ = (
-        *("_begun", "_door", "_given", "_instead", "_lanes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door", "_seq_of", "_token"),
-        *("_unassigned", "_waiting", "ready", "setting"),
+        *("_begun", "_door", "_given", "_instead", "_lanes", "_late", "_late_bytes", "_log", "_long", "_open", "_own", "_part", "_passing", "_sent_door"),
+        *("_seq_of", "_token", "_unassigned", "_waiting", "ready", "setting"),
     )
 
     def __init__(self, setting: Setting, seq_of: Callable[[int], int | None]) -> None:
@@ -60,6 +62,8 @@ class Multiplex(Channels):
         self._door, self._sent_door = event_door(_SOCKET), client_event_door(_SOCKET)
         self._passing = Passing(_SOCKET.kind)
         self._lanes = Lanes()
+        self._late: list[tuple[int, bytes, int]] = []  # deltas of the running turn that it has not got yet: time, JSON, number
+        self._late_bytes = 0
         self._open: dict[int, Turn] = {}
         self._begun = 0  # turns
         self._instead = False  # whether what comes from the client is playhead's own
@@ -74,8 +78,46 @@ class Multiplex(Channels):
 
     # Messages.
 
+    def upstream(self, at: int, data: bytes) -> None:
+        """Raw bytes from upstream after the 101. Deltas that come one by one are held: to take one costs nearly as much as to take a hundred."""
+        text = self._decoder.whole_text(data)
+        number = self._passing.number(text) if text is not None and not self._told.opcode and self._running is not None else None
+        if text is None or number is None:
+            self.settle()
+            super().upstream(at, data)
+            return
+        self._late.append((at, text, number))
+        self._late_bytes += len(text)
+        if self._late_bytes > _MOST_LATE:
+            self.settle()
+
+    @property
+    def _running(self) -> Turn | None:
+        """The turn that plain events of the default lane belong to."""
+        return self._open.get(self._lanes.running(None))
+
+    def settle(self) -> None:
+        """Take what is held."""
+        if not self._late:
+            return
+        turn = self._running
+        assert turn is not None  # what would end it settles before
+        times, texts, numbers = map(list, zip(*self._late, strict=True))
+        self._late, self._late_bytes = [], 0
+        opcodes, start = [int(Opcode.TEXT)] * len(texts), len(self._log)
+        self._count_texts(texts)
+        self._log.add_answered(times, opcodes, map(len, texts))
+        self._log.assign(slice(start, len(self._log)), turn.number)
+        turn.passed(times, opcodes, texts, numbers)
+
+    def close(self, at: int) -> None:
+        """Nothing more will come."""
+        self.settle()
+        super().close(at)
+
     def client(self, at: int, payload: bytes) -> None:
         """A CLIENT_FRAME of the journal."""
+        self.settle()
         self._instead = bool(payload and payload[0] & INSTEAD)
         super().client(at, payload)
 
@@ -100,7 +142,7 @@ class Multiplex(Channels):
         _, told, parts = self._passing.look(texts)
         models = iter(self._door.many(told))
         start, done = self._next, 0
-        self._log.add_answered(at, opcodes, map(len, texts))
+        self._log.add_answered(repeat(at, len(texts)), opcodes, map(len, texts))
         for part in parts:
             if part is None:
                 self._answered_one(at, opcodes[done], texts[done], next(models), start + done)
@@ -113,9 +155,9 @@ class Multiplex(Channels):
     def _pass(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int], start: int) -> None:
         """Events of the default lane that need no model, if it is plain whose they are. `start`: the place of the first of them in the log."""
         for place, data in enumerate(texts):
-            turn = self._open.get(self._lanes.running(None))
+            turn = self._running
             if turn is not None:
-                turn.passed(at, opcodes[place:], texts[place:], numbers[place:])
+                turn.passed((at,), opcodes[place:], texts[place:], numbers[place:])
                 self._log.assign(slice(start + place - self._given, start + len(texts) - self._given), turn.number)
                 return
             self._answered_one(at, opcodes[place], data, self._door(data), start + place)
@@ -270,10 +312,12 @@ class Multiplex(Channels):
 
     def spill(self) -> list[Spill]:
         """What came of the open turns since the last time; it is forgotten here."""
+        self.settle()
         return [spill for turn in self._open.values() if (spill := turn.spill()) is not None]
 
     def tell(self, connection: RecordedConnection, *, give: bool) -> None:
         """Say what is known of the connection. `give`: with what is new in its log, which is forgotten here."""
+        self.settle()
         self.traffic.tell(connection)
         connection.lanes = [text_of(lane) for lane in self._lanes.lanes]
         connection.turns, connection.unassigned, connection.part = self._begun, self._unassigned, self._part
@@ -296,6 +340,7 @@ class Multiplex(Channels):
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON. Call it right after `spill` and `tell`: what was not given away is not in it."""
+        self.settle()
         own = [[[place, b64encode(data).decode()] for place, data in side] for side in self._own]
         return {
             **super().state(),

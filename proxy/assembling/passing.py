@@ -40,6 +40,14 @@ class Passing:
         self._none = kind != "responses"
         self._response = b""  # of the event before, if it began like a stream, from its Response to its end
 
+    def number(self, text: bytes) -> int | None:
+        """Of the next event if it is a delta that may pass. None: it is still to be looked at."""
+        delta = None if self._none else _DELTA(text)
+        if delta is None or not (text.isascii() or is_utf8(text)):
+            return None
+        self._response = b""
+        return int(delta[1])
+
     def look(self, texts: Sequence[bytes]) -> Passed:
         """At the next events, given as JSON."""
         if self._none:

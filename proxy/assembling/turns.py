@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import repeat
+from operator import sub
 from typing import Any, Literal, NamedTuple
 
 from playhead.config import secrets as secret_rules
@@ -144,9 +145,11 @@ class Turn:
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
         self._gathered.rows.add((offset, direction, shown, number, lane, size, opcode))
 
-    def passed(self, at: int, opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
-        """Events of upstream that say nothing but their numbers (passing.py)."""
-        gathered, offset = self._gathered, self._offset(at)
+    def passed(self, times: Sequence[int], opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
+        """Events of upstream that say nothing but their numbers (passing.py), and when they came."""
+        gathered, offset = self._gathered, self._offset(times[0])
+        last = self._offset(times[-1])
+        offsets = repeat(offset, len(texts)) if offset == last else map(sub, times, repeat(self._at))
         sizes = [*map(len, texts)]
         if gathered.first_ns is None:
             gathered.first_ns = offset
@@ -155,7 +158,7 @@ class Turn:
             self._hear()
         gathered.response += texts
         gathered.response_bytes += sum(sizes)
-        gathered.rows.add_answered(repeat(offset, len(texts)), _types(texts), numbers, sizes, opcodes)
+        gathered.rows.add_answered(offsets, _types(texts), numbers, sizes, opcodes)
 
     def _offset(self, at: int) -> int:
         if self._at is None:

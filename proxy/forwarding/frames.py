@@ -275,6 +275,13 @@ class FrameDecoder:
         """A frame's header, or a control frame, of which the end is missing."""
         return self._held
 
+    def whole_text(self, data: bytes) -> bytes | None:
+        """The text message that these bytes are, if they are one of more than 125 bytes and nothing else, and nothing goes on; nothing is taken here."""
+        if len(data) < 4 or self._held or self._left or self._opcode or self._masked or self.problem is not None:
+            return None
+        header, length = _HEADER(data)
+        return data[4:] if header == _LONGER_TEXT and length == len(data) - 4 else None
+
     def texts(self, data: bytes) -> tuple[list[bytes], int]:
         """The text messages at the start of these bytes that are whole, of one frame and not compressed, as nearly all are, and where they end.
 

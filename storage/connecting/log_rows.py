@@ -44,11 +44,11 @@ class LogRows(Sequence[LogEntry]):
         self.turns.append(turn)
         self.sizes.append(size)
 
-    def add_answered(self, at: int, opcodes: Sequence[int], sizes: Iterable[int]) -> None:
-        """Messages of upstream that came at the same time, of no turn so far."""
+    def add_answered(self, times: Iterable[int], opcodes: Sequence[int], sizes: Iterable[int]) -> None:
+        """Messages of upstream, of no turn so far."""
         more = len(opcodes)
         self.flags += bytes(opcodes).translate(_ANSWERED)
-        self.times += repeat(at, more)
+        self.times += times
         self.turns += repeat(0, more)
         self.sizes += sizes
 
