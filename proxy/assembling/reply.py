@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -45,20 +45,11 @@ _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds wh
 
 def headers_of(head: bytes) -> dict[bytes, bytes]:
     """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
-    lines = head.removesuffix(_LINES_END).split(b"\r\n")
-    read = [*map(_usual_header if len(head) <= _USUAL_HEAD else _header, lines[1:])]
-    found = dict(read)
-    if len(found) == len(read) and None not in found:  # each name once, as in nearly all heads
-        return found  # type: ignore[return-value]
-    return _joined(read)
-
-
-def _joined(read: Iterable[tuple[bytes | None, bytes]]) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for name, value in read:
-        if name is not None:
-            found[name] = found[name] + b", " + value if name in found else value
-    return found
+    found: dict[bytes | None, bytes] = {}
+    for name, value in map(_usual_header if len(head) <= _USUAL_HEAD else _header, head.removesuffix(_LINES_END).split(b"\r\n")[1:]):
+        found[name] = found[name] + b", " + value if name in found else value
+    found.pop(None, None)
+    return found  # type: ignore[return-value]
 
 
 def _header(line: bytes) -> tuple[bytes | None, bytes]:
