@@ -109,10 +109,10 @@ class Transcript(Channels):
     def _message_row(self, direction: Direction, at: int, message: tuple[int, bytes], size: int, model: Wire) -> None:
         opcode, data = message
         kind = type_of(model, data) or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary")
-        self._gathered.rows.add((at, direction, kind, number_of(model), text_of(field(model, "stream_id")), size, opcode))
+        self._gathered.rows.add((at, int(direction), kind, number_of(model), text_of(field(model, "stream_id")), size, opcode))
 
     def _row(self, direction: Direction, at: int, kind: str | None, size: int, opcode: int) -> None:
-        self._gathered.rows.add((at, direction, kind, None, None, size, opcode))
+        self._gathered.rows.add((at, int(direction), kind, None, None, size, opcode))
 
     def _control(self, direction: Direction, at: int, opcode: int, payload: bytes) -> None:
         self._loose(direction, payload)

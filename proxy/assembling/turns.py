@@ -71,11 +71,13 @@ class Turn:
 
     __slots__ = (
         *("_asked", "_at", "_begun", "_fingerprint", "_gathered", "_heard", "_hearing", "_last", "_long", "_pieces", "_seq", "_setting", "_status"),
-        "_told",
+        *("_told", "number"),
     )
 
     def __init__(self, setting: Setting, begun: Begun, seq: int | None) -> None:
         self._setting, self._begun, self._seq = setting, begun, seq
+        self.number = begun.turn
+        """Which of the connection's it is."""
         self._at: int | None = None  # of its first message
         self._last = 0
         self._gathered = Gathered()
@@ -87,11 +89,6 @@ class Turn:
         self._fingerprint: Fingerprint | None = None  # until it is given away
         self._status = 101
         self._pieces = {"request": 0, "response": 0}  # given to the store so far
-
-    @property
-    def number(self) -> int:
-        """Which of the connection's it is."""
-        return self._begun.turn
 
     # Messages.
 
