@@ -47,7 +47,6 @@ from .rows import (
     run,
     take_nulls,
     update_sql,
-    values_of_items,
 )
 from .tables import bodies, deleted, event_types, exchanges, fingerprints, item_rows, item_words, pieces, writers
 from .tables import event_rows as event_table
@@ -76,7 +75,6 @@ class _Made:
     rows: dict[int, Row] = field(default_factory=dict)
     stored: dict[int, StoredBody] = field(default_factory=dict)
     items: dict[int, WrittenItems] = field(default_factory=dict)
-    new_items: dict[int, Sequence[ItemRow]] = field(default_factory=dict)
     inserted: Inserted = field(default_factory=Inserted)
 
 
@@ -274,7 +272,8 @@ class _Transaction:
             if r.fingerprint is not None:
                 made.items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
-            made.new_items[id_] = new
+            if new:
+                inserted.items[id_] = item_values(id_, new, self._words)
             self._encoded.append(id_)
             made.recorded[id_] = r
             if r.events:
@@ -289,7 +288,6 @@ class _Transaction:
         self.insert(bodies, list(chain.from_iterable(starmap(body_row, made.stored.items()))))
         inserted.fingerprints = fingerprint_values(made.items, made.recorded)
         self.insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
-        inserted.items = values_of_items(made.new_items, self._words)
         self.insert(item_rows, [*chain.from_iterable(inserted.items.values())], ignore=True)
         inserted.costs = self._ledger.put([(id_, 1, r.cost) for id_, r in made.recorded.items() if r.cost is not None])
         alike: dict[Literals, list[Any]] = defaultdict(list)

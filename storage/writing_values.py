@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from operator import lt
 from typing import Any
 
 from sqlalchemy import Connection, Double, delete
@@ -95,7 +96,7 @@ class Inserted:
 def _in_order(items: Sequence[Any]) -> Sequence[Any]:
     """Values of items as they come back: by part and position, of two in one place the first."""
     places = [*zip(items[1::_ITEM], items[2::_ITEM], strict=True)]
-    if sorted({*places}) == places:
+    if all(map(lt, places, places[1:])):
         return items
     found: dict[tuple[int, int], Sequence[Any]] = {}
     for number, place in enumerate(places):

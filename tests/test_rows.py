@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.storage.column_types import ns_text
-from playhead.storage.records import EventRow, ItemRow
-from playhead.storage.rows import clean, event_values, item_values, start_text, take_nulls, values_of_items
+from playhead.storage.records import EventRow
+from playhead.storage.rows import event_values, start_text, take_nulls
 from playhead.storage.tables import event_rows, takes
 
 NAMES = [column.name for column in event_rows.columns]
@@ -30,19 +30,6 @@ EVENTS = st.lists(
     min_size=1,
     max_size=8,
 )
-
-
-class Numbered(dict[str | None, int | None]):
-    """Words that get the next number when they are first asked for."""
-
-    def __missing__(self, name: str | None) -> int:
-        self[name] = found = len(self)
-        return found
-
-
-WORDS = st.none() | st.sampled_from(["message", "reasoning", "function_call", "completed", "shell"])
-IDS = st.none() | st.text(max_size=3)
-ITEMS = st.builds(ItemRow, st.sampled_from(["input", "output"]), st.integers(0, 9), WORDS, IDS, IDS, WORDS, WORDS)
 
 
 def rows_of(literals: tuple[tuple[str, str], ...], values: list[Any]) -> list[dict[str, Any]]:
@@ -66,20 +53,6 @@ def test_each_event_is_a_row_whatever_is_written_as_a_literal(events: list[Event
         number = event.sequence_number
         assert row["sequence_number"] == (number if number is None or -(2**63) <= number < 2**63 else None)
         assert row["stream_id"] == (event.stream_id and event.stream_id.replace("\0", "\ufffd").encode("utf-8", "replace").decode())
-
-
-@given(st.dictionaries(st.integers(1, 9), st.lists(ITEMS, max_size=4), max_size=4))
-def test_items_of_many_exchanges_are_the_rows_that_each_would_be(items: dict[int, list[ItemRow]]) -> None:
-    words, expected = Numbered({None: None}), {}
-    for id_, rows in items.items():
-        expected[id_] = [
-            value
-            for row in rows
-            for value in (id_, int(row.part == "output"), row.position, words[row.type], clean(row.id), clean(row.call_id), words[row.name], words[row.status])
-        ]
-
-    assert values_of_items(items, Numbered({None: None})) == (expected if any(expected.values()) else {})
-    assert [item_values(id_, rows, words) for id_, rows in items.items()] == [*expected.values()]
 
 
 def test_what_an_answer_has_in_common_is_not_bound() -> None:

@@ -362,6 +362,10 @@ def varints(values: Sequence[int]) -> bytes:
 
 
 def _varint(value: int) -> bytes:
+    if 1 << 7 <= value < 1 << 14:
+        return bytes((value & 127 | 128, value >> 7))
+    if 1 << 14 <= value < 1 << 21:  # as most lengths of bodies are
+        return bytes((value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)
