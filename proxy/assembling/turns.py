@@ -6,8 +6,8 @@ A turn has no frames: each of its messages is an event, whose row says when it c
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from operator import sub
 from typing import Any, Literal, NamedTuple
@@ -46,13 +46,11 @@ class Setting:
     asked: Asked
     memo: RequestMemo
     extensions: bytes
-    common: Mapping[str, Any] = field(init=False)
-    """What is the same in the exchanges of all turns."""
+    redacted: Literal["response"] | None = field(init=False)
+    """Whether the handshake's answer was changed."""
 
     def __post_init__(self) -> None:
-        common = {one.name: getattr(self.connection, one.name) for one in fields(Recorded)}
-        common["redacted"] = "response" if secret_rules.placeholder(b"cookie") in self.heads.response_heads else None
-        object.__setattr__(self, "common", common)
+        object.__setattr__(self, "redacted", "response" if secret_rules.placeholder(b"cookie") in self.heads.response_heads else None)
 
 
 class TurnMessage(NamedTuple):
@@ -236,28 +234,25 @@ class Turn:
     # What is known of it.
 
     def _recorded(self, outcome: Outcome | None, facts: Facts, redacted: Literal["response"] | None) -> Recorded:
-        connection, gathered, at = self._setting.connection, self._gathered, self._at or 0
-        own: dict[str, Any] = {
-            "number": turn_number(connection.number, self.number),
-            "connection_number": connection.number,
-            "started_at_ns": connection.started_at_ns + at,
-            "status": self._status,
-            "outcome": outcome,
-            "first_event_ns": gathered.first_ns,
-            "duration_ns": None if outcome is None else self._last - at,
-            "request_bytes": gathered.request_bytes,
-            "response_bytes": gathered.response_bytes,
-            "event_count": gathered.count,
-            "redacted": redacted or self._setting.common["redacted"],
-            "facts": facts,
-            "raw": _NO_RAW,
-            "events": [],
-            "items": [],
-            "seq": self._seq,
-            "stream_id": self._begun.lane and text_of(self._begun.lane),
-            "steer": text_of(self._begun.steer),
-        }
-        return Recorded(**{**self._setting.common, **own})
+        one, gathered, at = self._setting.connection, self._gathered, self._at or 0
+        recorded = Recorded(  # by place, since by name it would take three times as long
+            *(one.writer, turn_number(one.number, self.number), one.session, one.run, one.transport, one.method, one.path),
+            one.started_at_ns + at,
+            self._status,
+            outcome,
+            gathered.first_ns,
+            None if outcome is None else self._last - at,
+            gathered.request_bytes,
+            gathered.response_bytes,
+            gathered.count,
+            redacted or self._setting.redacted,
+            *(one.request_id, one.attempt, one.key_id, one.organization, one.project, one.upstream),
+            facts,
+            _NO_RAW,
+        )
+        recorded.seq, recorded.connection_number = self._seq, one.number
+        recorded.stream_id, recorded.steer = self._begun.lane and text_of(self._begun.lane), text_of(self._begun.steer)
+        return recorded
 
     def _facts(self, problems: Sequence[str]) -> Facts:
         facts = Facts(kind="responses", parse="partial")
