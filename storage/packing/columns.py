@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import accumulate, compress, repeat
 from operator import sub
 from typing import NamedTuple
@@ -358,12 +358,11 @@ def unpack_sizes(data: bytes) -> tuple[int, ...]:
 
 def varints(values: Sequence[int]) -> bytes:
     """Each number in groups of seven bits, the lowest first; the high bit says that more follow."""
-    return b"".join(map(_VARINTS.__getitem__, values))
+    return b"".join(map(_varint, values))
 
 
+@lru_cache(1 << 12)
 def _varint(value: int) -> bytes:
-    if 1 << 7 <= value < 1 << 14:
-        return bytes((value & 127 | 128, value >> 7))
     if 1 << 14 <= value < 1 << 21:  # as most lengths of bodies are
         return bytes((value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
     written = bytearray()
@@ -372,16 +371,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     written.append(value)
     return bytes(written)
-
-
-class _Varints(dict[int, bytes]):
-    """Those that are usual are at hand."""
-
-    def __missing__(self, value: int) -> bytes:
-        return _varint(value)
-
-
-_VARINTS: Mapping[int, bytes] = _Varints((value, _varint(value)) for value in range(_USUAL))
 
 
 def read_varints(data: bytes, position: int, count: int) -> tuple[list[int], int]:
