@@ -6,7 +6,7 @@ A turn has no frames: each of its messages is an event, whose row says when it c
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import sub
@@ -143,8 +143,9 @@ class Turn:
     def passed(self, times: Sequence[int], opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py), and when they came."""
         gathered, offset = self._gathered, self._offset(times[0])
-        last = self._offset(times[-1])
-        offsets = repeat(offset, len(texts)) if offset == last else map(sub, times, repeat(self._at))
+        offsets: Iterable[int] = repeat(offset, len(texts))
+        if times[-1] != times[0]:
+            self._last, offsets = times[-1], map(sub, times, repeat(times[0] - offset))
         sizes = [*map(len, texts)]
         if gathered.first_ns is None:
             gathered.first_ns = offset

@@ -291,7 +291,8 @@ class FrameDecoder:
         if self._held or self._left or self._opcode or self._masked or self.problem is not None:
             return found, 0
         at, size, add = 0, len(data), found.append
-        while at + 4 <= size:
+        last = size - 4  # where a header can begin
+        while at <= last:
             header, length = _HEADER(data, at)
             start = at + 4
             if header != _LONGER_TEXT:
