@@ -118,6 +118,13 @@ def test_one_that_differs_in_more_is_looked_at_as_well(changes: dict[str, Any]) 
     assert made.asked == 2
 
 
+def test_what_is_no_lifetime_of_a_cache_raises_nothing() -> None:
+    entries = Entries(pricer())
+    odd, none = (entries.of(exchange(billing={"cache_ttl": ttl})) for ttl in (["1h"], None))
+
+    assert odd == none
+
+
 def test_above_a_limit_other_prices_hold() -> None:
     entries = Entries(pricer())
     few, many = (entries.of(exchange(**LONG, usage=used(count, 1, ttl=False))) for count in (272_000, 272_001))

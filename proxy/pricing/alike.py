@@ -82,7 +82,7 @@ def likeness(one: Priceable, usage: Usage | None, at_ns: int) -> Hashable | None
     if extra := one.billing:
         if not extra.keys() <= _BESIDE:
             return None
-        said = extra.get("asked_tier"), extra.get("window"), extra.get("cache_ttl")
+        said = extra.get("asked_tier"), extra.get("window"), repr(extra.get("cache_ttl"))  # which may be anything in a store that somebody else wrote
     # What was not used at all has no line.
     none = not whole, not rest, not cached, not output, writes and (*map(bool, writes[1:]),)
     return one[1:5], one[6:11], one.response_id is None, one[12:14], usage[12:15], at_ns // DAY, said, none
