@@ -213,7 +213,8 @@ def framing_of(head: Head, method: str) -> Framing:
         # "A server MUST NOT send both"; a proxy that keeps both lets the next hop choose another end: response splitting.
         if length is not None:
             raise ProtocolError("its answer has both Content-Length and Transfer-Encoding")
-        if tokens(head.headers, b"transfer-encoding") != {b"chunked"} or head.minor == 0:
+        plain = coding == b"chunked" and len(head.first) == len(head.headers)
+        if head.minor == 0 or not (plain or tokens(head.headers, b"transfer-encoding") == {b"chunked"}):
             raise ProtocolError(f"its answer has an unknown Transfer-Encoding {coding[:40]!r}")
         return Chunked()
     if length is None:

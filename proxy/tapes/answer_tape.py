@@ -86,7 +86,9 @@ class AnswerTape:
         return b"".join([guard.feed(data, payload) for data, payload in pieces])
 
     def _payload(self) -> list[bytes] | None:
-        return [chunk for _, payload in self._pieces for chunk in payload or ()] if self._chunked else None
+        if not self._chunked:
+            return None
+        return self._pieces[0][1] or [] if len(self._pieces) == 1 else [chunk for _, payload in self._pieces for chunk in payload or ()]
 
     def _clean(self, head: Head) -> bytes:
         recorded, redacted = redact_response_head(head.raw, self._secrets())
