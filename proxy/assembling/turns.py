@@ -105,6 +105,7 @@ class Turn:
         gathered.response_bytes += size
         gathered.rows.add((offset, 1, kind, number, lane, size, opcode))
         self._heard.append(model)
+        self._hear_many()
 
     def begin_long(self, direction: int) -> None:
         """A message begins that comes in pieces. Of a create as much is held as of a request over HTTP; broken off by a restart, it has no fingerprint until
@@ -139,6 +140,7 @@ class Turn:
             self._long = None
         shown = kind or ("websocket.text" if opcode == Opcode.TEXT else "websocket.binary") if whole else None
         self._gathered.rows.add((offset, direction, shown, number, lane, size, opcode))
+        self._hear_many()
 
     def passed(self, times: Sequence[int], opcodes: list[int], texts: list[bytes], numbers: list[int]) -> None:
         """Events of upstream that say nothing but their numbers (passing.py), and when they came."""
@@ -149,9 +151,7 @@ class Turn:
         sizes = [*map(len, texts)]
         if gathered.first_ns is None:
             gathered.first_ns = offset
-        self._heard.append(numbers)
-        if len(self._heard) > _MOST_HEARD:
-            self._hear()
+        self._heard.append(numbers)  # for later: what is held is passed when nobody expects that it cannot be parsed
         gathered.response += texts
         gathered.response_bytes += sum(sizes)
         gathered.rows.add_answered(offsets, _types(texts), numbers, sizes, opcodes)
@@ -171,6 +171,10 @@ class Turn:
         if kind == "error":
             status = member(model, "status")
             self._status = status if status.__class__ is int and 100 <= status < 1000 else self._status
+
+    def _hear_many(self) -> None:
+        if len(self._heard) > _MOST_HEARD:
+            self._hear()
 
     def _hear(self) -> None:
         self._hearing.hear(self._heard)
