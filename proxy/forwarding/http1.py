@@ -22,6 +22,9 @@ HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te"
 # What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
 FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _USUAL_HEAD = 4096  # bytes
+_FEW = 2048  # bytes
+_HEX = b"0123456789abcdefABCDEF"
+_LONGEST_SIZE = 8  # of a chunk, its CRLF included
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z")
 
 _has_empty_line = finds(r"\r\n\r\n")  # a tenth of what looking for the place costs
@@ -123,11 +126,12 @@ class Chunked:
     `payload` holds the slices of chunk data that the last `feed` found.
     """
 
-    __slots__ = ("_done", "_found", "_last", "_parser", "_trailers", "payload")
+    __slots__ = ("_between", "_done", "_found", "_last", "_parser", "_trailers", "payload")
 
     def __init__(self) -> None:
         self.payload: list[bytes] = []
         self._last = b""  # the last bytes fed: the empty line that ends the body may have begun in them
+        self._between = True  # only whole chunks have been fed, so that the parser still waits for the first
         # The parser finds its callbacks as attributes: one that is absent costs nothing, list.append costs less than any method of ours, and
         # none of them holds this object, so that no reference cycle is left behind for every answer.
         found: list[bytes] = []
@@ -158,6 +162,10 @@ class Chunked:
 
         Raises ProtocolError; what came before the fault is in `payload`.
         """
+        if self._between and len(data) < _FEW and (payload := _whole_chunks(data)) is not None:
+            self.payload, self._last = payload, data[-3:]
+            return len(data)
+        self._between = False
         self._found.clear()
         taken = 0
         try:
@@ -198,6 +206,21 @@ class Chunked:
         if not ends or ends[-1] != len(data):
             ends.append(len(data))
         return ends
+
+
+def _whole_chunks(data: bytes) -> list[bytes] | None:
+    """What whole chunks hold, which begin with these bytes and end with them; None: there is more to it. For few bytes, as events come one by one."""
+    found, pos, end = [], 0, len(data)
+    while pos < end:
+        stop = data.find(b"\r\n", pos, pos + _LONGEST_SIZE)
+        size = data[pos:stop] if stop > pos else b""
+        if size.translate(None, _HEX) or not size.strip(b"0"):
+            return None
+        pos = stop + 2 + int(size, 16) + 2
+        if pos > end or data[pos - 2 : pos] != b"\r\n":
+            return None
+        found.append(data[stop + 2 : pos - 2])
+    return found or None
 
 
 Framing = Length | UntilClose | Chunked

@@ -97,7 +97,10 @@ class Tape:
             self._schedule()
         else:
             self._write()
-            self._do(step, args)
+            try:
+                step(*args)
+            except Exception as error:
+                self._failed(error)
 
     def flush_now(self) -> str | None:
         """Write what was recorded at once; the reason if that failed."""
@@ -163,13 +166,14 @@ class Tape:
 
     def _take(self, steps: list[_Step]) -> None:
         for _, step, args in steps:
-            self._do(step, args)
+            try:
+                step(*args)
+            except Exception as error:
+                self._failed(error)
 
-    def _do(self, step: Callable[..., object], args: tuple[Any, ...]) -> None:
-        try:
-            step(*args)
-        except Exception as error:  # of one client: the others get theirs
-            self._loop.call_exception_handler({"message": "bytes could not be sent to a client", "exception": error})
+    def _failed(self, error: Exception) -> None:
+        """One client did not get its bytes: the others get theirs."""
+        self._loop.call_exception_handler({"message": "bytes could not be sent to a client", "exception": error})
 
     def _refuse(self, steps: list[_Step], problem: str) -> None:
         for owner in dict.fromkeys(owner for owner, _, _ in steps):
