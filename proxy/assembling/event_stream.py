@@ -27,7 +27,8 @@ _HELD = 1 << 16  # bytes
 class EventStream:
     """Takes the decoded body piece by piece. Never raises.
 
-    Pieces are held until there are many of them, or `settle` is called: to read one costs nearly as much as to read a hundred.
+    Pieces are held until there are many of them, or `settle` is called: to read one costs nearly as much as to read a hundred. Where
+    something unusual stands among them, a comment perhaps, they are read one by one all the same.
     """
 
     __slots__ = ("_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes")

@@ -29,7 +29,6 @@ _FAR = 1 << 8 * _OFFSET
 
 _HEAD = 2  # that direction
 _BLANK_LINE = re.compile(rb"\n\n")  # twice as fast as bytes.split
-_BLANK = (2).__add__  # what a blank line adds to the length of its block
 _MASK = (1 << 64) - 1
 _USUAL = 4096
 _SIZE_LINES = tuple([b"%x\r\n" % size for size in range(_USUAL)])
@@ -236,7 +235,7 @@ def sizes_of(response: bytes) -> tuple[int, ...]:
 
 
 def _sizes(blocks: list[bytes], rest: bytes) -> tuple[int, ...]:
-    sizes = [*map(_BLANK, map(len, blocks))]
+    sizes = [size + 2 for size in map(len, blocks)]
     if rest:
         sizes.append(len(rest))
     return tuple(sizes)
