@@ -54,6 +54,7 @@ class HttpExchange(ClientSide):
         self._last = self._started
         self._problem: str | None = None
         self._again: list[bytes] | None = None
+        self._kept = b""  # what the journal is to get of the same read
         self._retry: asyncio.Task[None] | None = None
         self._rest: asyncio.TimerHandle | None = None  # the answer is whole, and the rest of the request is waited for
 
@@ -299,18 +300,27 @@ class HttpExchange(ClientSide):
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Pass on a piece of the body."""
+        self._last = time.monotonic_ns()
         if self._answer_tape is not None:
-            self._answer_tape.data(data, payload)
-        self._now()
-        if self._dechunk:
-            data = b"".join(payload or ())
-        self._send(data)
+            self._kept += self._answer_tape.kept(data, payload)
+        self._out += b"".join(payload or ()) if self._dechunk else data
 
     def settled(self) -> None:
         """What one read brought goes to the journal, then to the client."""
-        if self._answer_tape is not None:
-            self._answer_tape.settle()
+        tape, kept = self._answer_tape, self._kept
+        if tape is not None and kept and not self._tape.strict:
+            data, self._out, self._kept = self._out, b"", b""
+            self._tape.pass_on(self, tape.kind, self._last - self._started, kept, data)
+            return
+        if tape is not None:
+            self._settle(tape)
         self._push()
+
+    def _settle(self, tape: AnswerTape) -> None:
+        if self._kept:
+            self.record(tape.kind, self._kept)
+            self._kept = b""
+        tape.settle()
 
     def ended(self) -> None:
         """The answer is whole. What is missing of its request is on its way mostly, and a record without it could not be found again."""
@@ -371,7 +381,7 @@ class HttpExchange(ClientSide):
             self._connection.abort()
             self._connection = None
         self._end("aborted")
-        self._out.clear()
+        self._out = b""
         self._keep = False
         self._cut()
         self._resolve()
@@ -421,6 +431,8 @@ class HttpExchange(ClientSide):
         if self._ended:
             return
         self._ended = True
+        if self._kept and self._answer_tape is not None:
+            self._settle(self._answer_tape)
         if self._request_tape is not None and not self._sent:
             self._request_tape.break_off()
         self.service.counters.outcome(outcome)

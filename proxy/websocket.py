@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from .forwarding.http1 import Framing, Head, Header
 from .forwarding.inbound import Inbound
 from .forwarding.service import Service
 from .http import REMEMBERED, HttpExchange
+from .masking.guards import FrameGuard
 from .masking.needles import needles_of
 from .redaction import RequestScanner, is_clean
 
@@ -111,6 +113,7 @@ class SocketExchange(HttpExchange):
         super().__init__(service, request, inbound)
         self._upgraded = False
         self._client: ClientTape | None = None
+        self._guard: FrameGuard | None = None  # of what upstream says
         self._stalled: asyncio.Task[None] | None = None
         self._asked = False  # whether the client spoke last
 
@@ -137,7 +140,7 @@ class SocketExchange(HttpExchange):
         self._head = head
         self.service.counters.statuses[head.status // 100] += 1
         if self._answer_tape is not None:
-            self._answer_tape.upgrade(head)
+            self._guard = self._answer_tape.upgrade(head)
             self._client = ClientTape(self, head.get(b"sec-websocket-extensions") or b"")
         self._send(head.raw)
         self._request.connection.take_over(_ClientBytes(self))
@@ -148,9 +151,10 @@ class SocketExchange(HttpExchange):
             super().data(data, payload)
             return
         self._asked = False
-        if self._answer_tape is not None:
-            self._answer_tape.data(data, payload)
-        self._send(data)
+        self._last = time.monotonic_ns()
+        if self._guard is not None:
+            self._kept += self._guard.feed(data)
+        self._out += data
 
     def from_client(self, data: bytes) -> None:
         """Pass on bytes from the client."""

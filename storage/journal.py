@@ -28,6 +28,7 @@ _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _FRESH = 16 << 20  # bytes of payloads that are read at once
 _AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
+_NOTED = _AROUND_DATA | {DATA}  # what must be known to see that a request repeats another
 _RENEW = "renew"
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
@@ -77,7 +78,7 @@ class JournalWriter:
         self._end = 0
         self._buffers: list[bytes] = []
         self._bytes = 0
-        self._unchecked = 0
+        self._look_at = 0  # the end at which the room on the disk is looked at next; 0: at once, as always while frames are dropped
         self._whole = True  # whether everything since the last flush was written
         self._repetition = Repetition()
         self._reserve = 64 << 20  # room that is left to the store: a journal that fills the disk could never be drained
@@ -140,6 +141,7 @@ class JournalWriter:
             self._roll(reuse=reuse)
         except OSError as error:
             self.problem = f"the journal cannot begin a new segment: {error.strerror}"
+            self._look_at = 0
         else:
             self.problem = None if first else self.problem
 
@@ -147,6 +149,25 @@ class JournalWriter:
     def waiting(self) -> int:
         """Bytes that were appended and not written yet."""
         return self._bytes
+
+    def write(self, kind: int, number: int, at: int, payload: bytes) -> bool:
+        """As `append` and `flush`. While nothing is wrong, a piece of an answer takes one call of the system and little else."""
+        size = self._bytes + HEADER.size + len(payload)
+        end = self._end + size
+        if end < self._look_at and end <= self._segment_bytes and kind not in _NOTED:
+            buffers = [*self._buffers, encode(self._salt, kind, number, at, payload), payload]
+            self._buffers, self._bytes = [], 0
+            try:
+                done = os.pwritev(self._fd, buffers, self._end)
+            except OSError:
+                done = 0
+            if done == size:
+                self._end = end
+                return True
+            self._put(buffers, size, done)
+        else:
+            self.append(kind, number, at, payload)
+        return self.flush()
 
     def flush(self) -> bool:
         """Write what was collected; False if something that was appended since the last flush had to be dropped."""
@@ -158,19 +179,29 @@ class JournalWriter:
     def _write(self) -> None:
         buffers, size = self._buffers, self._bytes
         self._buffers, self._bytes = [], 0
-        self._unchecked += size
-        if (self._unchecked >= self._check_every or self.problem is not None) and self.begun:
-            self._unchecked = 0
+        end = self._end + size
+        if end >= self._look_at and self.begun:
             self.problem = self._obstacle(size)
+            self._look_at = end + self._check_every if self.problem is None else 0
         if self.problem is None:
-            done, error = _write_all(self._fd, buffers, size, self._end)
-            if error is None:
-                self._end += size
-                return
-            self.problem = f"the journal cannot be written: {error.strerror}"
-            # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
-            buffers, size = _torn(buffers, done)
+            self._put(buffers, size, 0)
+        else:
+            self._lose(buffers)
+
+    def _put(self, buffers: list[bytes], size: int, done: int) -> None:
+        """Write frames, of which so many bytes are written already."""
+        done, error = _write_all(self._fd, buffers, size, self._end, done)
+        if error is None:
             self._end += size
+            return
+        self.problem = f"the journal cannot be written: {error.strerror}"
+        # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
+        buffers, size = _torn(buffers, done)
+        self._end += size
+        self._lose(buffers)
+
+    def _lose(self, buffers: list[bytes]) -> None:
+        self._look_at = 0
         if buffers:
             self.lost.update(map(number_of, buffers[::2]))
             self._whole = False
@@ -216,7 +247,7 @@ class JournalWriter:
             raise
         before, self._fd = self._fd, fd
         self._segment += 1
-        self._salt, self._end = salt_of(path.name, salt), START
+        self._salt, self._end, self._look_at = salt_of(path.name, salt), START, 0
         if before >= 0:
             os.close(before)
 
@@ -280,11 +311,10 @@ def renewal_asked(directory: Path) -> int:
         return 0
 
 
-def _write_all(fd: int, buffers: list[bytes], size: int, offset: int) -> tuple[int, OSError | None]:
-    """Write all buffers, `size` bytes, at an offset: how many bytes were written, and what stopped it."""
-    done = 0
+def _write_all(fd: int, buffers: list[bytes], size: int, offset: int, done: int = 0) -> tuple[int, OSError | None]:
+    """Write all buffers, `size` bytes, of which `done` stand there, at an offset: how many bytes stand there then, and what stopped it."""
     try:
-        done = os.pwritev(fd, buffers if len(buffers) <= _IOV_MAX else [b"".join(buffers)], offset)
+        done = done or os.pwritev(fd, buffers if len(buffers) <= _IOV_MAX else [b"".join(buffers)], offset)
         if done < size:
             rest = memoryview(b"".join(buffers))[done:]
             while rest:

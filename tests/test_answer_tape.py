@@ -61,6 +61,30 @@ def test_how_an_answer_is_split_into_reads_makes_no_difference(answer: bytes, bo
     assert KEY not in fed(Taped(KEY), answer, borders)
 
 
+@given(answers, cuts)
+def test_who_journals_the_pieces_himself_is_given_the_same(answer: bytes, borders: list[int]) -> None:
+    told, given_ = Taped(KEY), Taped(KEY)
+    kept = b""
+    for taped in (told, given_):
+        taped.begin()
+        taped.tape.settle()
+    for start, end in pairwise(sorted({0, *(min(border, len(answer)) for border in borders), len(answer)})):
+        told.tape.data(answer[start:end], None)
+        kept += given_.tape.kept(answer[start:end], None)
+
+    assert kept == told.body()
+    assert given_.body() == b""
+
+
+def test_what_comes_with_the_head_is_journalled_with_it() -> None:
+    taped = Taped(KEY)
+    taped.begin()
+    kept = taped.tape.kept(b"body", None)
+    taped.tape.settle()
+
+    assert (kept, taped.body()) == (b"", b"body")
+
+
 @given(answers, cuts, st.integers(1, 9))
 def test_a_chunked_answer_is_guarded_across_its_chunks_however_it_is_read(answer: bytes, borders: list[int], size: int) -> None:
     pieces = [answer[at : at + size] for at in range(0, len(answer), size)]

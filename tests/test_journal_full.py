@@ -149,3 +149,56 @@ def test_on_a_full_disk_a_reader_and_the_writer_agree_on_what_was_written(direct
     done = subprocess.run([sys.executable, "-c", FULL, str(directory), str(room)], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# The same where the last frame is written at once, after some that went well.
+FULL_AT_ONCE = FULL.replace("range(1, 5)", "range(1, 4)").replace('journal.flush()\nassert "c', "journal.write(5, 4, 0, b'4' * 100)\nassert \"c")
+FULL_AT_ONCE = FULL_AT_ONCE.replace("reader =", "assert journal.write(5, 6, 0, b'')\nreader =").replace("reader.read()}", "reader.read()} - {6}")
+
+
+@pytest.mark.parametrize("room", [56, 57, 100, 184, 185, 186, 314, 330, 571])
+def test_on_a_full_disk_they_agree_on_what_was_written_at_once(directory: Path, room: int) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL_AT_ONCE, str(directory), str(room)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_written_at_once_is_dropped_beyond_the_limit(directory: Path) -> None:
+    journal = writer(directory, limit=1000)
+    written = [journal.write(5, number, 0, bytes(200)) for number in range(1, 8)]
+
+    assert written == [True] * 4 + [False] * 3
+    assert journal.lost == {5, 6, 7}
+    journal.close()
+
+
+def test_it_is_written_when_there_is_room_again(directory: Path) -> None:
+    other = writer(directory, "other")
+    put(other, *some(10, size=100))
+    other.close()
+    journal = writer(directory, limit=1000)
+    full = journal.write(5, 1, 0, bytes(200))
+    retire(directory, segment_path(directory, "other", 1), reuse=False)
+
+    assert (full, journal.write(5, 2, 0, b"again"), journal.problem) == (False, True, None)
+    assert got(directory) == [(5, 2, 0, b"again")]
+    journal.close()
+
+
+def test_writing_at_once_tells_of_frames_that_were_dropped_before(directory: Path) -> None:
+    journal = writer(directory, limit=2000, segment_bytes=500)
+    journal.append(5, 1, 0, bytes(5000))
+
+    assert (journal.write(5, 2, 0, b"fits"), journal.lost, journal.problem) == (False, {1}, None)
+    assert journal.write(5, 2, 0, b"more")
+    assert got(directory) == [(5, 2, 0, b"fits"), (5, 2, 0, b"more")]
+    journal.close()
+
+
+def test_a_closed_journal_drops_what_is_written_at_once(directory: Path) -> None:
+    journal = writer(directory)
+    journal.write(5, 1, 0, b"x")
+    journal.close()
+
+    assert not journal.write(5, 1, 1, b"x")
+    assert journal.lost == {1}

@@ -139,6 +139,43 @@ async def test_without_a_journal_steps_are_taken(tmp_path: Path) -> None:
     tape.shut()
 
 
+async def test_what_is_passed_on_is_in_the_journal_behind_what_was_recorded_before(tmp_path: Path) -> None:
+    tape, seen = Tape(writer(tmp_path), strict=False), list[bytes]()
+
+    class Looking(Client):
+        def take(self, what: Any) -> None:
+            seen.extend([*payloads(tmp_path), what])
+
+    tape.record(5, 2, 0, b"a")
+    tape.pass_on(Looking(), 5, 0, b"b", b"c")
+
+    assert seen == [b"a", b"b", b"c"]
+    tape.shut()
+
+
+async def test_what_is_passed_on_without_a_journal_is_taken(tmp_path: Path) -> None:
+    tape, client = Tape(None, strict=False), Client()
+    tape.pass_on(client, 5, 0, b"x", b"x")
+
+    assert client.got == [b"x"]
+
+
+async def test_a_client_that_fails_to_take_is_told_of_and_the_next_gets_its_bytes(tmp_path: Path) -> None:
+    tape, client, told = Tape(writer(tmp_path), strict=False), Client(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    class Failing(Client):
+        def take(self, what: Any) -> None:
+            raise RuntimeError
+
+    tape.pass_on(Failing(), 5, 0, b"a", b"a")
+    tape.pass_on(client, 5, 0, b"b", b"b")
+
+    assert client.got == [b"b"]
+    assert [type(error) for error in told] == [RuntimeError]
+    tape.shut()
+
+
 async def test_a_step_that_fails_does_not_keep_the_others_from_theirs(tmp_path: Path) -> None:
     tape, client, told = Tape(writer(tmp_path), strict=False), Client(), []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
@@ -182,6 +219,25 @@ async def test_relaxed_clients_get_their_bytes_though_nothing_can_be_recorded(tm
     await turn()
 
     assert (client.got, client.problems, payloads(tmp_path)) == ([1], [], [])
+    tape.shut()
+
+
+async def test_relaxed_clients_take_what_is_passed_on_though_it_cannot_be_recorded(tmp_path: Path) -> None:
+    tape, client = Tape(full(tmp_path), strict=False), Client()
+    tape.pass_on(client, 5, 0, b"a", b"a")
+    tape.pass_on(client, 5, 1, b"not even tried", b"b")
+
+    assert (client.got, client.problems, payloads(tmp_path)) == ([b"a", b"b"], [], [])
+    tape.shut()
+
+
+async def test_an_end_that_is_lost_with_what_is_passed_on_is_counted(tmp_path: Path) -> None:
+    tape = Tape(full(tmp_path), strict=False)
+    tape.close(1, 1, END, ending)
+    tape.pass_on(Client(2), 5, 0, b"x", b"x")
+
+    assert tape.journal is not None
+    assert (tape.dropped, tape.journal.lost) == (1, {2})
     tape.shut()
 
 
@@ -283,6 +339,17 @@ async def test_strict_clients_do_not_get_what_is_not_on_disk_yet(tmp_path: Path)
     await turns(lambda: client.got)
 
     assert (written, early, client.got) == ([b"x"], [], [1])
+    tape.shut()
+
+
+async def test_strict_clients_do_not_take_what_is_passed_on_before_it_is_on_disk(tmp_path: Path) -> None:
+    tape, client = Tape(writer(tmp_path), strict=True), Client()
+    tape.pass_on(client, 5, 0, b"x", b"y")
+    await asyncio.sleep(0)
+    written, early = payloads(tmp_path), list(client.got)
+    await turns(lambda: client.got)
+
+    assert (written, early, client.got) == ([b"x"], [], [b"y"])
     tape.shut()
 
 

@@ -33,8 +33,8 @@ class ClientSide(ABC):
         self._tape = service.tape
         self._connection: Leg | None = None
         self._keep = request.keep_alive
-        self._out: list[bytes] = []  # of the same read
-        self._unsent = 0
+        self._out = b""  # what one read brought for the client
+        self._unsent = 0  # bytes that wait for the journal
         self._held = False
         self._caught_up: asyncio.Event | None = None
         self._resolved = False
@@ -44,27 +44,28 @@ class ClientSide(ABC):
     # Writing.
 
     def _send(self, data: bytes) -> None:
-        if not data:
-            return
-        self._unsent += len(data)
-        self._out.append(data)
-        if self._unsent > _PAUSE_ABOVE:
-            self._hold()
+        self._out += data
 
     def _push(self) -> None:
+        """What one read brought leaves for the client, once the journal has it."""
         if self._out:
-            data, self._out = b"".join(self._out) if len(self._out) > 1 else self._out[0], []
-            self._tape.then(self, self._write, data)
+            data, self._out = self._out, b""
+            self._unsent += len(data)
+            if self._unsent > _PAUSE_ABOVE:
+                self._hold()
+            self._tape.then(self, self.take, data)
 
     @abstractmethod
     def unrecordable(self, problem: str) -> None:
         """Strict durability: nothing goes to the client that is not recorded."""
 
-    def _write(self, data: bytes) -> None:
-        self._unsent -= len(data)
-        if self._caught_up is not None and not self._unsent:
-            self._caught_up.set()
-        transport = self._request.transport
+    def take(self, data: bytes) -> None:
+        """The journal has them: they leave."""
+        if self._unsent:
+            self._unsent -= len(data)
+            if self._caught_up is not None and not self._unsent:
+                self._caught_up.set()
+        transport = self._request.connection.transport
         if transport is None:
             return
         self.service.counters.response_bytes += len(data)  # first: whoever has got it may look

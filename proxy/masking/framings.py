@@ -75,7 +75,7 @@ class FrameSlices:
         """
         if self._left or self._head:
             return None
-        payloads = []
+        payloads: list[bytes] = []
         pos, end = 0, len(raw)
         try:
             while pos < end:
@@ -86,6 +86,8 @@ class FrameSlices:
                 elif short > 126:
                     return None
                 pos = start + size
+                if pos == end and not payloads:
+                    return raw[start:]
                 payloads.append(raw[start:pos])
         except struct.error:  # the last one goes on
             return None

@@ -23,7 +23,7 @@ class AnswerTape:
         self.redacted = False
         self._record = record
         self._secrets = secrets
-        self._kind = Kind.RESPONSE_DATA
+        self.kind = Kind.RESPONSE_DATA  # of the raw bytes
         self._guard: AnswerGuard | ChunkedGuard | None = None
         self._head: bytes | None = None  # of the read at hand
         self._pieces: list[_Piece] = []  # of the same read
@@ -33,11 +33,12 @@ class AnswerTape:
         """A head that another one follows."""
         self._record(Kind.RESPONSE_HEAD, self._clean(head))
 
-    def upgrade(self, head: Head) -> None:
-        """A 101: the bytes of a WebSocket follow."""
+    def upgrade(self, head: Head) -> FrameGuard:
+        """A 101: the bytes of a WebSocket follow. Gives what they are guarded by, for those who journal them themselves."""
         self.interim(head)
-        self._kind = Kind.UPSTREAM_DATA
-        self._guard = FrameGuard(self._secrets())
+        self.kind = Kind.UPSTREAM_DATA
+        guard = self._guard = FrameGuard(self._secrets())
+        return guard
 
     def begin(self, head: Head, *, chunked: bool, everything: bool) -> None:
         """The final head. `everything`: the whole body is a secret."""
@@ -46,10 +47,15 @@ class AnswerTape:
 
     def data(self, data: bytes, payload: list[bytes] | None) -> None:
         """Raw bytes behind it; `payload`: the chunk data among them, if the body is chunked."""
-        if self._head is not None:
-            self._pieces.append((data, payload))
-        elif self._guard is not None and (kept := self._guard.feed(data, payload)):
-            self._record(self._kind, kept)
+        if kept := self.kept(data, payload):
+            self._record(self.kind, kept)
+
+    def kept(self, data: bytes, payload: list[bytes] | None) -> bytes:
+        """As `data`; gives what is to be journalled of it now, for those who journal that themselves."""
+        if self._head is None:
+            return self._guard.feed(data, payload) if self._guard is not None else b""
+        self._pieces.append((data, payload))
+        return b""
 
     def guard_more(self, secrets: Iterable[bytes]) -> None:
         """An answer that began before the request was whole is guarded against what is found in that later."""
@@ -62,7 +68,7 @@ class AnswerTape:
             head, self._head = self._head, None
             self._record(Kind.RESPONSE_HEAD, head)
             if kept := self._guarded():
-                self._record(self._kind, kept)
+                self._record(self.kind, kept)
 
     def finish(self, *, whole: bool) -> tuple[bytes, bytes] | None:
         """Nothing more will come. Gives head and body of an answer that is not journalled yet; `redacted` is final then."""
@@ -76,7 +82,7 @@ class AnswerTape:
         if head is not None:
             return head, data
         if data:
-            self._record(self._kind, data)
+            self._record(self.kind, data)
         return None
 
     def _guarded(self) -> bytes:
