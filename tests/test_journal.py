@@ -83,20 +83,6 @@ def test_what_is_written_is_read_whatever_the_size_of_segments(turns: list[list[
         assert got(Path(place)) == [frame for turn in turns for frame in turn]
 
 
-@given(st.lists(st.tuples(frames, st.booleans()), max_size=20), st.integers(60, 600))
-def test_what_is_written_at_once_stands_behind_what_was_collected(written: list[tuple[Written, bool]], segment_bytes: int) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        journal = writer(Path(place), segment_bytes=segment_bytes)
-        for frame, at_once in written:
-            if at_once:
-                assert (journal.write(*frame), journal.waiting) == (True, 0)
-            else:
-                journal.append(*frame)
-        journal.close()
-
-        assert got(Path(place)) == [frame for frame, _ in written]
-
-
 def test_nothing_is_written_before_the_flush(directory: Path) -> None:
     journal = writer(directory)
     journal.append(5, 1, 0, b"x")
@@ -213,17 +199,6 @@ def test_closing_writes_what_was_collected(directory: Path) -> None:
     journal.close()
 
     assert got(directory) == [(5, 1, 0, b"x")]
-
-
-def test_more_frames_than_one_call_takes_can_end_with_one_that_is_written_at_once(directory: Path) -> None:
-    journal = writer(directory)
-    put(journal, *some(1))
-    for frame in some(1500):
-        journal.append(*frame)
-
-    assert journal.write(5, 2, 0, b"last")
-    assert got(directory) == [*some(1), *some(1500), (5, 2, 0, b"last")]
-    journal.close()
 
 
 def test_a_durable_journal_holds_the_same(directory: Path) -> None:
