@@ -28,6 +28,7 @@ from .pricing.header_labels import label
 from .pricing.setting import CostOf
 from .recorders.beginnings import OPENS, beginnings, too_early
 from .recorders.drained import Drained
+from .recorders.endings import Ended, Endings
 from .recorders.progress import Progress
 from .recorders.rereading import Rereading
 from .recorders.storing import store_batch
@@ -80,6 +81,7 @@ class Recorder:
         self._drained = Drained(directory, self._unreadable, reuse=reuse)  # `reuse`: whether workers live that may write over them
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
+        self._endings = Endings(self._suspects, self._add, self._stop_parsing)
         self._memo = RequestMemo()
         self._rereading = Rereading(directory, self._unreadable, self._assembly, self._memo)
 
@@ -231,6 +233,7 @@ class Recorder:
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
+            self._endings.finish()
             self._stop_parsing(tail, one)
         self._batch_bytes += fresh
         if kind in _ENDS:
@@ -246,6 +249,7 @@ class Recorder:
         one.bytes += size
         due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
         if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
+            self._endings.finish()  # what ended before a turn is stored before it
             self._take_turns(one, multiplex)
             due = due or one.places.count >= _MOST_TURNS or (not multiplex.busy and one.bytes > self._limits.spill_bytes // _CHEAP)
         if due:
@@ -328,7 +332,6 @@ class Recorder:
             if "state" in memory:
                 self._restore(tail, number, memory)
         for one in tail.open.values():
-            self._suspects.mark(tail.writer, one.assembly.number, tail.place)
             self._finish(tail, one, aborted=True)
         tail.reader.close()
         self._latest.pop(tail.writer, None)
@@ -339,23 +342,20 @@ class Recorder:
     # Storing.
 
     def _finish(self, tail: Tail, one: Open, *, aborted: bool) -> None:
-        try:
-            self._add(one, aborted=aborted)
-        except Exception:
-            self._stop_parsing(tail, one)
-            self._add(one, aborted=aborted)
-        self._changed.pop((tail.writer, one.assembly.number), None)
+        self._endings.add(Ended(tail, one, tail.place, aborted))
 
-    def _add(self, one: Open, *, aborted: bool) -> None:
-        assembly = one.assembly
+    def _add(self, ended: Ended) -> None:
+        one, assembly = ended.open, ended.open.assembly
         if assembly.multiplex is not None:
-            assembly.end_turns(aborted=aborted)
+            assembly.end_turns(aborted=ended.aborted)
             self._take_turns(one, assembly.multiplex)
-        if assembly.is_exchange:
-            self._take(assembly.finish(aborted=aborted) if one.state is None else assembly.spill(final=True, aborted=aborted), one.places.own)
+            ended.make_own()
+        if ended.made is not None:
+            self._take(ended.made, one.places.own)
             self.exchanges += 1
-        if (connection := assembly.connection(final=True, aborted=aborted, give=True)) is not None:
+        if (connection := assembly.connection(final=True, aborted=ended.aborted, give=True)) is not None:
             self._batch.connections.append(connection)
+        self._changed.pop((ended.tail.writer, assembly.number), None)
 
     def _take(self, made: Recorded | Spill, seq: int | None) -> None:
         """Into the batch."""
@@ -405,10 +405,11 @@ class Recorder:
     def _pending(self) -> bool:
         batch = self._batch
         passed = any(tail.segment > tail.first and tail.position().segment > tail.first for tail in self._tails.values())  # segments that may go
-        return bool(batch.finished or batch.spills or batch.gone or batch.connections or passed)
+        return bool(self._endings or batch.finished or batch.spills or batch.gone or batch.connections or passed)
 
     def _commit(self) -> None:
         """Bring the batch and the positions into the store. Raises StoreError; then the batch stays."""
+        self._endings.finish()
         batch = self._batch
         batch.connections += [told for one in self._changed.values() if (told := one.assembly.connection()) is not None]
         self._changed.clear()

@@ -106,7 +106,6 @@ class Assembly:
 
     def _ended(self, at: int, payload: bytes) -> None:
         self._end = from_json(payload)
-        self._settle()
 
     def _upstream_data(self, at: int, payload: bytes) -> None:
         if self._upgraded is not None:
@@ -232,7 +231,7 @@ class Assembly:
         if final:
             self._close()
         else:
-            self._settle()
+            self.settle()
         self._leave(final=final)
         outcome = self._outcome(final=final, aborted=aborted)
         facts = self._facts(outcome, final=final)
@@ -272,7 +271,8 @@ class Assembly:
         self._pieces[part] += 1
         return Piece(part, self._pieces[part] - 1, whole)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Read what is held of the answer: `finish` and `spill` do it, too."""
         if self._reply is not None:
             self._reply.settle()
 

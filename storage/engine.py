@@ -31,7 +31,9 @@ Advance = Callable[[str, int, int], object]
 
 _PAGE_BYTES = 1024  # most bodies are some KB: larger pages would be left half empty, a tenth of the store
 _MAPPED_BYTES = 1 << 40  # SQLite takes less where it was built for less
-_LOG_PAGES = 8000  # of the write-ahead log before it is merged into the file
+# Pages of the write-ahead log before it is merged into the file; KiB of pages that are kept in memory: where those of one batch do not fit, SQLite writes
+# them to the log before they are done, and all checksums behind them again and again.
+_SIZES = ("wal_autocheckpoint = 8000", "cache_size = -32768")
 _ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
 _BEGIN = "playhead_begin"
 _LOOKS = 5
@@ -262,7 +264,7 @@ def _sqlite_engine(uri: str, durability: Durability, lock_timeout: float, made: 
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("foreign_keys = ON", "secure_delete = ON", f"synchronous = {synchronous}", f"wal_autocheckpoint = {_LOG_PAGES}"):
+        for pragma in ("foreign_keys = ON", "secure_delete = ON", f"synchronous = {synchronous}", *_SIZES):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -267,17 +267,19 @@ class _Transaction:
             take, seq, connection = place = self._place(identity[0], r)
             self._standing[identity] = _Standing(id_, take, seq, connection, False)
             made.rows[id_] = exchange_row(id_, place, identity[0], r)
+            self._encoded.append(id_)
+            made.recorded[id_] = r
+        # One thing for all of them after the other: what a processor has just run it runs again in two thirds of the time.
+        for id_, r in made.recorded.items():
             made.stored[id_] = encode(key(id_, r), r.raw)
+        for id_, r in made.recorded.items():
             new: Sequence[ItemRow] = r.items
             if r.fingerprint is not None:
                 made.items[id_], shared = self._written(id_, r, r.fingerprint)
                 new = new_items(new, r.fingerprint.items, shared)
             if new:
                 inserted.items[id_] = item_values(id_, new, self._words)
-            self._encoded.append(id_)
-            made.recorded[id_] = r
-            if r.events:
-                inserted.events[id_] = event_values(id_, r.events, types)
+        inserted.events = {id_: event_values(id_, r.events, types) for id_, r in made.recorded.items() if r.events}
         return made
 
     def _insert(self, made: _Made) -> None:
