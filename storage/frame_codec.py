@@ -42,13 +42,15 @@ def encode(salt: int, kind: int, number: int, at: int, payload: bytes, *, short:
     """The header of a frame; the payload is to follow it. `short`: as `repetition.shortened` gives it."""
     length = len(payload) | SHORTENED if short else len(payload)
     # As `_seed`, of which a call would cost as much as the rest.
-    check = xxh3_64_intdigest(payload, (salt ^ number << 32 ^ number >> 32 ^ at << 8 ^ at >> 56 ^ length << 4 ^ kind) & _MASK)
+    who = number << 24 ^ at
+    check = xxh3_64_intdigest(payload, (salt ^ who >> 56 ^ (who << 4 ^ length) << 4 ^ kind) & _MASK)
     return HEADER.pack(check, length, kind, number, at)
 
 
 def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
-    # Rotated, not shifted: no bit of a field may fall out, or damage to it would go unseen.
-    return (salt ^ number << 32 ^ number >> 32 ^ at << 8 ^ at >> 56 ^ length << 4 ^ kind) & _MASK
+    # Number and at are rotated, by 32 and 8 bits, not shifted: no bit of a field may fall out, or damage to it would go unseen.
+    who = number << 24 ^ at
+    return (salt ^ who >> 56 ^ (who << 4 ^ length) << 4 ^ kind) & _MASK
 
 
 def salt_of(name: str, stored: bytes) -> int:

@@ -30,6 +30,7 @@ _FRESH = 16 << 20  # bytes of payloads that are read at once
 _AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
 _NOTED = _AROUND_DATA | {DATA}  # what must be known to see that a request repeats another
 _RENEW = "renew"
+_SMALL = 1 << 13  # bytes that are joined faster than they are written one by one
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
 
@@ -78,7 +79,7 @@ class JournalWriter:
         self._end = 0
         self._buffers: list[bytes] = []
         self._bytes = 0
-        self._look_at = 0  # the end at which the room on the disk is looked at next; 0: at once, as always while frames are dropped
+        self._look_at = 0  # from this end on it is to be seen whether there is room, on the disk and in the segment; 0: always, as while frames are dropped
         self._whole = True  # whether everything since the last flush was written
         self._repetition = Repetition()
         self._reserve = 64 << 20  # room that is left to the store: a journal that fills the disk could never be drained
@@ -151,14 +152,14 @@ class JournalWriter:
         return self._bytes
 
     def write(self, kind: int, number: int, at: int, payload: bytes) -> bool:
-        """As `append` and `flush`. While nothing is wrong, a piece of an answer takes one call of the system and little else."""
+        """As `append` and `flush`. While nothing is wrong, a small piece of an answer takes one call of the system and little else."""
         size = self._bytes + HEADER.size + len(payload)
         end = self._end + size
-        if end < self._look_at and end <= self._segment_bytes and kind not in _NOTED:
+        if end < self._look_at and size < _SMALL and kind not in _NOTED:
             buffers = [*self._buffers, encode(self._salt, kind, number, at, payload), payload]
             self._buffers, self._bytes = [], 0
             try:
-                done = os.pwritev(self._fd, buffers, self._end)
+                done = os.pwrite(self._fd, b"".join(buffers), self._end)
             except OSError:
                 done = 0
             if done == size:
@@ -182,7 +183,7 @@ class JournalWriter:
         end = self._end + size
         if end >= self._look_at and self.begun:
             self.problem = self._obstacle(size)
-            self._look_at = end + self._check_every if self.problem is None else 0
+            self._look_at = min(end + self._check_every, self._segment_bytes + 1) if self.problem is None else 0
         if self.problem is None:
             self._put(buffers, size, 0)
         else:

@@ -123,12 +123,13 @@ class UntilClose:
 class Chunked:
     """A chunked body (RFC 9112 section 7.1), scanned incrementally at any split.
 
-    `payload` holds the slices of chunk data that the last `feed` found.
+    `payload` holds the slices of chunk data that the last `feed` found; `done`: whether the body has ended.
     """
 
-    __slots__ = ("_between", "_done", "_found", "_last", "_parser", "_trailers", "payload")
+    __slots__ = ("_between", "_done", "_found", "_last", "_parser", "_trailers", "done", "payload")
 
     def __init__(self) -> None:
+        self.done = False
         self.payload: list[bytes] = []
         self._last = b""  # the last bytes fed: the empty line that ends the body may have begun in them
         self._between = True  # only whole chunks have been fed, so that the parser still waits for the first
@@ -146,11 +147,6 @@ class Chunked:
         self._parser = httptools.HttpResponseParser(callbacks)
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         trailers.clear()
-
-    @property
-    def done(self) -> bool:
-        """Whether the body has ended."""
-        return bool(self._done)
 
     @property
     def trailers(self) -> bytes:
@@ -177,7 +173,7 @@ class Chunked:
         except httptools.HttpParserError as error:
             raise ProtocolError(f"upstream sent a bad chunk: {error}") from None
         finally:
-            self.payload = self._found[:]
+            self.payload, self.done = self._found[:], bool(self._done)
         return taken
 
     def chunks(self, data: bytes) -> list[bytes] | None:

@@ -77,7 +77,7 @@ class _Watch:
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self._target = _target(tuple(secrets))
         self._held = b""
-        self._base = 0
+        self.base = 0  # where what is undecided begins
         self._spans: list[Span] = []  # found already, in what is held
         self._inside: int | None = None  # where a value goes on that began before
         self._after = 0  # fields before that have been dealt with
@@ -105,13 +105,13 @@ class _Watch:
             return False
         if (data and data[-1] in target.risky and target.cut(data) < len(data)) or (target.others and target.found(data)):
             return False
-        self._base += len(data)
+        self.base += len(data)
         return True
 
     def feed(self, data: bytes, *, final: bool) -> tuple[list[Span], int]:
         """The next bytes; gives the spans to overwrite and where the undecided rest begins."""
         text = self._held + data if self._held else data
-        base = self._base
+        base = self.base
         spans: list[Span] = []
         cut = len(text) if final else self._target.cut(text)
         if self._inside is not None or self._spans or self._target.found(text):
@@ -120,22 +120,22 @@ class _Watch:
             self._spans = [(base + start, base + end) for start, end in spans if end > cut]
         if final and len(text) - (start := self._target.cut(text)) >= _TELLING:
             spans.append((start, len(text)))  # the answer was cut there
-        self._base, self._held = base + cut, text[cut:]
+        self.base, self._held = base + cut, text[cut:]
         return [(base + max(start, 0), base + min(end, cut)) for start, end in spans if start < cut], base + cut
 
     def _search(self, text: bytes, final: bool) -> tuple[list[Span], int]:
         """All there is to overwrite, and where the first thing begins that cannot be decided yet."""
-        spans = list(dict.fromkeys((start - self._base, end - self._base) for start, end in self._spans))
+        spans = list(dict.fromkeys((start - self.base, end - self.base) for start, end in self._spans))
         for secret in self._target.secrets:
             at = text.find(secret)
             while at >= 0:
                 spans.append((at, at + len(secret)))
                 at = text.find(secret, at + 1)
-        pos = max(0, self._after - self._base)
+        pos = max(0, self._after - self.base)
         if self._inside is not None:
-            pos = self._value(text, self._inside - self._base, spans)
+            pos = self._value(text, self._inside - self.base, spans)
         while self._inside is None:
-            self._after = self._base + pos
+            self._after = self.base + pos
             start = min((place for literal in _LITERALS if (place := text.find(literal, pos)) >= 0), default=-1)
             if start < 0:
                 return spans, len(text)
@@ -144,7 +144,7 @@ class _Watch:
                 return spans, start
             harmless = field is None or _MASKED.match(text, field.end())
             pos = start + 1 if field is None or harmless else self._value(text, field.end(), spans)
-        return spans, len(text) if final else self._inside - self._base
+        return spans, len(text) if final else self._inside - self.base
 
     def _value(self, text: bytes, pos: int, spans: list[Span]) -> int:
         match = _STRING.match(text, pos)
@@ -153,7 +153,7 @@ class _Watch:
             spans.append((pos, end))
         closed = end < len(text) and text[end] == 0x22
         # A backslash at the end is decided with what follows it.
-        self._inside = None if closed else self._base + end
+        self._inside = None if closed else self.base + end
         return end
 
 
@@ -190,7 +190,6 @@ class AnswerGuard:
         self._everything = everything
         self._watch = _Watch(secrets)
         self._held = b""
-        self._base = 0
 
     def add(self, secrets: Iterable[bytes]) -> None:
         """More secrets to look for from now on."""
@@ -208,8 +207,8 @@ class AnswerGuard:
         if self._everything:
             self.redacted = self.redacted or bool(data)
             return b"*" * len(data)
+        base = self._watch.base
         spans, end = self._watch.feed(data, final=final)
-        base, self._base = self._base, end
         raw = self._held + data if self._held else data
         self._held, raw = raw[end - base :], raw[: end - base]
         if not spans:
@@ -228,7 +227,6 @@ class ChunkedGuard:
         self._chunks: ChunkSlices | FrameSlices = ChunkSlices()
         self._held = b""
         self._slices: list[Span] = []  # of the payload in what is held
-        self._base = 0  # where in the payload the first of these begins
         self._passed: list[bytes] = []  # raw bytes that were given out at once: their framing is still to be read
         self._passed_bytes = 0
         self._trailers = b""  # and the empty line that ends them
@@ -241,14 +239,13 @@ class ChunkedGuard:
         """The next raw bytes; gives what may be journalled now. `payload`: the chunk data in them, if the caller has it."""
         if payload is None or self._held or self._everything or self._trailers or _has_trailers(raw, payload):
             return self._next(raw, final=False)
-        if not self._watch.calm(data := b"".join(payload)):
+        if not self._watch.calm(b"".join(payload)):
             return self._next(raw, final=False)
         # Reading the framing costs more than all else, and most answers end before it is asked for.
         self._passed.append(raw)
         self._passed_bytes += len(raw)
         if self._passed_bytes > _PASSED:
             self._catch_up()
-        self._base += len(data)
         return raw
 
     def _catch_up(self) -> None:
@@ -276,12 +273,12 @@ class ChunkedGuard:
             self.redacted = self.redacted or bool(slices)
             return _overwritten(raw, slices)
         payload = b"".join([raw[start:end] for start, end in slices])
+        base = self._watch.base
         spans, end = self._watch.feed(payload, final=final)
         if self._held:
             shift = len(self._held)
             slices = [*self._slices, *[(start + shift, stop + shift) for start, stop in slices]]
             raw = self._held + raw
-        base, self._base = self._base, end
         if not spans and not self._watch.holds:
             self._held, self._slices = b"", []
             return raw
@@ -303,12 +300,10 @@ class FrameGuard(ChunkedGuard):
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
         if not self._held and (whole := self._frames.whole(raw)) is not None and self._watch.calm(whole):
-            self._base += len(whole)
             return raw
         slices = self._chunks.feed(raw)
-        if self._held or not self._watch.calm(data := b"".join([raw[start:end] for start, end in slices])):
+        if self._held or not self._watch.calm(b"".join([raw[start:end] for start, end in slices])):
             return self._guarded(raw, slices, final=False)
-        self._base += len(data)
         return raw
 
 
@@ -316,7 +311,7 @@ def _has_trailers(raw: bytes, payload: list[bytes]) -> bool:
     """Whether trailers may stand in raw bytes with that payload; they come behind the last chunk, whose size is 0."""
     if not payload:
         return raw not in _ENDINGS
-    return _has_last_chunk(readable(raw)) and not raw.endswith(_ENDINGS[0])
+    return _has_last_chunk(raw if raw.isascii() else readable(raw)) and not raw.endswith(_ENDINGS[0])
 
 
 def _split(slices: list[Span], length: int, whole: int) -> tuple[int, list[Span]]:
