@@ -161,7 +161,7 @@ class Chunked:
         if self._between and len(data) < _FEW and (payload := _whole_chunks(data)) is not None:
             self.payload, self._last = payload, data[-3:]
             return len(data)
-        self._between = False
+        self._between = self._between and not data  # nothing comes with a head that has a read of its own
         self._found.clear()
         taken = 0
         try:
@@ -209,13 +209,15 @@ def _whole_chunks(data: bytes) -> list[bytes] | None:
     found, pos, end = [], 0, len(data)
     while pos < end:
         stop = data.find(b"\r\n", pos, pos + _LONGEST_SIZE)
-        size = data[pos:stop] if stop > pos else b""
-        if size.translate(None, _HEX) or not size.strip(b"0"):
+        size = data[pos:stop]
+        if stop <= pos or size.translate(None, _HEX) or not (length := int(size, 16)):
             return None
-        pos = stop + 2 + int(size, 16) + 2
-        if pos > end or data[pos - 2 : pos] != b"\r\n":
+        start = stop + 2
+        stop = start + length
+        pos = stop + 2
+        if pos > end or data[stop:pos] != b"\r\n":
             return None
-        found.append(data[stop + 2 : pos - 2])
+        found.append(data[start:stop])
     return found or None
 
 
