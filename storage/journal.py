@@ -30,7 +30,8 @@ _FRESH = 16 << 20  # bytes of payloads that are read at once
 _AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
 _NOTED = _AROUND_DATA | {DATA}  # what must be known to see that a request repeats another
 _RENEW = "renew"
-_SMALL = 1 << 13  # bytes that are joined faster than they are written one by one
+_HEADER = HEADER.size
+_SMALL = 1 << 13  # bytes that are copied behind their header faster than they are written with it
 _IOV_MAX = 1000  # buffers of one writev; Linux takes 1024
 
 
@@ -111,10 +112,10 @@ class JournalWriter:
             return
         if kind in _AROUND_DATA:
             self._repetition.note(kind, number)
-        if self._end + self._bytes + HEADER.size + len(payload) > self._segment_bytes:
+        if self._end + self._bytes + _HEADER + len(payload) > self._segment_bytes:
             self._make_room(len(payload))
         self._buffers += (encode(self._salt, kind, number, at, payload), payload)
-        self._bytes += HEADER.size + len(payload)
+        self._bytes += _HEADER + len(payload)
 
     def _append_data(self, number: int, at: int, payload: bytes) -> None:
         """A piece of a request, less what stands in the segment already."""
@@ -124,12 +125,12 @@ class JournalWriter:
             spans, stored = None, payload
         self._repetition.written(number, self._end + self._bytes, payload, spans)
         self._buffers += (encode(self._salt, DATA, number, at, stored, short=spans is not None), stored)
-        self._bytes += HEADER.size + len(stored)
+        self._bytes += _HEADER + len(stored)
 
     def _make_room(self, size: int) -> bool:
         """For a payload of so many bytes; whether there is another segment now, or nothing to write to."""
         end = self._end + self._bytes
-        if end + HEADER.size + size <= self._segment_bytes or end <= START:
+        if end + _HEADER + size <= self._segment_bytes or end <= START:
             return False
         self._repetition.forget()
         self._next_segment()
@@ -152,20 +153,19 @@ class JournalWriter:
         return self._bytes
 
     def write(self, kind: int, number: int, at: int, payload: bytes) -> bool:
-        """As `append` and `flush`. While nothing is wrong, a small piece of an answer takes one call of the system and little else."""
-        size = self._bytes + HEADER.size + len(payload)
+        """As `append` and `flush`. A small piece of an answer takes one call of the system and little else, while nothing is wrong and nothing waits."""
+        size = _HEADER + len(payload)
         end = self._end + size
-        if end < self._look_at and size < _SMALL and kind not in _NOTED:
-            buffers = [*self._buffers, encode(self._salt, kind, number, at, payload), payload]
-            self._buffers, self._bytes = [], 0
+        if end < self._look_at and size < _SMALL and kind not in _NOTED and not self._buffers:
+            header = encode(self._salt, kind, number, at, payload)
             try:
-                done = os.pwrite(self._fd, b"".join(buffers), self._end)
+                done = os.pwrite(self._fd, header + payload, self._end)
             except OSError:
                 done = 0
             if done == size:
                 self._end = end
                 return True
-            self._put(buffers, size, done)
+            self._put([header, payload], size, done)
         else:
             self.append(kind, number, at, payload)
         return self.flush()
@@ -368,8 +368,8 @@ class SegmentReader:
     def read(self) -> list[JournalFrame]:
         """The next whole frames; empty at the end, or before a frame that is torn or damaged."""
         data = self._pread(self._window)
-        if len(data) >= HEADER.size:
-            needed = HEADER.size + (HEADER.unpack_from(data)[1] & ~SHORTENED)
+        if len(data) >= _HEADER:
+            needed = _HEADER + (HEADER.unpack_from(data)[1] & ~SHORTENED)
             if len(data) < needed <= os.fstat(self._fd).st_size - self.offset:
                 data = self._pread(needed)
         frames, fresh = [], 0
@@ -387,9 +387,9 @@ class SegmentReader:
 
     def _cut_off(self, rest: memoryview, offset: int) -> bool:
         """Whether what is left of a read is the beginning of a frame; what an earlier life left there may look like one."""
-        if len(rest) < HEADER.size:
+        if len(rest) < _HEADER:
             return len(rest) > 0
-        needed: int = HEADER.size + (HEADER.unpack_from(rest)[1] & ~SHORTENED)
+        needed: int = _HEADER + (HEADER.unpack_from(rest)[1] & ~SHORTENED)
         return len(rest) < needed <= os.fstat(self._fd).st_size - offset
 
     def _pread(self, size: int) -> memoryview:
@@ -407,10 +407,10 @@ class SegmentReader:
 
     def _stored(self, offset: int) -> bytes | None:
         """The payload of the frame at an offset, as it is stored; None if there is no sound one."""
-        header = os.pread(self._fd, HEADER.size, offset) if offset >= START else b""
-        if len(header) < HEADER.size:
+        header = os.pread(self._fd, _HEADER, offset) if offset >= START else b""
+        if len(header) < _HEADER:
             return None
-        needed = HEADER.size + (HEADER.unpack(header)[1] & ~SHORTENED)
+        needed = _HEADER + (HEADER.unpack(header)[1] & ~SHORTENED)
         if needed > os.fstat(self._fd).st_size - offset:
             return None
         found = next(decode(self._salt, os.pread(self._fd, needed, offset), offset), None)
