@@ -66,6 +66,31 @@ def test_anything_else_has_to_be_parsed(event: bytes) -> None:
     assert number(event) == [None]
 
 
+@pytest.mark.parametrize("numbers", [[0], [9, 10, 11], [99, 7, 7], [10**12 - 1, 10**12], [5, 10**17]])
+def test_deltas_of_one_text_pass_together(numbers: list[int]) -> None:
+    assert Passing("responses").look([text({**DELTA, "sequence_number": each}) for each in numbers]).parts == [numbers]
+
+
+LINES = st.sampled_from(
+    [
+        *(text(DELTA), text({**DELTA, "sequence_number": 10}), text({**DELTA, "item_id": "msg_2"}), text({**DELTA, "delta": "a", "obfuscation": "x"})),
+        *(text({**DELTA, "logprobs": [{}]}), text({"type": "response.new"}), b"", b"\n", text(DELTA) + b"\n", text(DELTA)[:-1], text(DELTA)[:90]),
+        *(text(DELTA).replace(b"\xc3", b"\xff"), text(DELTA) + b"\n" + text(DELTA), text({**DELTA, "sequence_number": 10**14})),
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=6))
+def test_what_passes_together_passes_alone(events: list[bytes]) -> None:
+    passing = Passing("responses")
+
+    assert number(*events) == [passing.number(event) for event in events]
+
+
+def test_the_beginning_of_an_event_that_begins_a_response_does_not_pass() -> None:
+    assert number(b'{"type":"response.in_progress","sequence_number":1,"response":{') == [None]
+
+
 def test_a_response_that_is_told_again_passes() -> None:
     assert number(begun("created"), begun("in_progress", sequence_number=1)) == [None, 1]
 

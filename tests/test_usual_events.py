@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from playhead.proxy.assembling.passing import DELTA
 from playhead.proxy.assembling.usual_events import usual_events
-from playhead.proxy.sse import Decoder, SseEvent
+from playhead.proxy.sse import Decoder
 
 TEXT: dict[str, Any] = {"type": "response.output_text.delta", "sequence_number": 7, "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "a"}
 
@@ -22,12 +22,13 @@ def block(event: dict[str, Any], name: str | None = None) -> bytes:
     return f"event: {name or event['type']}\ndata: {said}\n\n".encode()
 
 
-def found(text: bytes) -> list[tuple[SseEvent, bytes]] | None:
-    """The events as `Decoder` would give them, and the numbers of those that may pass."""
+def found(text: bytes) -> list[tuple[str, int, bytes | int]] | None:
+    """Type, size, and JSON or number of each event."""
     usual = usual_events(text)
     if usual is None:
         return None
-    return [(SseEvent(kind, usual.json(place), size), usual.numbers[place]) for place, (kind, size) in enumerate(zip(usual.types, usual.sizes, strict=True))]
+    said = [each for part in usual.parts for each in (part if isinstance(part, list) else [part])]
+    return [*zip(usual.types, usual.sizes, said, strict=True)]
 
 
 DELTAS = block(TEXT) + block({**TEXT, "delta": "é", "logprobs": [], "obfuscation": "x"}) + block({**TEXT, "delta": 'a "quoted" \\ /'}, "response.other")
@@ -39,19 +40,34 @@ STRANGE = st.sampled_from(
         *(block({**TEXT, "logprobs": [{}]}), block(TEXT).replace(b":7", b":07"), block({"type": "new"})),
     ]
 )
-PLAIN = st.sampled_from([block(TEXT), block({**TEXT, "sequence_number": 123456}), block({"type": "response.new", "x": ["\n\n", "data: {"]}), DELTAS])
+PLAIN = st.sampled_from(
+    [
+        *(block(TEXT), block({**TEXT, "sequence_number": 123456}), block({**TEXT, "sequence_number": 10**13}), block({**TEXT, "item_id": "msg_2"})),
+        *(block({**TEXT, "delta": "\n"}), block({"type": "response.new", "x": ["\n\n", "data: {"]}), DELTAS),
+    ]
+)
 
 
 def test_deltas_are_found_with_their_numbers() -> None:
-    assert [(event.type, number) for event, number in found(DELTAS) or ()] == [
-        (TEXT["type"], b"7"),
-        (TEXT["type"], b"7"),
-        ("response.other", b"7"),
-    ]
+    assert [(kind, number) for kind, _, number in found(DELTAS) or ()] == [(TEXT["type"], 7), (TEXT["type"], 7), ("response.other", 7)]
 
 
 def test_an_event_that_is_no_plain_delta_has_no_number() -> None:
-    assert found(block({"type": "response.new"})) == [(SseEvent("response.new", b'{"type":"response.new"}', 51), b"")]
+    assert found(block({"type": "response.new"})) == [("response.new", 51, b'{"type":"response.new"}')]
+
+
+def test_deltas_of_one_text_are_one_part_of_as_many_numbers() -> None:
+    usual = usual_events(b"".join(block({**TEXT, "sequence_number": number, "delta": "a" * number}) for number in range(8, 12)))
+
+    assert usual is not None
+    assert usual.parts == [[8, 9, 10, 11]]
+
+
+def test_where_nothing_may_pass_all_deltas_are_told() -> None:
+    usual = usual_events(DELTAS, passing=False)
+
+    assert usual is not None
+    assert [part[:1] for part in usual.parts] == [b"{", b"{", b"{"]
 
 
 @pytest.mark.parametrize(
@@ -68,11 +84,9 @@ def test_what_is_found_is_what_the_decoder_finds_and_the_expression_for_deltas(b
         text = text[:at] + edit + text[at + 1 :]
     usual, decoder = found(text), Decoder()
     if usual is not None:
-        assert [event for event, _ in usual] == decoder.feed(text)
+        events = [(kind, size, int(match[1]) if (match := re.fullmatch(DELTA, data)) else data) for kind, data, size in decoder.feed(text)]
+        assert usual == events
         assert decoder.between
-        for event, number in usual:
-            match = re.fullmatch(DELTA, event.data)
-            assert number == (match[1] if match else b"")
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=9))

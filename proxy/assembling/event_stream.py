@@ -61,7 +61,7 @@ class EventStream:
         if not held:
             return
         self._held, self._times, self._held_bytes = [], [], 0
-        usual = usual_events(b"".join(held)) if self._sse.between else None
+        usual = self._taken_apart(b"".join(held))
         if usual is not None:
             self._sse.begin()
             self._usual_events(_times_of(usual.sizes, held, times), usual)
@@ -70,13 +70,16 @@ class EventStream:
             self._piece(at, text)
 
     def _piece(self, at: int, text: bytes) -> None:
-        usual = usual_events(text) if self._sse.between else None
+        usual = self._taken_apart(text)
         if usual is not None:
             self._sse.begin()
             self._usual_events([at] * len(usual.sizes), usual)
         else:
             self._usual = False
             self._events(at, self._sse.feed(text))
+
+    def _taken_apart(self, text: bytes) -> UsualEvents | None:
+        return usual_events(text, passing=not self._passing.none) if self._sse.between else None
 
     def hear(self, text: bytes) -> None:
         """A whole stream that has no rows, since its server did not say what it is."""
@@ -88,7 +91,7 @@ class EventStream:
         gathered, types = self._gathered, usual.types
         if gathered.first_ns is None:
             gathered.first_ns = times[0]
-        told, texts, parts = self._passing.look_at(usual.numbers, usual.json)
+        told, texts, parts = self._passing.look_at(usual.parts)
         models = iter(self._parsed([types[place] for place in told], texts))
         heard: list[Heard] = [part or next(models) for part in parts]
         numbers: list[int | None] = []

@@ -6,21 +6,58 @@ Most of a stream is deltas, as alike as peas. A model of each would cost more th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
-_NUMBER = rb"(0|[1-9]\d{0,17})"
+from pydantic_core import from_json
+
+_NUMBER = rb"(?:0|[1-9]\d{0,17})"
 _INDEX = rb"(?:0|[1-9]\d{0,8})"
-DELTA = (
+_START = (
     rb'\{"type":"response\.(?:output_text|refusal|reasoning_text|reasoning_summary_text|function_call_arguments|custom_tool_call_input'
-    rb'|mcp_call_arguments|code_interpreter_call_code)\.delta","sequence_number":%b,"item_id":"\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?'
-    rb'"delta":"[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*"(?:,"logprobs":\[\])?(?:,"obfuscation":"\w*")?\}' % (_NUMBER, _INDEX, _INDEX)
+    rb'|mcp_call_arguments|code_interpreter_call_code)\.delta","sequence_number":'
 )
+_BEHIND_NUMBER = b',"item_id":"'
+_NO_COMMA = _BEHIND_NUMBER[1:]
+_MIDDLE = rb'%b\w*","output_index":%b,(?:"(?:content|summary)_index":%b,)?"delta":"' % (_BEHIND_NUMBER, _INDEX, _INDEX)
+_END = rb'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*+"(?:,"logprobs":\[\])?+(?:,"obfuscation":"\w*+")?\}'
+DELTA = rb"%b(%b)%b%b" % (_START, _NUMBER, _MIDDLE, _END)
 """An expression for those that may pass, if their text is sound. Its group: the sequence number."""
 
+_LONGEST_RUN = 256  # events
+# Nothing is kept to go back to: it would be more than the run itself. Before that version, Python went on from where it had failed (its issue 106052).
+_NEVER_BACK = b"+" if sys.version_info >= (3, 11, 5) else b""
+
+
+def run_of_deltas(before: bytes, behind: bytes) -> bytes:
+    """An expression for such that stand one behind the other and have all in common but numbers and texts; what is around each of them is given.
+
+    Its group `start`: what comes before a number. What an expression has met before, it compares three times as fast as it reads it.
+    """
+    first = rb"(?P<start>%b%b)%b(?P<middle>%b)%b%b" % (before, _START, _NUMBER, _MIDDLE, _END, behind)
+    again = rb"(?P=start)%b(?P=middle)%b%b" % (_NUMBER, _END, behind)
+    return rb"%b(?:%b){0,%d}%b" % (first, again, _LONGEST_RUN - 1, _NEVER_BACK)
+
+
+def numbers_in(deltas: Sequence[bytes], at: int) -> list[int]:
+    """The numbers that stand at that place in each delta of a run: read together, in half the time of one by one."""
+    window = itemgetter(slice(at, at + len(_BEHIND_NUMBER) + 1))
+    together = b"".join(map(window, deltas)).translate(None, _NO_COMMA)
+    if together.count(b",") == len(deltas):  # none of them is so long that its end is out of sight
+        numbers: list[int] = from_json(b"[%b]" % together[:-1])
+        return numbers
+    return [int(delta[at : delta.index(b",", at)]) for delta in deltas]
+
+
 _DELTA = re.compile(DELTA).fullmatch
-_BEGUN = re.compile(rb'\{"type":"response\.(created|queued|in_progress)","sequence_number":%b,"response":\{' % _NUMBER).match
+_LINES = re.compile(rb"(%b)|[^\n]*\n" % run_of_deltas(b"", rb"\n")).findall
+_BEGUN = re.compile(rb'\{"type":"response\.(created|queued|in_progress)","sequence_number":(%b),"response":\{' % _NUMBER).match
 _MAX_BEGUN = 1 << 20
+
+Part = bytes | list[int]
+"""An event, as JSON; or the numbers of deltas one behind the other that may pass."""
 
 
 class Passed(NamedTuple):
@@ -34,15 +71,16 @@ class Passed(NamedTuple):
 class Passing:
     """Looks at the events of one answer, in order. What it does not know has to be parsed."""
 
-    __slots__ = ("_none", "_response")
+    __slots__ = ("_response", "none")
 
     def __init__(self, kind: str) -> None:
-        self._none = kind != "responses"
+        self.none = kind != "responses"
+        """Whether all of them have to be parsed, whatever they are."""
         self._response = b""  # of the event before, if it began like a stream, from its Response to its end
 
     def number(self, text: bytes) -> int | None:
         """Of the next event if it is a delta that may pass. None: it is still to be looked at."""
-        delta = None if self._none else _DELTA(text)
+        delta = None if self.none else _DELTA(text)
         if delta is None or not (text.isascii() or is_utf8(text)):
             return None
         self._response = b""
@@ -50,34 +88,24 @@ class Passing:
 
     def look(self, texts: Sequence[bytes]) -> Passed:
         """At the next events, given as JSON."""
-        if self._none:
-            return _all_told(texts)
-        numbers = [delta and delta[1] for delta in map(_DELTA, texts)]
-        if not all(map(bytes.isascii, texts)):
-            numbers = [number if number and is_utf8(text) else None for number, text in zip(numbers, texts, strict=True)]
-        return self.look_at(numbers, texts.__getitem__)
+        return self.look_at(texts if self.none else _parts_of(texts))
 
-    def look_at(self, numbers: Sequence[bytes | None], json: Callable[[int], bytes]) -> Passed:
-        """The same for events of which is known what `DELTA` has found, if it has. `json`: of the event at a place."""
-        if self._none:
-            return _all_told([*map(json, range(len(numbers)))])
-        passed, start = Passed([], [], []), 0
-        for place in [place for place, number in enumerate(numbers) if not number]:
-            if start < place:
-                self._pass(numbers[start:place], passed)
-            start, text = place + 1, json(place)
-            again = self._begun(text)
+    def look_at(self, parts: Sequence[Part]) -> Passed:
+        """The same where it is known which of them are deltas that may pass."""
+        passed, place = Passed([], [], []), 0
+        for part in parts:
+            if isinstance(part, list):
+                self._response = b""
+                passed.parts.append(part)
+                place += len(part)
+                continue
+            again = None if self.none else self._begun(part)
             if again is None:
                 passed.told.append(place)
-                passed.texts.append(text)
+                passed.texts.append(part)
             passed.parts.append(None if again is None else [again])
-        if start < len(numbers):
-            self._pass(numbers[start:], passed)
+            place += 1
         return passed
-
-    def _pass(self, numbers: Sequence[bytes | None], passed: Passed) -> None:
-        passed.parts.append([*map(int, numbers)])  # type: ignore[arg-type]  # none of them is None
-        self._response = b""
 
     def forget(self) -> None:
         """Events have come that were not looked at."""
@@ -91,12 +119,26 @@ class Passing:
             self._response = b""
             return None
         response = text[found.end() :]
+        if response and response == self._response and found[1] != b"created":
+            return int(found[2])
         if b'"stream_id"' in response:  # what may pass is of the default lane
             return None
-        if response == self._response and found[1] != b"created":
-            return int(found[2])
         self._response = response if len(response) < _MAX_BEGUN else b""
         return None
+
+
+def _parts_of(texts: Sequence[bytes]) -> list[Part]:
+    """Which of the events are deltas that may pass."""
+    together = b"\n".join([*texts, b""])
+    if b"\n" in b"".join(texts) or not (together.isascii() or is_utf8(together)):
+        return [[int(delta[1])] if (delta := _DELTA(text)) and is_utf8(text) else text for text in texts]
+    parts: list[Part] = []
+    place = 0
+    for run, start, _ in _LINES(together):
+        deltas = run.split(b"\n")[:-1]
+        parts.append(numbers_in(deltas, len(start)) if run else texts[place])
+        place += len(deltas) or 1
+    return parts
 
 
 def is_utf8(text: bytes) -> bool:
@@ -106,7 +148,3 @@ def is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _all_told(texts: Sequence[bytes]) -> Passed:
-    return Passed([*range(len(texts))], [*texts], [None] * len(texts))

@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 import re
-from operator import add
 from typing import NamedTuple
 
 from ..sse import type_of_line
-from .passing import DELTA, is_utf8
+from .passing import Part, is_utf8, numbers_in, run_of_deltas
 
-_EVENTS = re.compile(rb"(event: [^\n]*\n)(data: (?:%b|\{[^\n]*)\n\n)" % DELTA).findall
-_BEFORE, _BEHIND = len(b"data: "), len(b"\n\n")
+_RUN = run_of_deltas(rb"event: [^\n]*\ndata: ", rb"\n\n")
+_EVENT = rb"(event: [^\n]*\n)data: (\{[^\n]*)\n\n"
+_EVENTS = re.compile(_EVENT).findall
+_RUNS_AND_EVENTS = re.compile(rb"(%b)|%b" % (_RUN, _EVENT)).findall
+_BEHIND = len(b"\n\n")
+_AROUND = len(b"data: ") + _BEHIND
 
 
 class UsualEvents(NamedTuple):
-    """Events by column. `numbers`: of those that may pass (passing.py), as they are written; of others nothing. `sizes`: in bytes of the stream."""
+    """Events by column. `sizes`: in bytes of the stream. `parts`: what they say, where a run of deltas that may pass (passing.py) is one part."""
 
     types: list[str]
-    lines: tuple[bytes, ...]
-    numbers: tuple[bytes, ...]
     sizes: list[int]
-
-    def json(self, place: int) -> bytes:
-        """What the event at a place says."""
-        return self.lines[place][_BEFORE:-_BEHIND]
+    parts: list[Part]
 
 
-def usual_events(text: bytes) -> UsualEvents | None:
-    """The events of bytes that hold nothing but whole events of an `event: ` line, a `data: ` line with an object, and a blank one; else None."""
+def usual_events(text: bytes, *, passing: bool = True) -> UsualEvents | None:
+    """The events of bytes that hold nothing but whole events of an `event: ` line, a `data: ` line with an object, and a blank one; else None.
+
+    `passing`: whether any may pass.
+    """
     if text[:7] != b"event: " or b"\r" in text or not (text.isascii() or is_utf8(text)):
         return None
-    found = _EVENTS(text)
-    if not found:
+    events = UsualEvents([], [], [])
+    if passing:
+        for run, start, _, head, said in _RUNS_AND_EVENTS(text):
+            if run:
+                _take_run(events, run, start)
+            else:
+                _take(events, head, said)
+    else:
+        for head, said in _EVENTS(text):
+            _take(events, head, said)
+    if "" in events.types or sum(events.sizes) != len(text):  # something stands between what was found
         return None
-    heads, lines, numbers = zip(*found, strict=True)
-    types = [*map(type_of_line, heads)]
-    sizes = [*map(add, map(len, heads), map(len, lines))]
-    if "" in types or sum(sizes) != len(text):  # something stands between what was found
-        return None
-    return UsualEvents(types, lines, numbers, sizes)
+    return events
+
+
+def _take(events: UsualEvents, head: bytes, said: bytes) -> None:
+    events.types.append(type_of_line(head))
+    events.sizes.append(len(head) + len(said) + _AROUND)
+    events.parts.append(said)
+
+
+def _take_run(events: UsualEvents, run: bytes, start: bytes) -> None:
+    lines = run.split(b"\n")[1::3]
+    data = start.index(b"\n") + 1  # of each
+    events.types.extend([type_of_line(start[:data])] * len(lines))
+    events.sizes.extend(map((data + _BEHIND).__add__, map(len, lines)))
+    events.parts.append(numbers_in(lines, len(start) - data))
