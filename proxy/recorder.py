@@ -7,6 +7,7 @@ have identities made of that of their connection; they are stored as they end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -39,6 +40,7 @@ from .recording import Assembly
 log = logging.getLogger("playhead")
 
 _ROUNDS = 32
+_STEP_BYTES = 4 << 20  # some 0.2 s: whoever calls for steps may want to do something else by then
 _TURN = 8  # frames; some 0.3 ms
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
 _ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))  # plain numbers, as frames have them
@@ -106,6 +108,8 @@ class Recorder:
             if not self._round():
                 break
             read = True
+            if self._batch_bytes > _STEP_BYTES:
+                break
         self._spill_long()
         self._commit()
         return read
@@ -134,6 +138,15 @@ class Recorder:
     def behind(self) -> bool:
         """Whether more is likely to be there: the next step should come at once."""
         return any(tail.reader.behind for tail in self._tails.values())
+
+    def journal(self) -> tuple[int, float]:
+        """How many bytes the journal holds, of which little is read already where the recorder is behind; and how many seconds ago it was written last."""
+        held, written_at = 0, 0
+        for path in self._directory.glob("*.seg"):
+            with contextlib.suppress(FileNotFoundError):  # given away since it was listed
+                status = path.stat()
+                held, written_at = held + status.st_size, max(written_at, status.st_mtime_ns)
+        return held, (time.time_ns() - written_at) / 1e9
 
     @property
     def open_exchanges(self) -> int:

@@ -11,11 +11,11 @@ from playhead.config.errors import StoreError
 from playhead.storage.store import Store
 
 from ..recorder import Recorder
+from .pace import LOOK_SECONDS, Pace
+from .processors import Processors
 from .upkeep import Upkeep
 
-_BUSY_SECONDS = 0.03
-_BUSIEST_SECONDS = 0.1
-_RATIO = 8  # so many times as long as the last step took: what a step costs in itself is shared by more exchanges where there are many
+_EMPTY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 _QUIET = 30  # steps without anything to read
@@ -50,7 +50,8 @@ class RecorderLoop:
         self._master = master
         self._problem: str | None = None
         self._failures = 0
-        self._spent = 0.0  # seconds, in the last step
+        self._pace = Pace(time.monotonic())
+        self._processors = Processors()
         self._told = 0.0
         self._state: dict[str, object] = {}
 
@@ -67,13 +68,12 @@ class RecorderLoop:
                 self._upkeep.step()
             if read and self._problem is None:
                 quiet = 0
-                if not self._more():
-                    orphaned = self._sleep(min(max(_BUSY_SECONDS, _RATIO * self._spent), _BUSIEST_SECONDS), orphaned)
+                orphaned = self._rest(orphaned)
                 continue
             quiet += 1
             if quiet == _QUIET:
                 gc.collect()
-            orphaned = self._sleep(_BUSY_SECONDS if quiet < _QUIET else _IDLE_SECONDS, orphaned)
+            orphaned = self._sleep(_EMPTY_SECONDS if quiet < _QUIET else _IDLE_SECONDS, orphaned)
 
     def _hopeless(self) -> bool:
         """Whether nobody is left to wait for what the store does not take: the journal keeps it for the next start, which needs our lock."""
@@ -90,7 +90,7 @@ class RecorderLoop:
         if not self._store.in_place():
             log.error("the store %s was removed or replaced: recording goes on in what stands there now", self._store.name)
             raise Misplaced
-        began = time.perf_counter()
+        began, used = time.monotonic(), time.thread_time()
         try:
             read = self._recorder.step()
         except (StoreError, OSError) as error:
@@ -102,8 +102,21 @@ class RecorderLoop:
         if self._problem is not None:
             log.warning("recording goes on")
         self._problem = None
-        self._spent = time.perf_counter() - began
+        now = time.monotonic()
+        self._pace.stepped(now, now - began, time.thread_time() - used, behind=self._more())
         return read
+
+    def _rest(self, orphaned: bool) -> bool:
+        """After a step that has read something; whether it is dismissed."""
+        pace, processors = self._pace, self._processors
+        if pace.rest:
+            orphaned = self._sleep(pace.rest, orphaned)
+        if pace.starved and not orphaned:
+            processors.idle()
+            orphaned = self._sleep(LOOK_SECONDS, orphaned)
+            while not orphaned and pace.stands_back(time.monotonic(), processors.idle(), *self._recorder.journal()):
+                orphaned = self._sleep(LOOK_SECONDS, orphaned)
+        return orphaned
 
     def _sleep(self, seconds: float, orphaned: bool) -> bool:
         """Wait; whether it is dismissed."""
