@@ -29,14 +29,16 @@ WINDOW = 64 << 10
 _FIELDS: Mapping[str, secret_rules.FieldRule] = MappingProxyType({rule.name: rule for rule in secret_rules.FIELDS})
 _NAMES = tuple(dict.fromkeys((*_FIELDS, *secret_rules.FORM_FIELDS)))
 _PARAMETERS = "|".join((secret_rules.URL_PREFIX + "[a-z0-9-]{1,40}", *sorted(secret_rules.URL_PARAMETERS, key=len, reverse=True)))
-_URL = rf"(?:[?&](?:amp;)?|\\u00(?:26|3[fF]))(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
+_MARKS = r"\\u00(?:26|3[fF])"  # & and ? as some encoders write them
+_URL = rf"(?:[?&](?:amp;)?|{_MARKS})(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
 _URL_PLAIN = rf"[?&](?:amp;)?(?i:{_PARAMETERS})(?:=|\\u003[dD])"
 _KEYS = '"(?:' + "|".join(_NAMES) + ')"'
 
+_has_keys_or_marks = finds(_KEYS + "|" + ODD_ESCAPE + "|" + _MARKS)  # as quick as one of them
 _has_keys = finds(_KEYS + "|" + ODD_ESCAPE)
 _has_odd_escapes = finds(ODD_ESCAPE)
 _has_plain_parameters = finds(_URL_PLAIN)
-_has_escaped_marks = finds(r"\\u00(?:26|3[fF])")  # & and ? as some encoders write them
+_has_escaped_marks = finds(_MARKS)
 _has_parameters = finds(_URL)
 _BLOCK = 4096
 _KEY = re.compile(b'"(' + "|".join(_NAMES).encode() + b')"')
@@ -185,7 +187,8 @@ class _Candidates:
 
     def __init__(self, text: bytes, needles: Needles, form: bool, begins: bool) -> None:
         view = readable(text)
-        odd_or_key = _has_keys(view)
+        keys_or_marks = _has_keys_or_marks(view)
+        odd_or_key = keys_or_marks and _has_keys(view)
         odd = odd_or_key and _has_odd_escapes(view)
         self.needle = needles.finder(text, odd=odd) if needles else None
         self._finders: list[_Find] = []
@@ -193,7 +196,7 @@ class _Candidates:
             self._finders.append(_needle_finder(self.needle))
         if odd_or_key:
             self._finders.append(_key_finder(text, _KEY_SPELLED if odd else _KEY))
-        if _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
+        if _has_plain_parameters(view) or (keys_or_marks and _has_escaped_marks(view) and _has_parameters(view)):
             self._finders.append(_parameter_finder(text, form))
         if begins and form:
             self._finders.append(_form_finder(text))
@@ -212,7 +215,7 @@ class _Candidates:
 def is_clean(text: bytes, needles: Needles) -> bool:
     """Whether nothing in a whole text looks like a secret. Quick, and sometimes wrong in saying no."""
     view = readable(text)
-    if _FORM.match(text) is not None or _has_keys(view) or _has_plain_parameters(view) or (_has_escaped_marks(view) and _has_parameters(view)):
+    if _FORM.match(text) is not None or _has_plain_parameters(view) or (_has_keys_or_marks(view) and (_has_keys(view) or _has_parameters(view))):
         return False
     return not needles or needles.finder(text, odd=False) is None
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from playhead.config import secrets as secret_rules
 
 from .framings import ChunkSlices, FrameSlices, Span
-from .needles import Test, finds, readable, usable
+from .needles import Test, findable, finds, literally, readable, usable
 
 # How far a `client_secret` is looked into for its `value`.
 _AHEAD = 4096
@@ -39,10 +39,8 @@ class _Target:
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self.secrets = sorted(filter(usable, dict.fromkeys(secrets)), key=len, reverse=True)
-        quick = [secret for secret in self.secrets if secret.isascii() and len(secret) <= _AHEAD]
-        self.others = [secret for secret in self.secrets if secret not in quick]
-        texts = [text.decode() for text in (*_LITERALS, *quick)]
-        self.test: Test = finds("|".join(re.sub(r"[^A-Za-z0-9_]", lambda match: rf"\x{ord(match[0]):02x}", text) for text in texts))
+        self.others = [secret for secret in self.secrets if not findable(secret)]
+        self.test: Test = finds(literally((*_LITERALS, *filter(findable, self.secrets))))
         self._literals = (*_LITERALS, *self.secrets)
         self._reach = max(map(len, self._literals)) - 1
         self.risky = frozenset(b"".join(self._literals))

@@ -17,6 +17,8 @@ Test = Callable[[bytes | str], bool]
 
 # A letter, digit, dash or underscore as \u00XX. Hardly any program writes these so, while \u003c and the like are common.
 ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+_NO_LETTER = re.compile(r"[^A-Za-z0-9_]")
+_LONGEST = 4096  # of a text that a test looks for
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
 _PLACEHOLDERS = b"\n".join(sorted(secret_rules.PLACEHOLDERS))
 REACH = 96  # of the name of a field, each letter escaped, or of a parameter
@@ -37,11 +39,22 @@ def readable(text: bytes) -> bytes | str:
     return text if text.isascii() else text.decode("latin-1")
 
 
+def findable(text: bytes) -> bool:
+    """Whether a test for it can be made by `literally`."""
+    return text.isascii() and len(text) <= _LONGEST
+
+
+def literally(texts: Iterable[bytes]) -> str:
+    """A pattern for those texts as they are."""
+    return "|".join(_NO_LETTER.sub(lambda match: rf"\x{ord(match[0]):02x}", text.decode()) for text in texts)
+
+
 class Needles:
     """Known secrets, each as it is and as a JSON string holds it; to be found leftmost and longest."""
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self._plain = sorted(dict.fromkeys(form for secret in secrets if usable(secret) for form in _json_forms(secret)), key=len, reverse=True)
+        self._present = finds(literally(self._plain)) if all(map(findable, self._plain)) else None
         self._spelled: re.Pattern[bytes] | None = None
         special = {chr(byte) for needle in self._plain for byte in needle if _SPELLABLE.match(needle)} - set(map(chr, b"_-"))
         odd = "".join(sorted(letter for letter in special if not letter.isalnum()))
@@ -55,9 +68,12 @@ class Needles:
 
     def finder(self, text: bytes, *, odd: bool) -> Callable[[int], tuple[int, int] | None] | None:
         """What finds the next one in that text from a place on; None if there is none. `odd`: whether the text has odd escapes."""
-        if odd or (self._special is not None and self._special(readable(text))):
+        view = readable(text)
+        if odd or (self._special is not None and self._special(view)):
             pattern = self._pattern()
             return lambda pos: None if (match := pattern.search(text, pos)) is None else match.span()
+        if self._present is not None and not self._present(view):
+            return None
         present = [needle for needle in self._plain if needle in text]
         if not present:
             return None
