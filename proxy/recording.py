@@ -271,10 +271,10 @@ class Assembly:
         self._pieces[part] += 1
         return Piece(part, self._pieces[part] - 1, whole)
 
-    def settle(self) -> None:
+    def settle(self, *, halfway: bool = False) -> None:
         """Read what is held of the answer: `finish` and `spill` do it, too."""
         if self._reply is not None:
-            self._reply.settle()
+            self._reply.settle(halfway=halfway)
 
     def _close(self) -> None:
         if self._reply is not None:

@@ -45,10 +45,10 @@ class Breaks(Assembly):
 
     error: type[BaseException] = RuntimeError
 
-    def settle(self) -> None:
+    def settle(self, *, halfway: bool = False) -> None:
         if self._parse and self.number == 7:
             raise self.error
-        super().settle()
+        super().settle(halfway=halfway)
 
     def finish(self, *, aborted: bool = False) -> Recorded:
         if self._parse and self.number == 10:

@@ -94,6 +94,21 @@ def test_what_is_held_has_the_times_at_which_it_came(cuts: list[int], odd: bool)
     assert (held.rows, held.first_ns) == (read.rows, read.first_ns)
 
 
+@given(st.lists(st.tuples(st.sampled_from([*BODY.split(b"\n\n"), *ODD]), st.booleans()), max_size=6))
+def test_to_settle_halfway_first_changes_nothing(blocks: list[tuple[bytes, bool]]) -> None:
+    halved, whole = Gathered(), Gathered()
+    by_halves, at_once = (EventStream(Shape("responses", "create"), gathered) for gathered in (halved, whole))
+    for at, (block, halfway) in enumerate(blocks):
+        for stream in (by_halves, at_once):
+            stream.feed(at, block + b"\n\n")
+        if halfway:
+            by_halves.settle(halfway=True)
+    facts, expected = Facts("responses"), Facts("responses")
+
+    assert (by_halves.judge(facts), halved.rows, facts) == (at_once.judge(expected), whole.rows, expected)
+    assert (by_halves.items(), by_halves.notes, by_halves.state()) == (at_once.items(), at_once.notes, at_once.state())
+
+
 def test_what_the_end_tells_is_told() -> None:
     _, facts, stream = heard(BODY)
 

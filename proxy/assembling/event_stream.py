@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, compress, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from playhead.storage.records import Facts, ItemRow
 
@@ -17,11 +17,19 @@ from ..models.kind import Shape
 from ..models.wire import Unparsed, Wire
 from .gathered import Gathered
 from .hearing import hearing_for
-from .passing import Passing
+from .passing import Passed, Passing
 from .usual_events import UsualEvents, usual_events
 
 _DONE = b"[DONE]"
 _HELD = 1 << 16  # bytes
+
+
+class _Apart(NamedTuple):
+    """Events that have been found and are to be heard."""
+
+    times: list[int]
+    usual: UsualEvents
+    passed: Passed
 
 
 class EventStream:
@@ -31,7 +39,7 @@ class EventStream:
     something unusual stands among them, a comment perhaps, they are read one by one all the same.
     """
 
-    __slots__ = ("_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes")
+    __slots__ = ("_apart", "_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes")
 
     def __init__(self, shape: Shape, gathered: Gathered) -> None:
         self._gathered = gathered
@@ -44,6 +52,7 @@ class EventStream:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._times: list[int] = []  # when these came
+        self._apart: _Apart | None = None  # what was held, taken apart
         self.notes: list[str] = []
         """What is odd about a stream that was understood all the same; known once `judge` was called."""
 
@@ -55,43 +64,51 @@ class EventStream:
         if self._held_bytes > _HELD:
             self.settle()
 
-    def settle(self) -> None:
-        """Read what is held."""
+    def settle(self, *, halfway: bool = False) -> None:
+        """Read what is held. `halfway`: only find the events in it, for who does this to many streams: what was just run is run again in less time."""
+        self._take_apart()
+        while self._apart is not None and not halfway:
+            apart, self._apart = self._apart, None
+            self._take(*apart)
+            self._take_apart()
+
+    def _take_apart(self) -> None:
         held, times = self._held, self._times
-        if not held:
+        if not held or self._apart is not None:
             return
         self._held, self._times, self._held_bytes = [], [], 0
-        usual = self._taken_apart(b"".join(held))
+        usual = self._usual_events(b"".join(held))
         if usual is not None:
-            self._sse.begin()
-            self._usual_events(_times_of(usual.sizes, held, times), usual)
+            self._apart = _Apart(_times_of(usual.sizes, held, times), usual, self._passing.look_at(usual.parts))
             return
         for at, text in zip(times, held, strict=True):
             self._piece(at, text)
 
     def _piece(self, at: int, text: bytes) -> None:
-        usual = self._taken_apart(text)
+        usual = self._usual_events(text)
         if usual is not None:
-            self._sse.begin()
-            self._usual_events([at] * len(usual.sizes), usual)
+            self._take([at] * len(usual.sizes), usual, self._passing.look_at(usual.parts))
         else:
             self._usual = False
             self._events(at, self._sse.feed(text))
 
-    def _taken_apart(self, text: bytes) -> UsualEvents | None:
-        return usual_events(text, passing=not self._passing.none) if self._sse.between else None
+    def _usual_events(self, text: bytes) -> UsualEvents | None:
+        usual = usual_events(text, passing=not self._passing.none) if self._sse.between else None
+        if usual is not None:
+            self._sse.begin()
+        return usual
 
     def hear(self, text: bytes) -> None:
         """A whole stream that has no rows, since its server did not say what it is."""
         self._models(self._sse.feed(text))
         self._rest()
 
-    def _usual_events(self, times: list[int], usual: UsualEvents) -> None:
+    def _take(self, times: list[int], usual: UsualEvents, passed: Passed) -> None:
         """As `_events`, for the form that nearly all of them have: most of the recorder's time goes by here."""
         gathered, types = self._gathered, usual.types
         if gathered.first_ns is None:
             gathered.first_ns = times[0]
-        told, texts, parts = self._passing.look_at(usual.parts)
+        told, texts, parts = passed
         models = iter(self._parsed([types[place] for place in told], texts))
         heard: list[Heard] = [part or next(models) for part in parts]
         numbers: list[int | None] = []

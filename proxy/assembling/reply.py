@@ -167,10 +167,10 @@ class Reply:
         elif gathered.first_ns is None:
             gathered.first_ns = at
 
-    def settle(self) -> None:
+    def settle(self, *, halfway: bool = False) -> None:
         """Read what the stream of events holds: `feed` need not."""
         if self._stream is not None:
-            self._stream.settle()
+            self._stream.settle(halfway=halfway)
 
     def close(self, at: int) -> None:
         """Nothing more will come."""

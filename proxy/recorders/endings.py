@@ -28,6 +28,10 @@ class Ended:
     aborted: bool
     made: Recorded | Spill | None = None
 
+    def take_apart(self) -> None:
+        """Find the events in what is held of its answer."""
+        self.open.assembly.settle(halfway=True)
+
     def settle(self) -> None:
         """Read what is held of its answer."""
         self.open.assembly.settle()
@@ -65,7 +69,7 @@ class Endings:
 
     def finish(self) -> None:
         """All of them into the batch. What raises stays, with all behind it."""
-        for stage in (Ended.settle, Ended.make):
+        for stage in (Ended.take_apart, Ended.settle, Ended.make):
             for ended in self._waiting:
                 self._safely(stage, ended)
         while self._waiting:
