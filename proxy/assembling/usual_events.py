@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..sse import type_of_line
-from .passing import Part, is_utf8, numbers_in, run_of_deltas
+from .passing import Part, add_run, is_utf8, run_of_deltas
 
 _RUN = run_of_deltas(rb"event: [^\n]*\ndata: ", rb"\n\n")
 _EVENT = rb"(event: [^\n]*\n)data: (\{[^\n]*)\n\n"
@@ -53,8 +53,9 @@ def _take(events: UsualEvents, head: bytes, said: bytes) -> None:
 
 
 def _take_run(events: UsualEvents, run: bytes, start: bytes) -> None:
-    lines = run.split(b"\n")[1::3]
+    types, sizes, parts = events
     data = start.index(b"\n") + 1  # of each
-    events.types.extend([type_of_line(start[:data])] * len(lines))
-    events.sizes.extend(map((data + _BEHIND).__add__, map(len, lines)))
-    events.parts.append(numbers_in(lines, len(start) - data))
+    lines = run.split(b"\n")[1::3]
+    types += [type_of_line(start[:data])] * len(lines)
+    sizes += map((data + _BEHIND).__add__, map(len, lines))
+    add_run(parts, lines, len(start) - data)
