@@ -67,7 +67,7 @@ def _numbers_in(deltas: Sequence[bytes], at: int) -> list[int]:
 
 
 _DELTA = re.compile(DELTA).fullmatch
-_LINES = re.compile(rb"(%b)|[^\n]*\n" % run_of_deltas(b"", rb"\n")).findall
+_RUN = re.compile(run_of_deltas(b"", rb"\n")).match
 _BEGUN = re.compile(rb'\{"type":"response\.(created|queued|in_progress)","sequence_number":(%b),"response":\{' % _NUMBER).match
 _MAX_BEGUN = 1 << 20
 
@@ -98,7 +98,7 @@ class Passing:
         self._response = b""
         return int(delta[1])
 
-    def look(self, texts: Sequence[bytes]) -> Passed:
+    def look(self, texts: list[bytes]) -> Passed:
         """At the next events, given as JSON."""
         return self.look_at(texts if self.none else _parts_of(texts))
 
@@ -139,22 +139,31 @@ class Passing:
         return None
 
 
-def _parts_of(texts: Sequence[bytes]) -> list[Part]:
+def _parts_of(texts: list[bytes]) -> list[Part]:
     """Which of the events are deltas that may pass."""
     together = b"\n".join([*texts, b""])
-    if b"\n" in b"".join(texts) or not (together.isascii() or is_utf8(together)):
-        return [[int(delta[1])] if (delta := _DELTA(text)) and is_utf8(text) else text for text in texts]
+    if not (together.isascii() or is_utf8(together)):
+        return _parts_one_by_one(texts)
     parts: list[Part] = []
-    place = 0
-    for run, start, _ in _LINES(together):
-        if run:
-            deltas = run.split(b"\n")[:-1]
-            add_run(parts, deltas, len(start))
-            place += len(deltas)
-        else:
+    place = at = 0
+    while place < len(texts):
+        run = _RUN(together, at)
+        if run is None:
             parts.append(texts[place])
+            at += len(texts[place]) + 1
             place += 1
+            continue
+        deltas = run[0].split(b"\n")[:-1]
+        if deltas != texts[place : place + len(deltas)]:  # a text has several lines
+            return _parts_one_by_one(texts)
+        add_run(parts, deltas, len(run["start"]))
+        at = run.end()
+        place += len(deltas)
     return parts
+
+
+def _parts_one_by_one(texts: list[bytes]) -> list[Part]:
+    return [[int(delta[1])] if (delta := _DELTA(text)) and is_utf8(text) else text for text in texts]
 
 
 def is_utf8(text: bytes) -> bool:
