@@ -68,7 +68,11 @@ def type_of(event: Wire | None, data: bytes) -> str | None:
 
 def number_of(event: Wire | None) -> int | None:
     """The sequence number that an event gives itself, if a database takes it."""
-    number = field(event, "sequence_number")
+    if event is None:
+        return None
+    number = event.__dict__.get("sequence_number")
+    if number is None:
+        number = field(event, "sequence_number")
     return number if number.__class__ is int and 0 <= number < _MAX_NUMBER else None
 
 

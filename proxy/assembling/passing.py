@@ -104,18 +104,19 @@ class Passing:
 
     def look_at(self, parts: Sequence[Part]) -> Passed:
         """The same where it is known which of them are deltas that may pass."""
-        passed, place = Passed([], [], []), 0
+        told, texts, kept = passed = Passed([], [], [])
+        place = 0
         for part in parts:
             if isinstance(part, list):
                 self._response = b""
-                passed.parts.append(part)
+                kept.append(part)
                 place += len(part)
                 continue
             again = None if self.none else self._begun(part)
             if again is None:
-                passed.told.append(place)
-                passed.texts.append(part)
-            passed.parts.append(None if again is None else [again])
+                told.append(place)
+                texts.append(part)
+            kept.append(None if again is None else [again])
             place += 1
         return passed
 

@@ -10,7 +10,7 @@ from .passing import Part, add_run, is_utf8, run_of_deltas
 
 _RUN = run_of_deltas(rb"event: [^\n]*\ndata: ", rb"\n\n")
 _EVENT = rb"(event: [^\n]*\n)data: (\{[^\n]*)\n\n"
-_EVENTS = re.compile(_EVENT).findall
+_EVENTS = re.compile(rb"()()()%b" % _EVENT).findall
 _RUNS_AND_EVENTS = re.compile(rb"(%b)|%b" % (_RUN, _EVENT)).findall
 _BEHIND = len(b"\n\n")
 _AROUND = len(b"data: ") + _BEHIND
@@ -31,25 +31,17 @@ def usual_events(text: bytes, *, passing: bool = True) -> UsualEvents | None:
     """
     if text[:7] != b"event: " or b"\r" in text or not (text.isascii() or is_utf8(text)):
         return None
-    events = UsualEvents([], [], [])
-    if passing:
-        for run, start, _, head, said in _RUNS_AND_EVENTS(text):
-            if run:
-                _take_run(events, run, start)
-            else:
-                _take(events, head, said)
-    else:
-        for head, said in _EVENTS(text):
-            _take(events, head, said)
-    if "" in events.types or sum(events.sizes) != len(text):  # something stands between what was found
+    types, sizes, parts = events = UsualEvents([], [], [])
+    for run, start, _, head, said in (_RUNS_AND_EVENTS if passing else _EVENTS)(text):
+        if run:
+            _take_run(events, run, start)
+            continue
+        types.append(type_of_line(head))
+        sizes.append(len(head) + len(said) + _AROUND)
+        parts.append(said)
+    if "" in types or sum(sizes) != len(text):  # something stands between what was found
         return None
     return events
-
-
-def _take(events: UsualEvents, head: bytes, said: bytes) -> None:
-    events.types.append(type_of_line(head))
-    events.sizes.append(len(head) + len(said) + _AROUND)
-    events.parts.append(said)
 
 
 def _take_run(events: UsualEvents, run: bytes, start: bytes) -> None:
