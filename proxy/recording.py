@@ -56,6 +56,8 @@ class Assembly:
         self._heads: list[bytes] = []  # of the answer
         self._answered: Mapping[bytes, bytes] = NO_HEADING.headers  # what the last of them says
         self._status: int | None = None
+        self.is_stream = False
+        """Whether its answer says that it is a stream of events."""
         self._reply: Reply | None = None
         self._upgraded: Upgraded | None = None
         self._gathered = Gathered()
@@ -135,6 +137,7 @@ class Assembly:
         elif status is None or status >= 200:
             self._status = status
             self._reply = Reply(status, headers, self._gathered, self._shape, parse=self._parse)
+            self.is_stream = self._reply.is_stream
 
     _TAKES: ClassVar[Mapping[int, Callable[[Assembly, int, bytes], None]]] = {
         OPEN: _open,
@@ -228,10 +231,7 @@ class Assembly:
 
     def spill(self, *, final: bool, aborted: bool = False) -> Spill:
         """What came since the last spill; it is forgotten here. `final`: the exchange ended, or (`aborted`) its writer did."""
-        if final:
-            self._close()
-        else:
-            self.settle()
+        (self._close if final else self.settle)()
         self._leave(final=final)
         outcome = self._outcome(final=final, aborted=aborted)
         facts = self._facts(outcome, final=final)
@@ -304,7 +304,7 @@ class Assembly:
             self.number,
             meta.session,
             meta.run,
-            "ws" if status == 101 else "sse" if self._reply is not None and self._reply.is_stream else "http",
+            "ws" if status == 101 else "sse" if self.is_stream else "http",
             heading.method,
             heading.path,
             self._started_at,

@@ -1,6 +1,6 @@
 """Exchanges whose end has been read, on their way into the batch: several at once, stage by stage.
 
-What a processor has just run it runs again in two thirds of the time: to read the streams of sixteen answers one behind the other, then to make their
+What a processor has just run it runs again in two thirds of the time: to read the streams of many answers one behind the other, then to make their
 records, then to price them, costs a tenth less than to do all of it for each in turn.
 """
 
@@ -15,7 +15,7 @@ from playhead.storage.records import Recorded, Spill
 from .suspects import Suspects
 from .tails import Open, Place, Tail
 
-_TOGETHER = 16
+_TOGETHER = 32
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +69,9 @@ class Endings:
 
     def finish(self) -> None:
         """All of them into the batch. What raises stays, with all behind it."""
-        for stage in (Ended.take_apart, Ended.settle, Ended.make):
-            for ended in self._waiting:
+        streams = [ended for ended in self._waiting if ended.open.assembly.is_stream]
+        for stage, concerned in ((Ended.take_apart, streams), (Ended.settle, streams), (Ended.make, self._waiting)):
+            for ended in concerned:
                 self._safely(stage, ended)
         while self._waiting:
             self._safely(self._take, self._waiting[0])
