@@ -7,7 +7,6 @@ have identities made of that of their connection; they are stored as they end.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
@@ -34,7 +33,7 @@ from .recorders.progress import Progress
 from .recorders.rereading import Rereading
 from .recorders.storing import store_batch
 from .recorders.suspects import Suspects
-from .recorders.tails import Limits, Open, Tail
+from .recorders.tails import Limits, Open, Place, Tail
 from .recording import Assembly
 
 log = logging.getLogger("playhead")
@@ -74,7 +73,7 @@ class Recorder:
         self._label_headers = label_headers
         self._tails: dict[str, Tail] = {}
         self._batch = Batch()
-        self._batch_bytes = 0
+        self._batch_bytes = self._step_bytes = 0
         self._changed: dict[tuple[str, int], Open] = {}  # connections with turns in the batch
         self._seqs: dict[tuple[str, int], int] = {}  # given to exchanges whose beginning is about to be taken in
         self._latest: dict[str, int] = {}  # when the exchange began that each writer began last, of several
@@ -103,13 +102,11 @@ class Recorder:
         return read
 
     def _read(self) -> bool:
-        read = False
+        read, self._step_bytes = False, 0
         for _ in range(_ROUNDS):  # all there is now goes into one transaction, if it is not too much
-            if not self._round():
+            if self._step_bytes > _STEP_BYTES or not self._round():
                 break
             read = True
-            if self._batch_bytes > _STEP_BYTES:
-                break
         self._spill_long()
         self._commit()
         return read
@@ -137,16 +134,7 @@ class Recorder:
     @property
     def behind(self) -> bool:
         """Whether more is likely to be there: the next step should come at once."""
-        return any(tail.reader.behind for tail in self._tails.values())
-
-    def journal(self) -> tuple[int, float]:
-        """How many bytes the journal holds, of which little is read already where the recorder is behind; and how many seconds ago it was written last."""
-        held, written_at = 0, 0
-        for path in self._directory.glob("*.seg"):
-            with contextlib.suppress(FileNotFoundError):  # given away since it was listed
-                status = path.stat()
-                held, written_at = held + status.st_size, max(written_at, status.st_mtime_ns)
-        return held, (time.time_ns() - written_at) / 1e9
+        return self._step_bytes > _STEP_BYTES or any(tail.reader.behind for tail in self._tails.values())
 
     @property
     def open_exchanges(self) -> int:
@@ -246,9 +234,10 @@ class Recorder:
         try:
             one.assembly.feed(kind, at, payload)
         except Exception:
-            self._endings.finish()
+            self._make_ended(tail, number, place)
             self._stop_parsing(tail, one)
         self._batch_bytes += fresh
+        self._step_bytes += fresh
         if kind in _ENDS:
             del tail.open[number]
             self._finish(tail, one, aborted=False)
@@ -262,7 +251,7 @@ class Recorder:
         one.bytes += size
         due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
         if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
-            self._endings.finish()  # what ended before a turn is stored before it
+            self._make_ended(tail, one.assembly.number, tail.place)
             self._take_turns(one, multiplex)
             due = due or one.places.count >= _MOST_TURNS or (not multiplex.busy and one.bytes > self._limits.spill_bytes // _CHEAP)
         if due:
@@ -357,6 +346,12 @@ class Recorder:
     def _finish(self, tail: Tail, one: Open, *, aborted: bool) -> None:
         self._endings.add(Ended(tail, one, tail.place, aborted))
 
+    def _make_ended(self, tail: Tail, number: int, place: Place) -> None:
+        """What ended before something of an exchange is stored is stored before it; then that exchange is at hand again."""
+        if self._endings:
+            self._endings.finish()
+            self._suspects.mark(tail.writer, number, place)
+
     def _add(self, ended: Ended) -> None:
         one, assembly = ended.open, ended.open.assembly
         if assembly.multiplex is not None:
@@ -424,7 +419,9 @@ class Recorder:
         """Bring the batch and the positions into the store. Raises StoreError; then the batch stays."""
         self._endings.finish()
         batch = self._batch
-        batch.connections += [told for one in self._changed.values() if (told := one.assembly.connection()) is not None]
+        for (writer, number), one in self._changed.items():
+            self._suspects.mark(writer, number)
+            batch.connections += [told] if (told := one.assembly.connection()) is not None else []
         self._changed.clear()
         if self._pending:
             self._suspects.clear()
@@ -433,11 +430,12 @@ class Recorder:
             store_batch(self._store, batch)
             self.commits += 1
             self.commit_seconds += time.perf_counter() - began
-            self._batch, self._batch_bytes = Batch(), 0
+            self._batch = Batch()
             for tail in self._tails.values():
                 keep = tail.position().segment
                 self._drained.add(tail.writer, range(tail.first, keep))
                 tail.first = keep
+        self._batch_bytes = 0
         self._drained.give_up(self._store.make_durable)
         self._progress.publish({tail.writer: (tail.segment, tail.offset) for tail in self._tails.values()})
 

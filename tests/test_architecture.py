@@ -35,7 +35,7 @@ SHELLS = FACES | frozenset(
         "proxy.forwarding": "client_side clients forwarder service",
         "proxy.pricing": "budget_watch setting",
         "proxy.processes": "children forking hosting in_process worker",
-        "proxy.recorders": "drained endings processors progress recorder_loop recorder_process renewal rereading settle storing suspects tails upkeep",
+        "proxy.recorders": "drained endings processors progress recorder_loop recorder_process renewal rereading settle storing suspects tails traffic upkeep",
         "proxy.replay": "account anew at_once begun faulting inserted live_prices misses playing replaying rule_hits",
         "proxy.sockets": (
             "backlog faulty_openings faulty_speech faulty_turns recorded_sockets recorded_transcripts socket_asking "

@@ -12,7 +12,7 @@ from playhead.proxy.recording import Assembly
 from playhead.storage.records import Recorded
 from playhead.storage.store import Store
 
-MANY = 40  # more than are taken at a time, twice
+MANY = 80  # more than are taken at a time, twice
 
 
 @pytest.fixture

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from playhead.proxy.recorders.pace import Pace
-
-MIB = 1 << 20
+from playhead.proxy.recorders.pace import Pace, Seen
 
 
 def busy(*, behind: bool = True) -> Pace:
-    """A recorder that was abreast at 0 and had to wait for processors in its last step, which ended at 1."""
+    """A recorder that was abreast at 0 and made a long step, which ended at 1."""
     pace = Pace(0.0)
-    pace.stepped(1.0, 1.0, 0.4, behind=behind)
+    pace.stepped(1.0, 1.0, behind=behind)
     return pace
 
 
-def stands_back(pace: Pace, now: float = 1.1, *, idle: float | None = 0.0, waiting: int = MIB, written: float = 0.001) -> bool:
-    return pace.stands_back(now, idle, waiting, written)
+def stands_back(pace: Pace, now: float = 1.1, *, idle: float | None = 0.0, room: bool = True, written: float = 0.001) -> bool:
+    return pace.stands_back(now, Seen(idle, room, written))
 
 
 def test_behind_the_next_step_comes_at_once() -> None:
@@ -27,27 +25,16 @@ def test_behind_the_next_step_comes_at_once() -> None:
 @pytest.mark.parametrize(("spent", "rest"), [(0.0, 0.03), (0.01, 0.08), (0.5, 0.1)])
 def test_abreast_a_long_step_is_followed_by_a_longer_rest(spent: float, rest: float) -> None:
     pace = Pace(0.0)
-    pace.stepped(1.0, spent, spent, behind=False)
+    pace.stepped(1.0, spent, behind=False)
 
     assert pace.rest == pytest.approx(rest)
 
 
-def test_a_long_step_that_had_to_wait_for_processors_was_starved() -> None:
-    assert busy().starved
-
-
-def test_a_long_step_that_had_a_processor_of_its_own_was_not_starved() -> None:
+def test_for_little_it_does_not_stand_back() -> None:
     pace = Pace(0.0)
-    pace.stepped(1.0, 1.0, 0.95, behind=True)
+    pace.stepped(1.0, 0.02, behind=False)
 
-    assert not pace.starved
-
-
-def test_a_short_step_is_in_nobodys_way() -> None:
-    pace = Pace(0.0)
-    pace.stepped(1.0, 0.02, 0.001, behind=False)
-
-    assert not pace.starved
+    assert not stands_back(pace)
 
 
 def test_it_stands_back_while_traffic_needs_all_processors() -> None:
@@ -67,7 +54,7 @@ def test_it_goes_on_when_the_burst_is_over_whoever_needs_the_processors() -> Non
 
 
 def test_it_goes_on_before_the_journal_grows_big() -> None:
-    assert not stands_back(busy(), waiting=600 * MIB)
+    assert not stands_back(busy(), room=False)
 
 
 def test_it_stands_back_for_five_seconds_at_the_longest() -> None:
@@ -76,6 +63,6 @@ def test_it_stands_back_for_five_seconds_at_the_longest() -> None:
 
 def test_the_five_seconds_begin_anew_when_it_is_abreast() -> None:
     pace = busy()
-    pace.stepped(6.0, 1.0, 0.4, behind=False)
+    pace.stepped(6.0, 1.0, behind=False)
 
     assert stands_back(pace, 10.9)

@@ -24,13 +24,19 @@ def test_idle_and_waiting_time_of_our_processors_is_counted(tmp_path: Path) -> N
     assert processors.idle() == 0.75
 
 
-def test_too_soon_the_last_answer_is_given_again(tmp_path: Path) -> None:
-    processors = Processors(told(tmp_path / "stat", 100), iter((0.0, 1.0, 1.01)).__next__)
+def test_of_too_short_a_time_nothing_is_known(tmp_path: Path) -> None:
+    processors = Processors(told(tmp_path / "stat", 100), iter((0.0, 0.01, 1.0)).__next__)
     told(tmp_path / "stat", 100 + HUNDREDTHS)
-    first = processors.idle()
-    told(tmp_path / "stat", 100 + 2 * HUNDREDTHS)
 
-    assert processors.idle() == first == 1.0
+    assert [processors.idle(), processors.idle()] == [None, 1.0]
+
+
+def test_where_our_processors_are_not_named_nothing_is_known(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  1 1 1 100 0\ncpu9999 1 1 1 100 0\n")
+    processors = Processors(stat, iter((0.0, 1.0)).__next__)
+
+    assert processors.idle() is None
 
 
 def test_where_the_system_does_not_tell_nothing_is_known(tmp_path: Path) -> None:
@@ -44,4 +50,4 @@ def test_of_this_machine_no_more_is_idle_than_it_has() -> None:
     time.sleep(0.06)
     idle = processors.idle()
 
-    assert idle is None or 0 <= idle <= len(os.sched_getaffinity(0)) + 0.5
+    assert idle is None or idle <= len(os.sched_getaffinity(0)) + 0.5

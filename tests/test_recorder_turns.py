@@ -14,7 +14,7 @@ from journals import drain, open_store, plain, recording, write, writer
 from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
 from playhead.storage.connecting.connected import ConnectionRecord
-from playhead.storage.records import ExchangeRecord, Kind
+from playhead.storage.records import ExchangeRecord, Kind, Recorded
 from playhead.storage.store import Store
 from sockets import client, frame, socket, upstream
 from test_multiplex import answer, busy, create, sent, told
@@ -261,6 +261,31 @@ def test_what_ended_before_a_turn_is_stored_before_it(store: Store, journal_dir:
     drain(store, journal_dir)
 
     assert [row.transport for row in sorted(rows(store), key=lambda row: row.id)] == ["http", "ws", "http"]
+
+
+class Panic(BaseException):
+    """As a library written in another language ends a process."""
+
+
+def priced(recorded: Recorded) -> None:
+    """As a library that ends the process when it prices a turn."""
+    if recorded.transport == "ws" and recorded.facts.parse != "unparsed":
+        raise Panic
+
+
+def test_a_turn_that_kills_is_blamed_and_not_what_ended_before_it(store: Store, journal_dir: Path) -> None:
+    journal, frames = writer(journal_dir), socket(*sent(create()), *told(*answer("resp_1")))
+    write(journal, 1, frames[:1])
+    write(journal, 2, plain("before"))
+    write(journal, 1, frames[1:])
+    journal.close()
+    for _ in range(2):
+        with pytest.raises(Panic), recording(store, journal_dir, cost_of=priced) as recorder:
+            recorder.step()
+    with recording(store, journal_dir, cost_of=priced) as recorder:
+        recorder.step()
+
+    assert {row.transport: row.parse for row in rows(store)} == {"http": "parsed", "ws": "unparsed"}
 
 
 # Memory.

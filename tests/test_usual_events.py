@@ -92,3 +92,8 @@ def test_what_is_found_is_what_the_decoder_finds_and_the_expression_for_deltas(b
 @given(st.lists(PLAIN, min_size=1, max_size=9))
 def test_plain_events_are_never_left_to_the_decoder(blocks: list[bytes]) -> None:
     assert found(b"".join(blocks)) is not None
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_what_is_no_event_is_not_looked_through_for_one_at_each_place(passing: bool) -> None:
+    assert usual_events(b"event: " * 300_000, passing=passing) is None  # it would take minutes

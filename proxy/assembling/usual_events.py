@@ -10,8 +10,9 @@ from .passing import Part, add_run, is_utf8, run_of_deltas
 
 _RUN = run_of_deltas(rb"event: [^\n]*\ndata: ", rb"\n\n")
 _EVENT = rb"(event: [^\n]*\n)data: (\{[^\n]*)\n\n"
-_EVENTS = re.compile(rb"()()()%b" % _EVENT).findall
-_RUNS_AND_EVENTS = re.compile(rb"(%b)|%b" % (_RUN, _EVENT)).findall
+_REST = rb"(?s:.)+"  # behind what is none: or each place in it would be tried
+_EVENTS = re.compile(rb"()()()(?:%b|%b)" % (_EVENT, _REST)).findall
+_RUNS_AND_EVENTS = re.compile(rb"(%b)|%b|%b" % (_RUN, _EVENT, _REST)).findall
 _BEHIND = len(b"\n\n")
 _AROUND = len(b"data: ") + _BEHIND
 

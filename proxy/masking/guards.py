@@ -39,8 +39,9 @@ class _Target:
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self.secrets = sorted(filter(usable, dict.fromkeys(secrets)), key=len, reverse=True)
-        self.others = [secret for secret in self.secrets if not findable(secret)]
-        self.test: Test = finds(literally((*_LITERALS, *filter(findable, self.secrets))))
+        quick = findable(self.secrets)
+        self.others = [secret for secret in self.secrets if secret not in quick]
+        self.test: Test = finds(literally((*_LITERALS, *quick)))
         self._literals = (*_LITERALS, *self.secrets)
         self._reach = max(map(len, self._literals)) - 1
         self.risky = frozenset(b"".join(self._literals))

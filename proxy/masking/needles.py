@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from pydantic_core import SchemaValidator, core_schema
@@ -19,6 +19,7 @@ Test = Callable[[bytes | str], bool]
 ODD_ESCAPE = r"\\u00(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _NO_LETTER = re.compile(r"[^A-Za-z0-9_]")
 _LONGEST = 4096  # of a text that a test looks for
+_MOST_TOGETHER = 64 << 10
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
 _PLACEHOLDERS = b"\n".join(sorted(secret_rules.PLACEHOLDERS))
 REACH = 96  # of the name of a field, each letter escaped, or of a parameter
@@ -39,9 +40,10 @@ def readable(text: bytes) -> bytes | str:
     return text if text.isascii() else text.decode("latin-1")
 
 
-def findable(text: bytes) -> bool:
-    """Whether a test for it can be made by `literally`."""
-    return text.isascii() and len(text) <= _LONGEST
+def findable(texts: Sequence[bytes]) -> list[bytes]:
+    """Those that one test by `literally` can look for: the engine refuses patterns of some 130 KB."""
+    found = [text for text in texts if text.isascii() and len(text) <= _LONGEST]
+    return found if sum(map(len, found)) <= _MOST_TOGETHER else []
 
 
 def literally(texts: Iterable[bytes]) -> str:
@@ -54,9 +56,9 @@ class Needles:
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self._plain = sorted(dict.fromkeys(form for secret in secrets if usable(secret) for form in _json_forms(secret)), key=len, reverse=True)
-        self._present = finds(literally(self._plain)) if all(map(findable, self._plain)) else None
+        self._present = finds(literally(self._plain)) if len(findable(self._plain)) == len(self._plain) else None
         self._spelled: re.Pattern[bytes] | None = None
-        special = {chr(byte) for needle in self._plain for byte in needle if _SPELLABLE.match(needle)} - set(map(chr, b"_-"))
+        special = {chr(byte) for needle in self._plain if _SPELLABLE.match(needle) for byte in needle} - set(map(chr, b"_-"))
         odd = "".join(sorted(letter for letter in special if not letter.isalnum()))
         self._special = finds("|".join(map(_spelled_for_rust, odd))) if odd else None
         # What may be cut off in the middle: at most so many bytes at the end of a text, and only if its last byte is one of these.

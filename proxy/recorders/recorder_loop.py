@@ -12,7 +12,7 @@ from playhead.storage.store import Store
 
 from ..recorder import Recorder
 from .pace import LOOK_SECONDS, Pace
-from .processors import Processors
+from .traffic import Traffic
 from .upkeep import Upkeep
 
 _EMPTY_SECONDS = 0.03
@@ -43,7 +43,8 @@ class Master(Protocol):
 class RecorderLoop:
     """Steps of a recorder, at the pace of what there is to do."""
 
-    def __init__(self, recorder: Recorder, store: Store, master: Master, upkeep: Upkeep | None = None) -> None:
+    def __init__(self, recorder: Recorder, store: Store, master: Master, upkeep: Upkeep | None = None, traffic: Traffic | None = None) -> None:
+        """`traffic`: for which it stands back."""
         self._recorder = recorder
         self._upkeep = upkeep
         self._store = store
@@ -51,7 +52,7 @@ class RecorderLoop:
         self._problem: str | None = None
         self._failures = 0
         self._pace = Pace(time.monotonic())
-        self._processors = Processors()
+        self._traffic = traffic
         self._told = 0.0
         self._state: dict[str, object] = {}
 
@@ -90,7 +91,7 @@ class RecorderLoop:
         if not self._store.in_place():
             log.error("the store %s was removed or replaced: recording goes on in what stands there now", self._store.name)
             raise Misplaced
-        began, used = time.monotonic(), time.thread_time()
+        began = time.monotonic()
         try:
             read = self._recorder.step()
         except (StoreError, OSError) as error:
@@ -103,19 +104,18 @@ class RecorderLoop:
             log.warning("recording goes on")
         self._problem = None
         now = time.monotonic()
-        self._pace.stepped(now, now - began, time.thread_time() - used, behind=self._more())
+        self._pace.stepped(now, now - began, behind=self._more())
         return read
 
     def _rest(self, orphaned: bool) -> bool:
         """After a step that has read something; whether it is dismissed."""
-        pace, processors = self._pace, self._processors
+        pace, traffic = self._pace, self._traffic
         if pace.rest:
             orphaned = self._sleep(pace.rest, orphaned)
-        if pace.starved and not orphaned:
-            processors.idle()
-            orphaned = self._sleep(LOOK_SECONDS, orphaned)
-            while not orphaned and pace.stands_back(time.monotonic(), processors.idle(), *self._recorder.journal()):
+        if traffic is not None:
+            while not orphaned and pace.heavy and pace.stands_back(time.monotonic(), traffic.look()):
                 orphaned = self._sleep(LOOK_SECONDS, orphaned)
+            traffic.watch()
         return orphaned
 
     def _sleep(self, seconds: float, orphaned: bool) -> bool:

@@ -18,6 +18,7 @@ from ..pricing.setting import Costing
 from ..processes.children import be_called, keep_memory, read_orders, report, start_logging
 from ..recorder import Recorder
 from .recorder_loop import Misplaced, RecorderLoop
+from .traffic import Traffic
 from .upkeep import Upkeep
 
 NAME = "ph:recorder"
@@ -48,7 +49,9 @@ def main() -> None:
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do
         report({"ready": True})
         try:
-            RecorderLoop(recorder, store, _Parent(), Upkeep(store, settings.retention, data.journal_dir)).run()
+            # Where recordings are replayed beside it, somebody may be waiting for what is recorded.
+            traffic = Traffic(data.journal_dir, settings.journal_limit) if settings.mode == "record" else None
+            RecorderLoop(recorder, store, _Parent(), Upkeep(store, settings.retention, data.journal_dir), traffic).run()
         except Misplaced:
             raise SystemExit(3) from None  # the main process starts a recorder again
         recorder.close()
