@@ -21,7 +21,6 @@ from playhead.config.errors import ConfigError, UpstreamError
 from .forwarding.http1 import MAX_HEAD, Chunked, Framing, Head, ProtocolError, UntilClose, framing_of, parse_head, tokens
 
 IDLE_SECONDS = 30.0  # an idle connection is given up before the servers we know give it up, so that a request seldom meets its end
-_HIGH_WATER = 1 << 18
 _LINGER_SECONDS = 10.0
 
 
@@ -193,7 +192,7 @@ class Connection(asyncio.Protocol):
         """The connection stands, or its TLS does."""
         # uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._transport.set_write_buffer_limits(high=0)  # what is written is sent now, not at the end of the turn
 
     def pause_writing(self) -> None:
         """Upstream is slower than the client."""

@@ -157,6 +157,7 @@ class ClientConnection(BaseProtocol):
         super().connection_made(transport)
         assert self.transport is not None
         tcp_keepalive(self.transport)
+        self.transport.set_write_buffer_limits(high=0)  # or uvloop sends at the end of its turn only, behind whatever else has come
         self._server.connections.add(self)
         self._idle = self._loop.call_later(IDLE_SECONDS, self._look_after)
 
