@@ -27,6 +27,10 @@ EVENTS = [
 ]
 
 
+Written = tuple[int, int, int, bytes]
+"""A frame: kind, number, at, payload."""
+
+
 def writer(directory: Path, name: str = "w", **options: Any) -> JournalWriter:
     return JournalWriter(directory, name, **{"limit": LIMIT, **options})
 
@@ -46,6 +50,23 @@ def read_all(directory: Path, name: str = "w") -> list[JournalFrame]:
             found += frames
         reader.close()
     return found
+
+
+def put(journal: JournalWriter, *written: Written) -> None:
+    """Write frames."""
+    for frame in written:
+        journal.append(*frame)
+    assert journal.flush()
+
+
+def some(count: int, size: int = 10, number: int = 1) -> list[Written]:
+    """So many frames, each with its number as text."""
+    return [(5, number, at, b"%0*d" % (size, at)) for at in range(count)]
+
+
+def got(directory: Path, name: str = "w") -> list[Written]:
+    """All frames of a writer, as `put` takes them."""
+    return [(frame.kind, frame.number, frame.at, frame.payload) for frame in read_all(directory, name)]
 
 
 def plain(tag: str, *, size: int = 0, **meta: Any) -> Frames:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journals import read_all, writer
-from playhead.storage.journal import JournalWriter, retire, segment_path
+from journals import Written, got, put, some, writer
+from playhead.storage.journal import retire, segment_path
 
-Written = tuple[int, int, int, bytes]
 frames = st.tuples(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=60))
 
 
@@ -21,20 +20,6 @@ def directory(tmp_path: Path) -> Path:
     path = tmp_path / "journal"
     path.mkdir()
     return path
-
-
-def put(journal: JournalWriter, *written: Written) -> None:
-    for frame in written:
-        journal.append(*frame)
-    assert journal.flush()
-
-
-def some(count: int, size: int = 10, number: int = 1) -> list[Written]:
-    return [(5, number, at, b"%0*d" % (size, at)) for at in range(count)]
-
-
-def got(directory: Path, name: str = "w") -> list[Written]:
-    return [(frame.kind, frame.number, frame.at, frame.payload) for frame in read_all(directory, name)]
 
 
 @given(st.lists(st.tuples(frames, st.booleans()), max_size=20), st.integers(60, 600))

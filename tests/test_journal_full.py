@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from journals import read_all, writer
+from journals import Written, got, put, some, writer
 from playhead.storage.journal import (
     MAGIC,
-    JournalWriter,
     retire,
     segment_path,
 )
 
-Written = tuple[int, int, int, bytes]
 frames = st.tuples(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=60))
 START, HEADER = len(MAGIC) + 8, 29
 
@@ -28,20 +26,6 @@ def directory(tmp_path: Path) -> Path:
     path = tmp_path / "journal"
     path.mkdir()
     return path
-
-
-def put(journal: JournalWriter, *written: Written) -> None:
-    for frame in written:
-        journal.append(*frame)
-    assert journal.flush()
-
-
-def some(count: int, size: int = 10, number: int = 1) -> list[Written]:
-    return [(5, number, at, b"%0*d" % (size, at)) for at in range(count)]
-
-
-def got(directory: Path, name: str = "w") -> list[Written]:
-    return [(frame.kind, frame.number, frame.at, frame.payload) for frame in read_all(directory, name)]
 
 
 def segment_of(written: list[Written]) -> bytes:
