@@ -191,6 +191,14 @@ def test_a_stream_that_was_cut_and_is_not_in_the_background_is_awaited_by_nobody
     assert (found.state, found.note) == ("unpriced", "unpriced: it was cut before it told its usage")
 
 
+@pytest.mark.parametrize("changes", [{"error_code": "server_error"}, {"parse": "partial"}])
+@pytest.mark.parametrize("transport", ["sse", "ws"])
+def test_a_stream_that_ended_before_its_response_and_is_not_in_the_background_is_awaited_by_nobody(transport: str, changes: dict[str, Any]) -> None:
+    found = known(usage=None, response_status="in_progress", transport=transport, **changes)
+
+    assert (found.state, found.note) == ("unpriced", "unpriced: the answer told no usage")
+
+
 def test_a_usage_that_nobody_can_pay_has_no_price() -> None:
     found = known(usage=used(10**12, 10**12))
 

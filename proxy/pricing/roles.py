@@ -104,7 +104,8 @@ def unfinished(one: Priceable) -> str | None:
 
 
 def goes_on(one: Priceable) -> bool:
-    """Whether its Response goes on in the background, so that another exchange will tell its usage; one that was cut ends with its stream otherwise."""
+    """Whether its Response goes on in the background, so that another exchange will tell its usage; otherwise it ends with its stream, however that ended."""
     if one.usage or one.response_status not in GOING_ON:
         return False
-    return one.outcome == "complete" or one.response_status == "queued" or bool((one.billing or {}).get("background"))
+    answered = one.outcome == "complete" and one.transport == "http"
+    return answered or one.response_status == "queued" or bool((one.billing or {}).get("background"))
