@@ -133,6 +133,13 @@ def test_costs_alone_do_not_tell_why() -> None:
     assert causes(found(costs(**{"sim-small, input": 0.0005, "sim-small, output": 0.0002}), of=[spent()])) == [("unexplained", (1,))]
 
 
+def test_what_was_recorded_without_a_price_is_not_taken_for_unseen_by_costs_alone() -> None:
+    unpriced = spent(2, state="unpriced", amount=None, model="sim-new", amounts=(None,) * 5)
+    result = found(costs(**{"sim-small, input": 0.00025, "sim-small, output": 0.0002, "sim-new, input": 0.5}), of=[spent(), unpriced])
+
+    assert [(finding.cause, finding.amount, finding.exchanges) for finding in result.findings] == [("unpriced", 5 * 10**11, (2,))]
+
+
 def test_costs_that_name_no_items_are_compared_whole() -> None:
     file = costs(x=0.00045)[1].replace(b'"line_item": "x"', b'"line_item": null')
 

@@ -105,6 +105,11 @@ class Costs:
                 continue
             project = self._names.get("project", {}).get(part.project or "", part.project)
             key = self._names.get("key", {}).get(part.key or "", part.key)
+            if part.amount is None and part.vector and not (part.money or self._usage):  # where usage is at hand, that tells of it
+                for what in PLAIN:
+                    line = self._line(self._key(bucket, project, key, Item(part.model, what)))
+                    line.unknown = True
+                    line.exchanges.append(part.exchange)
             for each in part.money:
                 line = self._line(self._key(bucket, project, key, Item(each.model, each.what)))
                 line.ledger += each.amount
