@@ -36,6 +36,7 @@ class Thing(Wire):
     parts: Sent[list[AnyPart]] = None
     first: Maybe[AnyPart] = None
     tags: Maybe[dict[str, str]] = None
+    lists: Maybe[dict[str, list[str]]] = None
     named: Maybe[dict[str, str | AnyPart]] = None
     async_: Maybe[bool] = Field(default=None, alias="async")
     metadata: Maybe[dict[str, str]] = None
@@ -243,6 +244,8 @@ MISFITS = (
     ('{"first": {"type": "part", "size": "1"}}', Problem("first.size", "integer or number or null", "string")),
     ('{"first": {"type": "part", "size": true}}', Problem("first.size", "integer or number or null", "boolean")),
     ('{"tags": {"a": null}}', Problem("tags.a", "string", "null")),
+    ('{"lists": {"a": ["b", 1]}}', Problem("lists.a[1]", "string", "integer")),
+    ('{"lists": {"{}": [{"c": 1}]}}', Problem("lists.{}[0]", "string", "object")),
     ('{"metadata": {"a": 1.5}}', Problem("metadata.a", "string", "number")),
     ('{"metadata": 1}', Problem("metadata", "object or null", "integer")),
     ('{"named": {"a": 1}}', Problem("named.a", "string or object", "integer")),

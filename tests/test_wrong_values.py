@@ -44,6 +44,20 @@ def planted(model: type[Wire]) -> Iterator[tuple[str, dict[str, Any]]]:
                 break
 
 
+def planted_in_lists(annotation: Any, *, inside: bool = False) -> Iterator[Any]:
+    """A value that is wrong within lists and objects, as deep as the field says that they are in one another."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        yield from planted_in_lists(arguments[0], inside=inside)
+    elif origin in (Union, types.UnionType) and not inside:
+        for argument in arguments:
+            yield from planted_in_lists(argument)
+    elif origin in (list, dict):
+        yield from ([inner] if origin is list else {"at": inner} for inner in planted_in_lists(arguments[-1], inside=True))
+    elif inside:
+        yield from [value for kind, value in WRONG if kind not in accepted(annotation)][:1]
+
+
 def models_of(module: str) -> list[type[Wire]]:
     found = [load(name) for name, place in places().items() if place == module]
     return [model for model in found if isinstance(model, type) and model is not Unparsed]
@@ -62,6 +76,19 @@ def failures(model: type[Wire]) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("module", sorted(set(places().values())))
 def test_a_wrong_value_is_kept_and_told(module: str) -> None:
     assert [failure for model in models_of(module) for failure in failures(model)] == []
+
+
+@pytest.mark.parametrize("module", sorted(set(places().values())))
+def test_a_wrong_value_within_lists_and_objects_is_kept_and_told(module: str) -> None:
+    for model in models_of(module):
+        tags = tags_or_none(model)
+        for name, info in model.model_fields.items():
+            for value in planted_in_lists(info.annotation):
+                whole = {**({"type": tags[0]} if tags else {}), info.alias or name: value}
+                parsed = Door[Wire](model)(whole)
+
+                assert len(parsed.problems) == 1, (model, name)
+                assert json.dumps(parsed.to_wire()) == json.dumps(whole)
 
 
 def test_nearly_every_field_can_be_wrong() -> None:

@@ -24,6 +24,7 @@ M = TypeVar("M", bound="Wire")
 JsonInput = bytes | bytearray | str | dict[str, Any]
 """What the doors take: JSON as it is on the wire, or parsed."""
 
+_DEEPEST = 3  # lists and objects that a field says to be in one another
 _SOURCE, PROBLEMS = "_source", "_problems"  # beside the fields in a model's __dict__, so that copies have them too
 
 
@@ -296,22 +297,25 @@ def _settle(model: Wire) -> tuple[Problem, ...]:
             problems.append(_problem(key, value))
         elif isinstance(value, Wire):
             problems += (Problem(f"{key}.{path}", wanted, found) for path, wanted, found in _settle(value))
-        elif isinstance(value, list):
-            problems += _settle_members(value, list(enumerate(value)), key + "[{}]")
-        elif isinstance(value, dict):
-            problems += _settle_members(value, list(value.items()), key + ".{}")
+        elif isinstance(value, list | dict):
+            problems += _settle_members(value, key)
     if problems:
         values[PROBLEMS] = tuple(problems)
     return tuple(problems)
 
 
-def _settle_members(value: Any, members: list[tuple[Any, Any]], path: str) -> Iterator[Problem]:
-    for at, member in members:
+def _settle_members(value: Any, path: str, deep: int = 1) -> Iterator[Problem]:
+    """Of a list or an object, and of those in it."""
+    listed = isinstance(value, list)
+    for at, member in [*(enumerate(value) if listed else value.items())]:
+        place = f"{path}[{at}]" if listed else f"{path}.{at}"
         if isinstance(member, Misfit):
             value[at] = member.value
-            yield _problem(path.format(at), member)
+            yield _problem(place, member)
         elif isinstance(member, Wire):
-            yield from (Problem(f"{path.format(at)}.{inner}", wanted, found) for inner, wanted, found in _settle(member))
+            yield from (Problem(f"{place}.{inner}", wanted, found) for inner, wanted, found in _settle(member))
+        elif isinstance(member, list | dict) and deep < _DEEPEST:  # what is deeper is anything, and may be very deep
+            yield from _settle_members(member, place, deep + 1)
 
 
 def _problem(path: str, misfit: Misfit) -> Problem:
