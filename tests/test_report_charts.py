@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from playhead.proxy.reporting.charts import WIDTH, Bar, Range, Series, bars, columns, legend, line, ranges, shares
 from playhead.proxy.reporting.markup import Markup
 from playhead.proxy.reporting.scales import scale_to
@@ -83,6 +85,11 @@ def test_names_are_clipped_and_told_whole() -> None:
 
     assert name in texts
     assert f"{'m' * 29}…" in texts
+
+
+@pytest.mark.parametrize(("name", "length"), [("gpt-5-mini", None), ("W" * 60, "196")])
+def test_a_long_name_keeps_its_beginning_however_wide_its_letters_are(name: str, length: str | None) -> None:
+    assert [text.get("textlength") for text in Page(bars("Cost", [Bar(name, (), "")])).named("text") if text["class"] == "name"] == [length]
 
 
 def test_a_legend_names_its_colours() -> None:

@@ -49,5 +49,9 @@ def test_long_names_are_clipped() -> None:
     assert (clipped("abcdef", 6), clipped("abcdefg", 6)) == ("abcdef", "abcde…")
 
 
+def test_wide_letters_and_what_is_spelled_out_take_their_place() -> None:
+    assert (clipped("漢字漢", 6), clipped("漢字漢字", 6), clipped("a\n\n\n", 6)) == ("漢字漢", "漢字…", "a\\n\\n…")
+
+
 def test_what_is_joined_of_markup_is_markup() -> None:
     assert isinstance(tag("p", Markup("<br/>"), None, "x"), Markup)

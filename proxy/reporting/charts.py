@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log10
 from typing import NamedTuple
 
-from .markup import Markup, clipped, joined, lines, tag
+from .markup import Markup, clipped, joined, lines, places, tag
 from .scales import Scale, heights, log_ticks, slot_labels, time_span
 
 WIDTH = 960
@@ -24,6 +24,7 @@ _NUMBER = 180  # and for their numbers
 _ROW = 24
 _BAR = 14
 _LETTERS = 30  # of a name that fits
+_SURELY = 24  # of one that fits whatever its letters are
 
 
 class Series(NamedTuple):
@@ -186,7 +187,10 @@ def _slot_title(slot: str) -> str:
 
 
 def _row_name(name: str, place: int, *, muted: bool = False) -> Markup:
-    return tag("text", tag("title", name), clipped(name, _LETTERS), x=_NAME - 10, y=_baseline(place), class_="name muted" if muted else "name")
+    text = clipped(name, _LETTERS)
+    length, how = (_NAME - 14, "spacingAndGlyphs") if places(text) > _SURELY else (None, None)  # or wide letters would push its beginning out of sight
+    told = {"x": _NAME - 10, "y": _baseline(place), "class_": "name muted" if muted else "name", "textLength": length, "lengthAdjust": how}
+    return tag("text", tag("title", name), text, **told)
 
 
 def _baseline(place: int) -> float:

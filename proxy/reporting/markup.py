@@ -7,6 +7,7 @@ around it, nor end it.
 from __future__ import annotations
 
 import html
+from unicodedata import east_asian_width
 
 _EMPTY = frozenset(("br", "meta", "rect", "line", "circle", "path", "polyline"))
 
@@ -19,9 +20,12 @@ class Markup(str):
 
 def shown(text: str) -> Markup:
     """Text as it is to be read."""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return Markup(html.escape(text))
+    return Markup(html.escape(spelled(text)))
+
+
+def spelled(text: str) -> str:
+    """Text with what does not print spelled out."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def tag(name: str, /, *inside: str | None, **attributes: object) -> Markup:
@@ -38,8 +42,19 @@ def joined(parts: tuple[str | None, ...] | list[Markup]) -> Markup:
 
 
 def clipped(text: str, most: int) -> str:
-    """Text of that many characters at most."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Text that takes the place of that many characters at most."""
+    text = spelled(text)
+    if places(text) <= most:
+        return text
+    end = min(len(text), most - 1)
+    while places(text[:end]) > most - 1:
+        end -= 1
+    return f"{text[:end]}…"
+
+
+def places(text: str) -> int:
+    """How many characters' place it takes: Chinese ones and pictures take that of two."""
+    return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def lines(*texts: str) -> Markup:
