@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -204,13 +206,36 @@ def test_where_others_write_nothing_is_kept_and_all_is_told(store: Store) -> Non
 
 def test_what_is_damaged_is_summed_up_anew(store: Store) -> None:
     expected = kept(store)
-    for data in (b"", b"x", b"x\x9c"):
+    for data in (b"", b"x", b"x\x9c", packed([None, [[["m", "d"], [None] * 14, None, None]]])):
         sql(store, "UPDATE kept_sums SET data = ? WHERE part = 1", data)
         assert kept(store) == expected
 
 
-def test_nothing_is_made_of_what_is_no_part() -> None:
-    assert loaded(b"x") is None
+SUMS = [1, 0, 0, [10] * 5, [20] * 5, 100, 0, 0, 0, 0, 0, 5, 1000, 0]
+SPAN = ["2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00"]
+
+
+def packed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value).encode())
+
+
+def test_a_part_is_made_of_what_was_kept_of_it() -> None:
+    assert loaded(packed([SPAN, [[["m", None], SUMS, [3, 1], None]]]), 2) is not None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"x", zlib.compress(b"[" * 100_000), packed([]), packed(None), packed([None, 5]), packed([SPAN, [[["m"], SUMS, None, None]]])),
+        *(packed([SPAN, [[["m", name], SUMS, None, None]]]) for name in (5, ["d"])),
+        *(packed([SPAN, [[["m", "d"], ["x"] * 14, None, None]]]), packed([SPAN, [[["m", "d"], [None] * 14, None, None]]])),
+        *(packed([SPAN, [[["m", "d"], [*SUMS[:3], wrong, *SUMS[4:]], None, None]]]) for wrong in ([10], ["a"] * 5, 5)),
+        *(packed([SPAN, [[["m", "d"], SUMS, times, None]]]) for times in ([1], ["a", "b"], [1, 2.5])),
+        *(packed([span, [[["m", "d"], SUMS, None, None]]]) for span in (["x", "y"], SPAN[:1], ["2026-11-01", "2026-11-02"])),
+    ],
+)
+def test_nothing_is_made_of_what_is_no_part(data: bytes) -> None:
+    assert loaded(data, 2) is None
 
 
 def test_more_groups_than_save_anything_are_not_kept(store: Store) -> None:

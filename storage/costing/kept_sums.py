@@ -24,6 +24,7 @@ from playhead.config.errors import StoreError
 
 from ..engine import Database
 from .cost_tables import kept_sums
+from .costs import CLASSES, COUNTS
 from .sums import Found, Key, Sums, Times
 
 KEPT = 25_000
@@ -31,6 +32,7 @@ KEPT = 25_000
 
 _MOST_GROUPS = 1_000  # of a part: sums of more are nearly as many as the exchanges
 _TOO_MANY = b""  # in place of them
+_NAMES = frozenset((str, type(None)))
 
 Span = tuple[datetime, datetime]
 
@@ -52,24 +54,41 @@ class Part(NamedTuple):
         return zlib.compress(json.dumps([span, groups], separators=(",", ":")).encode(), 1)
 
     @classmethod
-    def load(cls, data: bytes) -> Part:
-        """From what was kept."""
+    def load(cls, data: bytes, width: int) -> Part:
+        """From what was kept of groups with so many names. Raises ValueError, TypeError, RecursionError, zlib.error: somebody has damaged it."""
         span, groups = json.loads(zlib.decompress(data))
         found = Found({}, {}, {})
         for names, values, first, whole in groups:
             key: Key = tuple(names)
             told: Any = [tuple(value) if isinstance(value, list) else value for value in values]
-            found.sums[key] = Sums._make(told)
+            sums = Sums._make(told)
+            if len(key) != width or not _are_sums(key, sums, [*(first or ()), *(whole or ())]):
+                raise ValueError("these are no sums")
+            found.sums[key] = sums
             for known, flat in ((found.first, first), (found.whole, whole)):
                 if flat is not None:
                     known[key] = dict(zip(flat[::2], flat[1::2], strict=True))
-        return cls(found, None if span is None else (datetime.fromisoformat(span[0]), datetime.fromisoformat(span[1])))
+        if span is None:
+            return cls(found, None)
+        first, last = map(datetime.fromisoformat, span)
+        if first.tzinfo is None or last.tzinfo is None:
+            raise ValueError("these are no times")
+        return cls(found, (first, last))
 
 
-def loaded(data: bytes) -> Part | None:
-    """From what was kept; None: there are too many groups, or somebody has damaged it."""
-    with contextlib.suppress(zlib.error, ValueError, TypeError):
-        return Part.load(data)
+def _are_sums(key: Key, sums: Sums, times: Sequence[Any]) -> bool:
+    """Whether they are of the types that are added up."""
+    lists = (sums.counts, sums.amounts)
+    if not ({*map(type, key)} <= _NAMES and {*map(type, lists)} == {tuple} and [*map(len, lists)] == [len(COUNTS), len(CLASSES)]):
+        return False
+    alone = [value for value in sums if value not in lists]
+    return {*map(type, (*sums.counts, *sums.amounts, *alone, *times))} == {int}
+
+
+def loaded(data: bytes, width: int) -> Part | None:
+    """From what was kept of groups with so many names; None: there are too many groups, or somebody has damaged it."""
+    with contextlib.suppress(zlib.error, ValueError, TypeError, RecursionError):
+        return Part.load(data, width)
     return None
 
 

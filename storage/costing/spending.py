@@ -146,7 +146,7 @@ class Spending:
         def share(numbers: Iterator[int]) -> Found:
             found = Found({}, {}, {})
             for number in numbers:
-                part = loaded(stored[number]) if number in stored else None
+                part = loaded(stored[number], len(names)) if number in stored else None
                 if part is None and claimed and number not in stored:
                     part = whole.closed_part(number, times=times)
                     kept.keep(number, part)

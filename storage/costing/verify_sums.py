@@ -45,5 +45,5 @@ def _holds(database: Database, part: int, grouping: str, made_by: str, row: Any)
         return True
     if made_by != spending.made_by(times=times):
         return True
-    kept = None if row.data is None else loaded(row.data)
+    kept = None if row.data is None else loaded(row.data, len(names))
     return kept is None or kept == spending.closed_part(part, times=times)
