@@ -213,8 +213,8 @@ class _Rewriting:
         """All that was derived of them is to be derived again; fingerprints under other rules are made when they are asked for."""
         e, f = exchanges.c, fingerprints.c
         for id_ in ids:
-            path, problem = self._connection.execute(select(e.path, e.problem).where(e.id == id_)).one()
-            told = {"path": self._change.value(path), "problem": self._change.value(problem)}
+            row = self._connection.execute(select(e.path, e.problem, e.cost_note).where(e.id == id_)).one()
+            told = {name: self._change.value(text) for name, text in row._mapping.items()}  # a note names the model that has no price
             self._connection.execute(update(exchanges).where(e.id == id_).values(parser=None, **told))
         theirs = select(e.id).where(e.session == self._session)
         self._connection.execute(delete(fingerprints).where(f.exchange.in_(theirs), f.rules != DEFAULT_RULES))

@@ -15,6 +15,7 @@ from playhead.storage.packing.content import Change, Content, Rewritten
 from playhead.storage.records import Batch, Frame, Piece, Raw, Recorded, Spill
 from playhead.storage.store import Store
 from stores import raw, recorded
+from test_ledger import cost
 
 SECRET = b"hunter2"
 
@@ -44,6 +45,15 @@ def test_nothing_of_it_is_left_and_all_reads(store: Store) -> None:
     assert [SECRET in one for one in requests(store)] == [False] * 8
     assert store.rewrite("default", redacting(), dry=True)[0] == 0
     assert list(store.verify()) == []
+
+
+def test_a_note_that_names_the_model_without_a_price_is_rewritten(store: Store) -> None:
+    unpriced = replace(cost(None, "unpriced", used=False), note="unpriced: no price table knows the model hunter2")
+    store.write(Batch([holding(1, cost=unpriced)]))
+    store.rewrite("default", redacting())
+
+    assert [row.cost_note for row in store.exchanges("default")] == ["unpriced: no price table knows the model <redacted:p>"]
+    assert list(store.check_chains().problems()) == []
 
 
 def test_what_another_session_has_stays_as_it_was(store: Store) -> None:
