@@ -194,9 +194,9 @@ def test_a_stream_that_was_cut_and_is_not_in_the_background_is_awaited_by_nobody
 @pytest.mark.parametrize("changes", [{"error_code": "server_error"}, {"parse": "partial"}])
 @pytest.mark.parametrize("transport", ["sse", "ws"])
 def test_a_stream_that_ended_before_its_response_and_is_not_in_the_background_is_awaited_by_nobody(transport: str, changes: dict[str, Any]) -> None:
-    found = known(usage=None, response_status="in_progress", transport=transport, **changes)
+    found = known(usage=None, response_status="in_progress", service_tier="auto", transport=transport, **changes)
 
-    assert (found.state, found.note) == ("unpriced", "unpriced: the answer told no usage")
+    assert (found.state, found.note) == ("unpriced", "unpriced: it ended before it told its usage")
 
 
 def test_a_usage_that_nobody_can_pay_has_no_price() -> None:

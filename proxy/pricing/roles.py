@@ -98,6 +98,8 @@ def unfinished(one: Priceable) -> str | None:
         return "the stream was cut before it told its final usage" if cut and early else None
     if cut:
         return "it was cut before it told its usage"
+    if one.response_status in GOING_ON:  # its stream ended with an error, or without an end
+        return "it ended before it told its usage"
     if one.kind == "chat.completions" and one.transport == "sse":
         return "the stream did not tell its usage: the client has to ask for it by stream_options.include_usage"
     return None
