@@ -211,6 +211,21 @@ async def test_one_connection_serves_what_was_recorded_over_two(tmp_path: Path) 
             assert await told(client, len(said)) == said
 
 
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_connection_of_which_others_have_had_all_does_not_end_the_next_client(closes: bool, tmp_path: Path) -> None:
+    first, second = Socket(1), Socket(2)
+    one, two = first.answers(first.create("one")), second.answers(second.create("two"))
+    if closes:
+        second.close(1, 1001, "")
+    stored(tmp_path, first.recorded(), second.recorded("upstream_closed"))
+
+    async with replaying(tmp_path) as proxy:
+        for text, said in (("two", two), ("one", one)):  # the first client goes by the first connection, and is answered by the second
+            async with WebSocketClient.open(proxy.port, TARGET) as client:
+                await client.send(create(text))
+                assert await told(client, len(said)) == said
+
+
 async def test_pings_are_answered_and_a_close_too(tmp_path: Path) -> None:
     socket = Socket()
     socket.answers(socket.create("one"))

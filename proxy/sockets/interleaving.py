@@ -92,6 +92,11 @@ class Log:
         known = self.requests.get(root)
         return known[0] if known else None
 
+    @property
+    def asked_for(self) -> list[int]:
+        """The groups that a create began."""
+        return [root for root in self.groups if root and self.asked(root) is not None]
+
     def _add(self, turn: int, kind: int, place: int, count: int) -> None:
         """So many messages of one kind from that place on."""
         self.runs.extend([place + count] * count)
@@ -192,7 +197,7 @@ class Interleaving:
         self._patience = 0  # what stands before it in the log is not waited for
         self._blocked = (-1, 0, 0)  # where, since when, and for how long it is waited
         self._heard = now  # when the client said something last
-        self._roots = [root for root in log.groups if root and log.asked(root) is not None]
+        self._roots = log.asked_for
         self._checked = 0
         self._ended = False
 

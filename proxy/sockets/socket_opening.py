@@ -26,7 +26,7 @@ from ..replay.misses import Misses
 from .faulty_openings import MetOpening, meet_opening
 from .faulty_speech import FaultySpeech
 from .faulty_turns import FaultyTalk
-from .recorded_sockets import RecordedSockets
+from .recorded_sockets import RecordedSocket, RecordedSockets
 from .recorded_transcripts import read_transcript
 from .socket_asking import Asker, Asking
 from .socket_goings import messages_of
@@ -192,7 +192,15 @@ class _Opening(NamedTuple):
         sockets = self.asking.sockets
         head = await sockets.head(head_of) if head_of is not None else b""
         socket = await sockets.connection(connection) if connection is not None else None
+        if connection is not None and socket is not None and self._used_up(connection, socket):
+            connection = socket = None  # others have had all before its end, which would be the first that this client sees
         return self._line(head, FaultyTalk(self.asking, self.playback, connection, socket, self.live))
+
+    def _used_up(self, connection: int, socket: RecordedSocket) -> bool:
+        """Whether all that was asked on a recorded connection has been answered to somebody."""
+        index, roots = self.playback.index, socket.log.asked_for
+        places = index.on_connection(connection)
+        return bool(roots) and all((place := places.get(root)) is not None and index.served(place) for root in roots)
 
     async def anew(self) -> SocketLine | Passed | Refusal:
         """One whose handshake upstream is asked for."""
