@@ -71,6 +71,12 @@ def test_deltas_of_one_text_pass_together(numbers: list[int]) -> None:
     assert Passing("responses").look([text({**DELTA, "sequence_number": each}) for each in numbers]).parts == [numbers]
 
 
+def test_deltas_of_texts_that_grow_by_turns_pass_together() -> None:
+    deltas = [text({**DELTA, "sequence_number": each, "item_id": f"msg_{each % 2}"}) for each in range(98, 104)]
+
+    assert Passing("responses").look(deltas).parts == [[*range(98, 104)]]
+
+
 LINES = st.sampled_from(
     [
         *(text(DELTA), text({**DELTA, "sequence_number": 10}), text({**DELTA, "item_id": "msg_2"}), text({**DELTA, "delta": "a", "obfuscation": "x"})),

@@ -63,6 +63,13 @@ def test_deltas_of_one_text_are_one_part_of_as_many_numbers() -> None:
     assert usual.parts == [[8, 9, 10, 11]]
 
 
+def test_deltas_of_items_that_grow_by_turns_are_one_part_of_all_their_numbers() -> None:
+    usual = usual_events(b"".join(block({**TEXT, "sequence_number": number, "item_id": f"msg_{number % 2}"}, f"name{number % 3}") for number in range(8, 14)))
+
+    assert usual is not None
+    assert (usual.types, usual.parts) == ([f"name{number % 3}" for number in range(8, 14)], [[*range(8, 14)]])
+
+
 def test_where_nothing_may_pass_all_deltas_are_told() -> None:
     usual = usual_events(DELTAS, passing=False)
 

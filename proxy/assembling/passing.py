@@ -47,9 +47,12 @@ def run_of_deltas(before: bytes, behind: bytes) -> bytes:
 
 
 def add_run(parts: list[Part], deltas: Sequence[bytes], at: int) -> None:
-    """One more part: the numbers that stand at that place in each delta of a run. Runs that follow one another, as items that grow side by side make
-    them, are one part."""
-    numbers = _numbers_in(deltas, at) if len(deltas) > _FEW else [int(delta[at : delta.index(b",", at)]) for delta in deltas]
+    """One more part: the numbers that stand at that place in each delta of a run."""
+    add_numbers(parts, _numbers_in(deltas, at) if len(deltas) > _FEW else [int(delta[at : delta.index(b",", at)]) for delta in deltas])
+
+
+def add_numbers(parts: list[Part], numbers: list[int]) -> None:
+    """Those of a run. Runs that follow one another, as items that grow side by side make them, are one part."""
     if parts and parts[-1].__class__ is list:
         parts[-1] += numbers
     else:
@@ -154,12 +157,17 @@ def _parts_of(texts: list[bytes]) -> list[Part]:
             at += len(texts[place]) + 1
             place += 1
             continue
-        deltas = run[0].split(b"\n")[:-1]
-        if deltas != texts[place : place + len(deltas)]:  # a text has several lines
-            return _parts_one_by_one(texts)
-        add_run(parts, deltas, len(run["start"]))
-        at = run.end()
-        place += len(deltas)
+        number, end = run.end("start"), run.end()
+        if together.index(b"\n", number) == end - 1 == at + len(texts[place]):  # one alone, as where items grow by turns
+            add_numbers(parts, [int(together[number : together.index(b",", number)])])
+            place += 1
+        else:
+            deltas = run[0].split(b"\n")[:-1]
+            if deltas != texts[place : place + len(deltas)]:  # a text has several lines
+                return _parts_one_by_one(texts)
+            add_run(parts, deltas, number - at)
+            place += len(deltas)
+        at = end
     return parts
 
 

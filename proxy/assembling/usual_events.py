@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..sse import type_of_line
-from .passing import Part, add_run, is_utf8, run_of_deltas
+from .passing import Part, add_numbers, add_run, is_utf8, run_of_deltas
 
 _RUN = run_of_deltas(rb"event: [^\n]*\ndata: ", rb"\n\n")
 _EVENT = rb"(event: [^\n]*\n)data: (\{[^\n]*)\n\n"
@@ -33,9 +33,19 @@ def usual_events(text: bytes, *, passing: bool = True) -> UsualEvents | None:
     if text[:7] != b"event: " or b"\r" in text or not (text.isascii() or is_utf8(text)):
         return None
     types, sizes, parts = events = UsualEvents([], [], [])
+    known, name, line = b"", "", 0  # how the last delta began, its type, and where its first line ends
     for run, start, _, head, said in (_RUNS_AND_EVENTS if passing else _EVENTS)(text):
         if run:
-            _take_run(events, run, start)
+            if start != known:
+                known, line = start, start.index(b"\n") + 1
+                name = type_of_line(start[:line])
+            at = len(start)
+            if run.index(b"\n", at) < len(run) - _BEHIND:
+                _take_run(events, run, name, line, at)
+                continue
+            types.append(name)  # it is one alone, as where items grow by turns
+            sizes.append(len(run))
+            add_numbers(parts, [int(run[at : run.index(b",", at)])])
             continue
         types.append(type_of_line(head))
         sizes.append(len(head) + len(said) + _AROUND)
@@ -45,10 +55,10 @@ def usual_events(text: bytes, *, passing: bool = True) -> UsualEvents | None:
     return events
 
 
-def _take_run(events: UsualEvents, run: bytes, start: bytes) -> None:
+def _take_run(events: UsualEvents, run: bytes, name: str, data: int, at: int) -> None:
+    """Deltas that have their type in common. `data`: where the second line of each begins; `at`: where its number does."""
     types, sizes, parts = events
-    data = start.index(b"\n") + 1  # of each
     lines = run.split(b"\n")[1::3]
-    types += [type_of_line(start[:data])] * len(lines)
+    types += [name] * len(lines)
     sizes += map((data + _BEHIND).__add__, map(len, lines))
-    add_run(parts, lines, len(start) - data)
+    add_run(parts, lines, at - data)
