@@ -15,7 +15,7 @@ from playhead.storage.derived import Stored
 from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded, Spill
 
 from .assembling.channels import MAX_MESSAGE, START
-from .assembling.edges import leading
+from .assembling.edges import Edges
 from .assembling.reply import headers_of
 from .assembling.turns import Setting, Turn, TurnMessage
 from .facts import UNPARSED
@@ -188,15 +188,16 @@ def _turn(stored: Stored, memo: RequestMemo) -> Iterator[Recorded]:
     bodies = (Cutter(stored.request), Cutter(stored.response))
     held = 0
     for event in stored.events:
-        body, start = bodies[event.direction], b""
+        body, start, edges = bodies[event.direction], b"", Edges()
         if event.bytes > MAX_MESSAGE:
             turn.begin_long(event.direction)
         for piece in _pieces(event.bytes, body):
             start += piece if len(start) < START or event.bytes <= MAX_MESSAGE else b""
+            edges.feed(piece)
             turn.more(event.direction, piece)
         if event.bytes > MAX_MESSAGE:
             start = start[:START]
-        model: Wire = doors[event.direction]((leading(start) or start) if event.bytes > MAX_MESSAGE else start)
+        model: Wire = doors[event.direction]((edges.event() or start) if event.bytes > MAX_MESSAGE else start)
         turn.tell(TurnMessage(event.direction, event.offset_ns, event.flags, start, event.bytes, model), whole=event.type is not None)
         held += event.bytes
         if stored.big and held > _PART and (spill := turn.spill()) is not None:

@@ -68,6 +68,34 @@ def test_members_around_a_big_one_are_found() -> None:
     assert kept.members() == {"model": "m", "user": "u", "metadata": {"a": "b"}}
 
 
+@pytest.mark.parametrize("behind", [{}, {"stream_id": "a", "x": {"response": 1}}])
+def test_of_an_event_the_members_around_the_big_one_of_its_response_are_found(behind: dict[str, Any]) -> None:
+    usage = {"total_tokens": 3, "details": {"cached": 0}}
+    told = {"id": "resp_1", "model": "m", "tools": [{"a": "}"}], "output": [{"text": 'x"{' * 99_000}], "usage": usage, "user": None}
+    kept = Edges()
+    kept.feed(json.dumps({"type": "response.completed", "response": told, **behind}).encode())
+
+    assert kept.event() == {"type": "response.completed", "response": {key: told[key] for key in told if key != "output"}, **behind}
+
+
+def test_of_an_event_with_another_big_member_only_what_is_around_it_is_found() -> None:
+    kept = Edges()
+    kept.feed(json.dumps({"type": "x", "item": {"id": "i", "text": "x" * 200_000, "usage": 1}, "n": 2}).encode())
+
+    assert kept.event() == {"type": "x", "n": 2}
+
+
+@given(st.lists(st.binary(max_size=40_000), max_size=9))
+def test_however_a_text_is_cut_its_edges_are_the_same(pieces: list[bytes]) -> None:
+    one, other = Edges(), Edges()
+    one.feed(b"".join(pieces))
+    for piece in pieces:
+        other.feed(piece)
+
+    assert other.state() == one.state()
+    assert other.whole == one.whole
+
+
 def test_a_short_text_is_kept_whole() -> None:
     kept = Edges()
     text = bytes(range(256)) * (2 * edges.EDGE // 256)

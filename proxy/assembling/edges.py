@@ -1,6 +1,6 @@
 """The top-level members of a JSON object of which only the beginning and the end are at hand, decided without I/O.
 
-Bodies too big to be kept while they are stored piece by piece are read so: what is asked for stands before or behind the one big member.
+Bodies and messages too big to be kept while they are stored piece by piece are read so: what is asked for stands before or behind the one big member.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _KEY_BACK = re.compile(rb"\s*:\s*(" + _STRING_BACK + rb'")\s*[,{]')
 _SCALAR_BACK = re.compile(rb"(?:" + _STRING_BACK + rb'"|[^\s,:\[\]{}"]+)(?=\s*:)')
 _TOKEN_BACK = re.compile(_STRING_BACK + rb'(?:"|\Z)|[\[\]{}]')
 _SPACE = re.compile(rb"\s*")
+_RESPONSE = re.compile(rb'\s*,?\s*"response"\s*:\s*\{')
 
 
 class Edges:
@@ -36,7 +37,7 @@ class Edges:
     def __init__(self) -> None:
         self.size = 0
         self.head = b""
-        self._tail = b""
+        self._tail = bytearray()  # and what came before it, up to as much again: small pieces would have it copied again and again
 
     def feed(self, data: bytes) -> None:
         self.size += len(data)
@@ -45,28 +46,53 @@ class Edges:
             self.head += data[:room]
             data = data[room:]
         if data:
-            self._tail = (self._tail + data[-EDGE:])[-EDGE:]
+            self._tail += data[-EDGE:]
+            if len(self._tail) > 2 * EDGE:
+                del self._tail[:-EDGE]
 
     @property
     def whole(self) -> bytes | None:
         """All of the text, if it was short."""
-        return self.head + self._tail if self.size <= len(self.head) + len(self._tail) else None
+        return self.head + self._tail if self.size <= 2 * EDGE else None
+
+    @property
+    def tail(self) -> bytes:
+        """The end, but for what is in `head`."""
+        return bytes(self._tail[-EDGE:])
 
     def members(self) -> dict[str, Any]:
         """The members that can be read from the ends."""
-        return {**leading(self.head), **trailing(self._tail)}
+        return {**leading(self.head), **trailing(self.tail)}
+
+    def event(self) -> dict[str, Any]:
+        """The same of an event, and of the Response in it, which is what is big, the members that can be read."""
+        (found, at), (behind, end) = _leading(self.head), _trailing(self.tail)
+        found |= behind
+        if _RESPONSE.match(self.head, at) and "response" not in found:
+            found["response"] = {**leading(self.head[self.head.index(b"{", at) :]), **trailing(self.tail[: len(self.tail) - end])}
+        return found
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON."""
-        return {"size": self.size, "head": b64encode(self.head).decode(), "tail": b64encode(self._tail).decode()}
+        return {"size": self.size, "head": b64encode(self.head).decode(), "tail": b64encode(self.tail).decode()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the one stood that gave this state."""
-        self.size, self.head, self._tail = state["size"], b64decode(state["head"]), b64decode(state["tail"])
+        self.size, self.head, self._tail = state["size"], b64decode(state["head"]), bytearray(b64decode(state["tail"]))
 
 
 def leading(head: bytes) -> dict[str, Any]:
     """The members at the beginning of an object, up to the one that is cut. Never raises."""
+    return _leading(head)[0]
+
+
+def trailing(tail: bytes) -> dict[str, Any]:
+    """The members at the end of an object, down to the one that is cut. Never raises."""
+    return _trailing(tail)[0]
+
+
+def _leading(head: bytes) -> tuple[dict[str, Any], int]:
+    """Those members, and where what follows them begins."""
     found: dict[str, Any] = {}
     opened = _OPEN.match(head)
     at = opened.end() if opened else len(head)
@@ -79,11 +105,11 @@ def leading(head: bytes) -> dict[str, Any]:
         except ValueError:
             break
         at = end
-    return found
+    return found, at
 
 
-def trailing(tail: bytes) -> dict[str, Any]:
-    """The members at the end of an object, down to the one that is cut. Never raises."""
+def _trailing(tail: bytes) -> tuple[dict[str, Any], int]:
+    """Those members, and how much stands behind what comes before them."""
     found: dict[str, Any] = {}
     text = tail[::-1]
     closed = _CLOSE_BACK.match(text)
@@ -99,7 +125,7 @@ def trailing(tail: bytes) -> dict[str, Any]:
         except ValueError:
             break
         at = key.end()
-    return found
+    return found, at
 
 
 def _value_end(text: bytes, at: int, scalar: re.Pattern[bytes], token: re.Pattern[bytes], openers: bytes) -> int:

@@ -21,7 +21,7 @@ from ..models.kind import Shape
 from ..models.wire import Wire
 from ..plain import text_of
 from .channels import Channels
-from .edges import leading
+from .edges import Edges, leading
 from .lane_turns import lane_of
 from .passing import Passing
 from .turns import Setting, Turn, TurnMessage, data_of, said_state
@@ -40,11 +40,23 @@ class _Waiting(NamedTuple):
 
 
 class _Long(NamedTuple):
-    """The long message that goes on in a direction: whose it is, and which turns end with it. `hidden`: it is playhead's own."""
+    """The long message that goes on in a direction: whose it is, and which turns end with it. `edges`: of its text; `hidden`: it is playhead's own."""
 
     turn: int
     ends: list[tuple[int, bool]]
+    edges: Edges
     hidden: bool = False
+
+    def state(self) -> list[Any]:
+        return [self.turn, self.ends, self.hidden, self.edges.state()]
+
+    @classmethod
+    def restore(cls, turn: int, ends: list[list[Any]], hidden: bool = False, edges: dict[str, Any] | None = None) -> _Long:
+        """The one that gave this state; of an older version's the text so far is not known."""
+        long = cls(turn, [(number, whole) for number, whole in ends], Edges(), hidden)
+        if edges is not None:
+            long.edges.restore(edges)
+        return long
 
 
 class Multiplex(Channels):
@@ -242,12 +254,12 @@ class Multiplex(Channels):
         told = leading(start[:_START])
         model: Wire = (self._door if direction else self._sent_door)(told or start[:_START])
         if self._instead and direction == Direction.CLIENT:
-            self._long[direction] = _Long(self._lanes.awaited(lane_of(model)), [], True)
+            self._long[direction] = _Long(self._lanes.awaited(lane_of(model)), [], Edges(), True)
         else:
             self._token += 1
             steps = self._steps(TurnMessage(direction, at, opcode, b"", 0, model))
             turn = next((step.turn for step in steps if isinstance(step, Assigned) and step.token == self._token), 0)
-            self._long[direction] = _Long(turn, [])
+            self._long[direction] = _Long(turn, [], Edges())
             for step in steps:
                 self._take(step)
         if (begun := self._open.get(self._long[direction].turn)) is not None:
@@ -255,7 +267,9 @@ class Multiplex(Channels):
         self._more(direction, start)
 
     def _more(self, direction: Direction, data: bytes) -> None:
-        turn = self._open.get(self._long[direction].turn)
+        long = self._long[direction]
+        long.edges.feed(data)
+        turn = self._open.get(long.turn)
         if turn is not None:
             turn.more(direction, data)
         else:
@@ -265,7 +279,7 @@ class Multiplex(Channels):
         long = self._long.pop(direction)
         turn = self._open.get(long.turn)
         if turn is not None:
-            told = leading(start)
+            told = long.edges.event()
             model: Wire = (self._door if direction else self._sent_door)(told or start)
             turn.tell(TurnMessage(direction, at, opcode, start, size, model), whole=whole)
         else:
@@ -348,7 +362,7 @@ class Multiplex(Channels):
             "lanes": self._lanes.state(),
             "open": [turn.state() for turn in self._open.values()],
             "waiting": [[token, waiting.place, said_state(waiting.said)] for token, waiting in self._waiting.items()],
-            "long": [[direction, *long] for direction, long in self._long.items()],
+            "long": [[direction, *long.state()] for direction, long in self._long.items()],
             "log": [list(entry) for entry in self._log],
             "own": own,
             "counts": [self._begun, self._token, self._given, self._part, self._unassigned],
@@ -365,7 +379,7 @@ class Multiplex(Channels):
             data = data_of(known)
             model: Wire = (self._door if known[0] else self._sent_door)(data)
             self._waiting[token] = _Waiting(TurnMessage(known[0], known[1], known[2], data, known[4], model), place)
-        self._long = {direction: _Long(turn, [(number, whole) for number, whole in ends], *hidden) for direction, turn, ends, *hidden in state["long"]}
+        self._long = {direction: _Long.restore(*known) for direction, *known in state["long"]}
         self._log = LogRows([LogEntry(*entry) for entry in state["log"]])
         self._own = tuple([(place, b64decode(data)) for place, data in side] for side in state["own"])  # type: ignore[assignment]
         self._begun, self._token, self._given, self._part, self._unassigned = state["counts"]
