@@ -266,7 +266,8 @@ class Recorder:
     def _take_given_up(self, one: Open) -> None:
         if (multiplex := one.assembly.multiplex) is not None:
             self._take_turns(one, multiplex)
-            one.places.keep_own()
+            if one.assembly.may_be_exchange:
+                one.places.keep_own()
 
     def _begin(self, tail: Tail, frame: JournalFrame) -> Open | None:
         kind, number = frame[:2]

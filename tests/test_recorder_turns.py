@@ -250,6 +250,25 @@ def test_from_where_the_parser_breaks_a_connection_is_kept_as_it_came(store: Sto
     assert list(store.verify()) == []
 
 
+class BreaksAtTheEnd(Assembly):
+    """Fails at the end of a connection, as long as it has turns."""
+
+    def feed(self, kind: int, at: int, payload: bytes) -> None:
+        if kind == Kind.END and self.multiplex is not None and self.multiplex.busy:
+            raise RuntimeError("the parser is broken")
+        super().feed(kind, at, payload)
+
+
+def test_a_connection_that_breaks_at_its_very_end_has_no_place_beside_those_of_its_turns(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir)
+    write(journal, 1, socket(*sent(create()), *told(*answer("resp_1")), *sent(create(input="b")), *told(answer("resp_2")[0])))
+    write(journal, 2, plain("behind"))
+    journal.close()
+    drain(store, journal_dir, assembly=BreaksAtTheEnd)
+
+    assert [(row.seq, row.parse) for row in rows(store)] == [(1, "parsed"), (2, "unparsed"), (3, "parsed")]
+
+
 def test_what_ended_before_a_turn_is_stored_before_it(store: Store, journal_dir: Path) -> None:
     journal, frames = writer(journal_dir), socket(*sent(create()), *told(*answer("resp_1")))
     write(journal, 1, frames[:1])
