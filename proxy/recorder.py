@@ -82,7 +82,7 @@ class Recorder:
         self._drained = Drained(directory, self._unreadable, reuse=reuse)  # `reuse`: whether workers live that may write over them
         self._progress = Progress(directory)
         self._suspects = Suspects(directory)
-        self._endings = Endings(self._suspects, self._add, self._stop_parsing)
+        self._endings = Endings(self._suspects, self._add, partial(self._stop_parsing, ended=True))
         self._memo = RequestMemo()
         self._rereading = Rereading(directory, self._unreadable, self._assembly, self._memo)
 
@@ -235,7 +235,7 @@ class Recorder:
             one.assembly.feed(kind, at, payload)
         except Exception:
             self._make_ended(tail, number, place)
-            self._stop_parsing(tail, one)
+            self._stop_parsing(tail, one, ended=kind in _ENDS)
         self._batch_bytes += fresh
         self._step_bytes += fresh
         if kind in _ENDS:
@@ -257,16 +257,16 @@ class Recorder:
         if due:
             self._spill(tail, one)
 
-    def _stop_parsing(self, tail: Tail, one: Open) -> None:
-        """Parsing failed: the exchange again, from its frames in the journal, without that."""
+    def _stop_parsing(self, tail: Tail, one: Open, *, ended: bool = False) -> None:
+        """Parsing failed: the exchange again, from its frames in the journal, without that. `ended`: nothing more will come of it."""
         log.exception("an exchange could not be parsed and is stored as it came (writer %s, number %d)", tail.writer, one.assembly.number)
         self._rereading.stop_parsing(tail, one)
-        self._take_given_up(one)
+        self._take_given_up(one, ended=ended)
 
-    def _take_given_up(self, one: Open) -> None:
+    def _take_given_up(self, one: Open, *, ended: bool = False) -> None:
         if (multiplex := one.assembly.multiplex) is not None:
             self._take_turns(one, multiplex)
-            if one.assembly.may_be_exchange:
+            if one.assembly.is_exchange or not ended:
                 one.places.keep_own()
 
     def _begin(self, tail: Tail, frame: JournalFrame) -> Open | None:

@@ -178,11 +178,6 @@ class Assembly:
         return self._upgraded is None or self._upgraded.is_exchange
 
     @property
-    def may_be_exchange(self) -> bool:
-        """The same of one that goes on, if what comes can make it one."""
-        return self._end is None or self.is_exchange
-
-    @property
     def undecided(self) -> bool:
         """Whether its kind hangs on upstream's answer to the handshake: nothing is to be stored of it so far."""
         return self._meta.transport == "ws" and self._status is None and not self._gathered.request_bytes
