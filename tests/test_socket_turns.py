@@ -109,6 +109,22 @@ async def test_all_turns_are_served_again_where_that_is_wanted(tmp_path: Path) -
                     assert await told(client, len(said[turn])) == said[turn]
 
 
+@pytest.mark.parametrize("exhausted", ["last", "cycle"])
+async def test_a_connection_whose_turns_are_served_again_ends_behind_the_last_of_them(exhausted: str, tmp_path: Path) -> None:
+    socket = Socket()
+    said = {text: socket.answers(socket.create(text)) for text in ("one", "two")}
+    socket.close(1, 1001, "bye")
+    stored(tmp_path, socket.recorded("upstream_closed"))
+
+    async with replaying(tmp_path, exhausted=exhausted) as proxy:
+        for _ in range(3):
+            async with WebSocketClient.open(proxy.port, TARGET) as client:
+                for text in said:
+                    await client.send(create(text))
+                    assert await told(client, len(said[text])) == said[text]
+                assert (await client.receive()).close == (1001, "bye")
+
+
 async def test_a_steer_is_waited_for_and_its_successor_follows(tmp_path: Path) -> None:
     socket = Socket()
     one = socket.create("one", "a")

@@ -26,11 +26,13 @@ class Follower:
 
 @dataclass(eq=False, slots=True)
 class Found:
-    """What became of a search. `place`: of the recording, which is served with this. Else `group`: of its recordings, if there are any, all of them used up."""
+    """What became of a search. `place`: of the recording, which is served with this; `again`: after it or its like had been. Else `group`: of its recordings,
+    if there are any, all of them used up."""
 
     print: Fingerprint
     place: int | None = None
     group: int | None = None
+    again: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -48,9 +50,9 @@ class Followers:
             if own is None and not others:
                 continue
             if exhausted != "cycle":
-                return Found(one, index.again(own, others, exhausted), others[0] if own is None else own)
+                return Found(one, index.again(own, others, exhausted), others[0] if own is None else own, again=True)
             index.restart([*others] if own is None else [own, *others])
-            return Found(one, self._due(index, own, others, follower))
+            return Found(one, self._due(index, own, others, follower), again=True)
         return Found(one)
 
     def _due(self, index: ReplayIndex, own: int | None, others: list[int], follower: Follower) -> int | None:

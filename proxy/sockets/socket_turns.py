@@ -159,8 +159,8 @@ class TurnsTalk:
         going = self._goings.get(recorded.connection)
         socket = going.socket if going is not None else self._asking.sockets.at_hand(recorded.connection)
         if socket is None:
-            return self._read_and_begin(lane, recorded.connection, found.place)
-        return self._begin_in(lane, recorded.connection, socket, found.place)
+            return self._read_and_begin(lane, recorded.connection, found.place, again=found.again)
+        return self._begin_in(lane, recorded.connection, socket, found.place, again=found.again)
 
     def _accepted(self, lane: ClientLane, one: Fingerprint) -> int | None:
         """A recording that stands for such a turn since it was accepted."""
@@ -169,15 +169,15 @@ class TurnsTalk:
             self._playback.followers.follow(lane.follower, self._playback.index.lane(place))
         return place
 
-    async def _read_and_begin(self, lane: ClientLane, connection: int, place: int) -> None:
+    async def _read_and_begin(self, lane: ClientLane, connection: int, place: int, *, again: bool) -> None:
         socket = await self._asking.sockets.connection(connection)
-        if (waiting := self._begin_in(lane, connection, socket, place)) is not None:
+        if (waiting := self._begin_in(lane, connection, socket, place, again=again)) is not None:
             await waiting
 
-    def _begin_in(self, lane: ClientLane, connection: int, socket: RecordedSocket, place: int) -> Awaitable[None] | None:
+    def _begin_in(self, lane: ClientLane, connection: int, socket: RecordedSocket, place: int, *, again: bool) -> Awaitable[None] | None:
         if socket.log.asked(self._playback.index.turn(place)) is None:
             return self._retell(lane, place)  # the log of a connection that still goes on, or was cut off by a crash, may lack its last turns
-        self._begin(lane, self._go(connection, socket), place)
+        self._begin(lane, self._go(connection, socket, again=again), place)
         return None
 
     async def _retell(self, lane: ClientLane, place: int) -> None:
@@ -205,7 +205,8 @@ class TurnsTalk:
 
     # Turns.
 
-    def _go(self, connection: int, socket: RecordedSocket) -> Going:
+    def _go(self, connection: int, socket: RecordedSocket, *, again: bool = False) -> Going:
+        """`again`: its turns are served once more, so that they are to be expected here, whoever has had them."""
         going = self._goings.get(connection)
         if going is None:
             primary = self._connection is None or self._connection == connection
@@ -219,7 +220,7 @@ class TurnsTalk:
                 speed=self._asking.player.speed,
                 now=time.monotonic_ns(),
                 own=primary,
-                elsewhere=lambda root: (place := places.get(root)) is not None and index.served(place) and not self._goings[connection].inter.has_come(root),
+                elsewhere=lambda root: not (again or (at := places.get(root)) is None or self._goings[connection].inter.has_come(root)) and index.served(at),
             )
             going = self._goings[connection] = Going(socket, inter, places=places, primary=primary)
         return going
