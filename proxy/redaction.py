@@ -9,13 +9,28 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 from playhead.config import secrets as secret_rules
 
-from .masking.fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
+from .masking.fields import (
+    Drop,
+    Edit,
+    Hit,
+    Pending,
+    Window,
+    drop_end,
+    form_part,
+    header_kind,
+    in_any_case,
+    json_field,
+    looks_secret,
+    masked,
+    parameter,
+    spelled,
+)
 from .masking.memo import RedactionMemo, Trail, hold
 from .masking.needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
 
@@ -28,7 +43,8 @@ WINDOW = 64 << 10
 
 _FIELDS: Mapping[str, secret_rules.FieldRule] = MappingProxyType({rule.name: rule for rule in secret_rules.FIELDS})
 _NAMES = tuple(dict.fromkeys((*_FIELDS, *secret_rules.FORM_FIELDS)))
-_PARAMETERS = "|".join((secret_rules.URL_PREFIX + "[a-z0-9-]{1,40}", *sorted(secret_rules.URL_PARAMETERS, key=len, reverse=True)))
+_URL_NAMES = sorted(secret_rules.URL_PARAMETERS, key=len, reverse=True)
+_PARAMETERS = "|".join((secret_rules.URL_PREFIX + "[a-z0-9-]{1,40}", *_URL_NAMES))
 _MARKS = r"\\u00(?:26|3[fF])"  # & and ? as some encoders write them
 _URL = rf"(?:[?&](?:amp;)?|{_MARKS})(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
 _URL_PLAIN = rf"[?&](?:amp;)?(?i:{_PARAMETERS})(?:=|\\u003[dD])"
@@ -44,6 +60,9 @@ _BLOCK = 4096
 _KEY = re.compile(b'"(' + "|".join(_NAMES).encode() + b')"')
 _KEY_SPELLED = re.compile(b'"(' + b"|".join(map(spelled, _NAMES)) + b')"')
 _PARAMETER = re.compile(_URL.encode())
+_AMAZON_SPELLED = in_any_case(secret_rules.URL_PREFIX) + b"(?:[A-Za-z0-9-]|" + ODD_ESCAPE.encode() + b"){1,40}"
+_NAMES_SPELLED = b"|".join((_AMAZON_SPELLED, *map(in_any_case, _URL_NAMES)))
+_PARAMETER_SPELLED = re.compile(rb"(?:[?&](?:amp;)?|%b)(%b)(?:=|\\u003[dD])" % (_MARKS.encode(), _NAMES_SPELLED))
 _FORM = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+=")
 _FORM_CUT = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+\Z")
 _PUT_NEEDLE = secret_rules.placeholder(secret_rules.NEEDLE)
@@ -196,8 +215,10 @@ class _Candidates:
             self._finders.append(_needle_finder(self.needle))
         if odd_or_key:
             self._finders.append(_key_finder(text, _KEY_SPELLED if odd else _KEY))
-        if _has_plain_parameters(view) or (keys_or_marks and _has_escaped_marks(view) and _has_parameters(view)):
-            self._finders.append(_parameter_finder(text, form))
+        if odd:
+            self._finders.append(_parameter_finder(lambda pos: _PARAMETER_SPELLED.search(text, pos), form))
+        elif _has_plain_parameters(view) or (keys_or_marks and _has_escaped_marks(view) and _has_parameters(view)):
+            self._finders.append(_parameter_finder(partial(_next_parameter, text), form))
         if begins and form:
             self._finders.append(_form_finder(text))
         self._next = [find(0) for find in self._finders]
@@ -234,7 +255,7 @@ def _key_finder(text: bytes, pattern: re.Pattern[bytes]) -> _Find:
     def finder(pos: int) -> _Candidate | None:
         if (match := pattern.search(text, pos)) is None:
             return None
-        name = json.loads(match[0]) if b"\\" in match[1] else match[1].decode()
+        name = _meant(match[1])
 
         def judge(window: Window) -> Hit | Pending:
             kind = secret_rules.FORM_FIELDS.get(name)
@@ -255,13 +276,18 @@ def _next_parameter(text: bytes, pos: int) -> re.Match[bytes] | None:
     return None
 
 
-def _parameter_finder(text: bytes, form: bool) -> _Find:
+def _parameter_finder(find: Callable[[int], re.Match[bytes] | None], form: bool) -> _Find:
     def finder(pos: int) -> _Candidate | None:
-        if (match := _next_parameter(text, pos)) is None:
+        if (match := find(pos)) is None:
             return None
-        return _Candidate(match.start(), lambda window: parameter(window, match.start(), match.end(), match[1].decode(), form=form))
+        return _Candidate(match.start(), lambda window: parameter(window, match.start(), match.end(), _meant(match[1]), form=form))
 
     return finder
+
+
+def _meant(name: bytes) -> str:
+    """A name as it is when JSON's escapes are undone."""
+    return str(json.loads(b'"' + name + b'"')) if b"\\" in name else name.decode()
 
 
 def _form_finder(text: bytes) -> _Find:

@@ -24,6 +24,7 @@ fragments = st.sampled_from(
         *(b'"headers"', b'"headers": {', b'"authorization"', b'"Authorization":"', b'"env":{', b'"domain_secrets":[{"value":"', b'"client_secret"'),
         *(b'"client_secret":{"value":"', b":", b" ", b'"', b'"', b"\\", b'\\"', b"\\u0061", b'"\\u0065nv"', b"\\u0026", b"?sig=", b"&key="),
         *(b"\\u0026X-Amz-Signature=", b"&amp;token\\u003d", b"abc", b"defgh12345", NEEDLE, NEEDLE[:7], NEEDLE[7:], b"\\u0073k-Needle\\u002b12\\/45"),
+        *(b"?t\\u006fken=", b"\\u0026X\\u002dAmz-\\u0041="),
         *(b"}", b"{", b"[", b"]", b",", b'"type":"object"', b'"a":"b"', b"\r\n", b"\r\n\r\n", b"--", b'name="password"', b'"password"\r\n\r\n'),
         *(b"client_secret=", b"key=", b"\\u00", b"\xff", b"\xc3\xa9", b"null", b"***", b"<redacted>", b"x" * 300, b" " * 300, b'"value"', b"{token}"),
     ]
@@ -137,6 +138,7 @@ writers = st.sampled_from(
         lambda value: json.dumps(value).replace("/", "\\/").replace("&", "\\u0026").replace("=", "\\u003D").encode(),
         lambda value: json.dumps(value).replace("header", "h\\u0065ader").replace("auth", "\\u0061uth").replace("env", "en\\u0076").encode(),
         lambda value: json.dumps(value).replace("CANARY", "\\u0043ANARY").encode(),
+        lambda value: json.dumps(value).replace("X-Amz", "\\u0058-\\u0041mz").replace("sig=", "\\u0073ig\\u003d").encode(),
     ]
 )
 
@@ -190,6 +192,15 @@ def test_a_header_called_authorization_is_replaced_wherever_it_stands() -> None:
 def test_a_known_secret_is_found_as_json_spells_it() -> None:
     text = b'["sk-Needle+12/45","\\u0073k-Needle\\u002B12\\/45"]'
     assert redacted(text, range(len(text))) == b'["<redacted:secret>","<redacted:secret>"]'
+
+
+@pytest.mark.parametrize("name", ["sig", "X-Amz-Security-Token", "x-goog-credential", "Key", "API-Key"])
+def test_a_parameter_of_a_url_is_found_as_json_spells_it(name: str) -> None:
+    url = f"https://h/p?a=1&{name}=CANARY0123&b=2"
+    text = b'["%b"]' % "".join(f"\\u{ord(letter):04x}" for letter in url).encode()
+    (clean,) = json.loads(redacted(text, range(len(text))))
+    assert clean.partition("=<redacted:")[0] == f"https://h/p?a=1&{name}"
+    assert "CANARY" not in clean
 
 
 def test_a_known_secret_that_needs_escapes_is_found() -> None:

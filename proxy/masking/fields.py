@@ -41,6 +41,11 @@ def _letter(letter: str) -> bytes:
     return b"(?:" + re.escape(letter.encode()) + rb"|\\u00" + code + slash + b")"
 
 
+def in_any_case(name: str) -> bytes:
+    """As `spelled`, each letter small or capital."""
+    return b"".join(b"(?:" + _letter(letter) + b"|" + _letter(letter.upper()) + b")" if letter.isalpha() else _letter(letter) for letter in name)
+
+
 _VALUE = re.compile(rb'"' + spelled("value") + rb'"[ \t\r\n]*+:[ \t\r\n]*+"(' + BODY + rb')(?:"|\\?\Z)', _FLAGS)
 _PART_HEAD = re.compile(rb"(?:;[^\r\n]*+)?\r\n(?:[A-Za-z][A-Za-z0-9-]*+:[^\r\n]*+\r\n)*\r\n")
 PART_HEAD_MAX = 1024

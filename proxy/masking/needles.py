@@ -22,7 +22,7 @@ _LONGEST = 4096  # of a text that a test looks for
 _MOST_TOGETHER = 64 << 10
 _SPELLABLE = re.compile(rb"[!#-\[\]-~ ]{1,2048}\Z")
 _PLACEHOLDERS = b"\n".join(sorted(secret_rules.PLACEHOLDERS))
-REACH = 96  # of the name of a field, each letter escaped, or of a parameter
+REACH = 300  # of the name of a field, or of a parameter, each letter escaped
 _RISKY = frozenset(b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"?&;\\-')
 
 
