@@ -15,24 +15,10 @@ from urllib.parse import unquote_to_bytes
 
 from playhead.config import secrets as secret_rules
 
-from .masking.fields import (
-    Drop,
-    Edit,
-    Hit,
-    Pending,
-    Window,
-    drop_end,
-    form_part,
-    header_kind,
-    in_any_case,
-    json_field,
-    looks_secret,
-    masked,
-    parameter,
-    spelled,
-)
+from .masking.fields import Drop, Edit, Hit, Pending, Window, drop_end, form_part, header_kind, json_field, looks_secret, masked, parameter, spelled
 from .masking.memo import RedactionMemo, Trail, hold
-from .masking.needles import ODD_ESCAPE, REACH, Needles, finds, needles_of, readable, usable
+from .masking.needles import ODD_ESCAPE, Needles, finds, needles_of, readable, usable
+from .masking.parameters import MARKS, has_parameters, has_plain_parameters, next_parameter, next_spelled
 
 __all__ = ["RedactedHead", "RedactionMemo", "RequestScanner", "redact_head", "redact_response_head"]
 
@@ -43,26 +29,14 @@ WINDOW = 64 << 10
 
 _FIELDS: Mapping[str, secret_rules.FieldRule] = MappingProxyType({rule.name: rule for rule in secret_rules.FIELDS})
 _NAMES = tuple(dict.fromkeys((*_FIELDS, *secret_rules.FORM_FIELDS)))
-_URL_NAMES = sorted(secret_rules.URL_PARAMETERS, key=len, reverse=True)
-_PARAMETERS = "|".join((secret_rules.URL_PREFIX + "[a-z0-9-]{1,40}", *_URL_NAMES))
-_MARKS = r"\\u00(?:26|3[fF])"  # & and ? as some encoders write them
-_URL = rf"(?:[?&](?:amp;)?|{_MARKS})(?i:({_PARAMETERS}))(?:=|\\u003[dD])"
-_URL_PLAIN = rf"[?&](?:amp;)?(?i:{_PARAMETERS})(?:=|\\u003[dD])"
 _KEYS = '"(?:' + "|".join(_NAMES) + ')"'
 
-_has_keys_or_marks = finds(_KEYS + "|" + ODD_ESCAPE + "|" + _MARKS)  # as quick as one of them
+_has_keys_or_marks = finds(_KEYS + "|" + ODD_ESCAPE + "|" + MARKS)  # as quick as one of them
 _has_keys = finds(_KEYS + "|" + ODD_ESCAPE)
 _has_odd_escapes = finds(ODD_ESCAPE)
-_has_plain_parameters = finds(_URL_PLAIN)
-_has_escaped_marks = finds(_MARKS)
-_has_parameters = finds(_URL)
-_BLOCK = 4096
+_has_escaped_marks = finds(MARKS)
 _KEY = re.compile(b'"(' + "|".join(_NAMES).encode() + b')"')
 _KEY_SPELLED = re.compile(b'"(' + b"|".join(map(spelled, _NAMES)) + b')"')
-_PARAMETER = re.compile(_URL.encode())
-_AMAZON_SPELLED = in_any_case(secret_rules.URL_PREFIX) + b"(?:[A-Za-z0-9-]|" + ODD_ESCAPE.encode() + b"){1,40}"
-_NAMES_SPELLED = b"|".join((_AMAZON_SPELLED, *map(in_any_case, _URL_NAMES)))
-_PARAMETER_SPELLED = re.compile(rb"(?:[?&](?:amp;)?|%b)(%b)(?:=|\\u003[dD])" % (_MARKS.encode(), _NAMES_SPELLED))
 _FORM = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+=")
 _FORM_CUT = re.compile(rb"[A-Za-z0-9_.%+\[\]][A-Za-z0-9_.%+\[\]-]{0,99}+\Z")
 _PUT_NEEDLE = secret_rules.placeholder(secret_rules.NEEDLE)
@@ -216,9 +190,9 @@ class _Candidates:
         if odd_or_key:
             self._finders.append(_key_finder(text, _KEY_SPELLED if odd else _KEY))
         if odd:
-            self._finders.append(_parameter_finder(lambda pos: _PARAMETER_SPELLED.search(text, pos), form))
-        elif _has_plain_parameters(view) or (keys_or_marks and _has_escaped_marks(view) and _has_parameters(view)):
-            self._finders.append(_parameter_finder(partial(_next_parameter, text), form))
+            self._finders.append(_parameter_finder(partial(next_spelled, text), form))
+        elif has_plain_parameters(view) or (keys_or_marks and _has_escaped_marks(view) and has_parameters(view)):
+            self._finders.append(_parameter_finder(partial(next_parameter, text), form))
         if begins and form:
             self._finders.append(_form_finder(text))
         self._next = [find(0) for find in self._finders]
@@ -236,7 +210,7 @@ class _Candidates:
 def is_clean(text: bytes, needles: Needles) -> bool:
     """Whether nothing in a whole text looks like a secret. Quick, and sometimes wrong in saying no."""
     view = readable(text)
-    if _FORM.match(text) is not None or _has_plain_parameters(view) or (_has_keys_or_marks(view) and (_has_keys(view) or _has_parameters(view))):
+    if _FORM.match(text) is not None or has_plain_parameters(view) or (_has_keys_or_marks(view) and (_has_keys(view) or has_parameters(view))):
         return False
     return not needles or needles.finder(text, odd=False) is None
 
@@ -265,15 +239,6 @@ def _key_finder(text: bytes, pattern: re.Pattern[bytes]) -> _Find:
         return _Candidate(match.start(), judge)
 
     return finder
-
-
-def _next_parameter(text: bytes, pos: int) -> re.Match[bytes] | None:
-    """The next parameter: `re` is slow at a pattern that may begin in several ways, and is only let into blocks that have one."""
-    for start in range(pos, len(text), _BLOCK):
-        end = start + _BLOCK + REACH
-        if _has_parameters(readable(text[start:end])) and (match := _PARAMETER.search(text, start, end)) is not None:
-            return match
-    return None
 
 
 def _parameter_finder(find: Callable[[int], re.Match[bytes] | None], form: bool) -> _Find:

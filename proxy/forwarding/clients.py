@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from aiohttp.tcp_helpers import tcp_keepalive
 
 from .answers import answer
 from .http1 import Header
+from .trailers import Trailers
 
 log = logging.getLogger("playhead")
 
@@ -75,7 +76,7 @@ class ClientRequest:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits to be told to send its body."""
-        return self.version >= (1, 1) and self._message.headers.get("Expect", "").lower() == "100-continue"
+        return self.version >= (1, 1) and any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in self.raw_headers)
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -114,6 +115,7 @@ class ClientConnection(BaseProtocol):
         self._lingered = False  # for the request at hand
         self._after: Any = None  # who takes the bytes after an upgrade
         self._tail = b""  # what came behind a request for one
+        self._trailers = Trailers()
         self._broken = False  # what came is no HTTP: nothing behind it is read
         self._ending = False
         self._idle: asyncio.TimerHandle | None = None
@@ -204,11 +206,26 @@ class ClientConnection(BaseProtocol):
         except HttpProcessingError as error:
             self._bad(error)
             return
-        self._messages += messages
+        self._take_in(data[: max(0, len(data) - len(tail))] if tail else data, messages)
         if self._upgraded:
             self._tail = tail
         if len(self._messages) >= _PIPELINED and not self._buffer_paused:
             self._pause_reading_for_buffer()
+
+    def _take_in(self, data: bytes, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> None:
+        """What the parser has given out of these bytes."""
+        body = None
+        if len(messages) == 1:
+            message, content = messages[0]
+            if not message.chunked and content.is_eof():
+                body = content.total_bytes
+        trailed = self._trailers.follow(data, len(messages), body)
+        if any(trailed):
+            messages = [
+                (message._replace(raw_headers=message.raw_headers[1:]) if first else message, content)
+                for (message, content), first in zip(messages, trailed, strict=True)
+            ]
+        self._messages += messages
 
     def _bad(self, error: HttpProcessingError) -> None:
         """What came is no HTTP: the body that it is part of ends in an error, and behind the requests before it that is answered."""
