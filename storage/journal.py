@@ -24,6 +24,7 @@ from .records import Kind as Kind
 
 SEGMENT_BYTES = 16 << 20
 FREE_SEGMENTS = 4
+_SHARE, _LEAST = 4, 1 << 16  # of the journal's limit, for a segment; and bytes that it may have whatever that is
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _FRESH = 16 << 20  # bytes of payloads that are read at once
@@ -73,7 +74,7 @@ class JournalWriter:
         self.problem: str | None = None  # why frames are being dropped now
         self._directory = directory
         self._limit = limit
-        self._segment_bytes = segment_bytes
+        self._segment_bytes = min(segment_bytes, max(limit // _SHARE, _LEAST))  # the last one stays, stored or not: it must not be all there may be
         self._segment = 0
         self._salt = 0
         self._fd = -1
@@ -234,6 +235,8 @@ class JournalWriter:
         fd = os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_size > self._segment_bytes:
+                os.ftruncate(fd, 0)  # it was used under a higher limit, and counts with its size
             _, error = _write_all(fd, [MAGIC, salt], START, 0)
             if error is not None:
                 raise error

@@ -15,6 +15,7 @@ from playhead.storage.journal import (
     MAGIC,
     retire,
     segment_path,
+    segments,
 )
 
 frames = st.tuples(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=60))
@@ -68,6 +69,20 @@ def test_recording_goes_on_when_there_is_room_again(directory: Path) -> None:
 
     assert (full, journal.flush(), journal.problem) == (False, True, None)
     assert got(directory) == [(5, 2, 0, b"again")]
+    journal.close()
+
+
+@pytest.mark.parametrize("free", [0, 16 << 20])
+def test_a_small_limit_holds_nothing_back_as_long_as_all_is_stored(directory: Path, free: int) -> None:
+    (directory / "x-000001.free").write_bytes(bytes(free))
+    journal = writer(directory, limit=1 << 20)
+    for number in range(40):
+        journal.append(5, number, 0, bytes(100_000))
+        journal.flush()
+        for segment in segments(directory)["w"][:-1]:
+            retire(directory, segment_path(directory, "w", segment), reuse=True)
+
+    assert journal.lost == set()
     journal.close()
 
 

@@ -33,7 +33,7 @@ class Trailers:
         `body`: its size, if there is one request and it is whole, not in chunks.
         """
         between = not (self._head or self._left or self._verdicts or self._trailed) and self._chunks is None
-        if between and body is not None and data.find(_END) + len(_END) + body == len(data):
+        if between and body is not None and data.startswith(_END, len(data) - body - len(_END)):
             return []  # one request from its beginning to its end, as nearly all are
         self._walk(data)
         return [self._verdicts.popleft() for _ in range(min(requests, len(self._verdicts)))]
