@@ -213,6 +213,10 @@ class SocketExchange(HttpExchange):
             self._problem = self._client.problem
         super()._end(outcome, code)
 
+    def _close(self, outcome: str) -> None:
+        super()._close(outcome)
+        self._client = self._guard = None  # as the tapes: what it decodes with is big
+
     def _let_go(self) -> None:
         """The client is gone: what it said last, its close frame perhaps, still goes to upstream."""
         if self._upgraded and self._connection is not None:

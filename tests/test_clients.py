@@ -118,6 +118,23 @@ async def test_what_is_no_http_is_answered_behind_the_requests_before_it() -> No
         assert await client.at_end()
 
 
+async def test_a_client_gets_that_answer_however_much_it_sends() -> None:
+    async with serving(at_once) as (_, _, client):
+        for _ in range(40):
+            await client.write(b"garbage " * 100_000)
+
+        got = await client.answer()
+        assert (got.status, len(got.body) < 500) == (400, True)
+        assert await client.at_end()
+
+
+async def test_a_client_that_stays_behind_that_answer_is_left() -> None:
+    async with serving(at_once, linger=0.05) as (_, server, client):
+        await client.write(b"garbage\r\n\r\n")
+        await client.answer()
+        await until(lambda: not server.connections)
+
+
 async def test_what_follows_that_is_not_kept() -> None:
     async with serving(later) as (service, _, client):
         await client.write(GET % 0)

@@ -29,6 +29,7 @@ IDLE_SECONDS = 3630.0  # longer than proxies in front of it keep theirs
 _LINGER_SECONDS = 10.0  # for a client that is still sending what nobody reads: a reset would take the answer from it
 _READ_BUFFER = 1 << 18
 _LONGEST_LINE = 1 << 17
+_LONGEST_REASON = 200
 _MOST_HEADERS = 1000
 _PIPELINED = 32  # requests that are read ahead
 
@@ -119,6 +120,7 @@ class ClientConnection(BaseProtocol):
         self._broken = False  # what came is no HTTP: nothing behind it is read
         self._ending = False
         self._idle: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
         self._used = loop.time()
 
     @property
@@ -170,6 +172,8 @@ class ClientConnection(BaseProtocol):
         super().connection_lost(exc)
         if self._idle is not None:
             self._idle.cancel()
+        if self._closing is not None:
+            self._closing.cancel()
         if not self._content.is_eof():
             self._content.set_exception(exc or ConnectionResetError("Connection lost"))
         if self._lingering is not None:
@@ -268,10 +272,14 @@ class ClientConnection(BaseProtocol):
             self._leave = leave
 
     def _refuse(self, error: HttpProcessingError) -> None:
-        head, body = answer("bad_request", f"The request is not HTTP/1.1 as it should be: {error.message or error}.", keep_alive=False)
+        why = (error.message or str(error)).partition("\n")[0].rstrip(":")[:_LONGEST_REASON]  # behind that stands what came, however much
+        head, body = answer("bad_request", f"The request is not HTTP/1.1 as it should be: {why}.", keep_alive=False)
+        self._ending = True
         if self.transport is not None:
             self.transport.write(head + body)
-        self._end()
+            # What still comes is taken and thrown away: to close before would reset the connection, and that takes the answer from a client that sends.
+            self.transport.write_eof()
+            self._closing = self._loop.call_later(self._server.linger, self.stop)
 
     def _done(self, keep: bool | None) -> None:
         """The request at hand has been served."""
