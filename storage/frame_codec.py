@@ -62,6 +62,17 @@ def number_of(header: bytes) -> int:
     return int(HEADER.unpack(header)[3])
 
 
+def torn(buffers: list[bytes], done: int) -> tuple[list[bytes], int]:
+    """Of buffers (header, payload, header, ...) of which `done` bytes were written: those of frames that are not whole; the bytes of those that are."""
+    size = 0
+    for at in range(0, len(buffers), 2):
+        end = size + len(buffers[at]) + len(buffers[at + 1])
+        if end > done:
+            return buffers[at:], size
+        size = end
+    return [], size
+
+
 def decode(salt: int, data: bytes | memoryview, base: int, repeated: Repeated | None = None) -> Iterator[JournalFrame]:
     """The whole and sound frames at the start of `data`, which stands at offset `base` of its segment; ends before the first that is not.
 

@@ -15,7 +15,7 @@ import mmap
 import os
 from pathlib import Path
 
-from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, number_of, salt_of
+from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, number_of, salt_of, torn
 from .frame_codec import MAGIC as MAGIC
 from .frame_codec import START as START
 from .frame_codec import JournalFrame as JournalFrame
@@ -24,6 +24,7 @@ from .records import Kind as Kind
 
 SEGMENT_BYTES = 16 << 20
 FREE_SEGMENTS = 4
+_OBSTACLES = ("the disk of the journal is full", "the journal has reached its limit")
 _SHARE, _LEAST = 4, 1 << 16  # of the journal's limit, for a segment; and bytes that it may have whatever that is
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
@@ -171,6 +172,11 @@ class JournalWriter:
             self.append(kind, number, at, payload)
         return self.flush()
 
+    def look_again(self) -> None:
+        """Whether what was in the way still is, where nobody writes who would see it. What the last write said of the file stays until the next one."""
+        if self.problem in _OBSTACLES:
+            self.problem = self._obstacle(0)
+
     def flush(self) -> bool:
         """Write what was collected; False if something that was appended since the last flush had to be dropped."""
         if self._buffers:
@@ -198,7 +204,7 @@ class JournalWriter:
             return
         self.problem = f"the journal cannot be written: {error.strerror}"
         # Whole frames may have been read already: they stay. The torn one behind them is written over by the next.
-        buffers, size = _torn(buffers, done)
+        buffers, size = torn(buffers, done)
         self._end += size
         self._lose(buffers)
 
@@ -215,9 +221,9 @@ class JournalWriter:
         except OSError as error:
             return f"the journal cannot be reached: {error.strerror}"
         if statistics.f_bavail * statistics.f_frsize < self._reserve + size:
-            return "the disk of the journal is full"
+            return _OBSTACLES[0]
         if size_of(self._directory) + size > self._limit:
-            return "the journal has reached its limit"
+            return _OBSTACLES[1]
         return None
 
     def duplicate(self) -> int:
@@ -330,17 +336,6 @@ def _write_all(fd: int, buffers: list[bytes], size: int, offset: int, done: int 
     except OSError as error:
         return done, error
     return done, None
-
-
-def _torn(buffers: list[bytes], done: int) -> tuple[list[bytes], int]:
-    """Of buffers (header, payload, header, ...) of which `done` bytes were written: those of frames that are not whole; the bytes of those that are."""
-    size = 0
-    for at in range(0, len(buffers), 2):
-        end = size + len(buffers[at]) + len(buffers[at + 1])
-        if end > done:
-            return buffers[at:], size
-        size = end
-    return [], size
 
 
 def _sync_directory(directory: Path) -> None:

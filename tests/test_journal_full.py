@@ -86,6 +86,22 @@ def test_a_small_limit_holds_nothing_back_as_long_as_all_is_stored(directory: Pa
     journal.close()
 
 
+def test_room_is_seen_though_nothing_is_written(directory: Path) -> None:
+    other = writer(directory, "other")
+    put(other, *some(10, size=100))
+    other.close()
+    journal = writer(directory, limit=1000)
+    journal.append(5, 1, 0, bytes(200))
+    journal.flush()
+    journal.look_again()
+    full = journal.problem
+    retire(directory, segment_path(directory, "other", 1), reuse=False)
+    journal.look_again()
+
+    assert (full, journal.problem) == ("the journal has reached its limit", None)
+    journal.close()
+
+
 def test_a_flush_tells_of_frames_that_were_dropped_before_it(directory: Path) -> None:
     journal = writer(directory, limit=2000, segment_bytes=500)
     journal.append(5, 1, 0, bytes(5000))

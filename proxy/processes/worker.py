@@ -130,6 +130,8 @@ class Worker:
     def _state(self) -> dict[str, object]:
         service = self._service
         journal = service.tape.journal
+        if journal is not None:
+            journal.look_again()
         return {
             "metrics": {
                 **service.counters.snapshot(),
