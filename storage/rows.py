@@ -253,16 +253,20 @@ def event_values(id_: int, events: Sequence[EventRow], types: Mapping[str | None
     return tuple(literals.items()), values
 
 
-def take_nulls(table: Table, values: list[Any]) -> Literals:
-    """Take out of rows, whose values stand end to end, the columns that are null in all of them: to bind a null costs more than to bind a number."""
-    found = []
-    width = len(table.columns)
-    for place, column in reversed([*enumerate(table.columns)]):
+def take_nulls(table: Table, values: list[Any], literals: Literals = ()) -> Literals:
+    """Take out of rows, whose values stand end to end, the columns that are null in all of them: to bind a null costs more than to bind a number.
+
+    Gives the literals that the rows had, and these.
+    """
+    found = dict(literals)
+    bound = [name for name in table.columns.keys() if name not in found]
+    width = len(bound)
+    for place in range(width - 1, -1, -1):
         if values[place] is None and values[place::width].count(None) == len(values) // width:
             del values[place::width]
             width -= 1
-            found.append((column.name, "NULL"))
-    return tuple(found)
+            found[bound[place]] = "NULL"
+    return tuple(found.items())
 
 
 def item_values(id_: int, items: Iterable[ItemRow], words: Mapping[str | None, int | None]) -> list[Any]:

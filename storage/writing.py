@@ -285,8 +285,7 @@ class _Transaction:
     def _insert(self, made: _Made) -> None:
         """All rows of a table at once, and the entries."""
         inserted = made.inserted
-        values = [*chain.from_iterable(made.rows.values())]
-        self.insert(exchanges, values, literals=take_nulls(exchanges, values) if len(self._memory.inserters) < _INSERTERS else ())
+        self.insert(exchanges, [*chain.from_iterable(made.rows.values())])
         self.insert(bodies, list(chain.from_iterable(starmap(body_row, made.stored.items()))))
         inserted.fingerprints = fingerprint_values(made.items, made.recorded)
         self.insert(fingerprints, [*chain.from_iterable(inserted.fingerprints.values())], literals=_DEFAULT)
@@ -394,7 +393,9 @@ class _Transaction:
     # Rows.
 
     def insert(self, table: Table, values: list[Any], *, ignore: bool = False, literals: Literals = ()) -> None:
-        """Rows, given as in `Inserter`."""
+        """Rows, given as in `Inserter`; their values are used up."""
+        if values and len(self._memory.inserters) < _INSERTERS:
+            literals = take_nulls(table, values, literals)
         key = (table.name, ignore, literals)
         insert_rows = self._memory.inserters.get(key)
         if insert_rows is None:

@@ -74,3 +74,10 @@ def test_columns_that_are_null_in_all_rows_are_taken_out() -> None:
 
     assert take_nulls(takes, values) == (("started_at", "NULL"), ("take", "NULL"))
     assert values == ["a", 3, "b", None]
+
+
+def test_columns_that_are_literals_already_are_not_looked_for_among_the_values() -> None:
+    values = [*("a", None, None), *("b", None, 4)]
+
+    assert take_nulls(takes, values, (("take", "1"),)) == (("take", "1"), ("run", "NULL"))
+    assert values == ["a", None, "b", 4]

@@ -17,7 +17,7 @@ from ..evidence.chain_writing import ChainWriter, chained, commands
 from ..evidence.chained import EntryKind, Subject
 from ..queries import require, require_session
 from ..records import Record
-from ..rows import Inserter, Literals
+from ..rows import Inserter
 from ..tables import exchanges, writers
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import Cost, Priceable, Repriced, dollars
@@ -270,8 +270,8 @@ def _as_priceable(row: Row[Any]) -> Priceable:
 
 
 def _inserter(connection: Connection) -> Any:
-    def insert(table: Any, values: list[Any], *, literals: Literals = ()) -> None:
-        Inserter(connection, table, literals=literals)(connection, values)
+    def insert(table: Any, values: list[Any]) -> None:
+        Inserter(connection, table)(connection, values)
 
     return insert
 

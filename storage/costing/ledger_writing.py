@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from ..evidence.chain_writing import ChainWriter
 from ..evidence.chained import EntryKind, Subject, without_ends
 from ..records import Recorded
-from ..rows import clean, insert_new, put_new, run, take_nulls
+from ..rows import clean, insert_new, put_new, run
 from ..tables import exchanges
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
 from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, less_containers, within
@@ -174,7 +174,7 @@ class LedgerWriter:
                 lines += (id_, version, place, known(rate) or self._shared(rate), quantity, amount)
             put[id_] = without_ends(row), lines[start:]
         if rows:
-            self._insert(costs, rows, literals=take_nulls(costs, rows))
+            self._insert(costs, rows)
             self._insert(cost_line_rows, lines)
         return put
 
