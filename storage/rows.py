@@ -259,7 +259,7 @@ def take_nulls(table: Table, values: list[Any], literals: Literals = ()) -> Lite
     Gives the literals that the rows had, and these.
     """
     found = dict(literals)
-    bound = [name for name in table.columns.keys() if name not in found]
+    bound = [column.name for column in table.columns if column.name not in found]
     width = len(bound)
     for place in range(width - 1, -1, -1):
         if values[place] is None and values[place::width].count(None) == len(values) // width:

@@ -239,4 +239,4 @@ def test_models_are_imported_only_when_they_are_asked_for() -> None:
     code = "import sys, playhead.proxy.models; print(sorted(name.rpartition('.')[2] for name in sys.modules if name.startswith('playhead.proxy.models.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
 
-    assert loaded.strip() == "['doors', 'kind', 'lenient', 'names', 'wire']"
+    assert loaded.strip() == "['doors', 'event_door', 'kind', 'lenient', 'names', 'wire']"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .event_door import EventDoor
 from .kind import Shape
 from .names import load
 from .wire import Door, JsonInput, Unparsed, Wire, field, members
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .responses import Response
     from .ws_events import ServerEvent
 
-_OTHER = "OtherObject"
+_OTHER, _SERVER_EVENT = "OtherObject", "ServerEvent"
 _CLIENT_EVENTS = frozenset(("response.create", "response.steer", "response.inject"))
 
 # By kind and call, the name of the model; an empty call is what a kind has where its calls have nothing of their own.
@@ -78,7 +79,7 @@ _BODIES: Mapping[Shape, str] = {
     Shape("other", "conversations.items.delete"): "Conversation",
 }
 _EVENTS: Mapping[Shape, str] = {
-    Shape("responses"): "ServerEvent",  # of which the events of streams are a part
+    Shape("responses"): _SERVER_EVENT,  # of which the events of streams are a part
     Shape("chat.completions"): "ChatChunk",
     Shape("images"): "ImageEvent",
     Shape("audio"): "AudioEvent",
@@ -112,7 +113,7 @@ _SAYING: Mapping[str, Mapping[str, str]] = {
 @cache
 def door(name: str) -> Door[Any]:
     """The one door of a model, or of a union of models, by its name."""
-    return Door(load(name))
+    return (EventDoor if name == _SERVER_EVENT else Door)(load(name))
 
 
 def _shape(shape: Shape | str) -> Shape:
@@ -196,12 +197,12 @@ def parse_response(data: JsonInput) -> Response | Unparsed:
 
 def parse_event(data: JsonInput) -> ServerEvent | Unparsed:
     """An event of a stream."""
-    return door("ServerEvent")(data)
+    return door(_SERVER_EVENT)(data)
 
 
 def parse_server_event(data: JsonInput) -> ServerEvent | Unparsed:
     """What the server sends on a WebSocket."""
-    return door("ServerEvent")(data)
+    return door(_SERVER_EVENT)(data)
 
 
 def parse_client_event(data: JsonInput) -> ClientEvent | Unparsed:

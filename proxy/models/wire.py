@@ -25,7 +25,7 @@ JsonInput = bytes | bytearray | str | dict[str, Any]
 """What the doors take: JSON as it is on the wire, or parsed."""
 
 _DEEPEST = 3  # lists and objects that a field says to be in one another
-_SOURCE, PROBLEMS = "_source", "_problems"  # beside the fields in a model's __dict__, so that copies have them too
+SOURCE, PROBLEMS = "_source", "_problems"  # beside the fields in a model's __dict__, so that copies have them too
 
 
 class Presence(Enum):
@@ -136,7 +136,7 @@ class Unparsed(Wire):
 
 def _source(model: Wire) -> Any:
     """The JSON value that a model was parsed from; None where it is not known."""
-    source = model.__dict__.get(_SOURCE)
+    source = model.__dict__.get(SOURCE)
     return _load(source) if isinstance(source, bytes | bytearray | str) else source
 
 
@@ -181,7 +181,7 @@ def _plain(value: Any, came: Any) -> Any:
 def _link(value: Any, came: Any) -> None:
     if isinstance(value, Wire) and isinstance(came, dict):
         values, keys = value.__dict__, _names(type(value))
-        values[_SOURCE] = came
+        values[SOURCE] = came
         for key, name in keys.items():
             if key in came:
                 _link(values.get(name), came[key])
@@ -236,7 +236,7 @@ class Door(Generic[M]):
             model: M = self._strict.validate_python(data) if isinstance(data, dict) else self._strict.validate_json(data)
         except ValidationError:
             return self._parse_leniently(data)
-        model.__dict__[_SOURCE] = data
+        model.__dict__[SOURCE] = data
         return model
 
     def many(self, texts: Iterable[bytes]) -> list[M | Unparsed]:
@@ -249,7 +249,7 @@ class Door(Generic[M]):
             except ValidationError:
                 models.append(self._parse_leniently(text))
             else:
-                model.__dict__[_SOURCE] = text
+                model.__dict__[SOURCE] = text
                 models.append(model)
         return models
 
@@ -268,7 +268,7 @@ class Door(Generic[M]):
             data = loaded
         model = self._validate_leniently(data)
         _settle(model)
-        model.__dict__[_SOURCE] = data
+        model.__dict__[SOURCE] = data
         return model
 
     def _validate_leniently(self, data: dict[str, Any]) -> M:
