@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 
-from ..rows import Inserter, insert_new, run
+from ..rows import Inserter, insert_new, marks, run
 from .chain_rows import OWNERS, SHARED, RowReader, Wanted
 from .chain_tables import chain_entry_rows, chains
 from .chained import (
@@ -93,6 +93,7 @@ class ChainWriter:
         self._shared: dict[str, list[int]] = {}
         self._remade: dict[int, dict[str, list[int]]] = {}
         self._salts: list[bytes] = []  # that nothing was made with yet
+        self._followed: list[int] = []  # ids of entries whose salts are to go
 
     # What happens to the rows.
 
@@ -180,6 +181,9 @@ class ChainWriter:
         made = [*self._of_known(), *self._of_touched(), *self._of_gone(), *self._of_shared()]
         if not made:
             return
+        for start in range(0, len(self._followed), _AT_ONCE):
+            part = self._followed[start : start + _AT_ONCE]
+            run(self._connection, f"UPDATE chain_entry_rows SET salt = NULL WHERE id IN ({marks(len(part))})", part)
         # Last of all, so that recorders wait for one another as shortly as can be.
         chain, seq, head = self._place()
         at, values = int(self._now()), list[Any]()
@@ -216,9 +220,9 @@ class ChainWriter:
             self._gone[key] = self._touched[key]
 
     def _follow(self, last: Entry | None, made: _Made) -> Iterator[_Made]:
-        """An entry behind the last one of its subject, whose salt is thrown away."""
+        """An entry behind the last one of its subject, whose salt is to be thrown away."""
         if last is not None:
-            run(self._connection, "UPDATE chain_entry_rows SET salt = NULL WHERE id = {}", (entry_id(last.key, last.number),))
+            self._followed.append(entry_id(last.key, last.number))
             made = made._replace(number=last.number + 1)
         if made.key in self._doubted:
             yield _Made(made.key, made.number, int(EntryKind.DOUBTED), None, self._doubted[made.key])
@@ -263,12 +267,19 @@ _PLACES: Mapping[str, int] = MappingProxyType({name: place for place, name in en
 
 def last_entries(connection: Connection, keys: Iterable[int]) -> dict[int, Entry]:
     """The last entries about these subjects, by key."""
-    found = {}
-    statement = f"SELECT {_COLUMNS} FROM chain_entry_rows WHERE id BETWEEN {{}} AND {{}} ORDER BY id DESC LIMIT 1"
-    for key in keys:
-        for row in run(connection, statement, (entry_id(key, 0), entry_id(key + 1, 0) - 1)):
-            found[key] = entry_of(row)
-    return found
+    ranges = [(entry_id(key, 0), entry_id(key + 1, 0) - 1) for key in keys]
+    newest = f"SELECT {_COLUMNS} FROM chain_entry_rows WHERE id BETWEEN {{}} AND {{}} ORDER BY id DESC LIMIT 1"
+    if connection.dialect.name == "sqlite":
+        rows = [row for bounds in ranges for row in run(connection, newest, bounds)]
+    else:  # where each question goes to a server and back
+        rows = []
+        each = newest.format("wanted.low", "wanted.high")
+        for start in range(0, len(ranges), _AT_ONCE):
+            part = ranges[start : start + _AT_ONCE]
+            wanted = ", ".join(["({}::bigint, {}::bigint)"] * len(part))
+            statement = f"SELECT newest.* FROM (VALUES {wanted}) AS wanted (low, high) CROSS JOIN LATERAL ({each}) AS newest"
+            rows += run(connection, statement, [bound for bounds in part for bound in bounds])
+    return {entry.key: entry for entry in map(entry_of, rows)}
 
 
 def shared_entries(connection: Connection) -> list[Entry]:
