@@ -77,7 +77,9 @@ class ClientRequest:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits to be told to send its body."""
-        return self.version >= (1, 1) and any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in self.raw_headers)
+        if self.version < (1, 1) or "Expect" not in self._message.headers:  # where a trailer of the request before may stand, too
+            return False
+        return any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in self.raw_headers)
 
     @property
     def transport(self) -> asyncio.Transport | None:
