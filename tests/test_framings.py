@@ -36,6 +36,29 @@ def test_the_payload_of_frames_is_found_at_any_split(parts: list[bytes], cuts: l
     assert payload(FrameSlices(), framed(parts), cuts) == b"".join(parts)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=125)), max_size=12), CUTS)
+def test_the_payload_of_control_frames_is_told_from_that_of_messages(parts: list[tuple[bool, bytes]], cuts: list[int]) -> None:
+    raw = b"".join(bytes((0x89 if control else 0x80, len(part))) + part for control, part in parts)
+    slices, said = FrameSlices(), {True: b"", False: b""}
+    for start, end in pairwise(sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})):
+        piece = raw[start:end]
+        said[False] += b"".join(piece[first:last] for first, last in slices.feed(piece))
+        said[True] += b"".join(piece[first:last] for first, last in slices.controls)
+
+    assert said == {kind: b"".join(part for control, part in parts if control is kind) for kind in (True, False)}
+
+
+def test_a_control_frame_longer_than_any_counts_as_a_message() -> None:
+    slices, raw = FrameSlices(), b"\x89\x7e\x00\x7e" + b"x" * 126
+
+    assert slices.feed(raw) == [(4, 130)]
+    assert slices.controls == []
+
+
+def test_frames_with_a_control_frame_among_them_do_not_count_as_whole() -> None:
+    assert FrameSlices().whole(framed([b"{}"]) + b"\x89\x01x") is None
+
+
 @pytest.mark.parametrize("raw", [b"zz\r\nsecret", b"-5\r\nsecret"])
 def test_what_breaks_the_framing_counts_as_payload(raw: bytes) -> None:
     assert payload(ChunkSlices(), raw, []).endswith(b"secret")

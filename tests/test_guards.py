@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.masking.guards import AnswerGuard, ChunkedGuard, FrameGuard, gives_secrets
-from websocket_fakes import CONTINUATION, PING, TEXT, encode
+from websocket_fakes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode
 
 KEY = b"sk-proj-Sekret+/9876543210"
 # Secrets that begin alike, end alike and overlap one another.
@@ -55,19 +56,74 @@ def test_chunks_make_no_difference(answer: bytes, secrets: list[bytes], borders:
     assert guarded(ChunkedGuard(secrets), chunked(answer, sizes), borders) == chunked(clean, sizes)
 
 
-def framed(data: bytes, sizes: Sequence[int]) -> bytes:
-    """One message in frames of those sizes, a ping before it."""
-    out, pos = encode(PING, b"sk-"), 0
+def framed(data: bytes, sizes: Sequence[int], controls: Sequence[bytes] = (), *, opcode: int = TEXT, rsv1: bool = False) -> bytes:
+    """One message in frames of those sizes, the control frames one by one between them."""
+    out, pos, between = b"", 0, iter(controls)
     for number, size in enumerate([*sizes, 70_000]):
         piece, pos = data[pos : pos + size], pos + size
-        out += encode(CONTINUATION if number else TEXT, piece, fin=number == len(sizes))
-    return out
+        out += next(between, b"")
+        out += encode(CONTINUATION if number else opcode, piece, fin=number == len(sizes), rsv1=rsv1 and not number)
+    return out + b"".join(between)
 
 
-@given(answers, secrets_of_a_request, cuts, st.lists(st.integers(0, 300), max_size=12))
-def test_frames_make_no_difference(answer: bytes, secrets: list[bytes], borders: list[int], sizes: list[int]) -> None:
-    clean = guarded(AnswerGuard(secrets), b"sk-" + answer)[3:]
-    assert guarded(FrameGuard(secrets), framed(answer, sizes), borders) == framed(clean, sizes)
+def control_frames(texts: Sequence[bytes]) -> list[bytes]:
+    return [encode((PING, PONG, CLOSE)[number % 3], text) if text else b"" for number, text in enumerate(texts)]
+
+
+texts_of_control_frames = st.lists(st.lists(fragments, max_size=3).map(lambda parts: b"".join(parts)[:125]), max_size=14)
+
+
+@given(answers, secrets_of_a_request, cuts, st.lists(st.integers(0, 300), max_size=12), texts_of_control_frames)
+def test_frames_make_no_difference(answer: bytes, secrets: list[bytes], borders: list[int], sizes: list[int], texts: list[bytes]) -> None:
+    clean, clean_texts = guarded(AnswerGuard(secrets), answer), [guarded(AnswerGuard(secrets), text) for text in texts]
+    guard = FrameGuard(secrets)
+
+    assert guarded(guard, framed(answer, sizes, control_frames(texts)), borders) == framed(clean, sizes, control_frames(clean_texts))
+    assert guard.redacted == ((clean, clean_texts) != (answer, texts))
+
+
+def stored(text: bytes) -> bytes:
+    """As permessage-deflate may say it, plainly."""
+    deflater = zlib.compressobj(0, wbits=-15)
+    return (deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize("control", [PING, PONG, CLOSE])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_secret_is_found_around_a_control_frame_wherever_that_stands_and_the_bytes_are_split(control: int, opcode: int, deflated: bool) -> None:
+    said = b'{"key":"' + KEY + b'"}'
+    data = stored(said) if deflated else said
+    clean = data.replace(KEY, b"*" * len(KEY))
+    for place in range(len(data) + 1):
+        between = [b"", encode(control, b"key " + KEY + b" sk-")]
+        raw = framed(data, [place], between, opcode=opcode, rsv1=deflated)
+        expected = framed(clean, [place], [b"", encode(control, b"key " + b"*" * len(KEY) + b" sk-")], opcode=opcode, rsv1=deflated)
+
+        assert all(guarded(FrameGuard([KEY]), raw, [border]) == expected for border in range(len(raw)))
+        assert guarded(FrameGuard([KEY]), raw, range(len(raw))) == expected
+
+
+def test_what_a_control_frame_ends_with_does_not_begin_a_secret_of_the_message() -> None:
+    raw = framed(KEY[3:], [], [encode(PING, KEY[:3])])
+    assert guarded(FrameGuard([KEY]), raw) == raw
+
+
+def test_a_control_frame_that_is_broken_off_in_a_secret_keeps_nothing_of_it() -> None:
+    raw = framed(b"sk-proj", [3], [b"", encode(PING, KEY)])[: 2 + 3 + 2 + 20]
+    guard = FrameGuard([KEY])
+
+    assert guarded(guard, raw) == raw[:-20] + b"*" * 20
+    assert guard.redacted
+
+
+def test_control_frames_without_end_are_not_held() -> None:
+    guard, pings = FrameGuard([KEY]), encode(PING, b"x" * 125) * 100
+    held = len(encode(TEXT, KEY[:9], fin=False)) - len(guard.feed(encode(TEXT, KEY[:9], fin=False)))
+    for _ in range(100):
+        held += len(pings) - len(guard.feed(pings))
+        assert held < 300_000
+    assert held == 0
 
 
 @pytest.mark.parametrize("size", [70, 700, 70_000])

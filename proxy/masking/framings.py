@@ -8,6 +8,8 @@ Span = tuple[int, int]
 
 _LONGEST_LINE = 16 << 10
 _frame_head = struct.Struct(">HH").unpack_from
+_CONTROL = 8  # the bit that the opcodes of control frames have
+_LONGEST_CONTROL = 125  # bytes of payload: what is longer is no control frame
 
 
 class ChunkSlices:
@@ -58,20 +60,30 @@ class ChunkSlices:
 
 
 class FrameSlices:
-    """Where the payload stands in raw frames (RFC 6455 section 5.2), which come split anywhere; that of control frames, too."""
+    """Where the payload of messages stands in raw frames (RFC 6455 section 5.2), which come split anywhere, and where that of control frames does.
 
-    __slots__ = ("_head", "_left")
+    Control frames may come between the frames of a message (section 5.4): what they say is no part of it.
+    """
+
+    __slots__ = ("_control", "_head", "_left", "controls")
 
     ended_at = None  # no trailers
 
     def __init__(self) -> None:
+        self.controls: list[Span] = []  # where in the raw bytes fed last the payload of control frames stands, for each of them
+        self._control = False  # whether the frame that goes on is a control frame
         self._left = 0  # of the frame that goes on
         self._head = b""  # of a frame whose head is not here whole
 
-    def whole(self, raw: bytes) -> bytes | None:
-        """The payload of the next raw bytes if they are whole frames, unmasked and shorter than 64 KiB, as nearly all are; they need not be fed then.
+    @property
+    def in_control(self) -> bool:
+        """Whether the payload of a control frame goes on."""
+        return self._control and self._left > 0
 
-        None: they are not. Much quicker than `feed`.
+    def whole(self, raw: bytes) -> bytes | None:
+        """The payload of the next raw bytes if they are whole frames of messages, unmasked and shorter than 64 KiB, as nearly all are.
+
+        They need not be fed then. None: they are not. Much quicker than `feed`.
         """
         if self._left or self._head:
             return None
@@ -80,7 +92,7 @@ class FrameSlices:
         try:
             while pos < end:
                 first, size = _frame_head(raw, pos)
-                start, short = pos + 4, first & 255
+                start, short = pos + 4, first & 0x08FF  # the length; too much in a control frame
                 if short < 126:
                     start, size = pos + 2, short
                 elif short > 126:
@@ -94,12 +106,13 @@ class FrameSlices:
         return b"".join(payloads) if pos == end else None
 
     def feed(self, raw: bytes) -> list[Span]:
-        """The next raw bytes; gives where payload stands in them."""
+        """The next raw bytes; gives where payload of messages stands in them."""
         slices: list[Span] = []
+        self.controls = controls = []
         end = len(raw)
         pos = min(self._left, end)
         if pos:
-            slices.append((0, pos))
+            (controls if self._control else slices).append((0, pos))
             self._left -= pos
         shift = len(self._head)
         if shift:
@@ -112,24 +125,27 @@ class FrameSlices:
             if start > end:
                 self._head = raw[pos:]
                 break
+            self._control = bool(raw[pos] & _CONTROL) and size <= _LONGEST_CONTROL
             pos = min(start + size, end)
             self._left = start + size - pos
             if size:
-                slices.append((start - shift, pos - shift))
+                (controls if self._control else slices).append((start - shift, pos - shift))
         return slices
 
 
 def _whole_frames(raw: bytes, pos: int, slices: list[Span]) -> int:
-    """Goes through the frames that are here whole, unmasked and shorter than 64 KiB, as nearly all are; where that ends."""
+    """Goes through the frames of messages that are here whole, unmasked and shorter than 64 KiB, as nearly all are; where that ends."""
     end = len(raw)
     while pos + 4 <= end:
-        size, start = raw[pos + 1], pos + 2
-        if size == 126:
-            size, start = raw[pos + 2] << 8 | raw[pos + 3], pos + 4
-        if start + size > end or raw[pos + 1] > 126:
+        first, size = _frame_head(raw, pos)
+        start, short = pos + 4, first & 0x08FF  # as in `whole`
+        if short < 126:
+            start, size = pos + 2, short
+        stop = start + size
+        if stop > end or short > 126:
             break
-        slices.append((start, start + size))
-        pos = start + size
+        slices.append((start, stop))
+        pos = stop
     return pos
 
 

@@ -73,8 +73,8 @@ class _Watch:
     Places count from the start of the payload.
     """
 
-    def __init__(self, secrets: Iterable[bytes]) -> None:
-        self._target = _target(tuple(secrets))
+    def __init__(self, target: _Target) -> None:
+        self._target = target
         self._held = b""
         self.base = 0  # where what is undecided begins
         self._spans: list[Span] = []  # found already, in what is held
@@ -90,6 +90,11 @@ class _Watch:
         for secret in self._target.secrets:
             text = text.replace(secret, b"*" * len(secret))
         return text
+
+    def alone(self, text: bytes) -> list[Span]:
+        """What to overwrite in a text of its own, whole or broken off."""
+        watch = _Watch(self._target)
+        return [] if watch.calm(text) else watch.feed(text, final=True)[0]
 
     @property
     def holds(self) -> bool:
@@ -187,7 +192,7 @@ class AnswerGuard:
     def __init__(self, secrets: Iterable[bytes] = (), *, everything: bool = False) -> None:
         self.redacted = False
         self._everything = everything
-        self._watch = _Watch(secrets)
+        self._watch = _Watch(_target(tuple(secrets)))
         self._held = b""
 
     def add(self, secrets: Iterable[bytes]) -> None:
@@ -222,7 +227,7 @@ class ChunkedGuard:
     def __init__(self, secrets: Iterable[bytes] = (), *, everything: bool = False) -> None:
         self.redacted = False
         self._everything = everything
-        self._watch = _Watch(secrets)
+        self._watch = _Watch(_target(tuple(secrets)))
         self._chunks: ChunkSlices | FrameSlices = ChunkSlices()
         self._held = b""
         self._slices: list[Span] = []  # of the payload in what is held
@@ -290,20 +295,53 @@ class ChunkedGuard:
 
 
 class FrameGuard(ChunkedGuard):
-    """The same for the raw bytes of a WebSocket from its server: secrets are found across the borders of frames."""
+    """The same for the raw bytes of a WebSocket from its server: secrets are found across the borders of frames.
+
+    Control frames may stand anywhere between those of a message: what each says is looked through by itself.
+    """
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
         super().__init__(secrets)
         self._chunks = self._frames = FrameSlices()
+        self._control = b""  # the payload of a control frame that goes on: it is held until it is whole, 125 bytes at most
 
     def feed(self, raw: bytes, payload: list[bytes] | None = None) -> bytes:
         """The next raw bytes; gives what may be journalled now."""
         if not self._held and (whole := self._frames.whole(raw)) is not None and self._watch.calm(whole):
             return raw
         slices = self._chunks.feed(raw)
+        if self._frames.controls:
+            raw, slices = self._controlled(raw, slices)
+            if len(self._held) > _PASSED:  # control frames without end, and the message they interrupt does not go on
+                return self._guarded(raw, slices, final=True)
         if self._held or not self._watch.calm(b"".join([raw[start:end] for start, end in slices])):
             return self._guarded(raw, slices, final=False)
         return raw
+
+    def finish(self) -> bytes:
+        """The socket has ended or was broken off: gives the rest."""
+        return super().finish() + self._without_secrets(self._control, [(0, len(self._control))])
+
+    def _controlled(self, raw: bytes, slices: list[Span]) -> tuple[bytes, list[Span]]:
+        """The raw bytes and their slices after what control frames say in them was looked through; the one that goes on is held."""
+        held, controls = self._control, self._frames.controls
+        if held:  # the first one goes on with it
+            raw, shift = held + raw, len(held)
+            controls = [(start + shift if start else 0, end + shift) for start, end in controls]
+            slices = [(start + shift, end + shift) for start, end in slices]
+        self._control = b""
+        if self._frames.in_control:
+            start, _ = controls.pop()
+            raw, self._control = raw[:start], raw[start:]
+        return self._without_secrets(raw, controls), slices
+
+    def _without_secrets(self, raw: bytes, texts: list[Span]) -> bytes:
+        """The raw bytes, what is to be overwritten in each of those texts in them overwritten."""
+        spans = [(first + start, first + end) for first, last in texts for start, end in self._watch.alone(raw[first:last])]
+        if not spans:
+            return raw
+        self.redacted = True
+        return _overwritten(raw, spans)
 
 
 def _has_trailers(raw: bytes, payload: list[bytes]) -> bool:
