@@ -149,11 +149,13 @@ def _query(target: bytes, found: _Findings) -> bytes:
 
 _SET_COOKIE = re.compile(rb"(?im)^(set-cookie2?[ \t]*:[ \t]*)([^=;\r\n]*=)?([^;\r\n]*)")
 
+_has_cookies = finds(r"[sS][eE][tT]-[cC][oO][oO][kK][iI][eE]")
+
 
 def redact_response_head(raw: bytes, secrets: Iterable[bytes] = ()) -> tuple[bytes, bool]:
     """A response head without the values of cookies, and with `secrets` overwritten; and whether that changed it."""
     clean = raw
-    if b"ookie" in raw or b"OOKIE" in raw:
+    if _has_cookies(readable(raw)):
         clean = _SET_COOKIE.sub(_cookie, raw)
     for secret in secrets:
         if secret in clean and len(secret) >= secret_rules.LEAST_SECRET:

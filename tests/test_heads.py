@@ -121,6 +121,13 @@ def test_cookies_of_an_answer_lose_their_values_and_keep_their_attributes() -> N
     assert redact_response_head(clean) == (clean, False)
 
 
+@pytest.mark.parametrize("name", [b"SET-CoOKIE", b"set-cOOkie", b"Set-CooKie2"])
+def test_cookies_of_a_response_are_redacted_however_their_name_is_written(name: bytes) -> None:
+    raw = b"HTTP/1.1 200 OK\r\n%b: sid=%b\r\n\r\n"
+
+    assert redact_response_head(raw % (name, b"CANARY")) == (raw % (name, b"<redacted:cookie>"), True)
+
+
 def test_a_response_head_without_secrets_stays() -> None:
     raw = b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="x"\r\nx-cookie-count: 3\r\n\r\n'
     assert redact_response_head(raw, [KEY]) == (raw, False)
