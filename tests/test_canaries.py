@@ -25,7 +25,7 @@ from playhead.proxy.cli import run
 from playhead.storage.store import Store
 from proxied import read_journal, until
 from running import Running
-from websocket_fakes import CLOSE, PING, WebSocketClient, accept
+from websocket_fakes import CLOSE, CONTINUATION, PING, TEXT, RawWebSocket, WebSocketClient, accept
 
 JSON = (b"Content-Type", b"application/json")
 
@@ -155,7 +155,17 @@ class Echo:
                 await socket.send(b'{"type": "response.completed"}')
                 continue
             text = self.given() + key + json.dumps(json.loads(message.payload)).encode()
-            await socket.send(text, fragments=-(-len(text) // 7) if way == "fragments" else 1)
+            if way == "fragments with pings":
+                await self.interrupted(socket, text, key[:125])
+            else:
+                await socket.send(text, fragments=-(-len(text) // 7) if way == "fragments" else 1)
+
+    @staticmethod
+    async def interrupted(socket: RawWebSocket, text: bytes, told: bytes) -> None:
+        """One message in small frames, a ping that tells something behind each."""
+        for number, piece in enumerate(pieces := list(sevens(text))):
+            await socket.frame(CONTINUATION if number else TEXT, piece, fin=number == len(pieces) - 1)
+            await socket.frame(PING, told[: number % 126])
 
 
 ANSWERS = (
@@ -225,11 +235,16 @@ class Client:
             for body in bodies:
                 text = body(self.canaries.document(f"{way} {body.__name__}", key))
                 await socket.send(text, fragments=-(-len(text) // 7) if fragments else 1)
-                await socket.receive()
+                await self._next(socket)
             await socket.frame(PING, key.encode())
-            await socket.receive()
+            await self._next(socket)
             await socket.send_close(1000, key)
             await socket.receive_until_closed()
+
+    @staticmethod
+    async def _next(socket: WebSocketClient) -> None:
+        while (await socket.receive()).opcode == PING:
+            pass
 
 
 def form(document: Any) -> bytes:
@@ -281,6 +296,7 @@ async def sockets(client: Client) -> None:
     for deflate, fragments in itertools.product((False, True), (False, True)):
         for answered in ("whole", "fragments"):
             await client.talk(deflate=deflate, fragments=fragments, answered=answered)
+    await client.talk(deflate=False, fragments=False, answered="fragments with pings", bodies=SPELLINGS[:1])
 
 
 async def left_open(client: Client, stack: contextlib.AsyncExitStack, journal: Path) -> None:
