@@ -108,7 +108,8 @@ class FrameSlices:
     def feed(self, raw: bytes) -> list[Span]:
         """The next raw bytes; gives where payload of messages stands in them."""
         slices: list[Span] = []
-        self.controls = controls = []
+        controls: list[Span] = []
+        self.controls = controls
         end = len(raw)
         pos = min(self._left, end)
         if pos:

@@ -93,8 +93,10 @@ class _Watch:
 
     def alone(self, text: bytes) -> list[Span]:
         """What to overwrite in a text of its own, whole or broken off."""
-        watch = _Watch(self._target)
-        return [] if watch.calm(text) else watch.feed(text, final=True)[0]
+        target = self._target
+        if target.cut(text) == len(text) and not target.found(text):
+            return []
+        return _Watch(target).feed(text, final=True)[0]
 
     @property
     def holds(self) -> bool:
