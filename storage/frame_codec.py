@@ -58,8 +58,10 @@ def salt_of(name: str, stored: bytes) -> int:
     return int.from_bytes(stored, "little") ^ xxh3_64_intdigest(name.encode())
 
 
-def number_of(header: bytes) -> int:
-    return int(HEADER.unpack(header)[3])
+def told_by(header: bytes) -> tuple[int, int, int]:
+    """Kind, number and at of a frame."""
+    _, _, kind, number, at = HEADER.unpack(header)
+    return kind, number, at
 
 
 def torn(buffers: list[bytes], done: int) -> tuple[list[bytes], int]:

@@ -15,7 +15,7 @@ import mmap
 import os
 from pathlib import Path
 
-from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, number_of, salt_of, torn
+from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, salt_of, told_by, torn
 from .frame_codec import MAGIC as MAGIC
 from .frame_codec import START as START
 from .frame_codec import JournalFrame as JournalFrame
@@ -29,7 +29,8 @@ _SHARE, _LEAST = 4, 1 << 16  # of the journal's limit, for a segment; and bytes 
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _FRESH = 16 << 20  # bytes of payloads that are read at once
-_AROUND_DATA = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_END, Kind.END, Kind.FINISH)))
+_EDGES = frozenset(map(int, (Kind.OPEN, Kind.BEGIN, Kind.END, Kind.FINISH)))
+_AROUND_DATA = _EDGES - {int(Kind.BEGIN)} | {int(Kind.REQUEST_END)}
 _NOTED = _AROUND_DATA | {DATA}  # what must be known to see that a request repeats another
 _RENEW = "renew"
 _HEADER = HEADER.size
@@ -72,6 +73,8 @@ class JournalWriter:
         self.writer = writer
         self._durable = durable
         self.lost: set[int] = set()
+        self.edges: list[tuple[int, int, int, bytes]] = []  # first and last frames that were dropped, until somebody takes them: kind, number, at, payload
+        self.insists = False  # whether to write though there is no room that may be used: for a little, without which the journal could not shrink
         self.problem: str | None = None  # why frames are being dropped now
         self._directory = directory
         self._limit = limit
@@ -191,7 +194,7 @@ class JournalWriter:
         if end >= self._look_at and self.begun:
             self.problem = self._obstacle(size)
             self._look_at = min(end + self._check_every, self._segment_bytes + 1) if self.problem is None else 0
-        if self.problem is None:
+        if self.problem is None or self.insists:
             self._put(buffers, size, 0)
         else:
             self._lose(buffers)
@@ -211,7 +214,9 @@ class JournalWriter:
     def _lose(self, buffers: list[bytes]) -> None:
         self._look_at = 0
         if buffers:
-            self.lost.update(map(number_of, buffers[::2]))
+            frames = [(*told_by(header), payload) for header, payload in zip(buffers[::2], buffers[1::2], strict=True)]
+            self.lost.update(number for _, number, _, _ in frames)
+            self.edges += [frame for frame in frames if frame[0] in _EDGES]
             self._whole = False
             self._repetition.forget()
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from journals import read_all, writer
+from playhead.proxy.notes import end
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter, Kind
 
 END = 8
+WHOLE, LOST = end("complete"), end("complete", lost=True)
 
 
 class Client:
@@ -36,7 +38,7 @@ def payloads(directory: Path) -> list[bytes]:
 
 
 def ending(lost: bool) -> bytes:
-    return b"lost" if lost else b"whole"
+    return LOST if lost else WHOLE
 
 
 async def turns(done: Callable[[], object]) -> None:
@@ -97,7 +99,7 @@ async def test_an_end_is_written_though_no_step_follows(tmp_path: Path) -> None:
     tape.close(1, 9, END, ending)
     await turns(lambda: payloads(tmp_path))
 
-    assert payloads(tmp_path) == [b"whole"]
+    assert payloads(tmp_path) == [WHOLE]
     tape.shut()
 
 
@@ -204,7 +206,7 @@ async def test_an_exchange_that_is_whole_says_so_at_its_end(tmp_path: Path) -> N
     tape.close(1, 9, END, ending)
     tape.flush_now()
 
-    assert payloads(tmp_path) == [b"x", b"whole"]
+    assert payloads(tmp_path) == [b"x", WHOLE]
     assert tape.dropped == 0
     tape.shut()
 
@@ -253,7 +255,7 @@ async def test_an_exchange_with_lost_frames_says_so_and_is_counted_once(tmp_path
     tape.close(1, 2, END, ending)
     tape.flush_now()
 
-    assert payloads(tmp_path) == [b"lost"]
+    assert payloads(tmp_path) == [LOST]
     assert tape.dropped == 1
     assert tape.journal is not None
     assert tape.journal.lost == set()

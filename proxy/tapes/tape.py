@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Protocol
 
 from playhead.storage.journal import JournalWriter
 from playhead.storage.records import Kind
+
+from ..notes import unbundle, with_loss
 
 
 class Unrecorded(Protocol):
@@ -30,6 +33,10 @@ class Unrecorded(Protocol):
 _FROM_CLIENT = frozenset(map(int, (Kind.OPEN, Kind.REQUEST_DATA, Kind.REQUEST_END, Kind.CLIENT_FRAME, Kind.BEGIN)))
 _LATER = 0.01
 _MUCH = 1 << 20
+_LAST = frozenset(map(int, (Kind.END, Kind.FINISH)))
+_AGAIN = 1.0  # after which it is tried again to write what is owed
+_OWED = 10_000  # ends that are remembered
+_AT_ONCE = 64
 _Step = tuple[Unrecorded, Callable[..., object], tuple[Any, ...]]
 
 
@@ -51,6 +58,9 @@ class Tape:
         self._loop = asyncio.get_running_loop()
         self._number = 0
         self._closed: dict[int, bool] = {}  # exchanges that ended since the last write, and whether they are counted as dropped
+        self._unbegun: set[int] = set()  # exchanges in flight whose first frame was dropped
+        self._owed: dict[int, tuple[int, bytes]] = {}  # relaxed: ends that were dropped, of exchanges that the journal has begun: at, payload
+        self._again: asyncio.TimerHandle | None = None
         self._problem: str | None = None  # strict: why something of this turn was dropped before its end
         self._outbox: list[_Step] = []
         self._scheduled = False
@@ -84,8 +94,11 @@ class Tape:
             return
         lost = number in journal.lost
         if lost:
-            journal.lost.discard(number)
+            unbegun = number in self._unbegun
+            self.forget(number)
             self.dropped += 1
+            if unbegun:
+                return
         self._closed[number] = lost
         journal.append(kind, number, at, payload(lost))
         if self.strict:
@@ -97,6 +110,7 @@ class Tape:
         """An exchange that could not be recorded was not made."""
         if self.journal is not None:
             self.journal.lost.discard(number)
+            self._unbegun.discard(number)
 
     def then(self, owner: Unrecorded, step: Callable[..., object], *args: Any) -> None:
         """Do something when all that was recorded so far is in the journal: now; strict: once it is on disk, after all steps before."""
@@ -146,8 +160,41 @@ class Tape:
         """Something was dropped since the last write: exchanges that have ended are counted now, or nobody would ask for them again."""
         gone = journal.lost.intersection(self._closed)
         self.dropped += sum(not self._closed[number] for number in gone)
-        journal.lost -= gone
         self._closed.clear()
+        gone |= self._owe(journal)
+        journal.lost -= gone
+        self._unbegun -= gone
+        if self._owed and self._again is None:
+            self._pay(journal)
+
+    def _owe(self, journal: JournalWriter) -> set[int]:
+        """Remember the ends that were dropped: without, what the journal has begun stays open, and holds its place there. Gives whose they were."""
+        edges, journal.edges = journal.edges, []
+        self._unbegun.update(number for kind, number, _, _ in edges if kind not in _LAST and number in journal.lost)
+        ends = {number: (kind, at, payload) for kind, number, at, payload in edges if kind in _LAST}
+        if self.strict or not journal.begun:
+            return set(ends)
+        for number in islice(ends.keys() - self._unbegun, _OWED - len(self._owed)):
+            kind, at, payload = ends[number]
+            self._owed[number] = at, with_loss(unbundle(payload)[1] if kind == Kind.FINISH else payload)
+        return set(ends)
+
+    def _pay(self, journal: JournalWriter) -> None:
+        """Write the ends that are owed, also beyond the limit: they are small, and what they end has begun within it."""
+        journal.insists = True
+        while self._owed and self._again is None:
+            for number in list(islice(self._owed, _AT_ONCE)):
+                journal.append(Kind.END, number, *self._owed.pop(number))
+            if not journal.flush():
+                journal.lost -= self._owe(journal)
+                self._again = self._loop.call_later(_AGAIN, self._try_again, journal)
+        journal.insists = False
+
+    def _try_again(self, journal: JournalWriter) -> None:
+        self._again = None
+        self._write()
+        if self._again is None:
+            self._pay(journal)
 
     def _write_late(self) -> None:
         self._later = None
@@ -209,8 +256,14 @@ class Tape:
 
     def shut(self) -> None:
         """Write what is left; idempotent."""
-        if self.journal is not None:
-            self.journal.close()
+        if self.journal is None:
+            return
+        if self._again is not None:
+            self._again.cancel()
+            self._try_again(self.journal)
+        self.journal.close()
+        if self._again is not None:
+            self._again.cancel()
 
 
 def _fdatasync(fd: int) -> None:
