@@ -17,6 +17,8 @@ from playhead.config.errors import StoreError
 
 from .bodies import Base, StoredBody, encode_against
 from .connecting.rewriting_connections import ConnectionsRewriting
+from .costing.cost_tables import cost_history, price_bases, price_rates
+from .costing.rewriting_ledger import LedgerRewriting
 from .engine import Database
 from .evidence.chain_writing import ChainWriter, chained
 from .evidence.chained import EntryKind, Subject
@@ -90,8 +92,10 @@ class _Rewriting:
         own = set(self._connection.execute(select(exchanges.c.id).where(exchanges.c.session == self._session)).scalars())
         ids = sorted(own | self._dependents(own), reverse=True)
         changed = [id_ for id_ in ids if self._exchange(id_, own=id_ in own)]
-        if self._entries is not None and changed:
-            self._forget_derived(changed)
+        if self._entries is not None:
+            if changed:
+                self._forget_derived(changed)
+            LedgerRewriting(self._connection, self._session, self._change, self._entries).run()
         theirs = ConnectionsRewriting(self._connection, self._change, self._sizes, self._entries)
         linked = theirs.run(self._session)
         missed = self._connection.execute(select(divergences).where(divergences.c.session == self._session)).all()
@@ -272,7 +276,7 @@ def make_anew(database: Database) -> None:
     """Make the files anew, without what was there before. Raises StoreError: somebody else uses the store."""
     with database.autocommit() as connection:
         if not database.sqlite:
-            for table in (pieces, bodies, event_rows, item_rows, fingerprints, divergences, exchanges, connection_pieces, connections):
+            for table in _REWRITTEN:
                 connection.exec_driver_sql(f"VACUUM {table.name}")
             return
         connection.exec_driver_sql("VACUUM")
@@ -295,4 +299,8 @@ def forget_words(database: Database, found: Callable[[str], bool]) -> None:
                 connection.execute(delete(table).where(table.c.id == id_))
 
 
+_REWRITTEN = (
+    *(pieces, bodies, event_rows, event_types, item_rows, item_words, fingerprints, divergences, exchanges, connection_pieces, connections),
+    *(price_bases, price_rates, cost_history),
+)
 _ITEM_USERS = (item_rows.c.type, item_rows.c.name, item_rows.c.status)

@@ -158,6 +158,30 @@ async def test_no_byte_of_it_is_left_in_the_files(tmp_path: Path, playhead: Play
     assert [path.name for path in tmp_path.rglob("*") if path.is_file() and WHO.encode() in path.read_bytes()] == []
 
 
+async def told_model(received: Received, wire: Wire) -> None:
+    """An answer by the model that was asked for, with its usage."""
+    asked = json.loads(await wire.body())
+    told = {**response("Yes."), "user": None, "model": asked["model"], "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}}
+    await wire.write(answer(json.dumps(told).encode(), (b"Content-Type", b"application/json")))
+
+
+@pytest.mark.parametrize("model", ["ft:gpt-4o-2024-08-06:customer::x", "customer-7"])
+async def test_a_model_that_is_called_so_does_not_keep_it_in_the_ledger(tmp_path: Path, playhead: Playhead, model: str) -> None:
+    async with recording(tmp_path, told_model) as proxy:
+        await fetch(proxy.port, ask(json.dumps({"model": model, "input": "hi"}).encode(), (b"Content-Type", b"application/json")))
+    playhead("reprice", "--assume", "provider=openai,region=global,tier=default")
+    playhead("reprice", "--assume", "provider=openai,region=global,tier=flex")
+    before = playhead("show", "1", "--cost").out
+    assert "customer" in before
+
+    told = playhead("redact", "default", "--pattern", "[c]ustomer", "--yes")
+
+    assert (told.status, "in the files of the store" in told.out) == (0, True)
+    assert playhead("show", "1", "--cost").out == before.replace("customer", "<redacted:private>")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"customer" in path.read_bytes()]
+    assert playhead("verify", "--chain").status == 0
+
+
 @pytest.mark.parametrize("pattern", [WHO, re.escape(WHO), f"(?i){WHO.upper()}"])
 async def test_a_pattern_that_spells_it_out_does_not_bring_it_back(tmp_path: Path, playhead: Playhead, pattern: str) -> None:
     async with recording(tmp_path, upstream) as proxy:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +13,13 @@ from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
 from playhead.proxy.redacting.redactor import Redactor
 from playhead.proxy.redacting.rewriting import head, rewritten
+from playhead.storage.costing.costs import Basis, Cost, LineRow, RateRow
+from playhead.storage.engine import Database
 from playhead.storage.packing.content import Change, Content, Rewritten
 from playhead.storage.records import Batch, Frame, Piece, Raw, Recorded, Spill
 from playhead.storage.store import Store
 from stores import raw, recorded
-from test_ledger import cost
+from test_ledger import cost, reprice
 
 SECRET = b"hunter2"
 
@@ -54,6 +58,89 @@ def test_a_note_that_names_the_model_without_a_price_is_rewritten(store: Store) 
 
     assert [row.cost_note for row in store.exchanges("default")] == ["unpriced: no price table knows the model <redacted:p>"]
     assert list(store.check_chains().problems()) == []
+
+
+def named(reason: str | None = None) -> Cost:
+    """A price that names the model."""
+    rate = RateRow("input", "ft:hunter2", "token", None, 1_000_000, "list@1", '[["tier","hunter2","known"]]', "no price for ft:hunter2")
+    basis = Basis('[["provider","openai","known"],["model","ft:hunter2","known"]]', reason)
+    return replace(cost(7, "partly"), basis=basis, lines=(*cost(7).lines, LineRow(rate, 3, None)), note="unpriced: ft:hunter2")
+
+
+def in_words(store: Store) -> list[str]:
+    """What the ledger says of each exchange."""
+    ledger, ids = store.ledger, sorted([row.id for one in store.sessions() for row in store.exchanges(one.session)])
+    return [json.dumps([ledger.about(id_), [line.model_dump() for line in ledger.lines(id_)], ledger.history(id_)], default=str) for id_ in ids]
+
+
+def shared(store: Store) -> Iterator[str]:
+    """All that costs refer to."""
+    with store._database.reading() as connection:
+        for table in ("price_bases", "price_rates"):
+            yield from map(str, connection.exec_driver_sql(f"SELECT * FROM {table}"))
+
+
+def test_the_ledger_does_not_tell_it_any_more_and_its_amounts_stay(store: Store) -> None:
+    store.write(Batch([holding(1, cost=named("no price table knows ft:hunter2")), holding(2, cost=cost())]))
+    before = in_words(store)
+    store.rewrite("default", redacting())
+
+    assert in_words(store) == [words.replace("hunter2", "<redacted:p>") for words in before]
+    assert "hunter2" not in "".join(shared(store))
+    assert [*store.verify(), *store.check_chains().problems()] == []
+
+
+def test_what_prices_were_before_does_not_tell_it_any_more(store: Store) -> None:
+    store.write(Batch([holding(1, cost=named())]))
+    reprice(store, cost(9))
+    assert "hunter2" in in_words(store)[0]
+    store.rewrite("default", redacting())
+
+    assert "unpriced: ft:<redacted:p>" in in_words(store)[0]
+    assert "hunter2" not in "".join([*in_words(store), *shared(store)])
+    assert list(store.check_chains().problems()) == []
+
+
+def test_the_ledger_tells_of_another_session_what_it_did(store: Store) -> None:
+    store.write(Batch([holding(1, cost=named()), holding(2, cost=named(), session="other")]))
+    before = in_words(store)
+    store.rewrite("default", redacting())
+
+    assert in_words(store) == [before[0].replace("hunter2", "<redacted:p>"), before[1]]
+    store.rewrite("other", redacting())
+    assert "hunter2" not in "".join([*in_words(store), *shared(store)])
+    assert [*store.verify(), *store.check_chains().problems()] == []
+
+
+@pytest.mark.parametrize("session", ["default", "other"])
+def test_a_recorder_that_goes_on_refers_to_rows_that_are_there(store: Store, url: str, session: str) -> None:
+    store.write(Batch([holding(1, cost=named()), holding(2, cost=named(), session=session)]))
+    before = [row.amount for row in store.ledger.lines(1)]
+    with Store.open(url) as command:
+        command.rewrite("default", redacting())
+    store.write(Batch([holding(3, cost=named())]))
+
+    assert [row.amount for row in store.ledger.lines(3)] == before
+    assert [*store.verify(), *store.check_chains().problems()] == []
+
+
+def test_a_recorder_that_is_started_anew_tells_what_it_meets(store: Store, url: str) -> None:
+    store.write(Batch([holding(1, cost=named())]))
+    store.rewrite("default", redacting())
+    with Store.open(url) as another:
+        another.write(Batch([holding(2, cost=named(), writer="w2")]))
+
+    assert ["hunter2" in words for words in in_words(store)] == [False, True]
+
+
+def test_what_others_did_to_what_costs_refer_to_is_not_made_good_by_it(database: Database) -> None:
+    with Store(database) as store:
+        store.write(Batch([holding(1, cost=named())]))
+        with database.writing() as connection:
+            connection.exec_driver_sql("UPDATE price_rates SET price = '1' WHERE item = 'output'")
+        store.rewrite("default", redacting())
+
+        assert ["a row was changed in one of" in text for _, text in store.check_chains().problems()] == [True]
 
 
 def test_what_another_session_has_stays_as_it_was(store: Store) -> None:

@@ -174,6 +174,18 @@ class ChainWriter:
             if lost & set(rows.get(table.name, ())):
                 self._remade[entry.key] = {**rows, table.name: [id_ for id_ in rows[table.name] if id_ not in lost]}
 
+    def reshare(self, table: Table, ids: Iterable[int]) -> None:
+        """Rows that others refer to are about to change: the entries about them are made anew.
+
+        An entry that does not say what they are now stays: what others did is not made good by it.
+        """
+        wanted, reader = set(ids), RowReader(self._connection)
+        for entry in shared_entries(self._connection) if wanted else ():
+            rows = shared_rows_of(entry.rows)
+            ours = entry.key not in self._remade and not wanted.isdisjoint(rows.get(table.name, ()))
+            if ours and digest_of(entry.salt or b"", [reader.shared(rows)[0]]) == entry.digest:
+                self._remade[entry.key] = rows
+
     # The end.
 
     def append(self, insert: Callable[[Table, list[Any]], None] | None = None) -> None:
