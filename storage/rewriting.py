@@ -99,7 +99,8 @@ class _Rewriting:
         theirs = ConnectionsRewriting(self._connection, self._change, self._sizes, self._entries)
         linked = theirs.run(self._session)
         missed = self._connection.execute(select(divergences).where(divergences.c.session == self._session)).all()
-        return Changed(len(changed), linked, sum(self._diverged(row) for row in missed))
+        bare = self._connection.execute(_PRUNED, {"session": self._session}).all()
+        return Changed(len(changed) + sum(map(self._bare, bare)), linked, sum(self._diverged(row) for row in missed))
 
     def _dependents(self, ids: set[int]) -> set[int]:
         """Exchanges of other sessions that are written against these, or against those."""
@@ -223,6 +224,14 @@ class _Rewriting:
         theirs = select(e.id).where(e.session == self._session)
         self._connection.execute(delete(fingerprints).where(f.exchange.in_(theirs), f.rules != DEFAULT_RULES))
 
+    def _bare(self, row: Row[Any]) -> bool:
+        """An exchange whose content is pruned, so that nothing of it can be derived again; whether it has changed."""
+        told = {name: new for name, value in row._mapping.items() if (new := self._change.value(value)) != value}
+        if told and self._entries is not None:
+            self._entries.changing(Subject.EXCHANGE, [row.id])
+            self._connection.execute(update(exchanges).where(exchanges.c.id == row.id).values(told))
+        return bool(told)
+
     # What replays met.
 
     def _diverged(self, row: Row[Any]) -> bool:
@@ -259,6 +268,10 @@ def _size(raw: Raw) -> int:
 
 
 _BODY = select(bodies.c.base, bodies.c.depth).where(bodies.c.exchange == bindparam("exchange"))
+_PRUNED = select(
+    *exchanges.c["id", "stream_id", "path", "model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "request_id"],
+    *exchanges.c["organization", "project", "user", "cost_note", "conversation", "problem", "billing"],
+).where(exchanges.c.session == bindparam("session"), exchanges.c.pruned == "content")
 _LOCKED = select(bodies.c.exchange).where(bodies.c.exchange == bindparam("exchange")).with_for_update()
 _BELOW = select(bodies.c.exchange).where(bodies.c.base.in_(bindparam("bases", expanding=True)))
 _PIECES = select(pieces).where(pieces.c.exchange == bindparam("exchange")).order_by(pieces.c.part, pieces.c.seq)

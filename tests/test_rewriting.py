@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aged import prune
 from playhead.config.errors import StoreError
 from playhead.config.rules import parse_rule
 from playhead.proxy.redacting.redactor import Redactor
@@ -16,7 +17,7 @@ from playhead.proxy.redacting.rewriting import head, rewritten
 from playhead.storage.costing.costs import Basis, Cost, LineRow, RateRow
 from playhead.storage.engine import Database
 from playhead.storage.packing.content import Change, Content, Rewritten
-from playhead.storage.records import Batch, Frame, Piece, Raw, Recorded, Spill
+from playhead.storage.records import Batch, Facts, Frame, Piece, Raw, Recorded, Spill
 from playhead.storage.store import Store
 from stores import raw, recorded
 from test_ledger import cost, reprice
@@ -180,6 +181,18 @@ def test_what_still_goes_on_is_not_rewritten(store: Store) -> None:
     with pytest.raises(StoreError, match="Exchange 2 of session default still goes on"):
         store.rewrite("default", redacting())
     assert SECRET in requests(store)[0]
+
+
+def test_an_exchange_whose_content_is_pruned_does_not_tell_it_any_more(store: Store) -> None:
+    facts = Facts(kind="responses", model="ft:hunter2", response_id="resp_1", parse="parsed")
+    store.write(Batch([holding(1, facts=facts, cost=named(), path="/v1/hunter2/responses")]))
+    prune(store, at=100, content=10)
+    before = [row.model_dump_json() for row in store.exchanges("default")]
+
+    assert store.rewrite("default", redacting(), dry=True)[0] == store.rewrite("default", redacting())[0] == 1
+    assert [row.model_dump_json() for row in store.exchanges("default")] == [told.replace("hunter2", "<redacted:p>") for told in before]
+    assert store.rewrite("default", redacting(), dry=True)[0] == 0
+    assert [*store.verify(), *store.check_chains().problems()] == []
 
 
 def test_what_fails_has_changed_nothing(store: Store) -> None:
