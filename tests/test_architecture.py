@@ -49,7 +49,7 @@ SHELLS = FACES | frozenset(
         ),
         "storage.carrying": "cassette_store exporting forking importing",
         "storage.connecting": "connection_reads rewriting_connections verify_connections writing_connections",
-        "storage.costing": "cost_tables kept_sums ledger ledger_writing money outlays prompting spending spent_by_hour untold verify_sums",
+        "storage.costing": "cost_tables kept_sums ledger ledger_writing money outlays prompting rewriting_ledger spending spent_by_hour untold verify_sums",
         "storage.evidence": "chain_adopting chain_checks chain_rows chain_tables chain_writing head_file",
         "storage.removing": "deletion due pruning",
         "storage.replaying": "accepting divergences match_rules replay_tables replays served_faults",
