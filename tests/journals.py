@@ -64,6 +64,14 @@ def some(count: int, size: int = 10, number: int = 1) -> list[Written]:
     return [(5, number, at, b"%0*d" % (size, at)) for at in range(count)]
 
 
+def crowded(directory: Path) -> JournalWriter:
+    """A journal with no room left: another one, which has ended, takes all that its limit allows."""
+    other = writer(directory, "other")
+    put(other, *some(10, size=100))
+    other.close()
+    return writer(directory, limit=1000)
+
+
 def got(directory: Path, name: str = "w") -> list[Written]:
     """All frames of a writer, as `put` takes them."""
     return [(frame.kind, frame.number, frame.at, frame.payload) for frame in read_all(directory, name)]

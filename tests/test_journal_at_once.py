@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journals import Written, got, put, some, writer
+from journals import Written, crowded, got, put, some, writer
 from playhead.storage.journal import retire, segment_path
 
 frames = st.tuples(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=60))
@@ -57,10 +57,7 @@ def test_what_is_written_at_once_is_dropped_beyond_the_limit(directory: Path) ->
 
 
 def test_it_is_written_when_there_is_room_again(directory: Path) -> None:
-    other = writer(directory, "other")
-    put(other, *some(10, size=100))
-    other.close()
-    journal = writer(directory, limit=1000)
+    journal = crowded(directory)
     full = journal.write(5, 1, 0, bytes(200))
     retire(directory, segment_path(directory, "other", 1), reuse=False)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from journals import Written, got, put, some, writer
+from journals import Written, crowded, got, put, some, writer
 from playhead.storage.journal import (
     MAGIC,
     retire,
@@ -58,10 +58,7 @@ def test_beyond_its_limit_frames_are_dropped_and_their_exchanges_named(directory
 
 
 def test_recording_goes_on_when_there_is_room_again(directory: Path) -> None:
-    other = writer(directory, "other")
-    put(other, *some(10, size=100))
-    other.close()
-    journal = writer(directory, limit=1000)
+    journal = crowded(directory)
     journal.append(5, 1, 0, bytes(200))
     full = journal.flush()
     retire(directory, segment_path(directory, "other", 1), reuse=False)
@@ -87,10 +84,7 @@ def test_a_small_limit_holds_nothing_back_as_long_as_all_is_stored(directory: Pa
 
 
 def test_room_is_seen_though_nothing_is_written(directory: Path) -> None:
-    other = writer(directory, "other")
-    put(other, *some(10, size=100))
-    other.close()
-    journal = writer(directory, limit=1000)
+    journal = crowded(directory)
     journal.append(5, 1, 0, bytes(200))
     journal.flush()
     journal.look_again()
