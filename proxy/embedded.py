@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from playhead.storage.records import DivergenceRecord, FaultRecord
 
     from .cassettes.cassette_recording import CassetteRecording
-    from .processes.in_process import InProcess
-    from .replay.rewinding import Rewound
+    from .in_process import InProcess
+    from .recordings.rewinding import Rewound
 
 Mode = Literal["record", "replay", "auto", "forward", "none", "once", "new_episodes", "all", "off"]
 
@@ -89,7 +89,7 @@ class Playhead:
 
     def start(self) -> None:
         """Serve; what `with` does on entry. Raises StoreError: there is nothing to replay, another one records there, the port is taken, ...; ConfigError."""
-        from .processes.in_process import InProcess
+        from .in_process import InProcess
 
         if self._closed or self._proxy is not None:
             raise RuntimeError("a Playhead is started once: make another one")

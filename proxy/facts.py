@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from playhead.storage.records import Facts, ItemRow
 
-from .assembling.edges import leading
+from .edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
 from .models.wire import Problem, Unparsed, Wire, field, members

@@ -32,10 +32,10 @@ from playhead.config import patterns
 from playhead.config.rules import Rule
 from playhead.storage.records import DEFAULT_RULES, Asks, Fingerprint, StoredRequest
 
-from .assembling.reply import headers_of
-from .matching.canonical import dump, parse
-from .matching.multipart import Part, WithoutBoundary, boundary_of, parts_of
-from .matching.normalising import Normaliser
+from .fingerprinting.canonical import dump, parse
+from .fingerprinting.multipart import Part, WithoutBoundary, boundary_of, parts_of
+from .fingerprinting.normalising import Normaliser
+from .heads import headers_of
 from .models.kind import shape_of
 
 HELD = 32 << 20

@@ -13,16 +13,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from playhead.config.errors import UpstreamError
 from playhead.storage.journal import Kind
 
+from .client_side import ClientSide
 from .forwarding.answers import answer
-from .forwarding.client_side import ClientSide
 from .forwarding.clients import ClientRequest, Done, Leave, in_task
 from .forwarding.http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .forwarding.inbound import Inbound
-from .forwarding.service import Service
 from .masking.guards import gives_secrets
 from .masking.needles import needles_of
 from .notes import bundle, end, opening, request_end
 from .redaction import is_clean
+from .service import Service
 from .tapes.answer_tape import AnswerTape
 from .tapes.request_tape import RequestTape
 from .upstream import Leg

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .assembling.lane_steps import Assigned, Begun, Ended, Ledger, Step
-from .assembling.lane_turns import MAX_STEERS, Lane, Turn, lane_of, name_in
 from .folds.folding import text_in
 from .folds.output_items import GROWTH, STATUSES
+from .lane_steps import Assigned, Begun, Ended, Ledger, Step
+from .lane_turns import MAX_STEERS, Lane, Turn, lane_of, name_in
 from .models.wire import Unparsed, Wire, field
 
 __all__ = ["Assigned", "Begun", "Ended", "Lanes", "Step"]

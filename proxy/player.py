@@ -24,16 +24,16 @@ from playhead.storage.store import Store
 from .fingerprint import F1, Asked, Rules, line_of
 from .forwarding.http1 import ProtocolError
 from .matching.request_memo import RequestMemo
-from .replay.decided import Decided, replaced, waiting_text
-from .replay.playback import Missing as Missing
-from .replay.playback import Playback as Playback
-from .replay.playback import SessionMissing as SessionMissing
-from .replay.ready import Ready, Spoken, Usual, ready, usual
-from .replay.replay_index import ReplayIndex
-from .replay.retell import retell
-from .replay.rewinding import Rewound
-from .replay.rule_hits import RuleHits
-from .replay.told import Recording
+from .recordings.decided import Decided, replaced, waiting_text
+from .recordings.playback import Missing as Missing
+from .recordings.playback import Playback as Playback
+from .recordings.playback import SessionMissing as SessionMissing
+from .recordings.ready import Ready, Spoken, Usual, ready, usual
+from .recordings.replay_index import ReplayIndex
+from .recordings.retell import retell
+from .recordings.rewinding import Rewound
+from .recordings.rule_hits import RuleHits
+from .recordings.told import Recording
 from .script import AT_ONCE, Source, Step, script, with_retry_after
 
 log = logging.getLogger("playhead")

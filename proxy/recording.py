@@ -15,16 +15,17 @@ from pydantic_core import from_json
 from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import ANSWERED_EARLY, Direction, Facts, Fingerprint, ItemRow, Kind, Outcome, Piece, Raw, Recorded, Spill
 
-from .assembling.connections import connection_of, header_text
-from .assembling.edges import Edges
+from .assembling.connections import connection_of
 from .assembling.gathered import Gathered, as_frame
 from .assembling.multiplex import Multiplex
-from .assembling.reply import Reply, has_body, headers_of
+from .assembling.reply import Reply, has_body
 from .assembling.transcript import Transcript
 from .assembling.turns import Setting
 from .assembling.upgraded import Upgraded
+from .edges import Edges
 from .facts import NOTHING, UNPARSED, Told, take_request, tell, told_of
 from .fingerprint import create_over
+from .heads import header_text, headers_of
 from .matching.request_memo import NO_HEADING, RequestMemo
 from .models.doors import parse_request
 from .notes import NO_META, Meta, read_opening, unbundle, undecoded
@@ -219,8 +220,7 @@ class Assembly:
     def finish(self, *, aborted: bool = False) -> Recorded:
         """The exchange as a whole: it ended, or (`aborted`) its writer did. Never was spilled."""
         self._close()
-        gathered = self._gathered
-        outcome = self._outcome(final=True, aborted=aborted)
+        gathered, outcome = self._gathered, self._outcome(final=True, aborted=aborted)
         facts = self._facts(outcome, final=True)
         frames, chunks, blocks = tuple(gathered.frames), tuple(gathered.chunks), self._reply.blocks if self._reply else ()
         bodies = b"".join(gathered.request), b"".join(self._heads), b"".join(gathered.response)

@@ -15,12 +15,12 @@ from playhead.storage.derived import Stored
 from playhead.storage.records import ANSWERED_EARLY, Direction, EventRow, Facts, Kind, Recorded, Spill
 
 from .assembling.channels import MAX_MESSAGE, START
-from .assembling.edges import Edges
-from .assembling.reply import headers_of
 from .assembling.turns import Setting, Turn, TurnMessage
+from .edges import Edges
 from .facts import UNPARSED
 from .forwarding.answers import ERRORS
 from .forwarding.frames import MessagePiece, Opcode, pack
+from .heads import headers_of
 from .lanes import Begun
 from .matching.request_memo import RequestMemo
 from .models.doors import client_event_door, event_door

@@ -27,13 +27,13 @@ from .processes.children import Child, ChildGoneError, Orders, start_logging
 from .processes.forking import Spares, spares
 from .processes.lag import Lag
 from .recorders.progress import read_progress
-from .replay.rewinding import RewindError, Rewound
+from .recordings.rewinding import RewindError, Rewound
 
 if TYPE_CHECKING:
     from .pricing.budget_watch import BudgetWatch
 
 log = logging.getLogger("playhead")
-WORKER, RECORDER = "playhead.proxy.processes.worker", "playhead.proxy.recorders.recorder_process"
+WORKER, RECORDER = "playhead.proxy.processes.worker", "playhead.proxy.processes.recorder_process"
 _LOCK_SECONDS = 5.0
 _LAG_SECONDS = 60.0  # above it the recorder hangs, or the store is too slow for the traffic
 _BACKLOG = 4096
@@ -141,7 +141,7 @@ class Supervisor:
 
     async def _settle(self) -> None:
         """A replay sees all that was recorded before it started. Raises StoreError."""
-        from .recorders.settle import settle
+        from .processes.settle import settle
 
         try:
             missing = await asyncio.to_thread(settle, self._settings, stopped=self._stop.is_set)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from .pricing.usage_form import CacheWrites, Modalities, Usage, UsagePart
+from .usage_form import CacheWrites, Modalities, Usage, UsagePart
 
 _MOST = 10**15  # nobody uses more of anything at once, and thousands of such counts together still fit an integer column of any database
 _MODALITIES = ("text", "audio", "image", "video")

@@ -21,11 +21,11 @@ from .forwarding.clients import ClientRequest, Done, Leave, in_task
 from .forwarding.frames import FrameDecoder, MessagePiece, Opcode, deflate_of, pack
 from .forwarding.http1 import Framing, Head, Header
 from .forwarding.inbound import Inbound
-from .forwarding.service import Service
 from .http import REMEMBERED, HttpExchange
 from .masking.guards import FrameGuard
 from .masking.needles import needles_of
 from .redaction import RequestScanner, is_clean
+from .service import Service
 
 
 def handshake_fault(method: str, headers: Iterable[Header]) -> str | None:

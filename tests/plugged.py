@@ -16,8 +16,8 @@ import pytest
 
 # What the plugin imports when it is first used; a run inside this process forgets what it has imported, and half of it a second time is not the same.
 import playhead.proxy.console.app
-import playhead.proxy.processes.in_process
-import playhead.proxy.replay.inserted
+import playhead.proxy.in_process
+import playhead.proxy.inserted
 import playhead.proxy.testing.begun
 import playhead.proxy.testing.collected
 import playhead.proxy.testing.servers  # noqa: F401

@@ -15,11 +15,11 @@ import uvloop
 
 from fakes import FakeUpstream, Header, Received, Wire, headers_of
 from playhead.config.settings import Settings
+from playhead.proxy.forwarder import Forwarder
 from playhead.proxy.forwarding.clients import Server
-from playhead.proxy.forwarding.forwarder import Forwarder
-from playhead.proxy.forwarding.service import Service
 from playhead.proxy.notes import unbundle
 from playhead.proxy.processes.hosting import replaying, upstream_of
+from playhead.proxy.service import Service
 from playhead.proxy.sockets.socket_line import SocketLine
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalFrame, JournalWriter, Kind, SegmentReader, segments

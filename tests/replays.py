@@ -12,8 +12,8 @@ from typing import Any
 
 from fakes import Answer, FakeUpstream, Handler, Header, Received, Wire, answer, headers_of
 from playhead.config.settings import Settings
+from playhead.proxy.processes.settle import settle
 from playhead.proxy.recorder import Recorder
-from playhead.proxy.recorders.settle import settle
 from playhead.storage.datadir import DataDir
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store

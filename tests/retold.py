@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from playhead.proxy.fingerprint import Asked, fingerprint
-from playhead.proxy.replay.told import Recording
+from playhead.proxy.recordings.told import Recording
 from playhead.storage.connecting.connected import turn_number
 from playhead.storage.records import Asks, Direction, Frame, Outcome, Raw, Recorded
 from stores import recorded as exchange

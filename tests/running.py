@@ -19,7 +19,7 @@ import psutil
 import warm
 from command_line import PLAYHEAD, Told, in_a_process
 from playhead.proxy.commands.child import without_proxies
-from playhead.proxy.recorders.recorder_process import NAME as RECORDER
+from playhead.proxy.processes.recorder_process import NAME as RECORDER
 from warm import Program
 
 _ADDRESS = re.compile(r"http://([0-9.]+):(\d+)")

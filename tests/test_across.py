@@ -13,7 +13,7 @@ import pytest
 
 from fakes import Answer, RawClient, chunked, fetch
 from playhead.proxy import sse
-from playhead.proxy.replay.told import Recording
+from playhead.proxy.recordings.told import Recording
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from proxied import Proxy

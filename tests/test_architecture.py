@@ -28,15 +28,16 @@ SHELLS = FACES | frozenset(
     f"{folder}.{name}"
     for folder, names in {
         "config": "loading setting_values settings",
-        "proxy": "headway http metrics player recorder server settled upstream websocket",
+        "proxy": "client_side forwarder headway http in_process inserted live_prices metrics player recorder replaying server service upstream websocket",
         "proxy.caching": "reading",
         "proxy.cassettes": "cassette_databases cassette_files cassette_recording",
         "proxy.chains": "recalling",
-        "proxy.forwarding": "client_side clients forwarder service",
+        "proxy.forwarding": "clients",
         "proxy.pricing": "budget_watch setting",
-        "proxy.processes": "children forking hosting in_process worker",
-        "proxy.recorders": "drained endings processors progress recorder_loop recorder_process renewal rereading settle storing suspects tails traffic upkeep",
-        "proxy.replay": "account anew at_once begun faulting inserted live_prices misses playing replaying rule_hits",
+        "proxy.processes": "children forking hosting recorder_loop recorder_process settle worker",
+        "proxy.recorders": "drained endings processors progress renewal rereading settled storing suspects tails traffic upkeep",
+        "proxy.recordings": "rule_hits",
+        "proxy.replay": "account anew at_once begun faulting misses playing",
         "proxy.sockets": (
             "backlog faulty_openings faulty_speech faulty_turns recorded_sockets recorded_transcripts socket_asking "
             "socket_goings socket_line socket_live socket_opening socket_transcript socket_turns upstream_socket"

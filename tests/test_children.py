@@ -17,7 +17,7 @@ from playhead.config.settings import Settings
 from playhead.proxy.processes.children import Child, Orders
 from playhead.storage.datadir import DataDir
 
-RECORDER = "playhead.proxy.recorders.recorder_process"
+RECORDER = "playhead.proxy.processes.recorder_process"
 LIGHT = "light_child"
 
 

@@ -21,7 +21,7 @@ def test_help_is_quick_because_it_imports_no_command() -> None:
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, playhead.proxy.processes.worker, playhead.proxy.recorders.settle;"
+        "import sys, playhead.proxy.processes.worker, playhead.proxy.processes.settle;"
         "print(sorted({'sqlalchemy', 'playhead.proxy.recorder'} & set(sys.modules)));"
         "import playhead.storage.store;"
         "print(sorted({'alembic', 'sqlalchemy.dialects.postgresql', 'playhead.proxy.recorder'} & set(sys.modules)))"

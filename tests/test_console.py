@@ -17,7 +17,7 @@ from playhead.config.settings import HostPort
 from playhead.proxy.console.app import console_app
 from playhead.proxy.console.exposition import METRICS, expose, snapshot
 from playhead.proxy.pricing.budget_watch import Spending
-from playhead.proxy.replay.rewinding import RewindError, Rewound
+from playhead.proxy.recordings.rewinding import RewindError, Rewound
 
 TOKEN = "console-token"
 WORKER = {

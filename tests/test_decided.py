@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playhead.proxy.replay.decided import Decided, replaced
-from playhead.proxy.replay.replay_index import ReplayIndex
+from playhead.proxy.recordings.decided import Decided, replaced
+from playhead.proxy.recordings.replay_index import ReplayIndex
 from playhead.storage.replaying.replay_rows import Equivalence, ReplayRow, Rerecording
 
 

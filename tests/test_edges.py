@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.assembling import edges
-from playhead.proxy.assembling.edges import Edges, leading, trailing
+from playhead.proxy import edges
+from playhead.proxy.edges import Edges, leading, trailing
 
 OBJECT: dict[str, Any] = {
     "model": 'x\\"}{[',

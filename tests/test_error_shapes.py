@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from playhead.proxy.replay.error_shapes import as_event, as_message, error_in, message_of, refused, status_of
+from playhead.proxy.recordings.error_shapes import as_event, as_message, error_in, message_of, refused, status_of
 
 Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from playhead.config.rules import parse_rule
-from playhead.proxy.matching.canonical import parse
-from playhead.proxy.matching.finders import Numbering, finder_of, in_order, replaced
+from playhead.proxy.fingerprinting.canonical import parse
+from playhead.proxy.fingerprinting.finders import Numbering, finder_of, in_order, replaced
 
 ONE, TWO = "76f8b89e-4a41-46fb-86ae-546cc1e4ba6c", "11111111-4a41-46fb-86ae-546cc1e4ba6c"
 

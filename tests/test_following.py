@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.policies import Exhausted
-from playhead.proxy.replay.replay_index import Lane, ReplayIndex
-from playhead.proxy.sockets.following import Follower, Followers, Found
+from playhead.proxy.recordings.following import Follower, Followers, Found
+from playhead.proxy.recordings.replay_index import Lane, ReplayIndex
 from playhead.storage.records import Asks, Fingerprint
 from playhead.storage.replaying.replay_rows import ReplayRow
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playhead.config.policies import Exhausted
-from playhead.proxy.sockets.handshakes import Handshakes
+from playhead.proxy.recordings.handshakes import Handshakes
 from playhead.storage.connecting.connected import Handshake
 
 

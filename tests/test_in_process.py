@@ -11,8 +11,8 @@ import pytest
 from fakes import FakeUpstream, fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort, Settings
-from playhead.proxy.processes.in_process import InProcess
-from playhead.proxy.recorders.settle import settle
+from playhead.proxy.in_process import InProcess
+from playhead.proxy.processes.settle import settle
 from playhead.storage.store import Store
 from proxied import until
 from replays import ask, numbered

@@ -13,7 +13,7 @@ import pytest
 
 from fakes import Answer, FakeUpstream, RawClient, chunked, chunked_head, fetch, replying
 from playhead.config.settings import Settings
-from playhead.proxy.processes.in_process import InProcess
+from playhead.proxy.in_process import InProcess
 from playhead.storage.store import Store
 from proxied import gated
 from replays import NOWHERE, ask, code, numbered, recording

@@ -11,7 +11,7 @@ import pytest
 
 from fakes import Answer, FakeUpstream, Handler, Received, Wire, answer, fetch, replying
 from playhead.proxy.embedded import Mode, Playhead
-from playhead.proxy.replay.live_budget import LiveBudget, Paid
+from playhead.proxy.pricing.live_budget import LiveBudget, Paid
 from proxied import proxied
 from replays import ask, code, divergences, numbered, recorder, recording, replaying
 from websocket_fakes import TEXT, WebSocketClient, accept

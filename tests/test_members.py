@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.replay.members import dumped, members, with_member, without_member
+from playhead.proxy.recordings.members import dumped, members, with_member, without_member
 from unfolded import values
 
 objects = st.dictionaries(st.sampled_from(["type", "stream_id", "a", 'q"', "ü"]), values, max_size=4)

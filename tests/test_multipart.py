@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.matching.multipart import Part, WithoutBoundary, boundary_of, parts_of
+from playhead.proxy.fingerprinting.multipart import Part, WithoutBoundary, boundary_of, parts_of
 
 
 def form(*parts: tuple[str, bytes], boundary: str = "XyZ") -> bytes:

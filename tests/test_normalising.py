@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from playhead.config.rules import BUILT_IN, parse_rule
-from playhead.proxy.matching.finders import Numbering
-from playhead.proxy.matching.normalising import GONE, Normaliser
+from playhead.proxy.fingerprinting.finders import Numbering
+from playhead.proxy.fingerprinting.normalising import GONE, Normaliser
 
 ONE, TWO = "76f8b89e-4a41-46fb-86ae-546cc1e4ba6c", "11111111-4a41-46fb-86ae-546cc1e4ba6c"
 DAY = "2026-01-31"

@@ -8,7 +8,7 @@ import pytest
 
 from playhead.config.patterns import PATTERNS
 from playhead.config.rules import Rule
-from playhead.proxy.matching.finders import Numbering, finder_of
+from playhead.proxy.fingerprinting.finders import Numbering, finder_of
 
 FOUND = {
     "uuid": ["id «76f8b89e-4a41-46fb-86ae-546cc1e4ba6c».", "run_«76F8B89E-4a41-46fb-86ae-546cc1e4ba6c»", "76f8b89e-4a41-46fb-86ae-546cc1e4ba6cd", "a-b-c"],

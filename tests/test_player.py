@@ -16,7 +16,7 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.proxy import player as module
 from playhead.proxy.player import Missing, Playback, Player, SessionMissing
-from playhead.proxy.replay.ready import Ready, Usual
+from playhead.proxy.recordings.ready import Ready, Usual
 from playhead.proxy.script import Begin, Data, End
 from playhead.storage.records import Asks, Batch, Fingerprint, Frame, Piece, Recorded, Spill
 from playhead.storage.store import Store

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.proxy.forwarding.http1 import Length, parse_head
-from playhead.proxy.replay.ready import ready, together, usual
+from playhead.proxy.recordings.ready import ready, together, usual
 from playhead.proxy.script import Begin, Data, End, Hold, Interim, Source, script
 from playhead.storage.packing.deltas import Readers, encode, read
 from playhead.storage.records import Outcome, Raw

@@ -11,9 +11,9 @@ import pytest
 
 from journalled import http
 from journals import open_store, tags, write, writer
+from playhead.proxy.processes.recorder_loop import RecorderLoop
 from playhead.proxy.recorder import Recorder
 from playhead.proxy.recorders.processors import Processors
-from playhead.proxy.recorders.recorder_loop import RecorderLoop
 from playhead.proxy.recorders.traffic import Traffic
 from playhead.storage.store import Store
 

@@ -36,7 +36,7 @@ class Recorder(Program):
     def __init__(self) -> None:
         told, telling = os.pipe()
         with open(told, "rb") as stdin:
-            super().__init__(["python", "-c", "from playhead.proxy.recorders.recorder_process import main; main()"], stdin=stdin)
+            super().__init__(["python", "-c", "from playhead.proxy.processes.recorder_process import main; main()"], stdin=stdin)
         self.stdin = open(telling, "wb")  # noqa: SIM115  (it outlives this)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from journalled import Frames, chunked, fold, fold_in_parts, http
-from playhead.proxy.assembling.edges import EDGE
+from playhead.proxy.edges import EDGE
 from playhead.storage.journal import Kind
 from playhead.storage.records import Recorded
 

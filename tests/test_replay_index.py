@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.replay.replay_index import ReplayIndex
+from playhead.proxy.recordings.replay_index import ReplayIndex
 from playhead.storage.records import Asks, Outcome
 from playhead.storage.replaying.replay_rows import ReplayRow
 

@@ -299,16 +299,3 @@ def test_what_comes_with_an_error_status_is_read_as_an_error() -> None:
     facts = fold(http(b"{}", [body], path="/v1/messages", status=404)).facts
 
     assert (facts.error_code, facts.problems) == ("404", [])
-
-
-lines = st.sampled_from([b"a: 1", b"A:2", b"b:\t3 ", b"no header", b"", b": 4", b"c:", b"d: 5: 6"])
-
-
-@given(st.lists(lines, max_size=8), st.sampled_from([b"", b"x: " + b"y" * 5000]))
-def test_headers_are_read_by_their_lower_names_and_joined_where_one_stands_there_again(said: list[bytes], long: bytes) -> None:
-    wanted: dict[bytes, list[bytes]] = {}
-    for name, colon, value in (line.partition(b":") for line in [*said, long]):
-        if colon:
-            wanted.setdefault(name.lower(), []).append(value.strip())
-
-    assert reply.headers_of(b"\r\n".join([b"HTTP/1.1 200 OK", *said, long, b"", b""])) == {name: b", ".join(values) for name, values in wanted.items()}

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from playhead.proxy import sse
 from playhead.proxy.forwarding.http1 import parse_head
-from playhead.proxy.replay.retell import Messages, messages_of, retell
-from playhead.proxy.replay.told import Recording
+from playhead.proxy.recordings.retell import Messages, messages_of, retell
+from playhead.proxy.recordings.told import Recording
 from playhead.proxy.script import Begin, Break, Data, End, Hold, Source, Step, script
 from playhead.proxy.unfold import unfold
 from playhead.storage.records import Asks, Outcome

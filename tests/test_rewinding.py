@@ -11,7 +11,7 @@ import pytest
 
 from fakes import FakeUpstream, RawClient, fetch
 from playhead.proxy.embedded import Playhead
-from playhead.proxy.replay.rewinding import RewindError, Rewound
+from playhead.proxy.recordings.rewinding import RewindError, Rewound
 from replays import ask, code, numbered, recording
 from running import Running
 from spoken import Socket, create, stored, told

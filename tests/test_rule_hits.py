@@ -14,10 +14,10 @@ import pytest
 from fakes import fetch
 from playhead.config.rules import rules_of
 from playhead.proxy.fingerprint import Asked
-from playhead.proxy.matching.finders import Numbering
-from playhead.proxy.replay.playback import Playback
-from playhead.proxy.replay.replay_index import ReplayIndex
-from playhead.proxy.replay.rule_hits import RuleHits
+from playhead.proxy.fingerprinting.finders import Numbering
+from playhead.proxy.recordings.playback import Playback
+from playhead.proxy.recordings.replay_index import ReplayIndex
+from playhead.proxy.recordings.rule_hits import RuleHits
 from playhead.storage.records import Batch, Fingerprint
 from playhead.storage.replaying.replay_rows import ReplayRow, RuleHit
 from playhead.storage.store import Store

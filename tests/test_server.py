@@ -20,7 +20,7 @@ from command_line import PLAYHEAD, in_a_process
 from fakes import FakeUpstream, echo, fetch
 from playhead.config.errors import StoreError
 from playhead.config.settings import HostPort
-from playhead.proxy.recorders.recorder_process import NAME as RECORDER
+from playhead.proxy.processes.recorder_process import NAME as RECORDER
 from playhead.proxy.server import bind
 from playhead.storage.journal import segments
 from playhead.storage.store import Store

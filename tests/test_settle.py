@@ -10,8 +10,8 @@ import pytest
 from journals import content, drain, open_store, plain, stream, tags, write, writer
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
+from playhead.proxy.processes.settle import journal_end, settle
 from playhead.proxy.recorder import Recorder
-from playhead.proxy.recorders.settle import journal_end, settle
 from playhead.storage.datadir import DataDir, RecorderLock
 from playhead.storage.journal import segment_path, segments
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from journals import open_store, plain, write, writer
-from playhead.proxy import settled as module
 from playhead.proxy.recorder import Recorder
-from playhead.proxy.settled import Settled
+from playhead.proxy.recorders import settled as module
+from playhead.proxy.recorders.settled import Settled
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from playhead.proxy.replay.told import Recording, told
+from playhead.proxy.recordings.told import Recording, told
 from retold import JSON_HEAD, SSE_HEAD, STEP, as_json, as_sse, as_ws, block, recorded
 from streams import COMPLETED_STREAM as STREAM
 

@@ -16,8 +16,8 @@ from playhead.config.settings import Settings
 from playhead.proxy.forwarding.addressing import Addressing
 from playhead.proxy.forwarding.frames import INSTEAD, Message
 from playhead.proxy.forwarding.inbound import Inbound, Reception
-from playhead.proxy.forwarding.service import Service
 from playhead.proxy.processes.hosting import upstream_of
+from playhead.proxy.service import Service
 from playhead.proxy.sockets.upstream_socket import HandshakeRefused, Unrecordable, UpstreamSocket
 from playhead.proxy.tapes.tape import Tape
 from playhead.storage.journal import JournalWriter

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.proxy.pricing.usage_form import CacheWrites, Modalities, Usage
 from playhead.proxy.usage import added, normal_usage
+from playhead.proxy.usage_form import CacheWrites, Modalities, Usage
 from test_recording_corpus import CORPUS, KINDS, events_of, exchanges, parsed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from playhead.storage.connecting.connected import RecordedConnection
 from playhead.storage.records import Recorded
 
-from ..plain import text_of
+from ..heads import header_text
 
 
 def connection_of(one: Recorded, heads: tuple[bytes, bytes], answered: Mapping[bytes, bytes], digest: bytes) -> RecordedConnection:
@@ -31,9 +31,3 @@ def connection_of(one: Recorded, heads: tuple[bytes, bytes], answered: Mapping[b
         digest=digest,
         heads=heads,
     )
-
-
-def header_text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    """What a header says, as a text that any database takes."""
-    value = headers.get(name)
-    return text_of(value.decode("latin-1")) if value else None

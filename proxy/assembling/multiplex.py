@@ -14,15 +14,15 @@ from playhead.storage.connecting.connected import MAX_TURNS, LogEntry, RecordedC
 from playhead.storage.connecting.log_rows import LogRows
 from playhead.storage.records import Direction, Outcome, Recorded, Spill
 
+from ..edges import Edges, leading
 from ..forwarding.frames import INSTEAD, Opcode
+from ..lane_turns import lane_of
 from ..lanes import Assigned, Begun, Lanes, Step
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
 from ..models.wire import Wire
 from ..plain import text_of
 from .channels import Channels
-from .edges import Edges, leading
-from .lane_turns import lane_of
 from .passing import Passing
 from .turns import Setting, Turn, TurnMessage, data_of, said_state
 

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from playhead.storage.records import Direction, Facts, ItemRow
 
 from ..decoding import BodyDecoder
+from ..edges import Edges
 from ..facts import output_rows, take_answer
 from ..forwarding.chunks import ChunkScanner
+from ..heads import headers_of
 from ..models.doors import parse_body
 from ..models.kind import Shape
 from ..models.wire import Unparsed
-from .edges import Edges
 from .event_stream import EventStream
 from .gathered import Gathered, as_frame
 
@@ -38,27 +39,7 @@ _UNREAD: Mapping[str, str | None] = {
     "nested too deeply": "the answer is nested too deeply to be parsed",
     "number too long": "the answer has a number that is too long to be parsed",
 }
-_USUAL_HEAD = 4096  # bytes
-_LINES_END = b"\r\n\r\n"
 _NAMED = ("responses", "chat.completions", "embeddings", "messages")  # kinds whose answers are never anything but JSON or events
-
-
-def headers_of(head: bytes) -> dict[bytes, bytes]:
-    """The headers of a raw head by lower-case name; the values of one that stands there several times are joined by commas."""
-    found: dict[bytes | None, bytes] = {}
-    for name, value in map(_usual_header if len(head) <= _USUAL_HEAD else _header, head.removesuffix(_LINES_END).split(b"\r\n")[1:]):
-        found[name] = found[name] + b", " + value if name in found else value
-    found.pop(None, None)
-    return found  # type: ignore[return-value]
-
-
-def _header(line: bytes) -> tuple[bytes | None, bytes]:
-    """Name and value; no name: it is no header."""
-    name, colon, value = line.partition(b":")
-    return name.lower() if colon else None, value.strip(b" \t")
-
-
-_usual_header = lru_cache(1 << 12)(_header)  # most lines come again and again
 
 
 def has_body(head: bytes, *, gathered: int) -> bool:

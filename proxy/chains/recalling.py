@@ -8,8 +8,8 @@ from playhead.config.errors import StoreError
 from playhead.storage.records import ExchangeRecord
 from playhead.storage.store import Store
 
-from ..assembling.reply import headers_of
 from ..decoding import BodyDecoder
+from ..heads import headers_of
 from ..models.kind import shape_of
 from ..pieces import Cutter
 from ..typed import MAX_BODY, Message

@@ -134,7 +134,7 @@ def _notable(store: Store, row: ConnectionRecord, spans: Spans, turns: Mapping[i
 
 def _strays(store: Store, id_: int) -> Iterator[Noted]:
     """Messages that belong to no turn."""
-    from ..assembling.edges import leading
+    from ..edges import leading
     from ..lane_marks import Noted
 
     data = ((entry, payload) for entry, payload in store.connection_messages(id_) if entry.opcode in _DATA and not entry.hidden)

@@ -91,7 +91,7 @@ def arguments(flags: Mapping[str, Any]) -> list[str]:
 def recordings(settings: Settings, on_missing: Callable[[str], None] | None = None) -> Iterator[Store]:
     """The store, once it holds all that was recorded before now; `on_missing`, else a warning, says what it still lacks. Raises StoreError."""
     from ..headway import open_store
-    from ..recorders.settle import settle
+    from ..processes.settle import settle
 
     logging.basicConfig(format="playhead: %(message)s", level=logging.WARNING, stream=sys.stderr)
     if missing := settle(settings):

@@ -75,8 +75,8 @@ def _wire(model: Wire | None) -> Any:
 
 def _usage(kind: str, answer: Wire | None) -> dict[str, Any] | None:
     """The normal form of what was used."""
-    from ..pricing.usage_form import as_json
     from ..pricing.used import usage_in
+    from ..usage_form import as_json
 
     found = usage_in(kind, answer) if answer is not None else None
     return as_json(found) if found is not None else None

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from playhead.config.settings import SESSION_NAME, HostPort, hint
 
 from ..forwarding.answers import ERRORS
-from ..replay.rewinding import RewindError, Rewound
+from ..recordings.rewinding import RewindError, Rewound
 from .exposition import expose, snapshot
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})

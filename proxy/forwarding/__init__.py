@@ -1,1 +1,1 @@
-"""How requests reach upstream and answers come back: heads, addresses, admission, the client side."""
+"""How requests reach upstream and answers come back: heads, addresses, admission, connections of clients."""

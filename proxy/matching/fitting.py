@@ -9,7 +9,7 @@ from typing import Any
 from playhead.config.rules import Rule
 
 from ..fingerprint import HELD, Asked, Rules, content_of, leave_out, line_of, parsed
-from .normalising import Normaliser
+from ..fingerprinting.normalising import Normaliser
 
 # From the most telling: of two patterns that explain a difference the first is proposed.
 _PROPOSED = ("uuid", "timestamp", "date", "chunk", "tempdir", "duration", "port", "cwd", "home", "boundary", "id", "hex")

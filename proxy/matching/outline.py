@@ -15,9 +15,9 @@ from xxhash import xxh3_128_digest
 
 from playhead.storage.packing.splits import longest
 
-from .canonical import dump, scan
-from .finders import Numbering, Use
-from .normalising import GONE, Normaliser
+from ..fingerprinting.canonical import dump, scan
+from ..fingerprinting.finders import Numbering, Use
+from ..fingerprinting.normalising import GONE, Normaliser
 from .repeats import Repeats, again, same_items
 
 _OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")

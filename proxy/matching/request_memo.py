@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from playhead.storage.records import Fingerprint, StoredRequest
 
-from ..assembling.connections import header_text
 from ..facts import NOTHING as NOTHING_TOLD
 from ..facts import Told, item_rows, tell, told_of
 from ..fingerprint import (
@@ -36,11 +35,12 @@ from ..fingerprint import (
     single_item,
     stored_fingerprint,
 )
+from ..fingerprinting.canonical import dump
+from ..fingerprinting.normalising import GONE, Normaliser
+from ..heads import header_text
 from ..models.doors import parse_request
 from ..models.kind import Shape, shape_of
 from ..models.wire import Problem, field
-from .canonical import dump
-from .normalising import GONE, Normaliser
 from .outline import Outline, Reading, fresh, outline
 
 LEAST = 4 << 10

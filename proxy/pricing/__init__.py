@@ -1,1 +1,1 @@
-"""What exchanges cost: rates out of price tables, amounts out of usage, and where money is counted. Pure."""
+"""What exchanges cost: rates out of price tables, amounts out of usage, where money is counted, and what may still be spent."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from playhead.storage.costing.costs import CLASSES, Basis, Cost, LineRow, Priceable, Pricing, RateRow, State, dollars
 
+from ..usage_form import Usage
 from .priced import Billable, CostLine, Dimension, Priced
 from .pricing import Pricer, usage_of
 from .roles import goes_on, is_batch, part_of, refused, unfinished
 from .same_terms import MOST_MONEY, Alike, class_of, counts_of, likeness
-from .usage_form import Usage
 
 _MOST = 4096  # texts that are kept, and kinds of exchanges that are priced alike
 _TOO_MUCH = "by its usage it would cost more than a million dollars: that usage is no true one"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from playhead.config.secrets import PLACEHOLDERS
 from playhead.storage.records import Recorded
 
-from ..assembling.reply import headers_of
+from ..heads import headers_of
 from ..plain import text_of
 
 START = "header:"

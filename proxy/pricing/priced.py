@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Literal, NamedTuple
 
-from .usage_form import Usage
+from ..usage_form import Usage
 
 _MONEY = Context(prec=60)
 How = Literal["known", "assumed", "unknown"]

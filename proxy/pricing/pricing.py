@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from playhead.config.assumptions import MEMORIES, Assumptions
 
 from ..usage import normal_usage
+from ..usage_form import Usage, UsagePart
 from .book import Book, NoRates, Rates
 from .dimensions import Seller, Tier, seller_of, tier_of
 from .priced import Billable, CostLine, Dimension, Priced
 from .quantities import Prices, Quantity, tokens
-from .usage_form import Usage, UsagePart
 
 _PER_CALL = frozenset(("web_search", "web_search_preview", "file_search"))
 _BY_TOKENS = frozenset(("code_interpreter", "image_generation", "container", "web_fetch", "tool_search", "computer_use", "mcp"))

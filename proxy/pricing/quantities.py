@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ..usage_form import Modalities, Usage
 from .book import Rate
 from .priced import CostLine, Dimension
-from .usage_form import Modalities, Usage
 
 Prices = Mapping[str, Rate]
 

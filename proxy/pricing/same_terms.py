@@ -9,9 +9,9 @@ from playhead.config.assumptions import LIFETIMES
 from playhead.storage.costing.costs import CLASSES, Cost, LineRow, Priceable, RateRow
 
 from ..usage import written
+from ..usage_form import Usage
 from .book import DAY, Rate, rate_of
 from .priced import CostLine, Priced
-from .usage_form import Usage
 
 MOST_MONEY = 10**18
 """A million dollars: several such amounts still fit an integer column of any database."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..models.wire import Wire, field
 from ..usage import normal_usage
-from .usage_form import Usage
+from ..usage_form import Usage
 
 _BILLED: Mapping[str, str] = {"file_search_call": "file_search", "code_interpreter_call": "code_interpreter", "image_generation_call": "image_generation"}
 _FREE = frozenset(("message", "reasoning", "function_call", "custom_tool_call", "compaction"))

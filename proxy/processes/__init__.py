@@ -1,1 +1,1 @@
-"""The processes of the program, and the proxy inside another one."""
+"""The processes of the program: what each is, how they are started, and how they end."""

@@ -16,17 +16,17 @@ from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 from playhead.storage.journal import JournalWriter, renewal_asked
 
+from ..forwarder import Forwarder, MakeReplays
 from ..forwarding.clients import Server
-from ..forwarding.forwarder import Forwarder, MakeReplays
 from ..forwarding.inbound import Reception
-from ..forwarding.service import Diverged, Service, nobody
+from ..service import Diverged, Service, nobody
 from ..tapes.tape import Tape
 from ..upstream import Origin, Upstream, tls_context
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store
 
-    from ..replay.replaying import Replays
+    from ..replaying import Replays
 
 log = logging.getLogger("playhead")
 
@@ -56,7 +56,7 @@ def forwarder_of(
         service = Service(settings, upstream_of(settings), tape, diverged, reported=cassettes)
         forwarder = Forwarder(service, run=run, key=key, replaying=replaying(run, store))
         if cassettes:
-            from ..replay.inserted import Inserted
+            from ..inserted import Inserted
 
             forwarder.inserted = Inserted(service, forwarder.reception, run=run, common=forwarder.replays)
         return forwarder
@@ -79,8 +79,8 @@ def replaying(run: str, given: Store | None = None) -> MakeReplays:
 
     async def make(service: Service, reception: Reception) -> Replays:
         from ..player import Player
-        from ..replay.replaying import Replays
-        from ..settled import Settled
+        from ..recorders.settled import Settled
+        from ..replaying import Replays
 
         settings = service.settings
         store = given if given is not None else await asyncio.to_thread(_open_store, settings)

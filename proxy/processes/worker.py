@@ -19,8 +19,8 @@ import uvloop
 
 from playhead.config.errors import PlayheadError
 
-from ..forwarding.forwarder import Forwarder
-from ..replay.rewinding import RewindError
+from ..forwarder import Forwarder
+from ..recordings.rewinding import RewindError
 from .children import Orders, be_called, keep_memory, read_orders, report, start_logging
 from .hosting import Host, forwarder_of
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..pricing.priced import Billable, CostLine
 from ..pricing.pricing import Pricer
-from ..pricing.usage_form import CacheWrites, Usage
+from ..usage_form import CacheWrites, Usage
 from .exports import Cell
 from .measures import COMPLETIONS, INPUTS, MEASURES, WRITES, Vector
 from .parts import Money, Part

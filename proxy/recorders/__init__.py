@@ -1,1 +1,1 @@
-"""What `recorder`, one floor up, needs to live on through kills, and its process."""
+"""What `recorder`, one floor up, needs to live on through kills."""

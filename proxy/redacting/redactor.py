@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from playhead.config.rules import Rule, Step, steps_of
 
-from ..matching.finders import redacted
+from ..fingerprinting.finders import redacted
 from .json_places import STRING, leaves, places
 
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")

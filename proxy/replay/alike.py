@@ -11,8 +11,8 @@ from typing import Any
 from playhead.config.rules import Rule
 
 from ..diverging.differences import ABSENT, Place
+from ..fingerprinting.normalising import Normaliser
 from ..matching.fitting import VOLATILE
-from ..matching.normalising import Normaliser
 
 _PLACES = 20
 _MOST = 8_000  # characters of each text that are looked at, from a little before they begin to differ

@@ -9,7 +9,7 @@ from playhead.storage.store import Store
 
 from ..fingerprint import F1, Rules
 from ..matching.request_memo import RequestMemo
-from .decided import replacements
+from ..recordings.decided import replacements
 
 
 def recorded_anew(store: Store, session: str, take: int | Literal["newest", "all"]) -> dict[int, int]:

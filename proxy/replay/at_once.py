@@ -12,9 +12,9 @@ from playhead.config.errors import StoreError
 from ..fingerprint import Asked
 from ..forwarding.clients import ClientRequest
 from ..forwarding.inbound import KEPT_HEAD, Inbound, head_size
-from ..forwarding.service import Service
 from ..player import Player
 from ..redaction import RequestScanner
+from ..service import Service
 from .begun import ANSWERED, Answered, Begun
 from .incoming import Memory
 

@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 
 from ..diverging.differences import Compared
 from ..fingerprint import F1, Asked, Rules, fingerprint, kind_of_body, leave_out, line_of, normalised
-from ..matching.multipart import Part, boundary_of, parts_of
+from ..fingerprinting.multipart import Part, boundary_of, parts_of
 
 
 def line(asked: Asked) -> tuple[str, str, str, str]:

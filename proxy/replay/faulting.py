@@ -22,8 +22,8 @@ from playhead.storage.records import Direction, FaultRecord
 from ..faults.aftermath import Aftermath, Known
 from ..faults.errors import ErrorSubject, provider_of
 from ..faults.retold import says_all_of_it
-from ..forwarding.service import Service
 from ..player import Playback, Player
+from ..service import Service
 
 log = logging.getLogger("playhead")
 

@@ -20,8 +20,8 @@ from ..diverging.causes import Case, cause_of, class_of
 from ..diverging.differences import places, told
 from ..fingerprint import F1, HELD, Asked, Rules, create_over
 from ..forwarding.inbound import Inbound
-from ..forwarding.service import Diverged
 from ..player import Missing, Playback, Player
+from ..service import Diverged
 from .comparing import Side, json_of, line, message
 from .incoming import SHOWN
 from .likeness import Around, Likeness, closest, explained

@@ -13,9 +13,9 @@ from playhead.config.errors import PlayheadError
 from playhead.config.faults import Fault
 
 from ..forwarding.http1 import ProtocolError
+from ..recordings.ready import together
 from ..script import AT_ONCE, Begin, Break, Data, End, Interim, Met, Reset, Step, Wait, due
 from ..upstream import Receiver
-from .ready import together
 
 log = logging.getLogger("playhead")
 

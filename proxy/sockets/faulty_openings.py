@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from ..client_side import reset
 from ..faults.edits import Edits, Ending, Failure, Fell, Pause
 from ..faults.errors import refusal
-from ..forwarding.client_side import reset
 from ..forwarding.clients import ClientRequest
-from ..forwarding.service import Service
 from ..replay.faulting import Afflicted
+from ..service import Service
 
 
 class MetOpening:

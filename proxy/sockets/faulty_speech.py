@@ -11,8 +11,8 @@ from ..faults.blocks import Block, message, number_of
 from ..faults.edits import Act, Edits, Ending, Failure, Fell, Part, Pause, Slow
 from ..faults.errors import message_of
 from ..forwarding.frames import Message, Opcode
+from ..recordings.members import with_member, without_member
 from ..replay.faulting import Afflicted
-from ..replay.members import with_member, without_member
 from .socket_end import close_payload, frame_head
 from .socket_line import Close, Drip, Item, Raw, Rest
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Iterator
 
 from ..forwarding.addressing import Refusal
 from ..player import Missing
+from ..recordings.following import Found
 from .faulty_speech import FaultySpeech
-from .following import Found
 from .interleaving import Play
 from .socket_asking import Spoke
 from .socket_goings import NEVER, AskedGroup, ClientLane, Going, messages_of

@@ -17,9 +17,9 @@ from playhead.storage.replaying.replay_rows import TurnRow
 from playhead.storage.store import Store
 
 from ..assembling.traffic import NO_CODE
+from ..fingerprinting.canonical import dump, parse
 from ..forwarding.frames import Opcode
-from ..matching.canonical import dump, parse
-from ..replay.retell import Messages
+from ..recordings.retell import Messages
 from .interleaving import CLIENT, HIDDEN, OPCODE, Log
 from .socket_end import close_payload
 

@@ -12,9 +12,9 @@ from playhead.storage.connecting.connected import LogEntry
 from playhead.storage.records import Direction, EventRow
 from playhead.storage.store import Store
 
+from ..fingerprinting.canonical import dump, parse
+from ..fingerprinting.normalising import Normaliser
 from ..forwarding.frames import Opcode
-from ..matching.canonical import dump, parse
-from ..matching.normalising import Normaliser
 from .interleaving import Log
 from .recorded_sockets import Finale, RecordedSocket, RecordedTurn
 from .speech import Reader

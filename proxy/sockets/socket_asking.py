@@ -11,17 +11,17 @@ from playhead.storage.connecting.connected import Handshake
 from playhead.storage.records import Fingerprint
 
 from ..fingerprint import F1, Asked, Rules, create_over
+from ..fingerprinting.normalising import Normaliser
 from ..forwarding.addressing import NO_KEY, Refusal
 from ..forwarding.inbound import Inbound
-from ..forwarding.service import Service
-from ..matching.normalising import Normaliser
 from ..player import Missing, Playback, Player
+from ..recordings.ready import Spoken
+from ..recordings.retell import messages_of
 from ..redaction import RequestScanner
 from ..replay.faulting import Afflicted, Faulting
 from ..replay.incoming import Memory
 from ..replay.misses import Expected, Misses, Told
-from ..replay.ready import Spoken
-from ..replay.retell import messages_of
+from ..service import Service
 from .recorded_sockets import RecordedSocket, RecordedSockets, alone
 from .recorded_transcripts import text_at
 from .socket_goings import object_in

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..forwarding.frames import Message
+from ..recordings.following import Follower
 from .backlog import Backlog
 from .faulty_speech import FaultySpeech
-from .following import Follower
 from .interleaving import HIDDEN, OPCODE, Interleaving
 from .recorded_sockets import RecordedSocket
 from .speech import Speech

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from playhead.config.errors import PlayheadError
 
-from ..forwarding.client_side import reset
+from ..client_side import reset
 from ..forwarding.clients import ClientRequest
 from ..forwarding.frames import Message, Opcode
-from ..forwarding.service import Service
-from ..replay.members import with_member, without_member
+from ..recordings.members import with_member, without_member
+from ..service import Service
 from .socket_end import SocketEnd
 from .speech import Speech
 from .upgrading import Upgrade

@@ -20,10 +20,10 @@ from ..assembling.traffic import NO_CODE
 from ..forwarding.answers import ERRORS
 from ..forwarding.frames import Message, Opcode
 from ..forwarding.inbound import Inbound
-from ..forwarding.service import Service
 from ..models.doors import client_event_door, event_door
 from ..models.kind import Shape
-from ..replay.error_shapes import message_of
+from ..recordings.error_shapes import message_of
+from ..service import Service
 from .live_turns import LiveTurns
 from .socket_goings import object_in
 from .upstream_socket import RECORDING, HandshakeRefused, Unrecordable, UpstreamSocket

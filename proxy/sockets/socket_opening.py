@@ -17,12 +17,12 @@ from ..forwarding.addressing import Refusal
 from ..forwarding.clients import ClientRequest
 from ..forwarding.http1 import ProtocolError, end_to_end, response_head
 from ..forwarding.inbound import Inbound, Reception
-from ..forwarding.service import Service
 from ..models.kind import shape_of
 from ..player import Missing, Playback, Player, SessionMissing
 from ..replay.faulting import Faulting
 from ..replay.incoming import Incoming, Memory
 from ..replay.misses import Misses
+from ..service import Service
 from .faulty_openings import MetOpening, meet_opening
 from .faulty_speech import FaultySpeech
 from .faulty_turns import FaultyTalk

@@ -13,8 +13,8 @@ from ..forwarding.addressing import NO_KEY, Refusal
 from ..forwarding.answers import ERRORS
 from ..forwarding.frames import Message, Opcode
 from ..player import Missing, Playback
+from ..recordings.following import Found
 from ..replay.misses import Expected
-from .following import Found
 from .interleaving import OPCODE, Interleaving, Over, Play
 from .recorded_sockets import RecordedSocket, meaning
 from .socket_asking import Asking, Spoke

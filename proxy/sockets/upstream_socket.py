@@ -22,8 +22,8 @@ from ..decoding import BodyDecoder
 from ..forwarding.frames import INSTEAD, FrameDecoder, Message, Opcode
 from ..forwarding.http1 import Chunked, Framing, Head
 from ..forwarding.inbound import Inbound
-from ..forwarding.service import Service
 from ..notes import end, opening
+from ..service import Service
 from ..tapes.answer_tape import AnswerTape
 from ..upstream import Leg
 from ..websocket import ClientTape

@@ -23,8 +23,8 @@ from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
 from ..cassettes.cassette_files import check_ours, keep_file, version_of
+from ..in_process import InProcess
 from ..pricing.setting import entries_for
-from ..processes.in_process import InProcess
 from ..replay.account import Worth, worth
 from .accepting import accept
 from .cassettes import Known, Stores, add, content, known_of

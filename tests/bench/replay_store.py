@@ -42,8 +42,8 @@ from playhead.proxy.fingerprint import F1, Rules
 from playhead.proxy.forwarding.addressing import Addressing
 from playhead.proxy.forwarding.inbound import Inbound, Reception
 from playhead.proxy.matching.request_memo import RequestMemo
+from playhead.proxy.recordings.replay_index import ReplayIndex
 from playhead.proxy.replay.incoming import Incoming, Memory
-from playhead.proxy.replay.replay_index import ReplayIndex
 from playhead.storage.records import Batch, Facts, Frame, Raw, Recorded
 from playhead.storage.replaying.replays import Under
 from playhead.storage.store import Store

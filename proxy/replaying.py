@@ -14,28 +14,28 @@ from playhead.config.errors import StoreError
 from playhead.config.faults import Fault
 from playhead.storage.records import Asks, DivergenceCode, Fingerprint
 
-from ..faults.answering import afflicted
-from ..fingerprint import line_of
-from ..forwarding.addressing import NO_KEY, Refusal
-from ..forwarding.clients import ClientRequest
-from ..forwarding.http1 import ProtocolError
-from ..forwarding.inbound import Inbound, Reception
-from ..forwarding.service import Service
-from ..http import BAD_BODY, HttpExchange
-from ..player import Missing, Playback, Player, SessionMissing
-from ..script import Break, End, Step
-from ..sockets.faulty_openings import MetOpening
-from ..sockets.socket_line import SocketLine
-from ..sockets.socket_opening import Openings, Passed, RecordedRefusal, UnrecordedHandshake
-from ..tapes.tape import Tape
-from ..websocket import SocketExchange
-from .at_once import AtOnce
-from .begun import Begun
-from .faulting import Afflicted, Faulting
-from .incoming import LIVE, Incoming, Memory
-from .misses import Misses
-from .playing import Playing
-from .ready import Ready, Spoken, Usual
+from .faults.answering import afflicted
+from .fingerprint import line_of
+from .forwarding.addressing import NO_KEY, Refusal
+from .forwarding.clients import ClientRequest
+from .forwarding.http1 import ProtocolError
+from .forwarding.inbound import Inbound, Reception
+from .http import BAD_BODY, HttpExchange
+from .player import Missing, Playback, Player, SessionMissing
+from .recordings.ready import Ready, Spoken, Usual
+from .replay.at_once import AtOnce
+from .replay.begun import Begun
+from .replay.faulting import Afflicted, Faulting
+from .replay.incoming import LIVE, Incoming, Memory
+from .replay.misses import Misses
+from .replay.playing import Playing
+from .script import Break, End, Step
+from .service import Service
+from .sockets.faulty_openings import MetOpening
+from .sockets.socket_line import SocketLine
+from .sockets.socket_opening import Openings, Passed, RecordedRefusal, UnrecordedHandshake
+from .tapes.tape import Tape
+from .websocket import SocketExchange
 
 log = logging.getLogger("playhead")
 

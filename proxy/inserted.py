@@ -13,18 +13,18 @@ from pathlib import Path
 
 from playhead.storage.store import Store
 
-from ..forwarding.addressing import Refusal
-from ..forwarding.clients import ClientRequest
-from ..forwarding.inbound import Inbound, Reception
-from ..forwarding.service import Service
-from ..http import HttpExchange
-from ..player import Player
-from ..settled import Settled
-from ..sockets.faulty_openings import MetOpening
-from ..sockets.socket_line import SocketLine
-from ..sockets.socket_opening import Passed
-from .misses import unrecorded
+from .forwarding.addressing import Refusal
+from .forwarding.clients import ClientRequest
+from .forwarding.inbound import Inbound, Reception
+from .http import HttpExchange
+from .player import Player
+from .recorders.settled import Settled
+from .replay.misses import unrecorded
 from .replaying import Replays
+from .service import Service
+from .sockets.faulty_openings import MetOpening
+from .sockets.socket_line import SocketLine
+from .sockets.socket_opening import Passed
 
 _NOBODY = "No test of this name is running: the request came too late, or its base URL is not that of the running test."
 _LAST_SECONDS = 1.0  # what is still going on when its test has ended may end

@@ -24,21 +24,21 @@ from playhead.storage.journal import remove_free, size_of
 from playhead.storage.records import DivergenceRecord
 from playhead.storage.store import Store
 
-from ..faults.due import Faults
-from ..headway import open_store
-from ..metrics import Counters
-from ..pricing.setting import Costing
-from ..recorder import Recorder
-from ..recorders.recorder_loop import Misplaced, RecorderLoop
-from ..recorders.settle import settle
-from ..recorders.upkeep import Upkeep
-from ..replay.rewinding import Rewound
-from ..server import bind
-from .hosting import Host, forwarder_of
+from .faults.due import Faults
+from .headway import open_store
+from .metrics import Counters
+from .pricing.setting import Costing
+from .processes.hosting import Host, forwarder_of
+from .processes.recorder_loop import Misplaced, RecorderLoop
+from .processes.settle import settle
+from .recorder import Recorder
+from .recorders.upkeep import Upkeep
+from .recordings.rewinding import Rewound
+from .server import bind
 
 if TYPE_CHECKING:
-    from ..cassettes.cassette_recording import CassetteRecording
-    from ..replay.inserted import Inserted
+    from .cassettes.cassette_recording import CassetteRecording
+    from .inserted import Inserted
 
 log = logging.getLogger("playhead")
 
@@ -81,7 +81,7 @@ class InProcess:
             if self.recording is not None:
                 self.settings = stack.enter_context(self.recording.unpacked(self.settings))
             elif self.settings.cassette is not None:
-                from ..cassettes.cassette_databases import held
+                from .cassettes.cassette_databases import held
 
                 self.settings, self.store = stack.enter_context(held(self.settings, self.settings.cassette))
             if self.settings.mode == "replay" and (missing := settle(self.settings)):

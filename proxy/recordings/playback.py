@@ -11,9 +11,9 @@ from playhead.storage.records import DivergenceCode, Fingerprint
 from playhead.storage.replaying.replay_rows import ReplayRow
 
 from ..fingerprint import F1, Rules
-from ..sockets.following import Followers
-from ..sockets.handshakes import Handshakes
 from .decided import NOTHING_DECIDED, Decided
+from .following import Followers
+from .handshakes import Handshakes
 from .replay_index import ReplayIndex
 
 _MOVED = 100

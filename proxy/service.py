@@ -11,13 +11,13 @@ from playhead.config.faults import parse_faults
 from playhead.config.settings import Settings
 from playhead.storage.records import DivergenceRecord
 
-from ..faults.due import Faults
-from ..metrics import Counters
-from ..redaction import RedactionMemo
-from ..replay.live_budget import LiveBudget
-from ..replay.live_prices import LivePrices
-from ..tapes.tape import Tape
-from ..upstream import Upstream
+from .faults.due import Faults
+from .live_prices import LivePrices
+from .metrics import Counters
+from .pricing.live_budget import LiveBudget
+from .redaction import RedactionMemo
+from .tapes.tape import Tape
+from .upstream import Upstream
 
 Diverged = Callable[[DivergenceRecord], object]
 """Is told of each request that a replay could not answer; from any thread."""

@@ -11,10 +11,10 @@ from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 from playhead.storage.datadir import DataDir
 
-from ..forwarding.answers import Refusal
-from ..settled import Settled
-from ..tapes.tape import Tape
-from .live_budget import LiveBudget, Paid
+from .forwarding.answers import Refusal
+from .pricing.live_budget import LiveBudget, Paid
+from .recorders.settled import Settled
+from .tapes.tape import Tape
 
 if TYPE_CHECKING:
     from playhead.storage.store import Store

@@ -13,7 +13,7 @@ from playhead.storage.journal import SegmentReader, segments
 
 from ..headway import never, open_store
 from ..pricing.setting import Costing
-from .progress import read_progress
+from ..recorders.progress import read_progress
 
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02

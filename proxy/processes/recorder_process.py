@@ -15,11 +15,11 @@ from playhead.storage.journal import remove_free
 
 from ..headway import open_store
 from ..pricing.setting import Costing
-from ..processes.children import be_called, keep_memory, read_orders, report, start_logging
 from ..recorder import Recorder
+from ..recorders.traffic import Traffic
+from ..recorders.upkeep import Upkeep
+from .children import be_called, keep_memory, read_orders, report, start_logging
 from .recorder_loop import Misplaced, RecorderLoop
-from .traffic import Traffic
-from .upkeep import Upkeep
 
 NAME = "ph:recorder"
 _NICE = 5

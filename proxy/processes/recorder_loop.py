@@ -11,9 +11,9 @@ from playhead.config.errors import StoreError
 from playhead.storage.store import Store
 
 from ..recorder import Recorder
-from .pace import LOOK_SECONDS, Pace
-from .traffic import Traffic
-from .upkeep import Upkeep
+from ..recorders.pace import LOOK_SECONDS, Pace
+from ..recorders.traffic import Traffic
+from ..recorders.upkeep import Upkeep
 
 _EMPTY_SECONDS = 0.03
 _IDLE_SECONDS = 0.1

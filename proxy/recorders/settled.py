@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playhead.storage.journal import segments
 
-from .recorders.progress import read_progress
-from .tapes.tape import Tape
+from ..tapes.tape import Tape
+from .progress import read_progress
 
 log = logging.getLogger("playhead")
 

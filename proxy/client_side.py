@@ -8,9 +8,9 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 
-from ..upstream import Leg
-from .clients import ClientRequest, Done
+from .forwarding.clients import ClientRequest, Done
 from .service import Service
+from .upstream import Leg
 
 _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held back
 _BUFFERED = 1 << 18

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..models.lenient import json_type
-from ..models.wire import Wire, field
+from .models.lenient import json_type
+from .models.wire import Wire, field
 
 MAX_NAME = 512  # of an id or a lane; a server takes 256
 MAX_LANES = 64  # names that are remembered; a server takes 32

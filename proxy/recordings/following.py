@@ -9,7 +9,7 @@ from itertools import islice
 from playhead.config.policies import Exhausted
 from playhead.storage.records import Fingerprint
 
-from ..replay.replay_index import Lane, ReplayIndex
+from .replay_index import Lane, ReplayIndex
 
 _LOOKED_AT = 1000  # recordings among which one on a better lane is looked for
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 from playhead.config.errors import StoreError
 from playhead.config.settings import Settings
 
-from ..http import HttpExchange
-from ..replay.begun import ANSWERED, Begun
-from ..replay.rewinding import RewindError, Rewound
-from ..upstream import Origin
-from ..websocket import SocketExchange, handshake_fault
-from .addressing import Addressing, Refusal
-from .admission import Admission
-from .answers import answer
-from .clients import ClientRequest, Done, Leave, in_task
-from .inbound import Inbound, Reception
+from .forwarding.addressing import Addressing, Refusal
+from .forwarding.admission import Admission
+from .forwarding.answers import answer
+from .forwarding.clients import ClientRequest, Done, Leave, in_task
+from .forwarding.inbound import Inbound, Reception
+from .http import HttpExchange
+from .recordings.rewinding import RewindError, Rewound
+from .replay.begun import ANSWERED, Begun
 from .service import Service
+from .upstream import Origin
+from .websocket import SocketExchange, handshake_fault
 
 if TYPE_CHECKING:
-    from ..replay.at_once import AtOnce
-    from ..replay.inserted import Inserted
-    from ..replay.replaying import Replays
+    from .inserted import Inserted
+    from .replay.at_once import AtOnce
+    from .replaying import Replays
 
 log = logging.getLogger("playhead")
 
@@ -65,7 +65,7 @@ class Forwarder:
 
     async def rewind(self, session: str) -> Rewound:
         """Begin a pass over a session again. Raises RewindError."""
-        from ..player import SessionMissing
+        from .player import SessionMissing
 
         if "replay" not in self._modes:
             raise RewindError("mode_not_allowed", f"This server runs in mode {self.service.settings.mode} and replays nothing{self._why}.")
@@ -82,7 +82,7 @@ class Forwarder:
             await self.inserted.eject_all()
         if self._replays is not None and self._replays.done() and self._replays.exception() is None:
             if self.accounts and not self.account:
-                from ..replay.account import account
+                from .replay.account import account
 
                 self.account = await asyncio.to_thread(account, self._replays.result().player, self.service.settings)
             await self._replays.result().close()
