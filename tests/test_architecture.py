@@ -43,7 +43,7 @@ SHELLS = FACES | frozenset(
             "socket_goings socket_line socket_live socket_opening socket_transcript socket_turns upstream_socket"
         ),
         "proxy.tapes": "tape",
-        "proxy.testing": "accepting begun cassettes collected fixture servers",
+        "proxy.testing": "accepting begun cassettes collected fixture front servers",
         "storage": (
             "alone chains checks column_types completeness datadir engine journal migrations places queries rederiving "
             "rewriting rows schema stats store tables verify writing writing_values"

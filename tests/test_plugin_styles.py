@@ -181,6 +181,32 @@ def test_rain(agent, city):
     assert len(project.cassettes()) == 2
 
 
+ONE_AGENT = """
+@pytest.fixture(scope="session")
+def agent(playhead_server):
+    return lambda text: ask(text, playhead_server.base_url)
+
+@pytest.mark.playhead
+def test_rain(agent): assert agent("rain")
+
+@pytest.mark.playhead(pace="recorded")
+def test_snow(agent): assert agent("snow")
+
+@pytest.mark.playhead(faults=["latency 10ms at turn 1"])
+def test_hail(agent): assert agent("hail") and agent("more hail")
+"""
+
+
+@pytest.mark.parametrize("mode", ["none", "once", "new_episodes"])
+def test_a_program_that_is_started_once_finds_the_server_of_each_test(project: Project, mode: str) -> None:
+    project.tests(ONE_AGENT)
+    project.record()
+    result = project.run(f"--playhead-mode={mode}")
+
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["3 tests: 4 replayed, 0 went to upstream, 0 diverged"])
+
+
 def test_a_test_that_could_not_begin_leaves_nothing_to_others(project: Project) -> None:
     module = "MARK\ndef test_rain(playhead):\n    ask('one', playhead.base_url)\n\n"
     project.tests(module.replace("MARK", ""))

@@ -79,9 +79,9 @@ def begun(
 
 
 def server_of(wanted: Wanted, servers: Servers) -> PlayheadServer:
-    """The server of those tests that want nothing special. Raises PlayheadError."""
+    """What leads to the server of each test while it runs. `wanted`: by the whole run. Raises PlayheadError."""
     kind = KINDS[act_of(wanted.mode, exists=False)]
-    return PlayheadServer(f"http://{servers.server(kind).address}", keys=kind == "replay")
+    return PlayheadServer(f"http://{servers.front(kind)}", keys=kind == "replay")
 
 
 def shown(path: Path, root: Path) -> str:

@@ -28,6 +28,7 @@ from ..pricing.setting import entries_for
 from ..replay.account import Worth, worth
 from .accepting import accept
 from .cassettes import Known, Stores, add, content, known_of
+from .front import Front
 from .telling import Unused
 from .wanted import Accept, Act
 
@@ -74,6 +75,8 @@ class Servers:
         self._directory = Path(tempfile.mkdtemp(prefix="playhead-"))
         self.stores = Stores(self._directory)
         self._running: dict[tuple[Kind, tuple[tuple[str, Any], ...]], InProcess] = {}
+        self._newest: InProcess | None = None  # that of the running test
+        self._front: Front | None = None
         self._opened: dict[str, Store] = {}
         self._names = count(1)
         self._busy: set[str] = set()
@@ -97,9 +100,18 @@ class Servers:
             number += 1
             session = f"{order.session}-{number}"
         self._busy.add(session)
+        self._newest = server
+        if self._front is not None:
+            self._front.turn(server.port)
         served = Served(self, server, order, session)
         served.insert(self.stores)
         return served
+
+    def front(self, kind: Kind) -> str:
+        """HOST:PORT for the whole run, behind which is the server of the running test, and before the first test one of that kind. Raises PlayheadError."""
+        if self._front is None:
+            self._front = Front((self._newest or self.server(kind)).port)
+        return self._front.address
 
     def server(self, kind: Kind, settings: tuple[tuple[str, Any], ...] = ()) -> InProcess:
         """The server of that kind, started if it is not running. Raises PlayheadError."""
@@ -143,6 +155,9 @@ class Servers:
 
     def close(self) -> None:
         """Idempotent. Raises StoreError: a store did not take everything."""
+        if self._front is not None:
+            self._front.close()
+            self._front = None
         try:
             while self._opened:
                 self._opened.popitem()[1].close()
