@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from playhead.proxy.pricing.setting import entries_for
 from playhead.proxy.replay.account import Worth, worth
 from playhead.proxy.server import summary
 from playhead.storage.costing.costs import about
-from playhead.storage.records import Batch, Facts
+from playhead.storage.records import Batch, Facts, Recorded
 from playhead.storage.store import Store
 from stores import recorded
 from test_ledger import cost, exchange
@@ -36,6 +38,41 @@ def test_what_is_not_in_the_ledger_is_priced_now(store: Store) -> None:
     store.write(Batch(finished=[recorded(number, facts=one) for number, one in enumerate(facts, 1)]))
 
     assert worth(store, Counter({1: 2, 2: 1}), partial(entries_for, ASSUMED)) == Worth(2_500_000_000_000, 1)
+
+
+def told(number: int, **known: Any) -> Recorded:
+    """A GET of a response that has used a million tokens, or what `known` says of it."""
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0, "total_tokens": 1_000_000}
+    facts = {"kind": "responses", "model": "gpt-5", "parse": "parsed", "response_id": "resp_1", "response_status": "completed", "usage": usage}
+    request = {name: known.pop(name) for name in ("method", "path") if name in known}
+    return recorded(number, **{"method": "GET", "path": "/v1/responses/resp_1", **request}, facts=Facts(**{**facts, **known}))
+
+
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/responses"}
+BACKGROUND: dict[str, Any] = {**CREATE, "response_status": "queued", "usage": None}
+ONCE = 1_250_000_000_000
+
+
+@pytest.mark.parametrize("first", [CREATE, BACKGROUND])
+def test_a_response_that_is_retrieved_again_is_worth_what_it_cost_once(store: Store, first: dict[str, Any]) -> None:
+    store.write(Batch(finished=[told(1, **first), told(2), told(3)]))
+
+    assert worth(store, Counter([1, 2, 3]), partial(entries_for, ASSUMED)) == Worth(ONCE)
+
+
+def test_what_was_imported_is_worth_the_price_that_came_along(store: Store) -> None:
+    first = replace(told(1, **CREATE), paid=(7, None))
+    others = [replace(told(2), paid=(None, "counted in exchange 1")), replace(told(3, response_id="resp_3"), paid=(5, None))]
+    store.write(Batch(finished=[first, *others]))
+
+    assert worth(store, Counter({1: 2, 2: 1, 3: 1}), partial(entries_for, ASSUMED)) == Worth(19)
+
+
+def test_what_is_billed_by_its_request_alone_is_worth_something_too(store: Store) -> None:
+    speech = {"method": "POST", "path": "/v1/audio/speech", "kind": "audio", "model": "tts-1", "response_id": None, "response_status": None, "usage": None}
+    store.write(Batch(finished=[told(1, **speech, billing={"characters": 2})]))
+
+    assert worth(store, Counter([1]), partial(entries_for, ASSUMED)) == Worth(30_000_000)
 
 
 def test_what_a_writer_has_recorded_is_summed_up_for_it_alone(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,8 @@ from ..player import Player
 from ..pricing.setting import entries_for
 
 if TYPE_CHECKING:
+    from playhead.storage.costing.costs import Cost, Priceable
+
     from ..pricing.entries import Entries
 
 log = logging.getLogger("playhead")
@@ -30,15 +32,28 @@ class Worth(NamedTuple):
 
 
 def worth(store: Store, served: Mapping[int, int], entries_of: Callable[[], Entries]) -> Worth:
-    """Of these exchanges, each of which was served so many times. What is not in the ledger, such as what was imported, is priced now. Raises PlayheadError."""
+    """Of these exchanges, each of which was served so many times. What is not in the ledger and came without a price is priced now. Raises PlayheadError."""
     amount, unpriced, missing = store.ledger.worth(served)
     if missing:
         entries = entries_of()
-        for one in missing:
-            cost = entries.of(one)
-            amount += served[one.id] * ((cost.amount or 0) if cost is not None else 0)
-            unpriced += served[one.id] * (cost is not None and cost.state in ("partly", "unpriced"))
+        for one, cost in _paying((one, cost) for one in missing if (cost := entries.of(one)) is not None):
+            amount += served[one.id] * (cost.amount or 0)
+            unpriced += served[one.id] * (cost.state in ("partly", "unpriced"))
     return Worth(amount, unpriced)
+
+
+def _paying(priced: Iterable[tuple[Priceable, Cost]]) -> Iterator[tuple[Priceable, Cost]]:
+    """Without those that tell of a usage that another one counts: who made the response, else the first that tells of it."""
+    made: set[str | None] = set()
+    telling: dict[str | None, tuple[Priceable, Cost]] = {}
+    for one, cost in priced:
+        if cost.told:
+            telling.setdefault(one.response_id, (one, cost))
+            continue
+        if cost.used:
+            made.add(one.response_id)
+        yield one, cost
+    yield from (telling[response] for response in telling if response not in made)
 
 
 def account(player: Player, settings: Settings) -> dict[str, object]:

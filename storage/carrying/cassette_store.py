@@ -13,7 +13,7 @@ from playhead.config.rules import Rule, parse_rule
 
 from ..connecting.connected import ConnectionRecord, Handshake, LogColumns, LogEntry, turn_of
 from ..connecting.connection_log import pack_log, unpack_columns
-from ..costing.costs import Priceable
+from ..costing.costs import Priceable, counted_in
 from ..costing.ledger import Ledger
 from ..engine import Database
 from ..records import ANSWERED_EARLY, DEFAULT_RULES, Direction, EventRow, ExchangeRecord, FaultRecord, Fingerprint, Raw, StoredRequest
@@ -232,5 +232,9 @@ class _Ledger(Ledger):
         self._rows = rows
 
     def worth(self, ids: Mapping[int, int]) -> tuple[int, int, list[Priceable]]:
-        known = [self._rows.priceable(id_) for id_ in sorted(ids) if id_ in self._rows.exchanges]
-        return 0, 0, [one for one in known if one.usage is not None and one.outcome is not None]
+        known = {id_: self._rows.exchanges[id_].recorded for id_ in sorted(ids) if id_ in self._rows.exchanges}
+        served = {one.seq for one in known.values()}
+        amount = sum(ids[id_] * (one.paid[0] or 0) for id_, one in known.items())
+        open_ = [id_ for id_, one in known.items() if one.paid[0] is None and counted_in(one.paid[1]) not in served and one.outcome is not None]
+        missing = [self._rows.priceable(id_) for id_ in open_ if (known[id_].facts.usage or known[id_].facts.billing) is not None]
+        return amount, 0, missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from ..records import Record
 from ..rows import Inserter
 from ..tables import exchanges, writers
 from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates, pricings
-from .costs import Cost, Priceable, Repriced, dollars
+from .costs import Cost, Priceable, Repriced, counted_in, dollars
 from .ledger_writing import LedgerMemory, LedgerWriter, forget, keep_history, note_values
 from .money import put_together, summed
 from .outlays import outlays
@@ -172,8 +172,18 @@ class Ledger:
             amount += sum(ids[row.exchange] * (row.amount or 0) for row in rows)
             unknown += sum(ids[row.exchange] for row in rows if row.state in ("partly", "unpriced"))
             if lacking := set(part) - {row.exchange for row in rows}:
-                missing += self._priceable([exchanges.c.id.in_(lacking), exchanges.c.usage.is_not(None), exchanges.c.outcome.is_not(None)])
+                elsewhere, open_ = self._paid_elsewhere(lacking, ids)
+                amount += elsewhere
+                missing += self._priceable([exchanges.c.id.in_(open_), _USED, exchanges.c.outcome.is_not(None)])
         return amount, unknown, missing
+
+    def _paid_elsewhere(self, lacking: Collection[int], ids: Mapping[int, int]) -> tuple[int, list[int]]:
+        """Of exchanges that are not in the ledger: what they came along with, and those for which nothing came that counts."""
+        e = exchanges.c
+        with self._database.reading() as connection:
+            rows = connection.execute(select(e.id, e.cost, e.cost_note).where(e.id.in_(lacking))).all()
+        open_ = [row.id for row in rows if row.cost is None and counted_in(row.cost_note) not in ids]
+        return sum(ids[row.id] * (row.cost or 0) for row in rows), open_
 
     def paid(self, writer: str | None = None, session: str | None = None, since: datetime | None = None) -> tuple[int, int, int, int, str]:
         """Of what was recorded by that writer, in that session, since then: calls whose price is settled, what they cost, the dearest of them, how many
@@ -261,6 +271,9 @@ def _windows(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     makers = select(p.exchange, e.billing).join_from(paid_responses, exchanges, e.response_id == p.response_id)
     makers = makers.where(p.exchange.in_(ids), e.id != p.exchange, e.billing.is_not(None))
     return {row.exchange: str(window) for row in connection.execute(makers) if (window := row.billing.get("window"))}
+
+
+_USED = or_(exchanges.c.usage.is_not(None), exchanges.c.billing.is_not(None))
 
 
 def _as_priceable(row: Row[Any]) -> Priceable:
