@@ -59,6 +59,36 @@ async def test_under_rules_a_body_that_is_no_json_is_told_too(tmp_path: Path) ->
     assert ["Nearest is exchange" in one for one in said] == [True] * 3
 
 
+async def test_a_header_that_counts_by_a_rule_is_told_as_the_difference(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"model": "m", "input": "a"}', (b"X-Tenant", b"run 1")))
+    async with replaying(tmp_path, rules=["header x-tenant", r"normalize /\d+/ as number"]) as replay:
+        said = await missed(replay, ask(b'{"model": "m", "input": "a"}', (b"X-Tenant", b"walk 2")))
+
+    assert "Cause: parameter" in said
+    assert "headers.x-tenant: recorded run <number:1>, asked walk <number:1>." in said
+
+
+async def test_what_rules_make_equal_in_a_query_is_no_difference(tmp_path: Path) -> None:
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b'{"model": "m", "input": "a"}', target=b"/v1/responses?run=1"))
+    async with replaying(tmp_path, rules=[r"normalize /\d+/ as number"]) as replay:
+        await missed(replay, ask(b'{"model": "m", "input": "b"}', target=b"/v1/responses?run=2"))
+
+    assert [one["path"] for one in divergences(tmp_path)[0].differences] == ["$.input"]
+
+
+async def test_of_bodies_that_cannot_be_decoded_it_is_told_that_they_differ(tmp_path: Path) -> None:
+    coded = (b"Content-Encoding", b"gzip")
+    async with recording(tmp_path, numbered()) as proxy:
+        await fetch(proxy.port, ask(b"no gzip", coded))
+    async with replaying(tmp_path) as replay:
+        said = await missed(replay, ask(b"no gzip either", coded))
+
+    assert "Cause: prompt" in said
+    assert 'body: recorded "what cannot be decoded", asked "what cannot be decoded".' in said
+
+
 async def test_one_request_more_than_was_recorded_is_exhausted(tmp_path: Path) -> None:
     async with recording(tmp_path, numbered()) as proxy:
         await fetch(proxy.port, ask(b"x"))

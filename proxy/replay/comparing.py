@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -12,11 +13,24 @@ from ..diverging.differences import Compared
 from ..fingerprint import F1, Asked, Rules, fingerprint, kind_of_body, leave_out, line_of, normalised
 from ..fingerprinting.multipart import Part, boundary_of, parts_of
 
+UNDECODED = b"what cannot be decoded"
+"""In place of a body of which only the hash is kept."""
 
-def line(asked: Asked) -> tuple[str, str, str, str]:
-    """Method, path, query and OpenAI-Beta, as they count."""
-    _, method, path, query, beta, *_ = line_of(asked).start.decode("utf-8", "surrogatepass").split("\n")
-    return method, path, query, beta
+
+class Head(NamedTuple):
+    """What counts of a request but its body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+def head(asked: Asked, rules: Rules = F1) -> Head:
+    """Under the rules that are in force."""
+    _, method, path, query, beta, *ruled = line_of(asked, rules).start.decode("utf-8", "surrogatepass").split("\n")
+    named = (header.partition(": ") for header in ruled if header)
+    return Head(method, path, query, {**({"openai-beta": beta} if beta else {}), **{name: value for name, _, value in named}})
 
 
 class Side(NamedTuple):
@@ -29,10 +43,9 @@ class Side(NamedTuple):
     @classmethod
     def of(cls, asked: Asked, body: bytes | None, rules: Rules = F1) -> Side:
         """Under the rules that are in force."""
-        method, path, query, beta = line(asked)
-        headers = {"openai-beta": beta} if beta else {}
-        value = None if body is None else _under(_body(asked, body), asked, rules)
-        return cls(asked, body, Compared(method, path, query, headers, value))
+        undecoded = asked.undecoded is not None
+        value = UNDECODED if undecoded else None if body is None else _under(_body(asked, body), asked, rules)
+        return cls(asked, body, Compared(*head(asked, F1 if undecoded else rules), value))  # no rule holds for what nobody can read
 
 
 def equal(one: Side, other: Side, rules: Rules) -> bool:

@@ -42,8 +42,8 @@ class Likeness(NamedTuple):
 
     @classmethod
     def of(cls, candidate: Candidate, recorded: Side, asked: Side) -> Likeness:
-        """Compare them."""
-        found = places(recorded.compared, asked.compared)
+        """Compare them. Where nothing is seen to differ, it is what stands for their bodies that tells them apart."""
+        found = places(recorded.compared, asked.compared) or [Place("body", recorded.compared.body, asked.compared.body)]
         return cls(candidate, recorded, found, propose(found))
 
     def proven(self, asked: Side, rules: Rules) -> Likeness:

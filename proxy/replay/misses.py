@@ -22,7 +22,7 @@ from ..fingerprint import F1, HELD, Asked, Rules, create_over
 from ..forwarding.inbound import Inbound
 from ..player import Missing, Playback, Player
 from ..service import Diverged
-from .comparing import Side, json_of, line, message
+from .comparing import Side, head, json_of, message
 from .incoming import SHOWN
 from .likeness import Around, Likeness, closest, explained
 
@@ -203,7 +203,7 @@ class Misses:
         """The same with the nearest recording and the differences from that. Raises StoreError."""
         if known.recorded:
             return replace(known, nearest=known.recorded[-1 if known.code == "exhausted" else 0])
-        method, path, *_ = line(request.asked)
+        method, path, *_ = head(request.asked)
         records = {record.exchange: record for record in self._player.store.requests(list(around.near))}
         items = self._player.store.item_digests(list(records), request.rules.name) if around.items else {}
         candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
@@ -226,8 +226,8 @@ class Misses:
     def _candidate(self, record: RequestRow, around: Around, items: bytes) -> Candidate:
         place, served = around.near[record.exchange]
         method = "POST" if record.turn else record.method
-        _, path, *_ = line(Asked(method, record.path, {}, record.upstream))
-        return Candidate(record.exchange, place, method, path, record.model, items, served)
+        counts = head(Asked(method, record.path, {}, record.upstream))
+        return Candidate(record.exchange, place, method, counts.path, record.model, items, served)
 
     def _recorded(self, records: Sequence[RequestRow], big: Collection[int], rules: Rules) -> Iterator[Side]:
         """Recorded requests, as far as they can be compared. Raises StoreError."""
@@ -243,6 +243,8 @@ class Misses:
             if record.turn:  # what the client said after the create stands behind it
                 create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
                 asked, body = create_over(asked), body and body[:create]
+            elif body == b"" and record.request_bytes:
+                asked = asked._replace(undecoded="")
             yield Side.of(asked, body, rules)
 
 
