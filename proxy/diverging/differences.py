@@ -288,7 +288,7 @@ def _text(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, default=_number)
     except (RecursionError, ValueError):
         return f"{type(value).__name__} that is nested too deeply to be shown"
-    return text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "backslashreplace").decode()  # half of a pair as JSON spells it
 
 
 def _number(value: object) -> float | str:
