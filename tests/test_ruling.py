@@ -77,6 +77,16 @@ def test_each_change_is_a_version_and_what_changes_nothing_is_none(rules: Rules)
     assert "version 2" in rules("--versions")
 
 
+def test_one_answer_is_told_as_one(rules: Rules, data: Path) -> None:
+    rules("--add", "uuid")
+    at = datetime(2026, 11, 26, tzinfo=UTC)
+    hit = RuleHit(session="default", take=1, run="r", exchange=1, rules="normalize uuid", count=1, first_at=at, last_at=at)
+    with Store.open(f"sqlite:///{data}/store.db") as store:
+        store.add_rule_hits([hit])
+
+    assert "   1  normalize uuid  (1 answer)\n" in rules()
+
+
 def test_the_listing_has_numbers_version_and_how_often_each_rule_was_needed(rules: Rules, data: Path) -> None:
     rules("--add", "uuid,hex")
     at = datetime(2026, 11, 26, tzinfo=UTC)

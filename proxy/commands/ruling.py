@@ -139,7 +139,8 @@ def _show(store: Store, session: str, *, as_json: bool) -> None:
     console.print(f"session {session}, version {newest.version}, since {moment(newest.at)}", style="dim", soft_wrap=True)
     used = _used(store.rule_hits(session) if store.takes(session) else [])
     for number, rule in enumerate(found, 1):
-        note = f"  ({used[str(rule)]:,} answers)" if used[str(rule)] else ""
+        count = used[str(rule)]
+        note = f"  ({count:,} answer{'s' * (count != 1)})" if count else ""
         console.print(f"{number:>4}  {visible(str(rule))}{note}", soft_wrap=True, highlight=False, markup=False)
 
 
