@@ -16,7 +16,7 @@ _PAUSE_ABOVE = 1 << 20  # bytes on their way to a client before upstream is held
 _BUFFERED = 1 << 18
 
 
-def reset(transport: asyncio.Transport) -> None:
+def reset(transport: asyncio.WriteTransport) -> None:
     """End a connection so that its other end sees that nobody closed it."""
     with contextlib.suppress(OSError, AttributeError):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -55,6 +55,8 @@ class Front:
             """Another server's turn has come, or the end of the run."""
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
             self._passing.discard(task)
 
     async def _end(self) -> None:
