@@ -152,6 +152,31 @@ async def test_a_client_that_leaves_is_answered_as_it_was(tmp_path: Path) -> Non
         assert await socket.receive() == Message(CLOSE, b"\x03\xe8bye")
 
 
+async def test_a_close_waits_for_what_the_client_had_said_behind_the_last_message_of_upstream(tmp_path: Path) -> None:
+    async def upstream(socket: RawWebSocket) -> None:
+        await socket.send(b"hello")
+        await socket.receive()
+        await socket.receive()
+        await socket.send_close(4001, "done")
+        await socket.receive()
+
+    async def client(socket: RawWebSocket) -> None:
+        await socket.receive()
+        await socket.send(b"one")
+        await socket.send(b"two")
+        assert (await socket.receive()).close == (4001, "done")
+        await socket.send_close(4001)
+
+    await record(tmp_path, upstream, client, b"/socket")
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, b"/socket") as socket:
+        assert await socket.receive() == Message(1, b"hello")
+        for said in (b"one", b"two"):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.receive(), 0.1)
+            await socket.send(said)
+        assert (await socket.receive()).close == (4001, "done")
+
+
 async def test_in_recorded_times_it_takes_as_long_as_it_did(tmp_path: Path) -> None:
     async def upstream(socket: RawWebSocket) -> None:
         await socket.receive()

@@ -350,6 +350,10 @@ class Interleaving:
                 return True
             return root in self._over or self._elsewhere(root) or self._is_past(root) or self._given_up(place, now)
         came = self._came.pop(place, None)
+        if group is None and root in self._over and not self._gracious(place):  # the end of the connection waits for it, too
+            if came is not None:
+                self._time, self._at = max(self._time, came), log.ats[place]
+            return came is not None
         if came is not None and group is not None:
             group.time, group.at = max(came, self._due(group, place)), log.ats[place]
         return came is not None or group is None or self._given_up(place, now)
