@@ -177,6 +177,34 @@ async def test_a_close_waits_for_what_the_client_had_said_behind_the_last_messag
         assert (await socket.receive()).close == (4001, "done")
 
 
+@pytest.mark.parametrize("sounds", [3, 2])
+async def test_a_close_waits_for_sound_as_long_as_the_client_goes_on(tmp_path: Path, sounds: int) -> None:
+    sound = say("input_audio_buffer.append", audio="AAA")
+
+    async def upstream(socket: RawWebSocket) -> None:
+        await socket.send(b"hello")
+        for _ in range(3):
+            await socket.receive()
+        await socket.send_close(1000, "done")
+        await socket.receive()
+
+    async def client(socket: RawWebSocket) -> None:
+        await socket.receive()
+        for _ in range(3):
+            await socket.send(sound)
+        await socket.receive()
+        await socket.send_close(1000)
+
+    await record(tmp_path, upstream, client, b"/socket")
+    async with replaying(tmp_path) as proxy, WebSocketClient.open(proxy.port, b"/socket") as socket:
+        assert await socket.receive() == Message(1, b"hello")
+        for _ in range(sounds):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.receive(), 0.1)
+            await socket.send(sound)
+        assert (await asyncio.wait_for(socket.receive(), 5)).close == (1000, "done")
+
+
 async def test_in_recorded_times_it_takes_as_long_as_it_did(tmp_path: Path) -> None:
     async def upstream(socket: RawWebSocket) -> None:
         await socket.receive()

@@ -164,10 +164,6 @@ class _Group:
         return self.sent < self.passed
 
 
-def _always(_: int) -> bool:
-    return True
-
-
 def _never(_: int) -> bool:
     return False
 
@@ -176,11 +172,12 @@ class Interleaving:
     """One recorded connection as it is said again to one client. Times are in ns of one clock.
 
     `own`: the connection's own messages and its end are for this client, too. `elsewhere`: whether a group is not to be expected here, since it was
-    served to somebody else. `gracious`: whether that message of the client, by its place in the log, is waited for for a while only.
+    served to somebody else. `gracious`: whether that message of the client, by its place in the log, is waited for for a while only; None: each is, and
+    none that stands behind its group: that may be told to somebody else.
     """
 
     def __init__(
-        self, log: Log, *, speed: float, now: int, own: bool = True, elsewhere: Callable[[int], bool] = _never, gracious: Callable[[int], bool] = _always
+        self, log: Log, *, speed: float, now: int, own: bool = True, elsewhere: Callable[[int], bool] = _never, gracious: Callable[[int], bool] | None = None
     ) -> None:
         self.log = log
         self.wake: int | None = None
@@ -350,13 +347,20 @@ class Interleaving:
                 return True
             return root in self._over or self._elsewhere(root) or self._is_past(root) or self._given_up(place, now)
         came = self._came.pop(place, None)
-        if group is None and root in self._over and not self._gracious(place):  # the end of the connection waits for it, too
+        if group is None and root in self._over and self._gracious is not None:  # the end of the connection waits for it, too
             if came is not None:
                 self._time, self._at = max(self._time, came), log.ats[place]
-            return came is not None
+            return came is not None or (self._gracious(place) and self._is_silent(now))
         if came is not None and group is not None:
             group.time, group.at = max(came, self._due(group, place)), log.ats[place]
         return came is not None or group is None or self._given_up(place, now)
+
+    def _is_silent(self, now: int) -> bool:
+        """Whether the client has said nothing for a while."""
+        if now < (deadline := self._heard + _GRACE):
+            self._wait(deadline)
+            return False
+        return True
 
     def _is_past(self, root: int) -> bool:
         """Whether a group was over in the recording before anything was asked that waits now: then this client has left it out."""
@@ -366,7 +370,7 @@ class Interleaving:
     def _given_up(self, place: int, now: int) -> bool:
         """Whether it has been waited for long enough. There is no hurry while nothing waits behind it."""
         waiting = [group for group in self._groups.values() if not group.held and not group.behind and not group.over]
-        if not waiting or not self._gracious(place):
+        if not waiting or not (self._gracious is None or self._gracious(place)):
             return False
         if place < self._patience:
             return True
