@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 
-from ..forwarding.client_side import reset
+from ..client_side import reset
 
 _AT_ONCE = 1 << 16  # bytes
 
