@@ -91,6 +91,24 @@ def test_every_endpoint_is_laid_beside_its_exchanges(endpoint: str) -> None:
     assert causes(found(usage(endpoint, **counts), of=[one, one._replace(id=2)]))[0][0] == "not_billed"
 
 
+MOVED: dict[str, tuple[Spent, tuple[str, dict[str, Any]]]] = {
+    "a search": (spent(lines=(SpentLine("web_search", None, 3, 3 * 10**10),), amount=30_450_000_000), ("completions", ONE)),
+    "speech": (
+        spent(kind="audio", path="/v1/audio/speech", amount=900, billing={"characters": 60}, amounts=(None,) * 4, lines=(SpentLine("characters", None, 60, 900),)),
+        ("audio_speeches", {"num_model_requests": 1, "characters": 60}),
+    ),
+    "a picture": (spent(kind="images", path="/v1/images/generations"), ("images", {"num_model_requests": 1})),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_what_is_counted_under_another_project_costs_what_it_did(what: str) -> None:
+    one, (endpoint, counts) = MOVED[what]
+    result = found(usage(endpoint, **counts, project_id="proj_default"), of=[one])
+
+    assert [(finding.cause, finding.amount) for finding in result.findings] == [("regrouped", 0)]
+
+
 def test_what_others_than_openai_are_paid_for_is_left_out() -> None:
     assert causes(found(usage(**ONE), of=[spent(), spent(2, kind="messages", dimensions=[["provider", "anthropic", "known"]])])) == []
 
@@ -144,6 +162,14 @@ def test_costs_that_name_no_items_are_compared_whole() -> None:
     file = costs(x=0.00045)[1].replace(b'"line_item": "x"', b'"line_item": null')
 
     assert causes(found(("costs.json", file), of=[spent()])) == []
+
+
+@pytest.mark.parametrize("text", ["tts-1, input", "tts-1, characters", "tts-1, output"])
+def test_what_is_paid_by_its_characters_is_found_whatever_the_bill_calls_it(text: str) -> None:
+    speech = {"model": "tts-1", "kind": "audio", "path": "/v1/audio/speech", "billing": {"characters": 60}, "counts": (None,) * 5, "amounts": (None,) * 4 + (900,)}
+    one = spent(**speech, amount=900, lines=(SpentLine("characters", None, 60, 900),))
+
+    assert causes(found(costs(**{text: 0.0000000009}), of=[one])) == []
 
 
 def test_what_is_counted_otherwise_and_nobody_knows_why_is_not_explained() -> None:

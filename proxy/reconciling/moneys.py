@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -48,9 +48,10 @@ class _Line:
 
 
 class Costs:
-    """The lines of a bill beside the ledger and beside what usage has explained already. `names`: what the provider calls projects and keys."""
+    """The lines of a bill beside the ledger and beside what usage has explained already. `names`: what the provider calls projects and keys; `parts`: what
+    the ledger has."""
 
-    def __init__(self, exports: Exports, names: dict[str, dict[str, str]]) -> None:
+    def __init__(self, exports: Exports, names: dict[str, dict[str, str]], parts: Sequence[Part]) -> None:
         rows = [(row, item_of(row.item)) for row in exports.billed]
         self._buckets, self._names = Buckets(exports.billed_buckets), names
         # What usage does not tell cannot be said of money that usage explains.
@@ -59,7 +60,10 @@ class Costs:
         self._projects = "project" in told and any(row.project for row, _ in rows)
         self._keys = "key" in told and any(row.key for row, _ in rows)
         self._items = "model" in told and any(row.item is not None for row, _ in rows)
-        self._coarse = {item.model for _, item in rows if item.model and item.what not in PLAIN}
+        # What one of both counts in its own way, as sound by its seconds or speech by its characters, is compared model by model.
+        self._coarse = {item.model for _, item in rows if item.what not in PLAIN} | {each.model for part in parts for each in part.money if each.what not in PLAIN}
+        self._coarse.discard(None)
+        self._parts = parts
         self._writing = {item.model for _, item in rows if item.what == "written"}
         self._usage = bool(exports.tables)
         digits = max((row.digits for row, _ in rows), default=0)
@@ -96,10 +100,10 @@ class Costs:
     def _line(self, key: _Key) -> _Line:
         return self._lines.setdefault(key, _Line())
 
-    def add(self, parts: Iterable[Part], moment: Moment) -> int:
+    def add(self, moment: Moment) -> int:
         """What the ledger has in the bill's time; its sum in 10^-12 USD."""
         whole = 0
-        for part in parts:
+        for part in self._parts:
             bucket = self._buckets.at(when(part, moment))
             if bucket is None:
                 continue

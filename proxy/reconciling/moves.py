@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from .counted import Counted, when
 from .exports import DIMENSIONS, Cell
 from .findings import Finding, total
-from .measures import Vector, plus, within
-from .parts import Part
+from .measures import MEASURES, Vector, plus, within
+from .parts import Money, Part
 from .subsets import pick
 from .values import Values, average, placed
 
@@ -51,7 +51,7 @@ class Moves:
                 gone.append(part)
                 continue
             cause, there = place
-            worth = self._values.money(self._counted.table.endpoint, there, part.vector, part.vector, part)
+            worth = self._worth(there, part)
             money = (*placed(cell, part.money, -1), *placed(there, worth or ()))
             amount = None if worth is None else total(money)
             yield Finding(cause, self._counted.table.endpoint, there, part.vector, amount, (part.exchange,), where=cell, money=money)
@@ -97,6 +97,14 @@ class Moves:
             return Finding("late", endpoint, cell, counts, amount, tuple(part.exchange for part in parts), exact, money=money, note="after the export's end")
         return Finding("not_billed", endpoint, cell, counts, amount, tuple(part.exchange for part in parts), exact, money=money)
 
+    def _worth(self, there: Cell, part: Part) -> tuple[Money, ...] | None:
+        """What it costs there: its tokens by the prices of that place, all else as much as here. None: no price is known."""
+        endpoint = self._counted.table.endpoint
+        if "input" not in MEASURES[endpoint]:
+            return part.money
+        worth = self._values.money(endpoint, there, part.vector or (), part.vector or (), part)
+        return None if worth is None else (*worth, *part.beside)
+
     def _take(self, there: Cell, vector: Vector) -> None:
         self._left[there] = plus(self._left[there], vector, -1)
 
@@ -131,7 +139,7 @@ class Moves:
             assert part.vector is not None
             for there, left in self._left.items():
                 if left == part.vector and self._may_wait(part, there) and there.model in (None, part.model) and there.tier in (None, part.tier):
-                    worth = self._values.money(self._counted.table.endpoint, there, part.vector, part.vector, part)
+                    worth = self._worth(there, part)
                     money = placed(there, worth or ())
                     amount = None if worth is None else total(money)
                     note = "the ledger counts it outside of the export's time"

@@ -79,6 +79,11 @@ class Part(NamedTuple):
         """Whether there is a reason why the provider may count it elsewhere than the ledger does."""
         return self.late or self.tier in (None, "auto")
 
+    @property
+    def beside(self) -> tuple[Money, ...]:
+        """What it cost beside the tokens that are counted, wherever these are: calls of tools, and what other models made."""
+        return tuple(each for each in self.money if each.model != self.model or each.what not in _CLASSES)
+
 
 def parts_of(spent: Spent) -> Iterator[Part]:
     """All that an exchange adds to usage; nothing if another provider is paid for it, or nobody."""

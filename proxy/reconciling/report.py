@@ -89,8 +89,8 @@ def reconcile(exports: Exports, parts: Sequence[Part], pricer: Pricer, given: Ma
     moment: Moment = next((one.moment for one in counted if one.table.endpoint == "completions"), "end")
     billed = None
     if exports.billed_buckets:
-        costs = Costs(exports, names)
-        ledger = costs.add(parts, moment)
+        costs = Costs(exports, names, parts)
+        ledger = costs.add(moment)
         costs.explain(findings)
         # What has no price in the book has one in the bill.
         findings = [finding for finding in _within(findings, exports) if finding.cause != "unpriced" or finding.amount is not None]
