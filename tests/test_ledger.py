@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -134,6 +135,15 @@ def test_who_made_a_response_and_is_stored_later_than_who_told_it_pays(store: St
         ("/told", None, "counted in exchange 2"),
         ("/made", "0.000000000007", None),
     }
+
+
+@pytest.mark.parametrize("parts", [(3,), (1, 2), (2, 1), (1, 1, 1)])
+def test_what_was_counted_where_it_was_told_is_counted_where_it_was_made_once_that_is_known(store: Store, parts: tuple[int, ...]) -> None:
+    three = iter([exchange(number, "resp_1", cost(told=number < 3)) for number in (1, 2, 3)])
+    for many in parts:
+        write(store, *islice(three, many))
+
+    assert listed(store) == [(None, "counted in exchange 3")] * 2 + [("0.000000000007", None)]
 
 
 def test_usage_without_a_price_is_not_paid_by_who_tells_it(store: Store) -> None:

@@ -91,12 +91,13 @@ def test_every_endpoint_is_laid_beside_its_exchanges(endpoint: str) -> None:
     assert causes(found(usage(endpoint, **counts), of=[one, one._replace(id=2)]))[0][0] == "not_billed"
 
 
+SPEECH: dict[str, Any] = {
+    **{"kind": "audio", "path": "/v1/audio/speech", "billing": {"characters": 60}, "counts": (None,) * 5},
+    **{"amount": 900, "amounts": (None,) * 4, "lines": (SpentLine("characters", None, 60, 900),)},
+}
 MOVED: dict[str, tuple[Spent, tuple[str, dict[str, Any]]]] = {
     "a search": (spent(lines=(SpentLine("web_search", None, 3, 3 * 10**10),), amount=30_450_000_000), ("completions", ONE)),
-    "speech": (
-        spent(kind="audio", path="/v1/audio/speech", amount=900, billing={"characters": 60}, amounts=(None,) * 4, lines=(SpentLine("characters", None, 60, 900),)),
-        ("audio_speeches", {"num_model_requests": 1, "characters": 60}),
-    ),
+    "speech": (spent(**SPEECH), ("audio_speeches", {"num_model_requests": 1, "characters": 60})),
     "a picture": (spent(kind="images", path="/v1/images/generations"), ("images", {"num_model_requests": 1})),
 }
 
@@ -166,8 +167,7 @@ def test_costs_that_name_no_items_are_compared_whole() -> None:
 
 @pytest.mark.parametrize("text", ["tts-1, input", "tts-1, characters", "tts-1, output"])
 def test_what_is_paid_by_its_characters_is_found_whatever_the_bill_calls_it(text: str) -> None:
-    speech = {"model": "tts-1", "kind": "audio", "path": "/v1/audio/speech", "billing": {"characters": 60}, "counts": (None,) * 5, "amounts": (None,) * 4 + (900,)}
-    one = spent(**speech, amount=900, lines=(SpentLine("characters", None, 60, 900),))
+    one = spent(model="tts-1", **SPEECH)
 
     assert causes(found(costs(**{text: 0.0000000009}), of=[one])) == []
 

@@ -61,8 +61,8 @@ class Costs:
         self._keys = "key" in told and any(row.key for row, _ in rows)
         self._items = "model" in told and any(row.item is not None for row, _ in rows)
         # What one of both counts in its own way, as sound by its seconds or speech by its characters, is compared model by model.
-        self._coarse = {item.model for _, item in rows if item.what not in PLAIN} | {each.model for part in parts for each in part.money if each.what not in PLAIN}
-        self._coarse.discard(None)
+        self._coarse = {item.model for _, item in rows if item.model and item.what not in PLAIN}
+        self._coarse |= {each.model for part in parts for each in part.money if each.model and each.what not in PLAIN}
         self._parts = parts
         self._writing = {item.model for _, item in rows if item.what == "written"}
         self._usage = bool(exports.tables)

@@ -46,6 +46,7 @@ class LedgerWriter:
         self._connection, self._chain, self._memory, self._insert, self._now = connection, chain, memory, insert, now
         self._new: dict[Any, int] = {}
         self._told: bool | None = None
+        self._moves: dict[int, int] = {}
 
     def remember(self) -> None:
         """The transaction is committed: what it learnt holds."""
@@ -77,6 +78,9 @@ class LedgerWriter:
             response = r.facts.response_id or ""
             own = _Payer(id_, r.cost.used, r.cost.told, r, (r.facts.billing or {}).get("window"))
             r.cost, payers[response] = self._decide(response, r.cost, payers.get(response), own)
+        for _, r in named if self._moves else ():  # what is about to be stored, and was counted where the money is no more
+            while r.cost is not None and (exchange := self._moves.get(r.cost.counted_in or 0)) is not None:
+                r.cost = elsewhere(r.cost, exchange)
 
     def settled(self, id_: int, response: str | None, cost: Cost) -> Cost:
         """The same for one that is stored already and is priced for the first time."""
@@ -144,18 +148,22 @@ class LedgerWriter:
         return found
 
     def _moved(self, payer: _Payer, exchange: int) -> None:
-        """The money of one that paid so far, or was to, is counted in another exchange."""
+        """The money of one that paid so far, or was to, is counted in another exchange, and with it what was counted there."""
+        self._moves[payer.exchange] = exchange
         if payer.recorded is not None:
             assert payer.recorded.cost is not None
             payer.recorded.cost = elsewhere(payer.recorded.cost, exchange)
             return
-        self._chain.changing(Subject.EXCHANGE, [payer.exchange], EntryKind.REPRICED)
+        counted = self._connection.execute(select(costs.c.exchange).where(costs.c.counted_in == payer.exchange)).scalars().all()
+        moving = [payer.exchange, *counted]
+        self._chain.changing(Subject.EXCHANGE, moving, EntryKind.REPRICED)
         self._connection.execute(delete(paid_responses).where(paid_responses.c.exchange == payer.exchange, _OF_CONTAINER))
         note = {"cost": None, "cost_note": ELSEWHERE.format(exchange)}
-        before = keep_history(self._connection, payer.exchange, self._now())
-        changed = {"version": before + 1, "state": "elsewhere", "amount": None, "counted_in": exchange, **_NO_AMOUNTS}
-        self._connection.execute(update(costs).where(costs.c.exchange == payer.exchange).values(changed))
-        self._connection.execute(update(exchanges).where(exchanges.c.id == payer.exchange).values(note))
+        for id_ in moving:
+            before = keep_history(self._connection, id_, self._now())
+            changed = {"version": before + 1, "state": "elsewhere", "amount": None, "counted_in": exchange, **_NO_AMOUNTS}
+            self._connection.execute(update(costs).where(costs.c.exchange == id_).values(changed))
+            self._connection.execute(update(exchanges).where(exchanges.c.id == id_).values(note))
 
     # Rows.
 
