@@ -102,6 +102,17 @@ def test_what_prices_were_before_does_not_tell_it_any_more(store: Store) -> None
     assert list(store.check_chains().problems()) == []
 
 
+def test_what_is_paid_for_is_not_called_so_any_more(store: Store) -> None:
+    told = Facts(kind="responses", response_id="resp_hunter2", billing={"containers": ["cntr_hunter2"]})
+    store.write(Batch([holding(1, facts=told, cost=cost(told=True))]))
+    store.rewrite("default", redacting())
+
+    with store._database.reading() as connection:
+        paid = connection.exec_driver_sql("SELECT response_id FROM paid_responses ORDER BY 1").scalars().all()
+    assert paid == ["container:cntr_<redacted:p>", "resp_<redacted:p>"]
+    assert list(store.check_chains().problems()) == []
+
+
 def test_the_ledger_tells_of_another_session_what_it_did(store: Store) -> None:
     store.write(Batch([holding(1, cost=named()), holding(2, cost=named(), session="other")]))
     before = in_words(store)

@@ -23,8 +23,10 @@ from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, pr
 from .costs import ELSEWHERE, Basis, Cost, Pricing, RateRow, less_containers, within
 
 Insert = Callable[..., None]
-_CONTAINER = "container:"
-_OF_CONTAINER = paid_responses.c.response_id.startswith(_CONTAINER)
+CONTAINER = "container:"
+"""What stands before the id of a container among the names of what exchanges pay for."""
+
+_OF_CONTAINER = paid_responses.c.response_id.startswith(CONTAINER)
 _TOLD = "SELECT exchange FROM paid_responses WHERE substr(response_id, 1, {}) <> {} LIMIT 1"
 _PAYING = ("priced", "partly", "unpriced")
 _PARAMETERS = 500  # of one statement
@@ -128,7 +130,7 @@ class LedgerWriter:
     def _pays_for_others(self) -> bool:
         """Asked once in a transaction until it is so: `reprice` and the recorders of other hosts make it so, too."""
         if self._told is None:
-            self._told = self._memory.told or bool(run(self._connection, _TOLD, (len(_CONTAINER), _CONTAINER)))
+            self._told = self._memory.told or bool(run(self._connection, _TOLD, (len(CONTAINER), CONTAINER)))
         return self._told
 
     def _pay(self, response: str, exchange: int) -> bool:
@@ -227,7 +229,7 @@ class _Payer:
 
 def _containers(billing: dict[str, Any] | None) -> list[str]:
     """What stands for the containers of an exchange among what it pays for."""
-    return [_CONTAINER + str(clean(name)) for name in (billing or {}).get("containers", ())]
+    return [CONTAINER + str(clean(name)) for name in (billing or {}).get("containers", ())]
 
 
 def elsewhere(cost: Cost, exchange: int) -> Cost:

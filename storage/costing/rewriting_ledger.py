@@ -1,4 +1,5 @@
-"""Rewrites what the ledger says of a session in words: what was known of its exchanges, why something has no price, and what it said of them before.
+"""Rewrites what the ledger says of a session in words: what was known of its exchanges, why something has no price, what it said of them before, and the names
+of what they pay for.
 
 Rows that exchanges of other sessions refer to as well stay for these, and the session gets rows of its own. All others change where they stand, under their
 ids: a recorder at work remembers these, and what it writes goes on to refer to rows that are there. Should it meet again what was taken away, it takes the row
@@ -13,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, insert, select, update
+from sqlalchemy import Column, Connection, Row, Table, delete, insert, select, update
 
 from ..evidence.chain_writing import ChainWriter
 from ..evidence.chained import Subject
 from ..packing.content import Change
+from ..rows import insert_new
 from ..tables import exchanges
-from .cost_tables import cost_history, cost_line_rows, costs, price_bases, price_rates
+from .cost_tables import cost_history, cost_line_rows, costs, paid_responses, price_bases, price_rates
+from .ledger_writing import CONTAINER
 
 _PARAMETERS = 500  # of one statement
 _DIGEST = 16  # bytes
@@ -46,6 +49,7 @@ class LedgerRewriting:
             for id_ in sorted(own & others):
                 self._copy(table, users, rows[id_])
         self._notes()
+        self._paid()
 
     def _told(self, row: Row[Any]) -> dict[str, Any]:
         """What a row is to say: names of dimensions, items and price tables are nobody's secret."""
@@ -87,6 +91,18 @@ class LedgerRewriting:
             if (told := self._change.value(note)) != note:
                 self._entries.changing(Subject.EXCHANGE, [id_])
                 self._connection.execute(update(cost_history).where(h.exchange == id_, h.version == version).values(note=told))
+
+    def _paid(self) -> None:
+        """By what names it is remembered who pays for a response or a container; of two that are to be called the same, the first stays."""
+        p = paid_responses.c
+        wanted = select(p.response_id, p.exchange).join_from(paid_responses, exchanges, exchanges.c.id == p.exchange).where(self._own).order_by(p.exchange)
+        for name, id_ in self._connection.execute(wanted).all():
+            start = CONTAINER if name.startswith(CONTAINER) else ""
+            told = start + str(self._change.value(name.removeprefix(start)))
+            if told != name:
+                self._entries.changing(Subject.EXCHANGE, [id_])
+                self._connection.execute(delete(paid_responses).where(p.response_id == name))
+                self._connection.execute(insert_new(self._connection, paid_responses), {"response_id": told, "exchange": id_})
 
 
 _USERS: Mapping[Table, tuple[Column[int], ...]] = MappingProxyType({price_bases: (costs.c.basis, cost_history.c.basis), price_rates: (cost_line_rows.c.rate,)})
