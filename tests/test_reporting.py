@@ -61,6 +61,13 @@ def test_the_file_is_named_with_what_is_in_it(playhead: Playhead, tmp_path: Path
     assert told.out == ""
 
 
+def test_what_a_clock_that_is_ahead_has_dated_is_in_it(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    write(tmp_path / "data", exchange(1, Entries(pricer_for(Settings())), started_at_ns=4_000_000_000 * 10**9))
+    told = on(tmp_path / "data", capfdbinary)("audit", "--html", str(tmp_path / "report.html"))
+
+    assert "report.html: 1 exchange, " in told.err
+
+
 def test_it_can_go_to_standard_output(playhead: Playhead) -> None:
     assert playhead("audit", "--html", "-").out.startswith("<!doctype html>")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -35,8 +35,7 @@ def write_report(
     from ..reporting.page import page
 
     asked = ReportScope(now, version("playhead"), wanted.sessions, wanted.since, wanted.until)
-    until = now if wanted.until is None else wanted.until  # what comes while it is read would be in one part of it and not in another
-    read = _read(store.ledger.spending(wanted._replace(until=until)), wanted.by, names)
+    read = _read(store.ledger.spending(wanted._replace(until=_until(store, wanted, now))), wanted.by, names)
     if estimates is not None:
         read = replace(read, estimates=estimates_of(wanted.by, names, estimates.groups), without_estimate=estimates.lacking)
     report = report_of(asked, wanted.by, read)
@@ -47,6 +46,12 @@ def write_report(
         return
     write_file(Path(place), text.encode())
     say(f"{place}: {_in_words(report)}")
+
+
+def _until(store: Store, wanted: Wanted, now: datetime) -> datetime:
+    """The time up to which it is about: what comes while it is read would be in one part of it and not in another. Clocks of other hosts may be ahead."""
+    span = None if wanted.until else store.ledger.spending(wanted).span()
+    return wanted.until or (now if span is None else max(now, span[1] + timedelta(microseconds=1)))
 
 
 def say_unlabelled(by: Sequence[str], keys: Collection[Key]) -> None:
