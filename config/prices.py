@@ -246,7 +246,10 @@ class _Reader:
         since, until = (self._day(row, name) for name in ("from", "until"))
         if since and until and until <= since:
             raise self._wrong(f"until = {until}: it is not after from = {since}")
-        return Span(self._word(row, "provider", "") or None, tuple(model.lower() for model in self._words(row, "models")), since, until)
+        models = tuple(model.lower() for model in self._words(row, "models"))
+        if wrong := next((model for model in models if "*" in model[:-1]), None):
+            raise self._wrong(f"models: {wrong!r}: a * stands at the end of a name only, for all that begin so")
+        return Span(self._word(row, "provider", "") or None, models, since, until)
 
     def _day(self, row: dict[str, Any], name: str) -> date | None:
         value = row.get(name)
@@ -268,9 +271,9 @@ class _Reader:
         return value.lower()
 
     def _words(self, row: dict[str, Any], name: str) -> tuple[str, ...]:
-        value = row.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
-            raise self._wrong(f"{name} = {value!r}: wanted is a list of texts")
+        value = row.get(name, ["*"])
+        if not isinstance(value, list) or not value or not all(isinstance(word, str) and word for word in value):
+            raise self._wrong(f"{name} = {value!r}: wanted is a list of texts; without it the row is for all {name}")
         return () if value == ["*"] else tuple(value)
 
     def _unit(self, name: str) -> str:

@@ -49,6 +49,8 @@ def test_the_hash_of_a_table_is_that_of_its_text() -> None:
         (PRICE + "input = 1\nfrom = 2026-10-12T00:00:00Z\n", "wanted is a day, such as 2026-10-12"),
         (PRICE + "input = 1\nfrom = 2026-10-12\nuntil = 2026-10-12\n", "it is not after from"),
         ('[[price]]\nmodels = "gpt-6-sol"\ninput = 1\n', "models = 'gpt-6-sol': wanted is a list of texts"),
+        ("[[price]]\nmodels = []\ninput = 1\n", "models = []: wanted is a list of texts; without it the row is for all models"),
+        ('[[price]]\nmodels = ["gpt-*-mini"]\ninput = 1\n', "models: 'gpt-*-mini': a * stands at the end of a name only"),
         ("price = 1\n", "each row is written [[price]]"),
         ('[[derive]]\nunit = "cache"\nof = "input"\nby = 2\n', "'cache' is no price"),
         ("[[tier]]\nby = 2\n", "tier = None: wanted is a text"),
