@@ -90,7 +90,7 @@ class _Rewriting:
     def run(self) -> Changed:
         """All of it."""
         own = set(self._connection.execute(select(exchanges.c.id).where(exchanges.c.session == self._session)).scalars())
-        ids = sorted(own | self._dependents(own), reverse=True)
+        ids = sorted(self._locked(own), reverse=True)
         changed = [id_ for id_ in ids if self._exchange(id_, own=id_ in own)]
         if self._entries is not None:
             if changed:
@@ -101,6 +101,15 @@ class _Rewriting:
         missed = self._connection.execute(select(divergences).where(divergences.c.session == self._session)).all()
         bare = self._connection.execute(_PRUNED, {"session": self._session}).all()
         return Changed(len(changed) + sum(map(self._bare, bare)), linked, sum(self._diverged(row) for row in missed))
+
+    def _locked(self, own: set[int]) -> set[int]:
+        """These, and all that is written against them. Nobody may choose them as a base now: a recorder goes on meanwhile."""
+        locked: set[int] = set()
+        while fresh := sorted((own | self._dependents(own)) - locked):
+            for at in range(0, len(fresh), _PARAMETERS) if self._entries is not None else ():
+                self._connection.execute(_LOCKED, {"exchanges": fresh[at : at + _PARAMETERS]})
+            locked.update(fresh)
+        return locked
 
     def _dependents(self, ids: set[int]) -> set[int]:
         """Exchanges of other sessions that are written against these, or against those."""
@@ -121,8 +130,6 @@ class _Rewriting:
         row = self._connection.execute(_BODY, {"exchange": id_}).first()
         if row is None:
             return False
-        if self._entries is not None:
-            self._connection.execute(_LOCKED, {"exchange": id_})
         content, big = self._content(id_)
         made = self._changed(content) if own else None
         new = made.raw if made is not None else content.raw
@@ -272,7 +279,7 @@ _PRUNED = select(
     *exchanges.c["id", "stream_id", "path", "model", "response_id", "previous_response_id", "response_status", "service_tier", "error_code", "request_id"],
     *exchanges.c["organization", "project", "user", "cost_note", "conversation", "problem", "billing"],
 ).where(exchanges.c.session == bindparam("session"), exchanges.c.pruned == "content")
-_LOCKED = select(bodies.c.exchange).where(bodies.c.exchange == bindparam("exchange")).with_for_update()
+_LOCKED = select(bodies.c.exchange).where(bodies.c.exchange.in_(bindparam("exchanges", expanding=True))).order_by(bodies.c.exchange).with_for_update()
 _BELOW = select(bodies.c.exchange).where(bodies.c.base.in_(bindparam("bases", expanding=True)))
 _PIECES = select(pieces).where(pieces.c.exchange == bindparam("exchange")).order_by(pieces.c.part, pieces.c.seq)
 _TRANSPORT = select(exchanges.c.transport).where(exchanges.c.id == bindparam("exchange"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,24 @@ def test_nothing_of_it_is_left_and_all_reads(store: Store) -> None:
     assert store.rewrite("default", redacting())[0] == 7
     assert [SECRET in one for one in requests(store)] == [False] * 8
     assert store.rewrite("default", redacting(), dry=True)[0] == 0
+    assert list(store.verify()) == []
+
+
+def test_what_is_recorded_meanwhile_still_reads(store: Store, url: str) -> None:
+    store.write(Batch([holding(1)]))
+    store.write(Batch([recorded(2)]))  # of which nothing is written against the first
+    change, meanwhile = redacting(), list[Future[None]]()
+    with Store.open(url) as other, ThreadPoolExecutor(1) as pool:
+
+        def slowly(content: Content) -> Rewritten | None:
+            if not meanwhile:
+                meanwhile.append(pool.submit(store.write, Batch([holding(3)])))
+                wait(meanwhile, timeout=0.5)
+            return change.exchange(content)
+
+        other.rewrite("default", change._replace(exchange=slowly))
+        meanwhile[0].result(timeout=30)
+
     assert list(store.verify()) == []
 
 
