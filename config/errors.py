@@ -13,6 +13,10 @@ class StoreError(PlayheadError):
     """The store, a key or the journal cannot be used as asked. Exit status 3."""
 
 
+class DeadlockError(StoreError):
+    """Two transactions waited for each other, and this one was given up: nothing of it is stored, and it can be made again."""
+
+
 class RefusedError(StoreError):
     """The database does not take a value, now or ever."""
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
 
-from playhead.config.errors import ConfigError, RefusedError, StoreError
+from playhead.config.errors import ConfigError, DeadlockError, RefusedError, StoreError
 
 from .schema import make, migrate
 from .tables import APPLICATION_ID, HEAD, VERSION_TABLE
@@ -40,6 +40,9 @@ _SIZES = ("wal_autocheckpoint = 8000", "cache_size = -32768")
 _AS_THEY_ARE: Mapping[type, Callable[[Any], Any]] = MappingProxyType({bytes: bytes.__bytes__, NoneType: dict[None, None]().get})
 _ADVISORY_LOCK = APPLICATION_ID  # PostgreSQL: who makes or migrates the tables holds it
 _BEGIN = "playhead_begin"
+Made = TypeVar("Made")
+_DEADLOCK = "40P01"  # SQLSTATE
+_TRIES = 5
 _LOOKS = 5
 
 
@@ -370,9 +373,20 @@ def translated(name: str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise StoreError(_story(error, name)) from None
     except exc.DBAPIError as error:
-        raise StoreError(_story(error.orig or error, name)) from None
+        kind = DeadlockError if getattr(error.orig, "sqlstate", None) == _DEADLOCK else StoreError
+        raise kind(_story(error.orig or error, name)) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"The store {name} failed: {type(error).__name__}.") from error
+
+
+def insisting(transaction: Callable[[], Made]) -> Made:
+    """Make a transaction again that waited for another one which waited for it, as PostgreSQL ends one of both. Raises what it raises."""
+    for _ in range(_TRIES):
+        try:
+            return transaction()
+        except DeadlockError:
+            continue
+    return transaction()
 
 
 def _code(error: BaseException) -> int:

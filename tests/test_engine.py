@@ -9,6 +9,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from playhead.config.errors import ConfigError, PlayheadError, StoreError
 from playhead.config.settings import Settings
-from playhead.storage.engine import open_database
+from playhead.storage.engine import insisting, open_database
 from playhead.storage.records import Batch
 from playhead.storage.store import Store
 from playhead.storage.tables import HEAD, VERSION_TABLE
@@ -277,3 +278,25 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
 
     assert "postgresql://127.0.0.1/db failed" in str(error.value)
     assert "hunter2" not in str(error.value)
+
+
+def test_of_two_transactions_that_wait_for_each_other_both_are_made(postgresql: str) -> None:
+    database, met = open_database(postgresql, create=True, durability="relaxed", lock_timeout=5), threading.Barrier(2)
+
+    def locking(first: int, second: int) -> int:
+        tries = []
+
+        def transaction() -> int:
+            tries.append(first)
+            with database.writing() as connection:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": first})
+                if len(tries) == 1:
+                    met.wait(30)
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": second})
+            return len(tries)
+
+        return insisting(transaction)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(locking, (1, 2), (2, 1))) == [1, 2]
+    database.engine.dispose()

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, 
 from playhead.config.errors import StoreError
 
 from ..alone import alone
-from ..engine import Database
+from ..engine import Database, insisting
 from ..evidence.chain_writing import ChainWriter, chained, commands
 from ..evidence.chained import EntryKind, Subject
 from ..queries import require, require_session
@@ -115,11 +115,14 @@ class Ledger:
 
         Those whose money another exchange counts stay as they are. Gives what has changed.
         """
+        return insisting(lambda: self._replace(batch))
+
+    def _replace(self, batch: _Batch) -> list[Repriced]:
         changed: list[Repriced] = []
         with self._database.writing() as connection, chained(connection, EntryKind.REPRICED) as entries:
             writer = LedgerWriter(connection, entries, self._memory, _inserter(connection), _now)
             ids = [one.id for one, _ in batch]
-            there = set(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(ids)).with_for_update()).scalars())
+            there = set(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(ids)).order_by(exchanges.c.id).with_for_update()).scalars())
             standing = _Standing(connection, ids)
             batch = _once(writer, standing, [(one, cost) for one, cost in batch if one.id in there], pay=True)
             differing = [(one, cost) for one, cost in batch if cost is not None and standing.differs(one, cost)]

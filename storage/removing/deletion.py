@@ -7,6 +7,7 @@ PostgreSQL frees the rows for reuse, and keeps its own log and backups.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, delete, exists, literal, or_, select, union, update
 
@@ -14,7 +15,7 @@ from playhead.config.errors import StoreError
 
 from ..bodies import Base, encode_against
 from ..costing.cost_tables import cost_history, cost_line_rows, costs, paid_responses
-from ..engine import Database
+from ..engine import Database, insisting
 from ..evidence.chain_writing import ChainWriter, chained
 from ..evidence.chained import EntryKind, Subject
 from ..queries import BodyReader, no_exchange, no_session
@@ -64,31 +65,35 @@ def delete_session(database: Database, session: str) -> int:
 
     Raises StoreError if there is none.
     """
-    count = 0
-    while True:
-        with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
-            own = connection.execute(select(sessions.c.id).where(sessions.c.session == session)).scalar()
-            if own is None:
-                raise no_session(database, session)
-            # The newest first: what is written against others goes before them, and nothing has to be written anew.
-            newest = select(exchanges.c.id).where(exchanges.c.session == session).order_by(exchanges.c.id.desc()).limit(_AT_ONCE)
-            ids = connection.execute(newest).scalars().all()
-            _delete(connection, entries, ids)
-            count += len(ids)
-            left = connection.execute(select(connections.c.id).where(connections.c.session == session).limit(_AT_ONCE)).scalars().all()
-            if len(ids) < _AT_ONCE:
-                delete_connections(connection, entries, left)
-            if len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
-                for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
-                    connection.execute(delete(table).where(table.c.session == session))
-                connection.execute(delete(takes).where(takes.c.session == session))
-                connection.execute(delete(sessions).where(sessions.c.session == session))
-                entries.gone(Subject.SESSION, [own])
-                break
+    count, whole = 0, False
+    while not whole:
+        some, whole = insisting(partial(_delete_some, database, session))
+        count += some
         give_back(database)
-    give_back(database)
     empty_log(database)
     return count
+
+
+def _delete_some(database: Database, session: str) -> tuple[int, bool]:
+    """How many exchanges of a session were deleted, and whether the session is."""
+    with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
+        own = connection.execute(select(sessions.c.id).where(sessions.c.session == session)).scalar()
+        if own is None:
+            raise no_session(database, session)
+        # The newest first: what is written against others goes before them, and nothing has to be written anew.
+        newest = select(exchanges.c.id).where(exchanges.c.session == session).order_by(exchanges.c.id.desc()).limit(_AT_ONCE)
+        ids = connection.execute(newest).scalars().all()
+        _delete(connection, entries, ids)
+        left = connection.execute(select(connections.c.id).where(connections.c.session == session).limit(_AT_ONCE)).scalars().all()
+        if len(ids) < _AT_ONCE:
+            delete_connections(connection, entries, left)
+        if whole := len(ids) < _AT_ONCE and len(left) < _AT_ONCE:
+            for table in (divergences, match_rules, equivalences, rerecordings, rule_hits, served_faults):
+                connection.execute(delete(table).where(table.c.session == session))
+            connection.execute(delete(takes).where(takes.c.session == session))
+            connection.execute(delete(sessions).where(sessions.c.session == session))
+            entries.gone(Subject.SESSION, [own])
+        return len(ids), whole
 
 
 def delete_exchanges(connection: Connection, entries: ChainWriter, ids: Sequence[int]) -> None:

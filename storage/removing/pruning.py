@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, literal, or_, select, tuple_
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from playhead.config.retention import Retention
 
 from ..costing.cost_tables import costs
-from ..engine import Database
+from ..engine import Database, insisting
 from ..evidence.chain_writing import chained
 from ..evidence.chained import EntryKind, Subject
 from ..replaying.replay_tables import equivalences, match_rules, rerecordings, rule_hits, served_faults
@@ -98,7 +99,8 @@ class Pruning:
             ids, what = plan.ids[start:end], plan.what[start:end]
             yield from _timed(self._unpiece([id_ for id_, kind in zip(ids, what, strict=True) if kind != COSTS]))
             began = time.perf_counter()
-            self._delete({kind: [id_ for id_, one in zip(ids, what, strict=True) if one == kind] for kind in (CONTENT, COSTS, ROW)})
+            going = {kind: [id_ for id_, one in zip(ids, what, strict=True) if one == kind] for kind in (CONTENT, COSTS, ROW)}
+            insisting(partial(self._delete, going))
             give_back(self._database, _FREED)
             seconds = time.perf_counter() - began
             size = min(max(int(size * min(max(_SECONDS / seconds, 0.5), 2)), _FEWEST), _MOST)
@@ -111,7 +113,7 @@ class Pruning:
         with self._database.writing() as connection, chained(connection, EntryKind.PRUNED) as entries:
             content, spent, rows = going[CONTENT], going[COSTS], going[ROW]
             held = _held(connection, [*spent, *rows])
-            locked = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([*content, *spent, *rows])).with_for_update()
+            locked = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([*content, *spent, *rows])).order_by(exchanges.c.id).with_for_update()
             known = {row.id: row.pruned for row in connection.execute(locked)}  # nobody may derive anything of them now
             content = [id_ for id_ in [*content, *held.intersection(rows)] if id_ in known and known[id_] is None]
             spent = [id_ for id_ in spent if id_ in known and known[id_] is None and id_ not in held]
