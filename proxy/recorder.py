@@ -249,7 +249,7 @@ class Recorder:
     def _goes_on(self, tail: Tail, one: Open, size: int) -> None:
         """So much more of it has come: what of it has ended is stored, and a part of it when it grows big."""
         one.bytes += size
-        due = one.bytes > self._limits.spill_bytes and not one.assembly.undecided
+        due = one.bytes > self._limits.spill_bytes
         if (multiplex := one.assembly.multiplex) is not None and multiplex.ready:
             self._make_ended(tail, one.assembly.number, tail.place)
             self._take_turns(one, multiplex)
@@ -407,7 +407,7 @@ class Recorder:
         now = time.monotonic()
         for tail in self._tails.values():
             for one in tail.open.values():
-                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]) and not one.assembly.undecided:
+                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]):
                     self._spill(tail, one)
 
     @property

@@ -179,8 +179,8 @@ class Assembly:
         return self._upgraded is None or self._upgraded.is_exchange
 
     @property
-    def undecided(self) -> bool:
-        """Whether its kind hangs on upstream's answer to the handshake: nothing is to be stored of it so far."""
+    def _undecided(self) -> bool:
+        """Whether its kind hangs on upstream's answer to the handshake, which may have been lost: it is no exchange so far."""
         return self._meta.transport == "ws" and self._status is None and not self._gathered.request_bytes
 
     def end_turns(self, *, aborted: bool) -> None:
@@ -248,7 +248,7 @@ class Assembly:
     def parts(self) -> tuple[list[Spill], RecordedConnection | None, dict[str, Any]]:
         """All that came since the last time, which is forgotten here, and what is needed to go on."""
         spills = [] if self.multiplex is None else self.multiplex.spill()
-        if self.is_exchange:
+        if self.is_exchange and not self._undecided:
             spills.append(self.spill(final=False))
         return spills, self.connection(give=True), self.snapshot()
 

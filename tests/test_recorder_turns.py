@@ -14,6 +14,7 @@ from journals import drain, open_store, plain, recording, write, writer
 from playhead.proxy.recorders.tails import Limits
 from playhead.proxy.recording import Assembly
 from playhead.storage.connecting.connected import ConnectionRecord
+from playhead.storage.journal import segments
 from playhead.storage.records import ExchangeRecord, Kind, Recorded
 from playhead.storage.store import Store
 from sockets import client, frame, socket, upstream
@@ -216,6 +217,57 @@ def test_a_refused_handshake_is_an_exchange_over_http_with_its_connection(store:
     (row,), (connection,) = rows(store), connections(store)
     assert (row.transport, row.status, row.error_code, row.connection) == ("http", 401, "invalid_api_key", connection.id)
     assert (connection.status, connection.outcome, connection.exchanges) == (401, "complete", 1)
+
+
+# Handshakes.
+
+
+def test_a_socket_whose_101_was_lost_does_not_hold_the_place_in_the_journal(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir, segment_bytes=700)
+    opened, _, *said = socket(*sent(create()), *told(*answer("resp_1")), end=None)
+    write(journal, 1, [opened])
+    with recording(store, journal_dir, limits=ALWAYS) as recorder:
+        for number, each in enumerate(said, 2):
+            write(journal, 1, [each])
+            write(journal, number, plain(str(number)))
+            recorder.step()
+        (position,), (connection,) = store.positions(), connections(store)
+
+        assert len(rows(store)) == len(said)
+        assert (position.segment, position.segment > 3) == (max(segments(journal_dir)["w"]), True)
+        assert (connection.status, connection.outcome) == (None, None)
+    journal.close()
+
+
+def test_a_socket_whose_101_was_lost_is_one_exchange_when_it_ends(store: Store, journal_dir: Path) -> None:
+    opened, _, *said, end = socket(*sent(create()), *told(*answer("resp_1")), end={"outcome": "client_closed", "lost": True})
+    journal = writer(journal_dir)
+    for each in (opened, *said, end):
+        write(journal, 1, [each])
+        drain(store, journal_dir, limits=ALWAYS)
+    journal.close()
+    drain(store, journal_dir)
+
+    (row,), (connection,) = rows(store), connections(store)
+    assert (row.outcome, row.status, row.parse, row.connection) == ("client_closed", None, "partial", connection.id)
+    assert (connection.outcome, connection.problem, connection.exchanges) == ("client_closed", "parts of it could not be journalled", 1)
+
+
+@pytest.mark.parametrize(
+    "frames", [busy(), [opening("GET", transport="ws"), *http(b"", [b'{"error":{"code":"x"}}'], status=401)[1:]]], ids=["agreed", "refused"]
+)
+def test_a_handshake_that_was_open_long_is_stored_like_others(place: Path, frames: Frames) -> None:
+    wanted = recorded(place / "wanted", frames)
+    with open_store(place) as store:
+        journal = writer(place / "journal")
+        write(journal, 1, frames[:1])
+        for _ in range(3):
+            drain(store, place / "journal", limits=ALWAYS)
+        write(journal, 1, frames[1:])
+        journal.close()
+        drain(store, place / "journal")
+
+        assert everything(store) == wanted
 
 
 # What cannot be parsed.
