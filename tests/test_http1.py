@@ -39,7 +39,7 @@ def test_what_is_no_status_line_is_refused(line: bytes) -> None:
         parse_head(head(line))
 
 
-@pytest.mark.parametrize("line", [b"no colon", b": no name", b"Name : x", b"Name\t: x"])
+@pytest.mark.parametrize("line", [b"no colon", b": no name", b"Name : x", b"Name\t: x", b" the rest: of a folded line", b"\tX: y"])
 def test_a_line_without_a_name_is_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError, match="without a name"):
         parse_head(head(b"HTTP/1.1 200 OK", line))
@@ -162,6 +162,12 @@ def test_a_bad_chunk_is_refused_behind_what_was_sound(raw: bytes) -> None:
         body.feed(raw)
 
     assert b"".join(body.payload) == b"hello"
+
+
+@pytest.mark.parametrize("raw", [b"5 \r\nhello\r\n0\r\n\r\n", b"0005  \r\nhello\r\n0000  \r\n\r\n", b"5 ;a=b\r\nhello\r\n0\t;c\r\n\r\n"])
+def test_white_space_may_stand_behind_the_size_of_a_chunk(raw: bytes) -> None:
+    assert scanned([raw])[:2] == (len(raw), b"hello")
+    assert scanned([raw[at : at + 1] for at in range(len(raw))])[:2] == (len(raw), b"hello")
 
 
 def answered(raw: bytes, *, keep_alive: bool = True, old: bool = False) -> bytes:

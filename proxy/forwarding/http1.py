@@ -17,6 +17,7 @@ from ..masking.needles import finds, readable
 
 MAX_HEAD = 1 << 20
 _EMPTY_LINE = b"\r\n\r\n"
+_BLANK = b" \t"
 # RFC 9110 section 7.6.1, with `Proxy-Connection`, which is none but is treated as one everywhere.
 HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"proxy-authenticate", b"proxy-authorization"))
 # What says where a message ends is nobody's to take away, whatever `Connection` lists: the next hop would see another message behind it.
@@ -69,7 +70,7 @@ def parse_head(raw: bytes) -> Head:
 def _line(line: bytes) -> tuple[bytes, Header]:
     """The lower-case name, and the header. Raises ProtocolError."""
     name, colon, value = line.partition(b":")
-    if not colon or not name or name[-1] in b" \t":
+    if not colon or not name or name[-1] in _BLANK or name[0] in _BLANK:  # at its start: the rest of the line before, in the way of old (RFC 9112, 5.2)
         raise ProtocolError(f"its answer has a header line without a name: {line[:40]!r}")
     return name.lower(), (name, value.strip(b" \t"))
 
@@ -145,6 +146,8 @@ class Chunked:
         )
         self._found, self._done, self._trailers = found, done, trailers
         self._parser = httptools.HttpResponseParser(callbacks)
+        # "A recipient MUST parse for such bad whitespace": between the size and what follows it. Some servers pad the size with it.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         trailers.clear()
 
