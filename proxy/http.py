@@ -19,7 +19,7 @@ from .forwarding.clients import ClientRequest, Done, Leave, in_task
 from .forwarding.http1 import Chunked, Framing, Head, UntilClose, chunk_of, end_to_end, response_head
 from .forwarding.inbound import Inbound
 from .masking.guards import gives_secrets
-from .masking.needles import needles_of
+from .masking.needles import needles_of, unsaid
 from .notes import bundle, end, opening, request_end
 from .redaction import is_clean
 from .service import Service
@@ -349,7 +349,7 @@ class HttpExchange(ClientSide):
             again, self._again = self._again, None
             self._retry = asyncio.ensure_future(self._begin_again(again))
         elif self._head is None:
-            self._answer(error.code, f"{error}.")
+            self._answer(error.code, f"{unsaid(str(error), self.secrets())}.")  # it may quote what upstream said
         else:
             self._break("timeout" if error.code == "upstream_timeout" else "upstream_closed")
 

@@ -148,6 +148,14 @@ def test_a_key_in_trailers_is_overwritten(borders: list[int], told: bool) -> Non
     assert b"".join(out) + guard.finish() == raw % (b"*" * len(KEY))
 
 
+@given(cuts)
+def test_a_cookie_in_trailers_is_overwritten(borders: list[int]) -> None:
+    raw = b"3\r\nabc\r\n0\r\nX-Sum: 1\r\nset-Cookie: a=secret-of-upstream; path=/\r\n\r\n"
+    guard = ChunkedGuard()
+
+    assert (guarded(guard, raw, borders), guard.redacted) == (raw.replace(b"secret-of-upstream", b"*" * 18), True)
+
+
 @given(cuts, st.booleans())
 def test_an_answer_that_is_cut_in_a_secret_keeps_nothing_of_it(borders: list[int], in_chunks: bool) -> None:
     answer, guard = b"it is " + KEY[:18], ChunkedGuard([KEY]) if in_chunks else AnswerGuard([KEY])

@@ -229,6 +229,16 @@ async def test_no_secret_of_a_request_or_of_its_answer_is_in_the_journal(tmp_pat
     assert (written.meta["redacted"], written.end["redacted"], str(written.meta["key_id"])[:2]) == (True, True, "k_")
 
 
+@pytest.mark.parametrize("said", [SECRET + b"\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: " + SECRET + b"\r\n\r\n", b"HTTP/1.1 2" + SECRET + b"\r\n\r\n"])
+async def test_an_error_that_quotes_upstream_does_not_say_the_key(said: bytes, tmp_path: Path) -> None:
+    async with FakeUpstream({"*": replying(said)}) as upstream, proxied(tmp_path, upstream) as proxy:
+        got = await fetch(proxy.port, post(b"", (b"Authorization", b"Bearer " + SECRET)))
+        await proxy.idle()
+        raw = b"".join(path.read_bytes() for path in proxy.journal_dir.iterdir())
+
+    assert (got.get(b"playhead-error"), SECRET[:16] in got.body, SECRET[:16] in raw) == (b"upstream_protocol_error", False, False)
+
+
 async def test_a_compressed_request_goes_up_as_it_is_and_is_recorded_as_text(tmp_path: Path) -> None:
     import gzip
 

@@ -31,6 +31,8 @@ _TELLING = 2 * secret_rules.LEAST_SECRET  # so much of a secret is one: what an 
 _ENDINGS = (b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"\r\n")  # of chunked bodies without trailers
 _has_last_chunk = finds(r"\n0")
 _PASSED = 256 << 10  # raw bytes whose framing may wait to be read
+# In trailers, as in heads (redaction.py); here, too, as many bytes come out as went in.
+_SET_COOKIE = re.compile(rb"(?im)^(set-cookie2?[ \t]*:[ \t]*(?:[^=;\r\n]*=)?)([^;\r\n]*)")
 _GIVING = re.compile(secret_rules.GIVING_PATHS.encode())
 
 
@@ -262,7 +264,7 @@ class ChunkedGuard:
 
     def finish(self) -> bytes:
         """The answer has ended or was broken off: gives the rest."""
-        trailers = self._watch.masked(self._trailers)
+        trailers = _SET_COOKIE.sub(_hidden, self._watch.masked(self._trailers))
         self.redacted = self.redacted or trailers != self._trailers
         return (self._next(b"", final=True) if self._held else b"") + trailers
 
@@ -372,6 +374,10 @@ def _places(slices: list[Span], start: int, end: int) -> list[Span]:
             found.append((first + max(start, 0), first + min(end, size)))
         start, end = start - size, end - size
     return found
+
+
+def _hidden(cookie: re.Match[bytes]) -> bytes:
+    return cookie[0] if _MASKED.match(cookie[2]) else cookie[1] + b"*" * len(cookie[2])
 
 
 def _overwritten(raw: bytes, spans: Iterable[Span]) -> bytes:

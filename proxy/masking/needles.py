@@ -102,6 +102,15 @@ def _leftmost(present: list[bytes], text: bytes, pos: int) -> tuple[int, int] | 
     return best
 
 
+def unsaid(text: str, secrets: Iterable[bytes]) -> str:
+    """A message without the secrets it quotes, the beginnings of those that the quotation cuts among them."""
+    for secret in filter(usable, secrets):
+        said = secret.decode("latin-1")
+        for length in (len(said), *range(len(said) - 1, 2 * secret_rules.LEAST_SECRET - 1, -1)):
+            text = text.replace(said[:length], "*" * length)
+    return text
+
+
 def usable(secret: bytes) -> bool:
     """Whether it is long enough to be looked for, and not itself to be found in what replaces secrets."""
     return len(secret) >= secret_rules.LEAST_SECRET and secret not in _PLACEHOLDERS
