@@ -114,6 +114,17 @@ class RecorderLock:
             return self._path.read_text(encoding="utf-8", errors="replace").strip() or "unknown"
         return "unknown"
 
+    def orphaned(self) -> bool:
+        """Whether who took it last is dead, so that children of it hold it still."""
+        _, _, pid = self.holder().partition("pid ")
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except (ValueError, OSError):
+            return False
+        return False
+
     def __enter__(self) -> RecorderLock:
         return self
 
@@ -125,6 +136,8 @@ def recorder_lock(data: DataDir, seconds: float) -> RecorderLock:
     """The lock, held. Raises StoreError if another recorder has not given it up within that time."""
     lock = RecorderLock(data)
     if not lock.acquire(seconds):
+        if lock.orphaned():
+            raise StoreError(f"a playhead that died ({lock.holder()}) has left children that record into {data.path}: they end by themselves, try again soon")
         raise StoreError(f"another playhead records into {data.path} ({lock.holder()}): stop it, or use another data directory (--data)")
     return lock
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import StoreError
-from playhead.storage.datadir import DataDir, RecorderLock
+from playhead.storage.datadir import DataDir, RecorderLock, recorder_lock
 from playhead.storage.keys import key_id
 
 
@@ -171,3 +171,16 @@ def test_a_lock_dies_with_its_process(data: DataDir) -> None:
 def test_a_lock_needs_its_directory(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be used: No such file"):
         RecorderLock(DataDir(tmp_path / "nowhere")).acquire(0)
+
+
+def test_who_waits_for_what_a_dead_playhead_has_left_is_told_so(data: DataDir) -> None:
+    program = (
+        "import os, subprocess, sys; from playhead.storage.datadir import DataDir, RecorderLock; lock = RecorderLock(DataDir(sys.argv[1])); lock.acquire(0); "
+        "subprocess.Popen([sys.executable, '-c', 'input()'], pass_fds=[lock.fileno()], stdout=subprocess.DEVNULL); os.kill(os.getpid(), 9)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(data.path)], stdin=subprocess.PIPE)
+    child.wait()
+
+    with pytest.raises(StoreError, match="a playhead that died"):
+        recorder_lock(data, 0)
+    child.communicate(b"\n")
