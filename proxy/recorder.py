@@ -43,6 +43,7 @@ _STEP_BYTES = 4 << 20  # some 0.2 s: whoever calls for steps may want to do some
 _TURN = 8  # frames; some 0.3 ms
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
 _ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))  # plain numbers, as frames have them
+_HELD = 3  # segments behind one: where four fill the journal (storage/journal.py), nothing more could be written
 _MOST_TURNS = 256  # of a connection, that are read again after a restart
 _CHEAP = 4  # where no turn is open, a connection is stored in part at that fraction of the usual size: nothing is torn by it
 
@@ -403,11 +404,12 @@ class Recorder:
         one.state, one.bytes, one.begun, one.since = state, 0, time.monotonic(), tail.place
 
     def _spill_long(self) -> None:
-        """Exchanges that stay open would hold the journal back: their turn comes when they have something, every half minute."""
+        """Exchanges that stay open would hold the journal back: their turn comes when they have something, every half minute, or when it has gone on far."""
         now = time.monotonic()
         for tail in self._tails.values():
             for one in tail.open.values():
-                if now - one.begun > self._limits.spill_seconds and (one.bytes or tail.segment > one.since[0]):
+                held = tail.segment - one.since[0]
+                if held >= _HELD or (now - one.begun > self._limits.spill_seconds and (one.bytes or held)):
                     self._spill(tail, one)
 
     @property

@@ -248,7 +248,7 @@ def test_segments_behind_the_oldest_open_exchange_are_given_up_while_the_worker_
 
 
 def test_segments_of_an_open_exchange_stay(store: Store, journal_dir: Path) -> None:
-    journal = writer(journal_dir, segment_bytes=400)
+    journal = writer(journal_dir, segment_bytes=1500)
     write(journal, 1, plain("open")[:1])
     for number in range(2, 6):
         write(journal, number, plain(str(number)))
@@ -256,6 +256,19 @@ def test_segments_of_an_open_exchange_stay(store: Store, journal_dir: Path) -> N
     drain(store, journal_dir)
 
     assert segments(journal_dir) == before
+    assert len(before["w"]) == 3
+    journal.close()
+
+
+def test_an_open_exchange_that_the_journal_has_left_far_behind_does_not_hold_its_segments(store: Store, journal_dir: Path) -> None:
+    journal = writer(journal_dir, segment_bytes=1500)
+    write(journal, 1, plain("open")[:1])
+    for number in range(2, 9):
+        write(journal, number, plain(str(number)))
+    count = len(segments(journal_dir)["w"])
+    drain(store, journal_dir)
+
+    assert (segments(journal_dir)["w"][0], count > 3) == (count, True)
     journal.close()
 
 
