@@ -152,12 +152,36 @@ class Host:
 
 
 async def _renew(journal: JournalWriter, directory: Path, shortest: float | None) -> None:
-    """Begin a new segment when somebody asks for it, and before content in the old one is much older than it is kept (`shortest`, in seconds)."""
+    """Begin a new segment when somebody asks for it, or has removed the old one, and before content in that is much older than it is kept (`shortest`, in
+    seconds)."""
     every = float("inf") if shortest is None else min(max(shortest / _TENTH, _RENEW_SECONDS), _RENEW_AT_LEAST)
-    asked, began = renewal_asked(directory), time.monotonic()
+    asked, began, home = renewal_asked(directory), time.monotonic(), _same(directory.parent)
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         now = time.monotonic()
         if (newest := renewal_asked(directory)) != asked or now - began > every:
             asked, began = newest, now
             journal.renew()
+        elif _is_removed(journal) and _same(directory.parent) == home:  # what is written there, no recorder can read that is started later
+            directory.mkdir(mode=0o700, exist_ok=True)
+            journal.renew()
+
+
+def _is_removed(journal: JournalWriter) -> bool:
+    """Whether somebody has removed the segment that is written."""
+    if not journal.begun:
+        return False
+    segment = journal.duplicate()
+    try:
+        return os.fstat(segment).st_nlink == 0
+    finally:
+        os.close(segment)
+
+
+def _same(directory: Path) -> tuple[int, int] | None:
+    """What tells a directory from another one that stands in its place."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -20,6 +20,7 @@ class Progress:
     """
 
     def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, exist_ok=True)  # it may have been removed since playhead began
         self._fd = os.open(directory / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._published: dict[str, tuple[int, int]] | None = None
 
