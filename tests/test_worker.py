@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,3 +162,25 @@ async def test_several_workers_share_the_port(tmp_path: Path) -> None:
 
     assert [one.body for one in got] == [b"%d" % number for number in range(30)]
     assert len(stored(tmp_path)) == 30
+
+
+def _few_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+async def test_more_clients_are_served_than_files_may_be_open_by_default(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def handler(_: Received, wire: Wire) -> None:
+        await gate.wait()
+        await wire.write(answer(b"ok"))
+
+    async with FakeUpstream({"*": handler}) as upstream:
+        with Running(tmp_path, upstream.url, before=_few_files) as running:
+            asked = [asyncio.ensure_future(fetch(running.port, GET)) for _ in range(250)]
+            await until(lambda: len(upstream.requests) == 250)
+            gate.set()
+            assert {(await one).status for one in asked} == {200}
+            assert await asyncio.to_thread(running.stop) == 0
+
+    assert len(stored(tmp_path)) == 250
