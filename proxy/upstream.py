@@ -22,6 +22,7 @@ from .forwarding.http1 import MAX_HEAD, Chunked, Framing, Head, ProtocolError, U
 
 IDLE_SECONDS = 30.0  # an idle connection is given up before the servers we know give it up, so that a request seldom meets its end
 _LINGER_SECONDS = 10.0
+_LONGEST_GRANT = 1 << 16  # of a proxy's answer to CONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,7 @@ class Upstream:
             story = f"{self.origin} did not take a connection within {self._timeout:g} s"
             raise UpstreamError("upstream_timeout", story) from None
         except ssl.SSLCertVerificationError as error:
-            story = f"the certificate of {self.origin} cannot be verified: {error.verify_message}; a CA of your own is named by --ca-file"
+            story = f"the certificate of {self.origin} cannot be verified: {error.verify_message.rstrip('.')}; a CA of your own is named by --ca-file"
             raise UpstreamError("upstream_unreachable", story) from None
         except OSError as error:
             raise UpstreamError("upstream_unreachable", f"{self.origin} cannot be reached: {error.strerror or error}") from None
@@ -373,7 +374,7 @@ class Upstream:
         transport.write(request.encode() + b"\r\n")
         try:
             status = await tunnel.status
-            if status != 200:
+            if status // 100 != 2:
                 raise OSError(f"the proxy {parts.hostname}:{parts.port} answered {status} to CONNECT")
             connection = Connection(origin, self.release, linger=self._linger)
             secure = await loop.start_tls(transport, connection, self._tls, server_hostname=origin.host)
@@ -400,12 +401,17 @@ class _Tunnel(asyncio.Protocol):
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
+        if self.status.done():
+            return
         self._data += data
-        if b"\r\n\r\n" in self._data and not self.status.done():
-            try:
-                self.status.set_result(parse_head(self._data[: self._data.find(b"\r\n\r\n") + 4]).status)
-            except ProtocolError as error:
-                self.status.set_exception(OSError(f"the proxy does not speak HTTP/1.1: {error}"))
+        end = self._data.find(b"\r\n\r\n") + 4
+        try:
+            if end >= 4:
+                self.status.set_result(parse_head(self._data[:end]).status)
+            elif len(self._data) > _LONGEST_GRANT:
+                raise ProtocolError("its answer has no end")
+        except ProtocolError:  # what it says is not quoted: it may repeat the credentials it was given
+            self.status.set_exception(OSError("the proxy does not speak HTTP/1.1"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.status.done():
@@ -423,7 +429,14 @@ def proxy_for(origin: Origin) -> str | None:
     scheme, mark, _ = proxy.partition("://")
     if mark and scheme.lower() != "http":
         raise ConfigError(f"HTTPS_PROXY: the proxy is {scheme}://...; allowed is http://HOST:PORT")
-    return proxy if mark else f"http://{proxy}"
+    proxy = proxy if mark else f"http://{proxy}"
+    try:
+        sound = bool(urlsplit(proxy).hostname) and urlsplit(proxy).port != 0
+    except ValueError:
+        sound = False
+    if not sound:  # not quoted: what is wrong with it may be its password
+        raise ConfigError("HTTPS_PROXY: no host, or a bad port; allowed is http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT with % escapes in these two")
+    return proxy
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:

@@ -417,5 +417,46 @@ def test_a_proxy_of_another_kind_is_refused(scheme: str, monkeypatch: pytest.Mon
         proxy_for(Origin.parse("https://example.com"))
 
 
+@pytest.mark.parametrize("said", ["http://h:abc", "http://h:99999", "http://", "http://user:se#cret@h:1", "user:se/cret@h:1", "http://:1"])
+def test_a_proxy_without_a_host_or_with_a_bad_port_is_refused_and_not_quoted(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", said)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with pytest.raises(ConfigError, match="no host, or a bad port") as refused:
+        proxy_for(Origin.parse("https://example.com"))
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", [b"201 Created", b"204 No Content"])
+async def test_any_success_of_a_proxy_opens_the_way(status: bytes, trust: Trust) -> None:
+    async def handler(_: Received, wire: Wire) -> None:
+        await wire.write(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        await wire.close()
+
+    async with FakeUpstream({"*": handler}) as middle:
+        assert "to CONNECT" not in await through(middle.url, "https://localhost:1", trust)
+
+
+async def test_what_a_proxy_says_that_is_no_http_is_not_quoted(trust: Trust) -> None:
+    async def handler(request: Received, wire: Wire) -> None:
+        await wire.write(request.get(b"proxy-authorization") or b"")
+        await wire.write(b"\r\n\r\n")
+
+    async with FakeUpstream({"*": handler}) as middle:
+        said = await through(f"http://user:secret@127.0.0.1:{middle.port}", "https://localhost:1", trust)
+
+        assert said.endswith("the proxy does not speak HTTP/1.1")
+        assert "Basic" not in said
+
+
+async def test_a_proxy_whose_answer_has_no_end_is_not_heard_out(trust: Trust) -> None:
+    async def handler(_: Received, wire: Wire) -> None:
+        await wire.write(b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20))
+
+    async with FakeUpstream({"*": handler}) as middle:
+        assert "the proxy does not speak HTTP/1.1" in await through(middle.url, "https://localhost:1", trust)
+
+
 def test_a_plain_origin_has_no_proxy() -> None:
     assert proxy_for(Origin.parse("http://localhost:1")) is None
