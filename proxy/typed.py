@@ -87,7 +87,7 @@ def _lane(event: Wire) -> str | None:
 
 
 def _told(shape: Shape, body: Iterator[bytes]) -> Wire | None:
-    fold, door = fold_for(shape.kind), event_door(shape)
+    fold, door = fold_for(shape), event_door(shape)
     last: Wire | None = None
     for data in _events(body):
         last = door(data)

@@ -63,6 +63,13 @@ def test_the_last_event_counts_though_its_blank_line_is_missing() -> None:
     assert wire(answer_of(CREATE, 200, [sse(told(), end="")]))["status"] == "completed"
 
 
+def test_a_completion_from_before_there_was_chat_is_told_whole() -> None:
+    chunks = [{"id": "cmpl_1", "object": "text_completion", "choices": [{"index": 0, "text": piece}]} for piece in ("Once ", "upon")]
+    stream = b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+
+    assert wire(answer_of(shape_of("POST", "/v1/completions"), 200, [stream]))["choices"][0]["text"] == "Once upon"
+
+
 def test_a_stream_without_a_fold_is_its_last_event() -> None:
     events: list[dict[str, Any]] = [{"type": "image_generation.partial_image"}, {"type": "image_generation.completed", "usage": {"input_tokens": 1}}]
 
