@@ -27,6 +27,7 @@ from playhead.proxy.models.kind import Shape, kind_of, shape_of
         ("/openai/deployments/responses/chat/completions?api-version=1", "chat.completions"),
         ("/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "chat.completions"),
         ("//openai/deployments/audio/embeddings", "embeddings"),
+        ("/models/embeddings?api-version=1", "embeddings"),
         ("/v1/embeddings", "embeddings"),
         ("/v1/images/edits", "images"),
         ("/v1/audio/speech", "audio"),

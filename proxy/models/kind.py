@@ -22,7 +22,7 @@ class Shape(NamedTuple):
     """
 
 
-_DEPLOYMENT = re.compile(r"/deployments/[^/]+")  # Azure; its name may be anything, `responses` too
+_DEPLOYMENT = re.compile(r"/deployments/[^/]+|^/models(?=/embeddings/?$)")  # Azure; its name may be anything, `responses` too
 _CHAT = re.compile(r"/chat/completions(?:/|$)")
 _VERSION = re.compile(r"/v\d+[a-z]*(?=/)")
 _FAMILY = re.compile(
