@@ -153,6 +153,12 @@ def test_an_embedding_is_numbers_or_base64(vector: Any) -> None:
     assert isinstance(found.data[0], Embedding)
 
 
+def test_a_category_that_a_moderation_model_does_not_know_is_null() -> None:
+    came = {"id": "modr_1", "model": "text-moderation-007", "results": [{"flagged": False, "categories": {"hate": False, "illicit": None}}]}
+
+    assert parse_body(Shape("other", "moderations"), came).problems == ()
+
+
 def test_a_moderation_has_a_verdict_per_input() -> None:
     came = {"id": "modr-1", "model": "m", "results": [{"flagged": True, "categories": {"hate": True}, "category_scores": {"hate": 1, "violence": 0.5}}]}
     found = parse_body(Shape("other", "moderations"), json.dumps(came))
@@ -336,3 +342,10 @@ def test_every_type_of_live_that_the_openai_package_knows_has_a_model() -> None:
 
     assert known(live.ServerEvent) - set(types(LiveServerEvent)) == set()
     assert known(live.ClientEvent) - set(types(LiveClientEvent)) == set()
+
+
+def test_every_type_of_an_attached_live_socket_has_a_model() -> None:
+    live = pytest.importorskip("openai.types.live", reason="an openai package from before there was Live")
+
+    assert known(live.ConnectServerEvent) - set(types(LiveServerEvent)) == set()
+    assert known(live.ConnectClientEvent) - set(types(LiveClientEvent)) == set()

@@ -129,6 +129,8 @@ class LiveNotice(_Event):
         "transport.dtmf.received",
         "transport.dtmf.send",
         "transport.dtmf.sent",
+        "session.paused",
+        "session.resumed",
         "transport.ringing",
         "transport.answered",
     ]
@@ -191,6 +193,7 @@ class LiveCommand(_Event):
         "decision.item.delete",
         "response.create",
         "session.close",
+        "transport.dtmf.send",
     ]
     item_id: Maybe[str] = None
 

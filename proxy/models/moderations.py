@@ -9,7 +9,8 @@ from .wire import Maybe, Number, Sent, Wire
 
 class ModerationVerdict(Wire):
     flagged: Sent[bool] = None
-    categories: Sent[dict[str, bool]] = None
+    categories: Sent[dict[str, bool | None]] = None
+    """Null where the model does not know a category."""
     category_scores: Sent[dict[str, Number]] = None
     """From 0 to 1."""
     category_applied_input_types: Maybe[dict[str, list[str]]] = None
