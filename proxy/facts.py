@@ -14,6 +14,7 @@ from playhead.storage.records import Facts, ItemRow
 from .edges import leading
 from .models.doors import parse_request
 from .models.kind import Shape
+from .models.tagged import tag_of
 from .models.wire import Problem, Unparsed, Wire, field, members
 from .plain import MAX_TEXT, PLAIN_DEPTH, are_plain, plain, text_of, texts_of
 from .pricing.billing import answered, asked, together
@@ -142,7 +143,9 @@ def item_rows(part: Literal["input", "output"], items: Iterable[tuple[int, Any]]
     for position, item in items:
         if isinstance(item, Wire) and item.__class__ is not Unparsed:
             get = members(item).get
-            rows.append(row_of(part, position, (get("type"), get("id"), get("call_id"), get("name") or get("server_label"), get("status"))))
+            kind = get("type")
+            kind = tag_of(item) if kind is None else kind
+            rows.append(row_of(part, position, (kind, get("id"), get("call_id"), get("name") or get("server_label"), get("status"))))
     return tuple(rows)
 
 

@@ -26,7 +26,7 @@ DivergenceCode = Literal["no_match", "exhausted", "session_not_found"]
 DEFAULT_RULES = "f1"
 """The name of the match rules whose fingerprints the recorder stores. Other rules, or the same ones changed, have another name."""
 
-PARSER = 3
+PARSER = 4
 """The version of what is derived from raw bytes. Whoever changes what parsing finds counts it up: `playhead reparse` then derives it again."""
 
 ENDED = ("completed", "failed", "incomplete", "cancelled")

@@ -276,6 +276,14 @@ def test_items_and_tool_calls_of_an_answer_have_rows(kind: str, answer: dict[str
     assert [row[:2] for row in found] == [("output", place) for place in range(len(rows))]
 
 
+def test_items_that_leave_their_type_out_have_rows_of_the_type_that_they_are_taken_for() -> None:
+    items = [{"role": "user", "content": "Hi."}, {"type": None, "role": "assistant", "content": "Hello."}, {"id": "msg_1"}, {"text": "?"}]
+
+    rows = tell(Shape("responses", "create"), json.dumps({"input": items}).encode(), b"application/json").items
+
+    assert [(row.type, row.id) for row in rows] == [("message", None), ("message", None), ("item_reference", "msg_1"), (None, None)]
+
+
 def test_the_tools_of_a_server_are_named_by_it() -> None:
     answer = {"id": "resp_1", "output": [{"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "docs", "tools": []}]}
 

@@ -88,7 +88,8 @@ class ItemReference(ItemBase):
     """An item that the provider has stored."""
 
     id: Sent[str] = None
-    type: Literal["item_reference"]
+    type: Maybe[Literal["item_reference"]] = None
+    """May be left out."""
 
 
 class ReasoningUpdate(Wire):
@@ -177,7 +178,7 @@ Item = Annotated[
     | MultiAgentCall
     | MultiAgentCallOutput
     | UnknownItem,
-    Tagged("user", "assistant", "system", "developer", "tool", "critic", "discriminator", "unknown"),
+    Tagged("user", "assistant", "system", "developer", "tool", "critic", "discriminator", "unknown", reference="item_reference"),
 ]
 
 OUTPUT_ITEMS = (
