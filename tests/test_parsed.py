@@ -85,6 +85,17 @@ def test_usage_is_told_in_one_form_and_as_it_came(playhead: Playhead, id_: str) 
     assert told["usage"]["raw"] == USAGE
 
 
+def test_the_usage_of_a_realtime_connection_is_that_of_all_its_responses(data: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    said = [{"type": "response.done", "response": {"usage": {"input_tokens": count, "output_tokens": 1, "total_tokens": count + 1}}} for count in (10, 2)]
+    texts = [json.dumps(event).encode() for event in said]
+    events = [EventRow(seq, seq, 1, "response.done", None, None, len(text), 1) for seq, text in enumerate(texts)]
+    facts = Facts(kind="realtime", parse="parsed", usage={"input_tokens": 12, "output_tokens": 2, "total_tokens": 14})
+    socket = recorded(8, transport="ws", method="GET", status=101, raw=Raw(HANDSHAKE, b"", JSON_HEAD, b"".join(texts)), events=events, facts=facts)
+    write(data, replace(socket, path="/v1/realtime?model=m"))
+
+    assert json.loads(on(data, capsysbinary)("show", "8", "--parsed", "--json").out)["usage"]["total"] == 14
+
+
 def test_what_does_not_fit_is_counted_and_the_first_are_shown(playhead: Playhead) -> None:
     lines = playhead("show", "1", "--parsed").out.splitlines()
     (told,) = playhead("show", "1", "--parsed", "--json").rows

@@ -33,7 +33,7 @@ def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
 
         first = [{"path": path, "expected": expected, "found": found} for path, expected, found in problems.first]
         told = {"count": problems.total, "first": first}
-        usage = _usage(row.kind, answer)
+        usage = _usage(row, answer)
         print_json([{"exchange": id_, "kind": row.kind, "request": _wire(request), "response": _wire(answer), "usage": usage, "problems": told}])
         return
     from ..listing import print_facts, terminal
@@ -41,7 +41,7 @@ def print_parsed(store: Store, id_: int, *, as_json: bool) -> None:
     console = terminal()
     _print_model(console, "request", request, "input", row.request_bytes)
     _print_model(console, "response", answer, "output", row.response_bytes)
-    if usage := _usage(row.kind, answer):
+    if usage := _usage(row, answer):
         console.print("\nUSAGE, in one form for all providers", style="bold")
         print_facts(console, _facts(_flat({name: value for name, value in usage.items() if name not in ("raw", "raw_tools")})))
     _print_problems(console, problems)
@@ -73,12 +73,16 @@ def _wire(model: Wire | None) -> Any:
     return None if model is None else model.to_wire()
 
 
-def _usage(kind: str, answer: Wire | None) -> dict[str, Any] | None:
+def _usage(row: ExchangeRecord, answer: Wire | None) -> dict[str, Any] | None:
     """The normal form of what was used."""
     from ..pricing.used import usage_in
+    from ..usage import normal_usage
     from ..usage_form import as_json
 
-    found = usage_in(kind, answer) if answer is not None else None
+    if row.transport == "ws" and row.kind == "realtime":  # of a whole connection, of which the answer is the last message only
+        found = normal_usage(row.kind, row.usage, service_tier=row.service_tier)
+    else:
+        found = usage_in(row.kind, answer) if answer is not None else None
     return as_json(found) if found is not None else None
 
 
