@@ -42,7 +42,7 @@ def answer_of(shape: Shape, status: int | None, body: Iterable[bytes]) -> Wire |
         start += piece
         if len(start) >= 64:
             break
-    if start.lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return _told(shape, _chained(start, pieces))
     text = _whole(_chained(start, pieces))
     return parse_body(shape, text, status=status) if text and text.strip() else None

@@ -241,6 +241,29 @@ def test_an_error_in_json_is_read_whatever_its_type_is_called() -> None:
     assert (facts.error_code, facts.parse) == ("x", "parsed")
 
 
+@pytest.mark.parametrize("coding", ["identity", *CODERS])
+def test_an_object_is_read_though_it_is_called_a_stream(coding: str) -> None:
+    body = [b'{\n "error": ', b'{"code": "no"}\n}\n']
+    coder = CODERS.get(coding, lambda: None)()
+    pieces = [*map(coder.piece, body), coder.end()] if coder else body
+    frames = sse(chunked(pieces), **{"Content-Encoding": coding})
+
+    for recorded in (fold(frames), fold_in_parts(frames, range(len(frames)))[0]):
+        assert (recorded.facts.parse, recorded.facts.error_code, recorded.facts.problem) == ("parsed", "no", None)
+
+
+def test_of_an_object_that_was_cut_and_called_a_stream_nothing_is_known() -> None:
+    facts = fold(sse(chunked([b'{"error": {"code": "no"']), end={"outcome": "upstream_closed"})).facts
+
+    assert (facts.parse, facts.error_code, facts.problem) == ("partial", None, None)
+
+
+def test_an_object_behind_events_is_a_rest() -> None:
+    recorded = fold(sse(chunked([*EVENTS, b'{"error": {"code": "no"}}'])))
+
+    assert (recorded.facts.error_code, recorded.events[-1].type) == (None, None)
+
+
 def test_white_space_that_keeps_a_connection_open_is_no_answer_yet() -> None:
     facts = fold(http(b"{}", [b"\n         \n" * 900, b'{"id":"resp_1"}'], headers={"Content-Type": "text/plain"})).facts
 

@@ -63,6 +63,10 @@ def test_the_last_event_counts_though_its_blank_line_is_missing() -> None:
     assert wire(answer_of(CREATE, 200, [sse(told(), end="")]))["status"] == "completed"
 
 
+def test_a_stream_may_begin_with_a_byte_order_mark() -> None:
+    assert wire(answer_of(CREATE, 200, [b"\xef\xbb\xbf", sse(told())])) == response()
+
+
 def test_a_completion_from_before_there_was_chat_is_told_whole() -> None:
     chunks = [{"id": "cmpl_1", "object": "text_completion", "choices": [{"index": 0, "text": piece}]} for piece in ("Once ", "upon")]
     stream = b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"

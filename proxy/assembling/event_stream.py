@@ -39,7 +39,7 @@ class EventStream:
     something unusual stands among them, a comment perhaps, they are read one by one all the same.
     """
 
-    __slots__ = ("_apart", "_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes")
+    __slots__ = ("_apart", "_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes", "unstreamed")
 
     def __init__(self, shape: Shape, gathered: Gathered) -> None:
         self._gathered = gathered
@@ -55,6 +55,8 @@ class EventStream:
         self._apart: _Apart | None = None  # what was held, taken apart
         self.notes: list[str] = []
         """What is odd about a stream that was understood all the same; known once `judge` was called."""
+        self.unstreamed: bytes | None = None
+        """A whole body that is no stream but an object; known once it was closed."""
 
     def feed(self, at: int, text: bytes) -> None:
         """The next bytes, and when they came."""
@@ -172,6 +174,8 @@ class EventStream:
         event = sse.parse(rest.data, rest.size)
         if event.data and not isinstance(self._door(event.data), Unparsed):
             self._models([event])
+        elif not event.data and rest.data.lstrip()[:1] == b"{" and not self._hearing.heard:
+            self.unstreamed = rest.data
         return rest.size
 
     @property

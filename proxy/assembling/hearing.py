@@ -32,18 +32,19 @@ class Hearing(ABC):
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
-        self._heard = 0
+        self.heard = 0
+        """How many events so far."""
 
     def hear(self, events: Sequence[Heard]) -> None:
         """The next events of upstream. A list stands for those that were let pass (passing.py)."""
         self._hear(events)
         for event in events:
             if isinstance(event, list):
-                self._heard += len(event)
+                self.heard += len(event)
                 continue
             if PROBLEMS in event.__dict__ and len(self._problems) < MAX_PROBLEMS:
-                self._problems += (Problem(f"events[{self._heard}].{path}", wanted, found) for path, wanted, found in event.problems)
-            self._heard += 1
+                self._problems += (Problem(f"events[{self.heard}].{path}", wanted, found) for path, wanted, found in event.problems)
+            self.heard += 1
 
     @abstractmethod
     def _hear(self, events: Sequence[Heard]) -> None: ...
@@ -71,11 +72,11 @@ class Hearing(ABC):
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON."""
-        return {"problems": [list(problem) for problem in self._problems], "heard": self._heard}
+        return {"problems": [list(problem) for problem in self._problems], "heard": self.heard}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the one stood that gave this state."""
-        self._problems, self._heard = [Problem(*problem) for problem in state["problems"]], state["heard"]
+        self._problems, self.heard = [Problem(*problem) for problem in state["problems"]], state["heard"]
 
 
 def hearing_for(shape: Shape, *, socket: bool = False) -> Hearing:

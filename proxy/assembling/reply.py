@@ -186,6 +186,8 @@ class Reply:
         else:
             problem = self._decoding.finish(whole=whole) if self._decoding and final else None
             problem = self._stream.judge(facts) or problem
+            if self._stream.unstreamed is not None:  # above all errors, which some servers send so where a stream was asked for
+                problem = self._read_object(facts, self._stream.unstreamed, whole=whole) or problem
         return [*problems, problem] if problem else problems
 
     def _read_body(self, facts: Facts, *, whole: bool) -> str | None:
@@ -234,7 +236,7 @@ class Reply:
 
     def items(self) -> Sequence[ItemRow]:
         """Rows of the output items and tool calls; call `read` before."""
-        return self._stream.items() if self._stream is not None else self._rows
+        return self._rows or (self._stream.items() if self._stream is not None else ())
 
     @property
     def notes(self) -> list[str]:
