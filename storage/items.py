@@ -57,11 +57,7 @@ class ItemMemory:
         lists = self._lists(session)
         known, shared = _alike(lists, exchange, items, parent) if lists else (None, 0)
         base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
-        if known is not None and known.parent == parent:
-            lists.remove(known)
-        lists.append(_List(exchange, items, 0 if base is None else base.depth + 1, parent))
-        if len(lists) > LISTS:
-            del lists[:-LISTS]
+        _remember(lists, known, _List(exchange, items, 0 if base is None else base.depth + 1, parent))
         return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), shared
 
     def knows(self, session: str) -> bool:
@@ -69,8 +65,12 @@ class ItemMemory:
         return session in self._sessions
 
     def recall(self, session: str, lists: Iterable[tuple[int, bytes, str | None]]) -> None:
-        """Remember what was stored before, the oldest first, each with its parent; nothing is written as what follows these."""
-        self._lists(session)[:] = [_List(exchange, items, DEPTH, parent) for exchange, items, parent in lists if items][-LISTS:]
+        """Remember what was stored before, the oldest first, each with its parent, as if it had been written here; nothing is written as what follows these."""
+        kept = self._lists(session)
+        kept.clear()
+        for exchange, items, parent in lists:
+            if items:
+                _remember(kept, _alike(kept, exchange, items, parent)[0], _List(exchange, items, DEPTH, parent))
 
     def _lists(self, session: str) -> list[_List]:
         lists = self._sessions.get(session)
@@ -86,6 +86,15 @@ class ItemMemory:
         """It was deleted, or never stored. Idempotent."""
         for lists in self._sessions.values():
             lists[:] = [one for one in lists if one.exchange != exchange]
+
+
+def _remember(lists: list[_List], known: _List | None, new: _List) -> None:
+    """In place of the one that it goes on from, behind the same response."""
+    if known is not None and known.parent == new.parent:
+        lists.remove(known)
+    lists.append(new)
+    if len(lists) > LISTS:
+        del lists[:-LISTS]
 
 
 def _alike(lists: list[_List], exchange: int, items: bytes, parent: str | None) -> tuple[_List | None, int]:

@@ -25,6 +25,8 @@ from .rows import Inserter, Words, clean, event_values, exchange_row, fitting, i
 from .tables import event_rows, event_types, exchanges, fingerprints, item_rows, item_words, meta, pieces
 
 _AT_ONCE = 100
+_READ_BEFORE = 64  # exchanges, of which those that follow tell what is new only
+_LISTS = 4096  # of items, as many as to remember what the recorder did
 _EVENTS = 500  # of one statement
 _MARKS = "reparse"  # of the meta table: what is to be parsed again, whoever has parsed it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,6 +110,13 @@ class Rederivation:
             if len(ids) < _AT_ONCE:
                 return
             after = ids[-1]
+
+    def before(self, id_: int) -> list[int]:
+        """The last exchanges before one, whoever has parsed them: what it says may be told by what they said."""
+        e = exchanges.c
+        with self._database.reading() as connection:
+            statement = select(e.id).where(e.id < id_, *self._ended).order_by(e.id.desc()).limit(_READ_BEFORE)
+            return sorted(connection.execute(statement).scalars())
 
     def stored(self, id_: int) -> Stored | None:
         """An exchange as it is stored; None if it was deleted meanwhile. Raises StoreError if it is damaged; so does drawing from the iterators."""
@@ -249,7 +258,7 @@ class _Transaction:
     def _item_list(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
         """Its list of items as it is to be written, and bytes of the digests that belong to items which were sent before."""
         if one.items and not self._items.knows(r.session):
-            self._items.recall(r.session, last_lists(self._connection, r.session, id_))
+            self._items.recall(r.session, last_lists(self._connection, r.session, id_, _LISTS))
         return self._items.write(r.session, id_, one.items, r.facts.previous_response_id)
 
     def _known(self, id_: int) -> tuple[bytes, str] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from command_line import Playhead, on, write_some
+from command_line import Playhead, on, recorded, write, write_some
 from playhead.proxy import reparsing
 from playhead.proxy.commands import deriving
 from playhead.storage.derived import Stored
@@ -83,6 +85,38 @@ def test_broken_off_it_goes_on_where_it_was(playhead: Playhead, data: Path, monk
 
     assert playhead("reparse", "--json").rows[0]["parsed"] == 4
     assert playhead("reparse", "--json").rows[0]["parsed"] == 0
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_wherever_it_was_broken_off_the_items_are_those_of_one_that_was_not(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Two conversations by turns, one with the time in its prompt, and a fork from the middle of the other."""
+    said = [{"role": "user", "content": f"{number} " + "x" * 2000} for number in range(8)]
+    lists = [said[:2], [said[7], *said[2:4]], said[:4], [said[6], *said[2:7]], said[:6], said[:3] + said[7:], said[:4] + said[6:], said]
+    bodies = [json.dumps({"model": "m", "input": items}).encode() for items in lists]
+    write(tmp_path / "data", *[recorded(number, raw=replace(recorded(0).raw, request=body)) for number, body in enumerate(bodies, 1)])
+    playhead, read = on(tmp_path / "data", capfdbinary), reparsing._opening
+    monkeypatch.setattr(deriving, "_AT_ONCE", 1)
+
+    def interrupted(stored: Stored) -> tuple[int, int, bytes]:
+        if stored.row.id == at:
+            raise KeyboardInterrupt
+        return read(stored)
+
+    def items() -> list[tuple[int, ...]]:
+        with closing(sqlite3.connect(tmp_path / "data" / "store.db")) as connection:
+            return connection.execute("SELECT exchange, position FROM items ORDER BY 1, 2").fetchall()
+
+    playhead("reparse", "--all")
+    whole = items()
+    with monkeypatch.context() as patched:
+        patched.setattr(reparsing, "_opening", interrupted)
+        playhead("reparse", "--all")
+    playhead("reparse")
+
+    assert whole
+    assert items() == whole
 
 
 def test_broken_off_one_session_goes_on_alone_and_the_others_later(playhead: Playhead, data: Path) -> None:

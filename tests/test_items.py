@@ -138,6 +138,18 @@ def test_the_same_items_behind_another_response_are_new() -> None:
     assert [shared(rows, at, digests(1), parent) for at, parent in enumerate(("resp_1", "resp_2", "resp_2", "resp_1"))] == [0, 0, 1, 1]
 
 
+def test_what_was_recalled_is_remembered_as_if_it_had_been_written() -> None:
+    """A list that goes on leaves its place to the next, so that twenty turns of one conversation leave the other in memory."""
+    lists = [(1, b"other" * 4), *((exchange, digests(4 + exchange)) for exchange in range(2, 22))]
+    written, recalled = Rows(), Rows()
+    for exchange, items in lists:
+        written.add(exchange, items)
+    recalled.memory.recall("s", [(exchange, items, None) for exchange, items in lists])
+
+    for items in (b"other" * 5, digests(5), digests(60)):
+        assert shared(recalled, 30, items) == shared(written, 30, items)
+
+
 def test_what_was_recalled_knows_its_parent() -> None:
     rows = Rows()
     rows.memory.recall("s", [(1, digests(5), "resp_1")])

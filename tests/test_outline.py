@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,22 @@ def test_an_item_that_has_moved_is_not_fresh() -> None:
     found = sound('{"input":[{"n":0},{"b":2},{"a":1}]}', known)
 
     assert fresh(found, known).items == [(0, b'{"n":0}')]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([{"prompt": 1}, {"a": 1}], [{"prompt": 1}, {"b": 1}]),
+        ([{"prompt": 1}, {"example": 1}, {"example": 2}, {"a": 1}], [{"prompt": 1}, {"example": 1}, {"example": 2}, {"b": 1}]),
+        ([{"prompt": 1}, {"a": 1}, {"a": 2}], [{"prompt": 1}, {"a": 2}]),
+        ([{"prompt": 1}, {"a": 1}], [{"prompt": 1}, {"b": 1}, {"b": 2}, {"b": 3}]),
+    ],
+)
+def test_another_conversation_that_begins_alike_is_all_fresh(before: list[Any], after: list[Any]) -> None:
+    known = sound(json.dumps({"input": before}))
+    found = sound(json.dumps({"input": after}), known)
+
+    assert [place for place, _ in fresh(found, known).items] == [*range(len(after))]
 
 
 def test_a_long_text_is_fresh_as_an_empty_one() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from playhead.storage.derived import Derived
     from playhead.storage.rederiving import Rederivation
     from playhead.storage.store import Store
+
+    from ..matching.request_memo import RequestMemo
 
 _AT_ONCE = 50  # exchanges of one transaction
 _EVENTS = 5000  # changed events of one transaction, about
@@ -81,7 +86,13 @@ def _batches(again: Rederivation, headers: Sequence[str]) -> Iterator[_Batch]:
 
     memo = RequestMemo()
     batch = _Batch()
-    for id_ in again.ids():
+    wanted = again.ids()
+    first = next(wanted, None)
+    if first is None:
+        yield batch
+        return
+    _read_again(again, again.before(first), memo)
+    for id_ in chain((first,), wanted):
         try:
             stored = again.stored(id_)
             if stored is None:
@@ -97,6 +108,17 @@ def _batches(again: Rederivation, headers: Sequence[str]) -> Iterator[_Batch]:
             yield batch
             batch = _Batch()
     yield batch
+
+
+def _read_again(again: Rederivation, ids: Iterable[int], memo: RequestMemo) -> None:
+    """Let the memo know what came before: the recorder knew it, too, and a reparse that was not broken off."""
+    from ..reparsing import reparsed
+
+    for id_ in ids:
+        with contextlib.suppress(Exception):  # what is wrong with it was told when its turn was
+            stored = again.stored(id_)
+            if stored is not None:
+                deque(reparsed(stored, memo), maxlen=0)
 
 
 def _in_words(parsed: int, changed: int, failed: int) -> str:

@@ -362,7 +362,7 @@ def _fresh_items(found: Outline, known: Outline | None) -> list[tuple[int, bytes
     ends, digests, body = conversation.ends, conversation.digests, found.body
     old = known.conversation.digests if known is not None and known.conversation is not None else b""
     same = len(old) // 16 if digests.startswith(old) else 0
-    seen = set() if same else {old[at : at + 16] for at in range(0, len(old), 16)}
+    seen = set() if same else _seen(digests, old)
     member = next(member for member in found.members if member.name == conversation.name)
     opening = body.index(b"[", member.start + len(conversation.name))
     return [
@@ -370,3 +370,12 @@ def _fresh_items(found: Outline, known: Outline | None) -> list[tuple[int, bytes
         for place in range(same, len(ends))
         if digests[16 * place : 16 * place + 16] not in seen
     ]
+
+
+def _seen(digests: bytes, old: bytes) -> set[bytes]:
+    """The items of a list that this one goes on from though not all of it stands as it did: a prompt with the time in it, a part that was edited.
+
+    Another conversation with the same prompt, or the same examples, sends them for the first time.
+    """
+    before, now = ({each[at : at + 16] for at in range(0, len(each), 16)} for each in (old, digests))
+    return before if len(digests) > len(old) and 2 * len(before & now) > len(before) else set()

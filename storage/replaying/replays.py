@@ -234,8 +234,11 @@ def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_
     return read_items(ids, load)
 
 
-def last_lists(connection: Connection, session: str, before: int) -> list[tuple[int, bytes, str | None]]:
-    """The lists of items that were stored last in a session, the oldest first, each with the response that its request went on from."""
+def last_lists(connection: Connection, session: str, before: int, most: int = 8 * LISTS) -> list[tuple[int, bytes, str | None]]:
+    """The lists of items that were stored last in a session, the oldest first, each with the response that its request went on from.
+
+    More than are remembered at once: most of them go on in others.
+    """
     e, f = exchanges.c, fingerprints.c
     told = fingerprints.join(exchanges, e.id == f.exchange)
     wanted = (
@@ -243,7 +246,7 @@ def last_lists(connection: Connection, session: str, before: int) -> list[tuple[
         .select_from(told)
         .where(e.session == session, e.id < before, f.rules == DEFAULT_RULES)
         .order_by(e.seq.desc())
-        .limit(LISTS)
+        .limit(most)
     )
     parents: dict[int, str | None] = {row.exchange: row.previous_response_id for row in connection.execute(wanted)}
     return [(id_, items, parents[id_]) for id_, items in sorted(load_items(connection, [*parents]).items())]
