@@ -10,13 +10,14 @@ import atexit
 import contextlib
 import gc
 import importlib
+import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from keyword import iskeyword
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -83,8 +84,28 @@ SECTIONS: Mapping[str, Mapping[str, Listed]] = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """Whoever read our output has enough. For click a broken pipe is a failure: it would exit with 1, as if what was asked to be checked had failed."""
+
+
+@contextlib.contextmanager
+def _readers_may_go() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise _ReaderGoneError from None
+
+
 class Commands(click.Group):
     """The commands of `SECTIONS`, each imported when it is used."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        with _readers_may_go():  # of the help
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _readers_may_go():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in SECTIONS.values() for name in section]
@@ -125,7 +146,20 @@ def cli() -> None:
 def main() -> NoReturn:
     """The `playhead` script."""
     gc.set_threshold(_GARBAGE, 20, 50)
+    _prepare_streams()
     _leave(run(sys.argv[1:]))
+
+
+def _prepare_streams() -> None:
+    """What was closed is the null device: no file of the store may get its number. What the locale cannot write, is spelled out."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - it stays open as long as the program runs
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _leave(status: int) -> NoReturn:
@@ -152,8 +186,8 @@ def run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         say(f"{error.format_message()}{f' (see {context.command_path} --help)' if context else ''}")
         return WRONG_USAGE
-    except BrokenPipeError:
-        # Whoever read our output has enough; without this the interpreter complains once more when it flushes at exit.
+    except (BrokenPipeError, _ReaderGoneError):
+        # Without this the interpreter complains once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except (click.Abort, KeyboardInterrupt):

@@ -6,6 +6,7 @@ Text that came over the network is shown with its control characters spelled out
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, groupby, islice
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 from rich.cells import cell_len, chop_cells
@@ -86,12 +87,25 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text)
 
 
+def for_programs() -> TextIO:
+    """Standard output for JSON, CSV and HTML: in UTF-8, whatever the locale says."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
+
+
 def print_json(rows: Iterable[BaseModel | dict[str, Any]]) -> None:
     """One JSON object a line, each as soon as it is known."""
+    out = for_programs()
     for row in rows:
         text = row.model_dump_json() if isinstance(row, BaseModel) else json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        out.write((text if text.isprintable() else _escaped(text)) + "\n")
+        out.flush()
+
+
+def _escaped(text: str) -> str:
+    """The same JSON in characters that print: JSON itself escapes only the first thirty-two that do not, and others drive terminals as well."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def print_table(console: Console, table: Layout, rows: Iterable[Any], *, empty: str = "There is nothing.", live: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from command_line import PLAYHEAD, write_some
+from command_line import PLAYHEAD, recorded, write, write_some
 from playhead.proxy.cli import cli, run
+from playhead.storage.records import Facts
 
 
 def test_help_is_quick_because_it_imports_no_command() -> None:
@@ -101,3 +103,43 @@ def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+@pytest.mark.parametrize("command", [["exchanges", "default", "--json"], ["verify"], ["--help"], ["exchanges", "--help"]])
+def test_a_reader_that_has_gone_before_the_first_line_is_none_either(command: list[str], tmp_path: Path) -> None:
+    place = [] if "--help" in command else ["--data", str(write_some(tmp_path))]
+    with subprocess.Popen([*PLAYHEAD, *command, *place], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+
+        assert (process.wait(), process.stderr and process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_no_failure(closed: str, tmp_path: Path) -> None:
+    command = [*PLAYHEAD, "exchanges", "default", "--json", "--data", str(write_some(tmp_path))]
+
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"\n") == (0 if closed in (">&-", "<&- >&- 2>&-") else 5)
+
+
+def test_no_file_gets_the_number_of_a_stream_that_was_closed(tmp_path: Path) -> None:
+    code = "import os, sys; from playhead.proxy import cli; cli._prepare_streams(); os._exit(os.open(sys.argv[1], os.O_RDONLY))"
+
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code, str(tmp_path)], check=False)
+
+    assert done.returncode > 2
+
+
+def test_what_the_locale_cannot_write_is_spelled_out_for_people_and_is_utf_8_for_programs(tmp_path: Path) -> None:
+    write(tmp_path, recorded(1, facts=Facts(model="modèle 模型", parse="parsed")))
+
+    environ = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    commands = (["exchanges", "default"], ["exchanges", "default", "--json"], ["audit", "--csv"], ["audit", "--html", "-"])
+
+    told = [subprocess.run([*PLAYHEAD, *each, "--data", str(tmp_path)], stdout=subprocess.PIPE, env=environ, check=True).stdout for each in commands]
+
+    assert b"mod\xe8le \\u6a21\\u578b" in told[0]
+    assert all("modèle 模型" in each.decode() for each in told[1:])

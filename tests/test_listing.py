@@ -204,6 +204,17 @@ def test_json_lines_have_all_columns_and_times_in_utc(capsys: pytest.CaptureFixt
     assert line.count("\n") == 1
 
 
+def test_no_json_line_drives_the_terminal_and_its_value_is_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[31m \x9b31m \u202e \u2028 模型 👩\u200d👧 \U000e0001"
+
+    listing.print_json([{"model": text}])
+    told = capsys.readouterr().out
+
+    assert told.removesuffix("\n").isprintable()
+    assert "模型 👩" in told
+    assert json.loads(told) == {"model": text}
+
+
 def test_json_lines_may_be_made_of_plain_values(capsys: pytest.CaptureFixture[str]) -> None:
     listing.print_json([{"setting": "workers", "value": 1}])
 

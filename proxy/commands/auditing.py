@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -161,7 +160,7 @@ def print_audit(
     if as_json:
         listing.print_json(groups)
     elif as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(folding.table(wanted.by, groups))
+        csv.writer(listing.for_programs(), lineterminator="\n").writerows(folding.table(wanted.by, groups))
     else:
         groups, whole = list(islice(groups, _SHOWN)), folding.total(found, len(retries))
         reasons = _shortened(spending.reasons(lacking=lacking_of(found))) if whole.lacking else []

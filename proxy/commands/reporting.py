@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ def write_report(
     """The report over what is wanted, as an HTML file; `names`: of keys; `estimates`: if they were asked for. Raises StoreError: it cannot be written."""
     from ..audit import estimates_of
     from ..cassettes.cassette_files import write_file
+    from ..listing import for_programs
     from ..reporting.contents import ReportScope, report_of
     from ..reporting.page import page
 
@@ -42,7 +42,7 @@ def write_report(
     say_unlabelled(wanted.by, [one.name for each in report.breakdowns if each.by == wanted.by for one in each.groups if not one.rest])
     text = page(report, files("playhead.proxy").joinpath("reporting", "report.css").read_text(encoding="utf-8"))
     if place == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        for_programs().write(text)
         return
     write_file(Path(place), text.encode())
     say(f"{place}: {_in_words(report)}")
