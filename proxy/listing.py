@@ -36,7 +36,8 @@ _PIPE_WIDTH = 240  # where nobody looks at a terminal, nothing is cut
 class Column:
     """One column: its title, the text of a row's cell, and how narrow it may become (None: never narrower than its content).
 
-    `typical`: its width in a table that begins before its rows are known.
+    `typical`: its width in a table that begins before its rows are known. `spare`: where there is no room for all columns, those that have one are left out,
+    the lowest first.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Column:
     right: bool = False
     least: int | None = None
     typical: int = 0
+    spare: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,31 +117,49 @@ def print_table(console: Console, table: Layout, rows: Iterable[Any], *, empty: 
     if not first and not live:
         console.print(empty, style="dim")
         return
-    widths = lay_out(table.columns, first, console.width)
-    _print_rows(console, table.columns, widths, [])
+    width = console.width
+    columns, widths = lay_out(table.columns, first, width)
+    if left_out := [column.title for column in table.columns if column not in columns]:
+        console.print(f"Too narrow for {', '.join(left_out)}.", style="dim")
+    _print_rows(console, columns, widths, [])
     group = ""
     for batch in chain([first], (list(chain([row], islice(stream, 0 if live else _BATCH - 1))) for row in stream)):
+        widths = _fit(columns, batch, width, widths)
         for name, members in groupby(batch, table.group):
             if name != group:
                 console.print(name, style="dim")
             group = name
-            _print_rows(console, table.columns, widths, list(members))
+            _print_rows(console, columns, widths, list(members))
 
 
-def lay_out(columns: Sequence[Column], rows: Sequence[Any], width: int) -> list[int]:
-    """The columns' widths: their content's where all fit into `width`, else the widest that may give way do so."""
-    natural = [
+def lay_out(columns: Sequence[Column], rows: Sequence[Any], width: int) -> tuple[Sequence[Column], list[int]]:
+    """The columns for which there is room, and their widths."""
+    spare = sorted((column for column in columns if column.spare is not None), key=lambda column: column.spare or 0)
+    while sum(found := _fit(columns, rows, width)) + _GAP * (len(columns) - 1) > width and spare:
+        gone = spare.pop(0)
+        columns = [column for column in columns if column is not gone]
+    return columns, found
+
+
+def _fit(columns: Sequence[Column], rows: Sequence[Any], width: int, before: Sequence[int] = ()) -> list[int]:
+    """The columns' widths: their content's where all fit into `width`, else the widest that may give way do so.
+
+    `before`: what they were further up; only those that may not give way get wider.
+    """
+    widths = [
         max(len(column.title), *(cell_len(visible(column.text(row))) for row in rows)) if rows else max(len(column.title), column.typical) for column in columns
     ]
-    over = sum(natural) + _GAP * (len(columns) - 1) - width
+    if before:
+        widths = [max(was, size) if column.least is None else was for column, was, size in zip(columns, before, widths, strict=True)]
+    over = sum(widths) + _GAP * (len(columns) - 1) - width
     while over > 0:
-        slack = [(size - column.least, index) for index, (column, size) in enumerate(zip(columns, natural, strict=True)) if column.least is not None]
+        slack = [(size - column.least, index) for index, (column, size) in enumerate(zip(columns, widths, strict=True)) if column.least is not None]
         most, index = max(slack, default=(0, 0))
         if most <= 0:
             break
-        natural[index] -= 1
+        widths[index] -= 1
         over -= 1
-    return natural
+    return widths
 
 
 def _print_rows(console: Console, columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Any]) -> None:
@@ -149,7 +169,17 @@ def _print_rows(console: Console, columns: Sequence[Column], widths: Sequence[in
         table.add_column(column.title, width=width, no_wrap=True, overflow="ellipsis", justify="right" if column.right else "left")
     for row in rows:
         table.add_row(*(Text(visible(column.text(row))) for column in columns), style=_row_style(row))
-    console.print(table)
+    with _as_wide(console, sum(widths) + _GAP * len(widths)):
+        console.print(table)
+
+
+@contextmanager
+def _as_wide(console: Console, width: int) -> Iterator[None]:
+    """A row that does not fit goes on in the next line: what cannot be read in a number is no number."""
+    before = console.width
+    console.width = max(before, width)
+    yield
+    console.width = before
 
 
 def _row_style(row: Any) -> str:
@@ -222,9 +252,9 @@ SESSIONS = Layout(
         Column("SESSION", lambda row: row.session, least=12),
         Column("TAKES", lambda row: str(row.takes), right=True),
         Column("EXCHANGES", lambda row: _grouped(row.exchanges), right=True),
-        Column("FIRST (UTC)", lambda row: moment(row.started_at)),
+        Column("FIRST (UTC)", lambda row: moment(row.started_at), spare=1),
         Column("LAST (UTC)", lambda row: moment(row.last_at)),
-        Column("SENT", lambda row: amount(row.request_bytes), right=True),
+        Column("SENT", lambda row: amount(row.request_bytes), right=True, spare=2),
         Column("RECEIVED", lambda row: amount(row.response_bytes), right=True),
     )
 )
@@ -233,12 +263,12 @@ EXCHANGES = Layout(
         Column("ID", lambda row: str(row.id), right=True, typical=5),
         Column("AT (UTC)", lambda row: f"{row.started_at:%H:%M:%S}"),
         Column("REQUEST", lambda row: f"{row.method} {row.path}", least=14, typical=22),
-        Column("VIA", lambda row: row.transport, typical=4),
+        Column("VIA", lambda row: row.transport, typical=4, spare=2),
         Column("RESULT", result, least=16, typical=16),
         Column("MODEL", lambda row: row.model or "", least=10, typical=12),
-        Column("TOKENS", tokens, right=True, typical=11),
-        Column("COST (USD)", price, right=True, typical=10),
-        Column("TIME", lambda row: span(row.duration_ms), right=True, typical=7),
+        Column("TOKENS", tokens, right=True, typical=10, spare=4),
+        Column("COST (USD)", price, right=True, typical=10, spare=1),
+        Column("TIME", lambda row: span(row.duration_ms), right=True, typical=7, spare=3),
     ),
     lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
 )
@@ -246,13 +276,13 @@ CONNECTIONS = Layout(
     (
         Column("ID", lambda row: str(row.id), right=True),
         Column("AT (UTC)", lambda row: f"{row.started_at:%H:%M:%S}"),
-        Column("PATH", lambda row: row.path, least=10),
+        Column("PATH", lambda row: row.path, least=9),
         Column("RESULT", lambda row: _how_connected(row), least=6),
         Column("LANES", lambda row: str(len(row.lanes) or ""), right=True),
         Column("EXCHANGES", lambda row: _grouped(row.exchanges), right=True),
         Column("MESSAGES", lambda row: "" if row.client_messages is None else f"{row.client_messages:,} + {_grouped(row.upstream_messages)}", right=True),
         Column("CLOSED BY", lambda row: _closed_by(row), least=11),
-        Column("TIME", lambda row: span(row.duration_ms), right=True),
+        Column("TIME", lambda row: span(row.duration_ms), right=True, spare=1),
     ),
     lambda row: f"take {row.take}, {row.started_at:%Y-%m-%d}",
 )
@@ -279,7 +309,7 @@ EVENTS = Layout(
         Column("AT", lambda row: f"{row.offset_ms:,.3f} ms", right=True),
         Column("FROM", lambda row: row.direction),
         Column("TYPE", lambda row: row.type or "", least=20),
-        Column("NUMBER", lambda row: _blank(row.sequence_number), right=True),
+        Column("NUMBER", lambda row: _blank(row.sequence_number), right=True, spare=1),
         Column("LANE", lambda row: row.stream_id or "", least=6),
         Column("BYTES", lambda row: _grouped(row.bytes), right=True),
     )
