@@ -137,6 +137,15 @@ def test_the_rest_has_nothing_to_do_with_money(changes: dict[str, Any]) -> None:
     assert entry(**changes) is None
 
 
+@pytest.mark.parametrize("path", ["/v1/threads/thread_1/runs/run_1", "/v1/models", "/custom"])
+def test_who_asks_for_a_usage_that_nobody_knows_the_maker_of_has_no_price_and_says_why(path: str) -> None:
+    found = known(method="GET", path=path, kind="other", response_id="run_1", response_status="completed")
+
+    assert (found.state, found.amount, found.told) == ("unpriced", None, False)
+    assert found.note == "unpriced: it asks for a usage, and it is not known which exchange made that"
+    assert entry(method="GET", path=path, kind="other", response_status="in_progress") is None
+
+
 @pytest.mark.parametrize(
     ("changes", "note"),
     [

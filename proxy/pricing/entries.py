@@ -18,6 +18,7 @@ from .same_terms import MOST_MONEY, Alike, class_of, counts_of, likeness
 _MOST = 4096  # texts that are kept, and kinds of exchanges that are priced alike
 _TOO_MUCH = "by its usage it would cost more than a million dollars: that usage is no true one"
 _BACKGROUND = "it goes on in the background: its money is counted where its usage is told"
+_ASKS = "it asks for a usage, and it is not known which exchange made that"
 
 
 class Entries:
@@ -51,6 +52,8 @@ class Entries:
             return None
         if part.why or (free := refused(one)):
             return self._plain("free", part.why or free)
+        if part.role == "asks":
+            return self._priced(Priced(reason=_ASKS), None, told=False)
         if goes_on(one):
             return self._plain("pending", _BACKGROUND)
         if (why := unfinished(one)) is not None:

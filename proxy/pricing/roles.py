@@ -10,8 +10,9 @@ from playhead.storage.costing.costs import GOING_ON, Priceable
 
 from ..models.kind import shape_of
 
-Role = Literal["makes", "tells", "free", "none"]
-"""makes: its usage is paid. tells: it tells of a usage that another exchange made. free: it uses something that is not billed. none: nothing."""
+Role = Literal["makes", "tells", "asks", "free", "none"]
+"""makes: its usage is paid. tells: it tells of a usage that another exchange made. asks: so it does, but nobody knows which one. free: it uses something that
+is not billed. none: nothing."""
 
 _ROLES: Mapping[tuple[str, str], Role] = {
     ("responses", "create"): "makes",
@@ -61,7 +62,9 @@ def part_of(one: Priceable) -> Part:
         return Part("none")
     if _is_batch(one):
         return Part("tells") if _tells(one) else Part("none")
-    return Part("none") if one.method in _UNPAID else Part("makes")
+    if one.method not in _UNPAID:
+        return Part("makes")
+    return Part("none" if one.response_status in GOING_ON else "asks")
 
 
 def _is_batch(one: Priceable) -> bool:
