@@ -106,7 +106,7 @@ def store_of(value: object) -> str:
         raise ValueError
     if match[1] != "sqlite":
         return f"postgresql+psycopg://{match[3]}"
-    if match[2] or not match[3].startswith("/") or len(match[3]) < 2:
+    if match[2] or not match[3].startswith("/") or match[3] in ("/", "/:memory:") or "?" in match[3]:
         raise ValueError("sqlite:///FILE for a file in the working directory, sqlite:////FILE for one from the root")
     return f"sqlite://{match[3]}"
 

@@ -130,7 +130,7 @@ WRONG: dict[str, list[object]] = {
     "upstream": ["", "api.openai.com", "ftp://host", "http://", "https://host/?q=1", "https://host#f", "https://host:0", "https://host:99999", 5],
     "listen": ["", "8080", ":8080", "localhost", "::1:80", "[::1]", "[zz]:80", "host:65536", "host:-1", "http://host:80", 8080, True],
     "data": ["", 5, "a\0b"],
-    "store": ["store.db", "sqlite://x.db", "sqlite:///", "mysql://h/d", "sqlite+aiosqlite:///x", 5],
+    "store": ["store.db", "sqlite://x.db", "sqlite:///", "sqlite:///:memory:", "sqlite:///x.db?mode=ro", "mysql://h/d", "sqlite+aiosqlite:///x", 5],
     "session": ["", "a b", "a/b", "x" * 129, "ä", 5],
     "workers": ["0", "65", "two", "1.5", True, 2.0, -1],
     "durability": ["STRICT", "none", True],
