@@ -39,8 +39,11 @@ class DataDir:
             open_to_others = [path for path in (self.path, self.key_path) if path.exists() and path.stat().st_mode & _OTHERS]
         except OSError as error:
             raise StoreError(f"The data directory {self.path} cannot be used: {error.strerror}.") from None
-        if not self.path.is_dir():
-            raise StoreError(f"The data directory {self.path} cannot be used: it is not a directory.")
+        for directory, called in ((self.path, "data directory"), (self.journal_dir, "journal")):
+            if not directory.is_dir():
+                raise StoreError(f"The {called} {directory} cannot be used: it is not a directory.")
+            if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+                raise StoreError(f"The {called} {directory} cannot be used: Permission denied.")
         if open_to_others:
             named = " and ".join(map(str, open_to_others))
             return f"other users of this machine may read {named}: recordings belong to you alone (chmod go= {named})."

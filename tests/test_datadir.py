@@ -62,6 +62,14 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
         DataDir(tmp_path / "recordings").ensure()
 
 
+def test_a_file_in_the_place_of_the_journal_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("mine")
+
+    with pytest.raises(StoreError, match=r"^The journal .*journal cannot be used: it is not a directory\.$"):
+        DataDir(tmp_path).ensure()
+    assert (tmp_path / "journal").read_text() == "mine"
+
+
 def test_a_key_has_32_bytes_and_is_private(data: DataDir) -> None:
     assert len(data.key()) == 32
     assert mode(data.key_path) == 0o600
