@@ -26,8 +26,8 @@ Action = Literal["ignore", "normalize", "redact", "header"]
 KINDS = ("responses", "chat.completions", "embeddings", "images", "audio", "realtime", "messages", "other")
 """Kinds of exchanges that a rule may be restricted to."""
 
-_PLACE = r"\$(?:\.\.?\*|\.\.?[^\s.\[\]'\"*]+|\.?\.?\[(?:\d+|\*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\])*"
-_STEP = r"(\.\.)?\.?(?:(\*)|([^\s.\[\]'\"*]+)|\[(?:(\d+)|(\*)|'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\])"
+_PLACE = r"\$(?:\.\.?\*|\.\.?[^\s.,;\[\]'\"*]+|\.?\.?\[(?:\d+|\*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\])*"
+_STEP = r"(\.\.)?\.?(?:(\*)|([^\s.,;\[\]'\"*]+)|\[(?:(\d+)|(\*)|'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\])"
 _REGEX = r"/((?:[^/\\]|\\.)+)/"
 _WORD = r"\S+"
 _NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
@@ -203,6 +203,13 @@ def steps_of(place: str) -> tuple[Step, ...]:
         key: str | int | None = None if star or any_ else int(number) if number else name or re.sub(r"\\(.)", r"\1", quoted)
         steps.append(Step(key, bool(deep)))
     return tuple(steps)
+
+
+def places_of(text: str) -> list[str]:
+    """Paths with commas between them, in their canonical spelling. Raises ValueError."""
+    if re.fullmatch(rf"\s*{_PLACE}(?:\s*,\s*{_PLACE})*\s*", text) is None:
+        raise ValueError(f"{text!r} is no path like $.metadata.run_id, nor several with commas between them; other names stand in brackets: $['a,b']")
+    return [spelled(steps_of(found[0])) for found in re.finditer(_PLACE, text)]
 
 
 def spelled(steps: Iterable[Step]) -> str:

@@ -18,7 +18,7 @@ from . import retention
 from .assumptions import Assumptions
 from .budgets import EACH, parse_budgets
 from .faults import parse_faults
-from .rules import rules_of, spelled, steps_of
+from .rules import places_of, rules_of
 from .secrets import header_kind
 
 SESSION_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -226,7 +226,7 @@ def match_rules_of(value: object) -> tuple[str, ...]:
 
 def ignored_of(value: object) -> tuple[str, ...]:
     try:
-        return tuple([spelled(steps_of(text.strip())) for text in texts_of(value)])
+        return tuple([place for text in texts_of(value) for place in places_of(text)])
     except ValueError as error:
         raise ValueError(f"paths such as $.metadata.run_id; {error}") from None
 

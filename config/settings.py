@@ -148,7 +148,9 @@ class Settings(BaseSettings):
         json_schema_extra={"shown_default": "those of the session"},
     )
     ignore: Annotated[
-        tuple[str, ...], BeforeValidator(ignored_of), Hint("JSONPATH", "a path such as $.metadata.run_id; the flag may be given several times")
+        tuple[str, ...],
+        BeforeValidator(ignored_of),
+        Hint("JSONPATH", "paths such as $.metadata.run_id with commas between them; the flag may be given several times"),
     ] = Field(default=(), description="A place in requests that does not count when they are compared with recordings.")
     fault: Annotated[
         tuple[str, ...],

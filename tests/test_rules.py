@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.config.patterns import PATTERNS
-from playhead.config.rules import BUILT_IN, KINDS, Rule, Step, named_rules, parse_rule, spelled, steps_of
+from playhead.config.rules import BUILT_IN, KINDS, Rule, Step, named_rules, parse_rule, places_of, spelled, steps_of
 
 LINES = [
     "ignore $.metadata.run_id",
@@ -59,6 +59,7 @@ def test_rules_that_mean_the_same_are_written_alike(line: str, written: str) -> 
         ("ignore metadata", "a path like .* is missing at 'metadata'"),
         ("ignore $", "all of a body cannot be left out"),
         ("ignore $.a $.b", r"'\$\.b' is not understood there"),
+        ("ignore $.a,$.b", "a path like .* is missing at '"),
         ("ignore $.a in $.b", "'in' is not understood there"),
         ("normalize nonsense", "no pattern: there are tempdir, .*uuid"),
         ("normalize", "no pattern"),
@@ -129,3 +130,13 @@ def test_no_set_is_named_like_a_pattern() -> None:
 def test_a_name_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"no match rules named 'codecs'. Sets are: codex, .*Patterns are: tempdir, "):
         named_rules("codecs")
+
+
+def test_several_paths_stand_with_commas_between_them() -> None:
+    assert places_of("$.a.b, $['c, $.d'],$..e") == ["$.a.b", "$['c, $.d']", "$..e"]
+
+
+@pytest.mark.parametrize("text", ["$.a b", "$.a,b", "$.a,", "$.a;$.b", ""])
+def test_what_is_no_path_among_several_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nor several with commas between them"):
+        places_of(text)
