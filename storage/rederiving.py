@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, cast, d
 
 from .connecting.connected import turn_of
 from .derived import Derived, Stored, gathered
-from .engine import Database
+from .engine import Database, insisting
 from .evidence.chain_writing import ChainWriter, chained
 from .evidence.chained import EntryKind, Subject
 from .items import ItemMemory, WrittenItems, new_items
@@ -163,10 +164,14 @@ class Rederivation:
 
         Raises StoreError: nothing of it is stored.
         """
+        return insisting(partial(self._write, batch))
+
+    def _write(self, batch: Sequence[Derived]) -> int:
         memory = _Memory(self._memory.items, {**self._memory.types}, {**self._memory.words})
         self._memory = _Memory()  # should this fail
         with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
-            there = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([one.exchange for one in batch])).with_for_update()
+            there = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([one.exchange for one in batch])).order_by(exchanges.c.id)
+            there = there.with_for_update()
             pruned = {row.id: row.pruned for row in connection.execute(there) if row.pruned != "content"}
             transaction = _Transaction(connection, entries, memory)
             changes = []

@@ -52,12 +52,16 @@ _PAGES_AT_ONCE = 1000
 
 def delete_exchange(database: Database, id_: int) -> None:
     """Raises StoreError if there is none."""
+    insisting(partial(_delete_one, database, id_))
+    give_back(database)
+    empty_log(database)
+
+
+def _delete_one(database: Database, id_: int) -> None:
     with database.writing() as connection, chained(connection, EntryKind.DELETED) as entries:
         if connection.execute(select(exchanges.c.id).where(exchanges.c.id == id_)).first() is None:
             raise no_exchange(database, id_)
         delete_exchanges(connection, entries, [id_])
-    give_back(database)
-    empty_log(database)
 
 
 def delete_session(database: Database, session: str) -> int:

@@ -176,15 +176,18 @@ class Pruning:
                 elif not speaks and not pruned and (over[0] or stored):
                     content.append(id_)
             if content or whole:
-                with self._database.writing() as connection, chained(connection, EntryKind.PRUNED) as entries:
-                    delete_connection_content(connection, entries, content)
-                    delete_connections(connection, entries, whole)
+                insisting(partial(self._delete_connections, content, whole))
                 give_back(self._database, _FREED)
                 self._deleted = True
             yield
             if len(rows) < _PAGE:
                 return
             after = rows[-1].id
+
+    def _delete_connections(self, content: Sequence[int], whole: Sequence[int]) -> None:
+        with self._database.writing() as connection, chained(connection, EntryKind.PRUNED) as entries:
+            delete_connection_content(connection, entries, content)
+            delete_connections(connection, entries, whole)
 
     def _prune_replays(self) -> Iterator[None]:
         """What replays met, too, when it is older than content is kept."""
