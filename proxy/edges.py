@@ -15,9 +15,10 @@ EDGE = 1 << 16
 """Bytes kept of each end."""
 
 _OPEN = re.compile(rb"\s*\{")
-_KEY = re.compile(rb'\s*,?\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
+_KEY = re.compile(rb'\s*(?:,\s*)?("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
 _SCALAR = re.compile(rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s,\[\]{}"]+)(?=\s*[,}])', re.DOTALL)
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
+# A string that is cut ends with what is at hand, be it half an escape: else each quote in it would be tried as the beginning of another one.
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 # The same for text read backwards: there a quote is escaped if an odd number of backslashes follows it.
 _ESCAPED = rb"\\(?:\\\\)*(?!\\)"
 _STRING_BACK = rb'"[^"]*(?:"(?=' + _ESCAPED + rb')[^"]*)*'
@@ -26,7 +27,7 @@ _KEY_BACK = re.compile(rb"\s*:\s*(" + _STRING_BACK + rb'")\s*[,{]')
 _SCALAR_BACK = re.compile(rb"(?:" + _STRING_BACK + rb'"|[^\s,:\[\]{}"]+)(?=\s*:)')
 _TOKEN_BACK = re.compile(_STRING_BACK + rb'(?:"|\Z)|[\[\]{}]')
 _SPACE = re.compile(rb"\s*")
-_RESPONSE = re.compile(rb'\s*,?\s*"response"\s*:\s*\{')
+_RESPONSE = re.compile(rb'\s*(?:,\s*)?"response"\s*:\s*\{')
 
 
 class Edges:
