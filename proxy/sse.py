@@ -16,7 +16,7 @@ MAX_EVENT = 16 << 20
 
 _KEEP = 4096  # of a longer event
 _MAX_NAME = 200
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 # A blank line behind a line end. Behind a bare CR a further CR ends the block at once; if an LF follows, it begins the next block, where an empty
 # line means nothing. Behind LF or CRLF the byte after a CR must be seen, so that CRLF streams are cut behind their LF at every split.
 _END = re.compile(rb"\r\r|\n(?:\n|\r\n|\r(?=[^\n]))")
@@ -114,7 +114,7 @@ class Decoder:
             self._hold_first(data)
             return
         if not self._started:
-            data, cut = self._without_mark(data), cut - 3 * (data[:3] == _BOM)
+            data, cut = self._without_mark(data), cut - 3 * (data[:3] == BOM)
         if not self._blank and data.find(b"\n\n") + 2 == cut == len(data):
             head, _, line = data[:-2].partition(b"\n")
             if head and line and b"\n" not in line:
@@ -153,7 +153,7 @@ class Decoder:
 
     def _emit(self, block: bytes, size: int, events: list[SseEvent]) -> None:
         if not self._started:
-            block, size = self._without_mark(block), size - (3 if block[:3] == _BOM else 0)
+            block, size = self._without_mark(block), size - (3 if block[:3] == BOM else 0)
         if block.strip(b"\r\n"):
             events.append(parse(block, size + self._blank))
             self._blank = 0
@@ -162,7 +162,7 @@ class Decoder:
 
     def _without_mark(self, block: bytes) -> bytes:
         self._started = True
-        if block[:3] != _BOM:
+        if block[:3] != BOM:
             return block
         self._blank += 3
         return block[3:]

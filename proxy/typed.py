@@ -42,10 +42,10 @@ def answer_of(shape: Shape, status: int | None, body: Iterable[bytes]) -> Wire |
         start += piece
         if len(start) >= 64:
             break
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+    if start.removeprefix(sse.BOM).lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return _told(shape, _chained(start, pieces))
     text = _whole(_chained(start, pieces))
-    return parse_body(shape, text, status=status) if text and text.strip() else None
+    return parse_body(shape, text.removeprefix(sse.BOM), status=status) if text and text.strip() else None
 
 
 def conversation_of(shape: Shape, messages: Iterable[Message]) -> tuple[Wire | None, Wire | None]:

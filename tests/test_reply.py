@@ -241,6 +241,14 @@ def test_an_error_in_json_is_read_whatever_its_type_is_called() -> None:
     assert (facts.error_code, facts.parse) == ("x", "parsed")
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n "])
+def test_an_object_that_is_called_a_stream_is_read_whatever_stands_around_it(start: bytes, end: bytes) -> None:
+    facts = fold(sse(chunked([start + b'{"error": {"code": "no"}}' + end]))).facts
+
+    assert (facts.parse, facts.error_code, facts.problem) == ("parsed", "no", None)
+
+
 @pytest.mark.parametrize("coding", ["identity", *CODERS])
 def test_an_object_is_read_though_it_is_called_a_stream(coding: str) -> None:
     body = [b'{\n "error": ', b'{"code": "no"}\n}\n']

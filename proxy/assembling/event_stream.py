@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, compress, repeat
@@ -22,6 +23,8 @@ from .usual_events import UsualEvents, usual_events
 
 _DONE = b"[DONE]"
 _HELD = 1 << 16  # bytes
+_START = 64  # bytes that tell an object from a stream
+_OBJECT = 1 << 20  # bytes of the longest one
 
 
 class _Apart(NamedTuple):
@@ -39,7 +42,22 @@ class EventStream:
     something unusual stands among them, a comment perhaps, they are read one by one all the same.
     """
 
-    __slots__ = ("_apart", "_door", "_gathered", "_hearing", "_held", "_held_bytes", "_lost", "_passing", "_sse", "_times", "_usual", "notes", "unstreamed")
+    __slots__ = (
+        "_apart",
+        "_door",
+        "_gathered",
+        "_hearing",
+        "_held",
+        "_held_bytes",
+        "_lost",
+        "_object",
+        "_passing",
+        "_sse",
+        "_times",
+        "_usual",
+        "notes",
+        "unstreamed",
+    )
 
     def __init__(self, shape: Shape, gathered: Gathered) -> None:
         self._gathered = gathered
@@ -55,6 +73,7 @@ class EventStream:
         self._apart: _Apart | None = None  # what was held, taken apart
         self.notes: list[str] = []
         """What is odd about a stream that was understood all the same; known once `judge` was called."""
+        self._object: bytearray | None = bytearray()  # what came, as long as it may be an object and no stream
         self.unstreamed: bytes | None = None
         """A whole body that is no stream but an object; known once it was closed."""
 
@@ -92,7 +111,14 @@ class EventStream:
             self._take([at] * len(usual.sizes), usual, self._passing.look_at(usual.parts))
         else:
             self._usual = False
+            self._keep(text)
             self._events(at, self._sse.feed(text))
+
+    def _keep(self, text: bytes) -> None:
+        if self._object is not None:
+            self._object += text
+            if len(self._object) > _OBJECT or self._object[:_START].removeprefix(sse.BOM).lstrip()[:1] not in (b"{", b""):
+                self._object = None
 
     def _usual_events(self, text: bytes) -> UsualEvents | None:
         usual = usual_events(text, passing=not self._passing.none) if self._sse.between else None
@@ -165,6 +191,8 @@ class EventStream:
         size = self._rest()
         if size:
             self._gathered.rows.add((at, 1, None, None, None, size, 0))
+        if self._object and not self._hearing.heard:
+            self.unstreamed = bytes(self._object).removeprefix(sse.BOM)
 
     def _rest(self) -> int:
         """What is left, heard if it is all of an event but its blank line; its size."""
@@ -174,8 +202,6 @@ class EventStream:
         event = sse.parse(rest.data, rest.size)
         if event.data and not isinstance(self._door(event.data), Unparsed):
             self._models([event])
-        elif not event.data and rest.data.lstrip()[:1] == b"{" and not self._hearing.heard:
-            self.unstreamed = rest.data
         return rest.size
 
     @property
@@ -199,13 +225,16 @@ class EventStream:
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, as JSON."""
         self.settle()
-        return {"sse": self._sse.state(), "hearing": self._hearing.state(), "lost": self._lost}
+        kept = None if self._object is None or self._hearing.heard else b64encode(self._object).decode()
+        return {"sse": self._sse.state(), "hearing": self._hearing.state(), "lost": self._lost, "object": kept}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on, in a new stream of the same kind, where the one stood that gave this state."""
         self._sse = sse.Decoder.restore(state["sse"])
         self._hearing.restore(state["hearing"])
         self._lost = state["lost"]
+        kept = state.get("object")  # older versions had none
+        self._object = None if kept is None else bytearray(b64decode(kept))
         self._usual = False  # what came before is not here
 
 
