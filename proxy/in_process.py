@@ -32,6 +32,7 @@ from .processes.hosting import Host, forwarder_of
 from .processes.recorder_loop import Misplaced, RecorderLoop
 from .processes.settle import settle
 from .recorder import Recorder
+from .recorders.tails import Limits
 from .recorders.upkeep import Upkeep
 from .recordings.rewinding import Rewound
 from .server import bind
@@ -290,7 +291,14 @@ class _Recording:
         store, self._store = self._store or _opened(self._settings), None
         with store:
             store.begin_sessions_with(self._settings.match_rules, self._settings.session)
-            recorder = Recorder(store, self._data.journal_dir, reuse=True, cost_of=Costing(self._settings), label_headers=self._settings.label_header)
+            recorder = Recorder(
+                store,
+                self._data.journal_dir,
+                reuse=True,
+                cost_of=Costing(self._settings),
+                label_headers=self._settings.label_header,
+                limits=Limits.within(self._settings.journal_limit),
+            )
             try:
                 RecorderLoop(recorder, store, self, Upkeep(store, self._settings.retention, self._data.journal_dir)).run()
                 self._stored_all = recorder.idle

@@ -43,7 +43,6 @@ _STEP_BYTES = 4 << 20  # some 0.2 s: whoever calls for steps may want to do some
 _TURN = 8  # frames; some 0.3 ms
 _TICK_NS = 50_000_000  # within which the file system may give two changes of a directory one time
 _ENDS = frozenset(map(int, (Kind.END, Kind.FINISH)))  # plain numbers, as frames have them
-_HELD = 3  # segments behind one: where four fill the journal (storage/journal.py), nothing more could be written
 _MOST_TURNS = 256  # of a connection, that are read again after a restart
 _CHEAP = 4  # where no turn is open, a connection is stored in part at that fraction of the usual size: nothing is torn by it
 
@@ -409,7 +408,7 @@ class Recorder:
         for tail in self._tails.values():
             for one in tail.open.values():
                 held = tail.segment - one.since[0]
-                if held >= _HELD or (now - one.begun > self._limits.spill_seconds and (one.bytes or held)):
+                if held >= self._limits.spill_segments or (now - one.begun > self._limits.spill_seconds and (one.bytes or held)):
                     self._spill(tail, one)
 
     @property

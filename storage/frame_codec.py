@@ -1,4 +1,4 @@
-"""The frames of a journal segment as bytes: a header (check, length, kind, number, at), then the payload. Pure."""
+"""The frames of a journal segment as bytes: a header (check, length, kind, number, at), then the payload; and how long a segment gets. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ SHORTENED = 1 << 31
 KIND_AT = 12  # in the header
 LIKE_A_FRAME = re.compile(rb"(?=[\x01-\x0a].{5}\x00{3}.{6}\x00{2})", re.DOTALL)  # kind, number and at of any frame that can be
 DATA = int(Kind.REQUEST_DATA)
+SEGMENT_BYTES = 16 << 20
+_SHARE, _LEAST = 4, 1 << 16  # of the journal's limit, for a segment; and bytes that it may have whatever that is
 _MASK = (1 << 64) - 1
 _LENGTH = SHORTENED - 1
 
@@ -51,6 +53,11 @@ def _seed(salt: int, length: int, kind: int, number: int, at: int) -> int:
     # Number and at are rotated, by 32 and 8 bits, not shifted: no bit of a field may fall out, or damage to it would go unseen.
     who = number << 24 ^ at
     return (salt ^ who >> 56 ^ (who << 4 ^ length) << 4 ^ kind) & _MASK
+
+
+def longest_segment(limit: int, most: int = SEGMENT_BYTES) -> int:
+    """Bytes of a segment of a journal that may take `limit`: the last one stays, stored or not, so it must not be all there may be."""
+    return min(most, max(limit // _SHARE, _LEAST))
 
 
 def salt_of(name: str, stored: bytes) -> int:

@@ -15,17 +15,15 @@ import mmap
 import os
 from pathlib import Path
 
-from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SHORTENED, decode, encode, salt_of, told_by, torn
+from .frame_codec import DATA, HEADER, KIND_AT, LIKE_A_FRAME, SEGMENT_BYTES, SHORTENED, decode, encode, longest_segment, salt_of, told_by, torn
 from .frame_codec import MAGIC as MAGIC
 from .frame_codec import START as START
 from .frame_codec import JournalFrame as JournalFrame
 from .packing.repetition import Repeated, Repetition, shortened
 from .records import Kind as Kind
 
-SEGMENT_BYTES = 16 << 20
 FREE_SEGMENTS = 4
 _OBSTACLES = ("the disk of the journal is full", "the journal has reached its limit")
-_SHARE, _LEAST = 4, 1 << 16  # of the journal's limit, for a segment; and bytes that it may have whatever that is
 _WINDOW = 1 << 17
 _WINDOW_MAX = 8 << 20
 _FRESH = 16 << 20  # bytes of payloads that are read at once
@@ -78,7 +76,7 @@ class JournalWriter:
         self.problem: str | None = None  # why frames are being dropped now
         self._directory = directory
         self._limit = limit
-        self._segment_bytes = min(segment_bytes, max(limit // _SHARE, _LEAST))  # the last one stays, stored or not: it must not be all there may be
+        self._segment_bytes = longest_segment(limit, segment_bytes)
         self._segment = 0
         self._salt = 0
         self._fd = -1

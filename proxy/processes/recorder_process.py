@@ -16,6 +16,7 @@ from playhead.storage.journal import remove_free
 from ..headway import open_store
 from ..pricing.setting import Costing
 from ..recorder import Recorder
+from ..recorders.tails import Limits
 from ..recorders.traffic import Traffic
 from ..recorders.upkeep import Upkeep
 from .children import be_called, keep_memory, read_orders, report, start_logging
@@ -43,7 +44,9 @@ def main() -> None:
         raise SystemExit(3) from None
     with store:
         store.begin_sessions_with(settings.match_rules, settings.session)
-        recorder = Recorder(store, data.journal_dir, reuse=True, cost_of=Costing(settings), label_headers=settings.label_header)
+        recorder = Recorder(
+            store, data.journal_dir, reuse=True, cost_of=Costing(settings), label_headers=settings.label_header, limits=Limits.within(settings.journal_limit)
+        )
         _stand_back()
         gc.freeze()
         gc.set_threshold(500_000, 20, 50)  # what a batch makes goes with it; what is left is looked for when there is nothing else to do

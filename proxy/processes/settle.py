@@ -14,6 +14,7 @@ from playhead.storage.journal import SegmentReader, segments
 from ..headway import never, open_store
 from ..pricing.setting import Costing
 from ..recorders.progress import read_progress
+from ..recorders.tails import Limits
 
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -58,7 +59,9 @@ def _drain(settings: Settings, data: DataDir, stopped: Callable[[], bool]) -> No
 
     with open_store(settings.store_url, create=True, durability=settings.durability, stopped=stopped) as store:
         store.check_key(data.key())
-        recorder = Recorder(store, data.journal_dir, cost_of=Costing(settings), label_headers=settings.label_header)
+        recorder = Recorder(
+            store, data.journal_dir, cost_of=Costing(settings), label_headers=settings.label_header, limits=Limits.within(settings.journal_limit)
+        )
         try:
             while recorder.step():
                 pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from playhead.storage.frame_codec import longest_segment
 from playhead.storage.journal import SegmentReader
 from playhead.storage.records import Position
 
@@ -13,14 +14,23 @@ from ..recording import Assembly
 
 Place = tuple[int, int]  # segment, offset
 
+_FEWEST = 3  # segments: all but the last one of the smallest journals
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When an open exchange is stored in part: by what came of it since the last time, and by how long ago that was. And how much one transaction takes."""
+    """When an open exchange is stored in part: by what came of it since the last time, by how long ago that was, and by how many segments the journal has
+    gone on meanwhile. And how much one transaction takes."""
 
     spill_bytes: int = 4 << 20
     spill_seconds: float = 30.0
+    spill_segments: int = 256
     batch_bytes: int = 16 << 20
+
+    @classmethod
+    def within(cls, journal_limit: int) -> Limits:
+        """For a journal that may take so many bytes: what is held there must not keep the rest out."""
+        return cls(spill_segments=max(journal_limit // longest_segment(journal_limit) // 2, _FEWEST))
 
 
 @dataclass(slots=True)
