@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import zstandard
@@ -19,7 +20,7 @@ from .bodies import Base, StoredBody, encode_against
 from .connecting.rewriting_connections import ConnectionsRewriting
 from .costing.cost_tables import cost_history, price_bases, price_rates
 from .costing.rewriting_ledger import LedgerRewriting
-from .engine import Database
+from .engine import Database, insisting
 from .evidence.chain_writing import ChainWriter, chained
 from .evidence.chained import EntryKind, Subject
 from .packing.content import Change, Content, Rewritten
@@ -61,10 +62,16 @@ class _Kept(NamedTuple):
 
 
 def rewrite(database: Database, session: str, change: Change, *, dry: bool = False) -> Changed:
-    """Raises StoreError: no such session, or something that cannot be read; then nothing is changed. `dry`: it is only counted."""
+    """Raises StoreError: no such session, or something that cannot be read; then nothing is changed. `dry`: it is only counted.
+
+    A `change` may be asked more than once for the same: on PostgreSQL a recorder that goes on may wait for what waits for it."""
     if dry:
         with database.reading() as connection:
             return _Rewriting(connection, database, session, change, None).run()
+    return insisting(partial(_rewrite, database, session, change))
+
+
+def _rewrite(database: Database, session: str, change: Change) -> Changed:
     with database.writing() as connection, chained(connection, EntryKind.REDACTED) as entries:
         return _Rewriting(connection, database, session, change, entries).run()
 
@@ -310,12 +317,17 @@ def make_anew(database: Database) -> None:
 
 def forget_words(database: Database, found: Callable[[str], bool]) -> None:
     """Take away words of the tables of words that nothing refers to any more and in which something is found."""
+    insisting(partial(_forget_words, database, found))
+
+
+def _forget_words(database: Database, found: Callable[[str], bool]) -> None:
     with database.writing() as connection, chained(connection, EntryKind.REDACTED) as entries:
         for table, column, users in ((item_words, item_words.c.word, _ITEM_USERS), (event_types, event_types.c.type, (event_rows.c.type,))):
             wrong = [row.id for row in connection.execute(select(table.c.id, column.label("word"))) if found(row.word)]
             used = {id_ for user in users for id_ in connection.execute(select(user).where(user.in_(wrong)).distinct()).scalars()} if wrong else set()
-            entries.unshare(table, set(wrong) - used)
-            for id_ in set(wrong) - used:
+            unused = sorted(set(wrong) - used)
+            entries.unshare(table, unused)
+            for id_ in unused:
                 connection.execute(delete(table).where(table.c.id == id_))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, create_engine, insert, select
 
 from aged import prune
 from playhead.config.errors import StoreError
@@ -19,7 +22,9 @@ from playhead.storage.costing.costs import Basis, Cost, LineRow, RateRow
 from playhead.storage.engine import Database
 from playhead.storage.packing.content import Change, Content, Rewritten
 from playhead.storage.records import Batch, Facts, Frame, Piece, Raw, Recorded, Spill
+from playhead.storage.rewriting import forget_words
 from playhead.storage.store import Store
+from playhead.storage.tables import event_types, item_words
 from stores import raw, recorded
 from test_ledger import cost, reprice
 
@@ -69,6 +74,57 @@ def test_what_is_recorded_meanwhile_still_reads(store: Store, url: str) -> None:
         meanwhile[0].result(timeout=30)
 
     assert list(store.verify()) == []
+
+
+@contextmanager
+def entangled(url: str, held: str, wanted: str) -> Iterator[Callable[[], None]]:
+    """Another transaction, once that is called first: it has locked rows of one table and waits for some of another one, longer than who waits for it."""
+    engine, holds, waits = create_engine(url, poolclass=NullPool), threading.Event(), list[Future[None]]()
+
+    def waiting() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL deadlock_timeout = '1min'")
+            connection.exec_driver_sql(f"SELECT 1 FROM {held} FOR UPDATE")
+            holds.set()
+            connection.exec_driver_sql(f"SELECT 1 FROM {wanted} FOR UPDATE")
+
+    def entangle() -> None:
+        if not waits:
+            waits.append(pool.submit(waiting))
+            holds.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        yield entangle
+        waits[0].result(timeout=30)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_it_is_made_again_where_a_recorder_waits_for_it_that_it_waits_for(store: Store, url: str) -> None:
+    store.write(Batch([holding(1)]))
+    change = redacting()
+    with entangled(url, "exchanges", "bodies") as entangle:
+        assert store.rewrite("default", change._replace(exchange=lambda content: (entangle(), change.exchange(content))[1]))[0] == 1
+
+    assert SECRET not in requests(store)[0]
+    assert list(store.check_chains().problems()) == []
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_so_are_words_taken_away(database: Database, url: str) -> None:
+    with database.writing() as connection:
+        connection.execute(insert(item_words).values(word="hunter2"))
+        connection.execute(insert(event_types).values(type="hunter2.done"))
+    with entangled(url, "event_types", "item_words") as entangle:
+
+        def found(word: str) -> bool:
+            if word.endswith(".done"):
+                entangle()
+            return "hunter2" in word
+
+        forget_words(database, found)
+
+    with database.reading() as connection:
+        assert [*connection.execute(select(item_words.c.word)).scalars(), *connection.execute(select(event_types.c.type)).scalars()] == []
 
 
 def test_a_note_that_names_the_model_without_a_price_is_rewritten(store: Store) -> None:
