@@ -96,7 +96,7 @@ class RecorderLock:
                 return False
             time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"pid {os.getpid()}\n{_pids()}\n".encode(), 0)
         self._descriptor = descriptor
         return True
 
@@ -113,20 +113,27 @@ class RecorderLock:
 
     def holder(self) -> str:
         """Who took it last, as a text for people."""
-        with contextlib.suppress(OSError):
-            return self._path.read_text(encoding="utf-8", errors="replace").strip() or "unknown"
-        return "unknown"
+        return self._told()[0] or "unknown"
 
     def orphaned(self) -> bool:
-        """Whether who took it last is dead, so that children of it hold it still."""
-        _, _, pid = self.holder().partition("pid ")
+        """Whether who took it last is dead, so that children of it hold it still. False, too, where its pid may not be one of those that are seen here."""
+        holder, pids = self._told()
         try:
-            os.kill(int(pid), 0)
+            if not pids or pids != _pids():
+                return False
+            os.kill(int(holder.removeprefix("pid ")), 0)
         except ProcessLookupError:
             return True
         except (ValueError, OSError):
             return False
         return False
+
+    def _told(self) -> tuple[str, str]:
+        """Who took it last, and what its pid is one of: empty in files of before that was written."""
+        with contextlib.suppress(OSError):
+            holder, _, pids = self._path.read_text(encoding="utf-8", errors="replace").strip().partition("\n")
+            return holder, pids
+        return "", ""
 
     def __enter__(self) -> RecorderLock:
         return self
@@ -143,6 +150,13 @@ def recorder_lock(data: DataDir, seconds: float) -> RecorderLock:
             raise StoreError(f"a playhead that died ({lock.holder()}) has left children that record into {data.path}: they end by themselves, try again soon")
         raise StoreError(f"another playhead records into {data.path} ({lock.holder()}): stop it, or use another data directory (--data)")
     return lock
+
+
+def _pids() -> str:
+    """What tells the pids that are seen here from those of another machine or container, which may share the directory. Empty: it cannot be known."""
+    with contextlib.suppress(OSError):
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    return ""
 
 
 def _locked(descriptor: int) -> bool:

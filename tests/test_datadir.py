@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -181,14 +182,31 @@ def test_a_lock_needs_its_directory(tmp_path: Path) -> None:
         RecorderLock(DataDir(tmp_path / "nowhere")).acquire(0)
 
 
-def test_who_waits_for_what_a_dead_playhead_has_left_is_told_so(data: DataDir) -> None:
+@pytest.fixture
+def left_behind(data: DataDir) -> Iterator[None]:
+    """A process that has the lock of one that died."""
     program = (
         "import os, subprocess, sys; from playhead.storage.datadir import DataDir, RecorderLock; lock = RecorderLock(DataDir(sys.argv[1])); lock.acquire(0); "
         "subprocess.Popen([sys.executable, '-c', 'input()'], pass_fds=[lock.fileno()], stdout=subprocess.DEVNULL); os.kill(os.getpid(), 9)"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(data.path)], stdin=subprocess.PIPE)
     child.wait()
-
-    with pytest.raises(StoreError, match="a playhead that died"):
-        recorder_lock(data, 0)
+    yield
     child.communicate(b"\n")
+
+
+@pytest.mark.usefixtures("left_behind")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be known whose pids are the same")
+def test_who_waits_for_what_a_dead_playhead_has_left_is_told_so(data: DataDir) -> None:
+    with pytest.raises(StoreError, match=r"a playhead that died \(pid \d+\)"):
+        recorder_lock(data, 0)
+
+
+@pytest.mark.usefixtures("left_behind")
+@pytest.mark.parametrize("pids", ["", "another-boot pid:[1]\n"])
+def test_a_pid_that_may_be_one_of_another_container_is_not_taken_for_dead(data: DataDir, pids: str) -> None:
+    holder = RecorderLock(data).holder()
+    data.lock_path.write_text(f"{holder}\n{pids}")
+
+    with pytest.raises(StoreError, match=rf"another playhead records into .* \({holder}\): stop it"):
+        recorder_lock(data, 0)
