@@ -20,6 +20,9 @@ from replays import NOWHERE, ask, divergences, recording, replaying
 from spoken import Socket, create, event, steer, stored, told
 from websocket_fakes import BINARY, CLOSE, TEXT, HandshakeError, RawWebSocket, WebSocketClient, accept
 
+SECRET = b"sk-proj-0123456789abcdefghijklmnop"
+BROKEN = b"HTTP/1.1 2" + SECRET + b"\r\n\r\n"
+"""An answer of no known status, which repeats the key that the request had."""
 LIVE_0 = [("response.created", "live_0"), ("response.completed", "live_0")]
 
 
@@ -255,6 +258,19 @@ async def test_an_upstream_that_is_gone_is_an_error_on_the_lane(tmp_path: Path) 
     assert (got["type"], got["status"], got["error"]["code"], got["stream_id"]) == ("error", 502, "upstream_unreachable", "a")
 
 
+async def test_an_error_on_the_lane_that_quotes_upstream_does_not_say_the_key(tmp_path: Path) -> None:
+    stored(tmp_path, Socket().recorded())
+    async with (
+        FakeUpstream({"*": replying(BROKEN)}) as upstream,
+        replaying(tmp_path, upstream, on_miss="record") as proxy,
+        WebSocketClient.open(proxy.port, TARGET, (b"Authorization", b"Bearer " + SECRET)) as client,
+    ):
+        await client.send(create("two", "a"))
+        got = json.loads((await client.receive()).payload)
+
+    assert (got["error"]["code"], "HTTP/1.1 2***" in got["error"]["message"]) == ("upstream_protocol_error", True)
+
+
 async def test_a_refusal_of_upstream_is_an_error_on_the_lane(tmp_path: Path) -> None:
     stored(tmp_path, Socket().recorded())
     refusal = answer(b'{"error":{"type":"t","code":"no_such_key","message":"No."}}', (b"Retry-After", b"7"), status=b"401 Unauthorized")
@@ -328,6 +344,16 @@ async def test_a_handshake_that_was_not_recorded_is_upstreams(tmp_path: Path) ->
         assert b"x-any: upstream's" in client.head
         await client.send(create("two"))
         assert kinds(await told(client, 2)) == LIVE_0
+
+
+async def test_an_error_for_the_handshake_that_quotes_upstream_does_not_say_the_key(tmp_path: Path) -> None:
+    async with recorded_nothing(tmp_path, replying(BROKEN)) as proxy:
+        with pytest.raises(HandshakeError) as caught:
+            async with WebSocketClient.open(proxy.port, TARGET, (b"Authorization", b"Bearer " + SECRET)):
+                pytest.fail("it must not open")
+
+    got = caught.value.answer
+    assert (got.get(b"playhead-error"), b"HTTP/1.1 2***" in got.body) == (b"upstream_protocol_error", True)
 
 
 async def test_a_refused_handshake_is_upstreams_too(tmp_path: Path) -> None:

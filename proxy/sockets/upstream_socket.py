@@ -22,6 +22,7 @@ from ..decoding import BodyDecoder
 from ..forwarding.frames import INSTEAD, FrameDecoder, Message, Opcode
 from ..forwarding.http1 import Chunked, Framing, Head
 from ..forwarding.inbound import Inbound
+from ..masking.needles import unsaid
 from ..notes import end, opening
 from ..service import Service
 from ..tapes.answer_tape import AnswerTape
@@ -295,7 +296,8 @@ class UpstreamSocket:
         if upgraded:
             self._listener.closed(None, b"")
         else:
-            self._agreed.set_exception(error)
+            # It may quote what upstream said.
+            self._agreed.set_exception(UpstreamError(error.code, unsaid(str(error), self.inbound.secrets)))
 
     def _end(self, outcome: str) -> None:
         if self._ended:
