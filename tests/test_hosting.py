@@ -7,6 +7,8 @@ import http.client
 import shutil
 from pathlib import Path
 
+import pytest
+
 from playhead.proxy import Playhead
 from playhead.proxy.recorders.renewal import given_up
 from proxied import until
@@ -40,6 +42,22 @@ async def test_a_journal_that_was_removed_goes_on_in_a_new_segment(tmp_path: Pat
         shutil.rmtree(tmp_path / "journal")
 
         await until(lambda: names(tmp_path) == ["000002.seg"])
+
+
+async def test_a_journal_that_cannot_be_made_again_is_when_it_can(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tmp_path.chmod(0o700)
+    journal = tmp_path / "journal"
+    with Playhead(mode="record", data=tmp_path, upstream="http://127.0.0.1:9") as proxy:
+        await asyncio.to_thread(ask, int(proxy.url.rpartition(":")[2]))
+        await until((journal / "progress").exists)
+        journal.rename(tmp_path / "before")
+        journal.touch()
+        shutil.rmtree(tmp_path / "before")
+        await asyncio.sleep(2.5)  # it looks each second
+        journal.unlink()
+
+        await until(lambda: names(tmp_path) == ["000002.seg"])
+    assert caplog.text.count("was removed and cannot be made again (File exists)") == 1
 
 
 async def test_a_journal_whose_data_directory_is_another_one_now_is_let_be(tmp_path: Path) -> None:

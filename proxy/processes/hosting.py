@@ -155,7 +155,7 @@ async def _renew(journal: JournalWriter, directory: Path, shortest: float | None
     """Begin a new segment when somebody asks for it, or has removed the old one, and before content in that is much older than it is kept (`shortest`, in
     seconds)."""
     every = float("inf") if shortest is None else min(max(shortest / _TENTH, _RENEW_SECONDS), _RENEW_AT_LEAST)
-    asked, began, home = renewal_asked(directory), time.monotonic(), _same(directory.parent)
+    asked, began, home, problem = renewal_asked(directory), time.monotonic(), _same(directory.parent), ""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         now = time.monotonic()
@@ -163,15 +163,30 @@ async def _renew(journal: JournalWriter, directory: Path, shortest: float | None
             asked, began = newest, now
             journal.renew()
         elif _is_removed(journal) and _same(directory.parent) == home:  # what is written there, no recorder can read that is started later
-            directory.mkdir(mode=0o700, exist_ok=True)
-            journal.renew()
+            before, problem = problem, _made_again(directory)
+            if not problem:
+                journal.renew()
+            elif problem != before:
+                log.error("the journal %s was removed and cannot be made again (%s): what is recorded meanwhile may be lost", directory, problem)
+
+
+def _made_again(directory: Path) -> str:
+    """Make a directory; what is wrong if it cannot be made."""
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _is_removed(journal: JournalWriter) -> bool:
     """Whether somebody has removed the segment that is written."""
     if not journal.begun:
         return False
-    segment = journal.duplicate()
+    try:
+        segment = journal.duplicate()
+    except OSError:  # too many files are open now
+        return False
     try:
         return os.fstat(segment).st_nlink == 0
     finally:
