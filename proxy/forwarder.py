@@ -100,7 +100,7 @@ class Forwarder:
         inbound = self.reception.read(request.method, target, request.raw_headers, own)
         if isinstance(inbound, Refusal) and request.version < (1, 1) and not any(name.lower() == b"host" for name, _ in request.raw_headers):
             # HTTP/1.0 knew no Host, and health checks speak it to this day.
-            inbound = self.reception.read(request.method, target, (*request.raw_headers, (b"Host", b"localhost")), own)
+            inbound = self.reception.read_unnamed(request.method, target, request.raw_headers, own)
         if isinstance(inbound, Refusal):
             return self._refuse(request, inbound, done)
         self.service.counters.requests["ws" if inbound.websocket else "http"] += 1

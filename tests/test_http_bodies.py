@@ -290,7 +290,9 @@ async def test_an_old_client_may_ask_for_a_connection_that_stays(tmp_path: Path)
 async def test_an_old_client_need_not_name_a_host(tmp_path: Path) -> None:
     async with FakeUpstream({"*": replying(answer(b"ok"))}) as upstream, proxied(tmp_path, upstream) as proxy:
         got = await fetch(proxy.port, b"GET /v1/models HTTP/1.0\r\n\r\n")
+        written = await proxy.written()
 
+        assert written.head == b"GET /v1/models HTTP/1.1\r\n\r\n"
         assert (got.status, got.body, upstream.requests[0].headers) == (200, b"ok", [(b"Host", b"127.0.0.1:%d" % upstream.port)])
 
 

@@ -41,6 +41,14 @@ def test_upstream_gets_the_head_as_it_came_but_for_its_host(reception: Reception
     assert inbound.recorded_head == b"POST /v1/x HTTP/1.1\r\nhOST: here\r\nB: \xe9\r\na: 1\r\nA: 2\r\na: 1\r\n\r\n"
 
 
+def test_a_host_that_nobody_named_is_upstreams_alone(reception: Reception) -> None:
+    inbound = reception.read_unnamed("POST", b"/v1/x", [(b"Content-Length", b"3"), (b"Authorization", b"Bearer localhost")])
+    assert isinstance(inbound, Inbound), inbound
+
+    assert inbound.head == b"POST /v1/x HTTP/1.1\r\nContent-Length: 3\r\nAuthorization: Bearer localhost\r\nHost: up:1\r\n\r\n"
+    assert inbound.recorded_head == b"POST /v1/x HTTP/1.1\r\nContent-Length: 3\r\nAuthorization: Bearer <redacted:api-key>\r\n\r\n"
+
+
 def test_what_speaks_to_playhead_is_in_neither(reception: Reception) -> None:
     inbound = read(reception, (b"Playhead-Session", b"s"), (b"PLAYHEAD-OTHER", b"x"), target=b"/@t/v1/x")
 

@@ -102,6 +102,7 @@ class Reception:
         admission = addressing.admission
         self._special = _SPECIAL | CREDENTIALS | {TOKEN} if admission is not None and admission.token is not None else _SPECIAL
         self._heads: dict[tuple[object, ...], _Known] = {}
+        self._unnamed = _Verdict(b"host", b"Host: " + authority, None, (), None, redacted=False, special=True)
 
     def read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
         """One request's head. `headers`: as the client sent them; `own`: what this server is called, if the target is not just a path."""
@@ -120,15 +121,22 @@ class Reception:
                 self._remember((method, target, others), known)
         return known.inbound.like(length.join(known.head), length.join(known.recorded_head))
 
+    def read_unnamed(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes] = frozenset()) -> Inbound | Refusal:
+        """One that names no host, as clients of HTTP/1.0 need not: upstream is told its own all the same, and the record does not say what nobody sent."""
+        return self._read(method, target, headers, own, unnamed=True)
+
     def _remember(self, head: tuple[object, ...], known: _Known) -> None:
         if len(self._heads) >= _KEPT_HEADS:
             self._heads.clear()
         self._heads[head] = known
 
-    def _read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes]) -> Inbound | Refusal:
+    def _read(self, method: str, target: bytes, headers: Sequence[Header], own: frozenset[bytes], *, unnamed: bool = False) -> Inbound | Refusal:
         verdicts = self._verdicts
         found = [verdicts.get(header) or self._judge(header) for header in headers]
         special = [(verdict, header[1]) for verdict, header in zip(found, headers, strict=True) if verdict.special]
+        if unnamed:
+            found.append(self._unnamed)
+            special.append((self._unnamed, b"localhost"))
         address = self._addressing.resolve(method, target, [(verdict.name, value) for verdict, value in special], own)
         if isinstance(address, Refusal):
             return address
