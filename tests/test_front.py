@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -141,3 +141,33 @@ def test_a_client_that_leaves_is_seen_by_the_server(serve: Serve, fronted: Calla
         client.sendall(b"?")
 
     assert left.wait(5)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_client_that_does_not_read_holds_up_neither_a_turn_nor_the_end(serve: Serve, leaves: bool) -> None:
+    full = threading.Event()
+
+    def pours(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.settimeout(0.3)
+        with suppress(TimeoutError):
+            connection.sendall(bytes(1 << 28))
+        full.set()
+        connection.settimeout(None)
+        with suppress(ConnectionResetError):
+            while not leaves and connection.recv(100):
+                pass
+
+    def end() -> None:
+        front.turn(other)
+        front.close()
+
+    front, other = Front(serve(pours)), serve(saying(b"two"))
+    ending = threading.Thread(target=end, daemon=True)
+    with connected(front) as client:
+        client.sendall(b"?")
+        assert full.wait(5)
+        ending.start()
+        ending.join(5)
+
+        assert not ending.is_alive()

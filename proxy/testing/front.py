@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Coroutine
 
@@ -45,25 +44,28 @@ class Front:
         task = asyncio.current_task()
         assert task is not None
         self._passing.add(task)
+        sides = [writer]
         try:
             theirs, to_them = await asyncio.open_connection("127.0.0.1", self._behind)
-            with contextlib.closing(to_them):
-                await _first_of(_copy(reader, to_them), _copy(theirs, writer))
+            sides.append(to_them)
+            await _first_of(_copy(reader, to_them), _copy(theirs, writer))
+            writer.close()
+            await writer.wait_closed()  # a client may read its answer as slowly as it likes
         except OSError:  # a reset, such as a fault that a test has asked for
             reset(writer.transport)
-        except asyncio.CancelledError:
-            """Another server's turn has come, or the end of the run."""
+        except asyncio.CancelledError:  # another server's turn has come, or the end of the run: nobody waits for who does not read
+            for side in sides:
+                side.transport.abort()
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
             self._passing.discard(task)
+            for side in sides:
+                side.close()
 
     async def _end(self) -> None:
         ending = [*self._passing]
         for task in ending:
             task.cancel()
-        await asyncio.gather(*ending)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _close(self) -> None:
         self._server.close()
