@@ -101,7 +101,7 @@ class Miss:
     nearest: int | None = None
     nearest_request: str = ""
     differences: Sequence[Difference] = ()
-    causes: Sequence[Cause] = ()
+    causes: Sequence[Cause | None] = ()
     cause: Cause | None = None
     served: bool = False
     after: int | None = None

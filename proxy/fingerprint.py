@@ -414,8 +414,13 @@ def asked_of(stored: StoredRequest) -> Asked:
     """What a recorded request's head says."""
     if stored.turn:
         return create_over(Asked.of(stored.head, stored.upstream))
-    undecoded = _UNDECODED.search(stored.problem or "")
-    return Asked.of(stored.head, stored.upstream, undecoded[1] if undecoded else None)
+    return Asked.of(stored.head, stored.upstream, undecoded_of(stored.problem))
+
+
+def undecoded_of(problem: str | None) -> str | None:
+    """The hash of a recorded body that could not be decoded."""
+    found = _UNDECODED.search(problem or "")
+    return found[1] if found else None
 
 
 def stored_fingerprint(stored: StoredRequest, rules: Rules = F1) -> Fingerprint:

@@ -19,7 +19,7 @@ def case(recorded: Any, asked: Any, **known: Any) -> Case:
     return Case(one, other, places(one, other), **known)
 
 
-def cause(recorded: Any, asked: Any, **known: Any) -> Cause:
+def cause(recorded: Any, asked: Any, **known: Any) -> Cause | None:
     return cause_of(case(recorded, asked, **known))
 
 

@@ -393,11 +393,11 @@ def test_it_is_known_up_to_which_exchange_all_have_ended(store: Store) -> None:
 
 
 def test_requests_are_known_without_their_bytes(store: Store) -> None:
-    store.write(Batch(finished=[known(1), known(2, path="/v1/x?q", method="GET", facts=Facts())]))
+    store.write(Batch(finished=[known(1), known(2, path="/v1/x?q", method="GET", facts=Facts(problem="no gzip"))]))
 
     assert sorted(store.requests([2, 1, 3])) == [
         RequestRow(1, "POST", "/v1/responses", "https://api.openai.com", "gpt-5", 20),
-        RequestRow(2, "GET", "/v1/x?q", "https://api.openai.com", None, 20),
+        RequestRow(2, "GET", "/v1/x?q", "https://api.openai.com", None, 20, problem="no gzip"),
     ]
 
 

@@ -60,7 +60,7 @@ def _class(path: str, value: Any) -> Break:
     if name is None:
         return "tool_schema" if path.startswith(("$.tools", "$.functions")) else "prompt"
     side = Compared("", "", "", {}, {name: [value]})
-    return _CLASSES.get(class_of(Place(f"$.{name}[0]", ABSENT, value), side, side), "prompt")
+    return _CLASSES.get(class_of(Place(f"$.{name}[0]", ABSENT, value), side, side) or "prompt", "prompt")
 
 
 def _places(path: str, was: Any, now: Any) -> list[Place]:

@@ -14,7 +14,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from .differences import ABSENT, Compared, Place
+from .differences import ABSENT, Compared, Place, Undecoded
 
 Cause = Literal[
     "prompt", "tool_schema", "tool_result", "model", "parameter", "history", "volatile", "order", "extra_call", "dropped_call", "transport", "route"
@@ -71,8 +71,8 @@ class Case(NamedTuple):
     missed: bool = False
 
 
-def cause_of(case: Case) -> Cause:
-    """The class of the whole."""
+def cause_of(case: Case) -> Cause | None:
+    """The class of the whole; None: nobody can know it."""
     steady = [place for number, place in enumerate(case.places) if number not in case.volatile]
     if any(place.path in ("method", "path") for place in steady):
         return "route"
@@ -85,7 +85,7 @@ def cause_of(case: Case) -> Cause:
     if _strangers(case):
         return "extra_call"
     classes = {class_of(place, case.recorded, case.asked) for place in steady}
-    return next(cause for cause in _FIRST if cause in classes)
+    return next((cause for cause in _FIRST if cause in classes), None)
 
 
 def _moved(case: Case, steady: Sequence[Place]) -> Cause | None:
@@ -151,14 +151,14 @@ def _texts(value: Any, depth: int = 0) -> Iterable[str]:
             yield from _texts(member, depth + 1)
 
 
-def class_of(place: Place, recorded: Compared, asked: Compared) -> Cause:
-    """The class of one place."""
+def class_of(place: Place, recorded: Compared, asked: Compared) -> Cause | None:
+    """The class of one place; None: of what stands there nobody knows what it says."""
     if place.path in ("method", "path"):
         return "route"
     if place.path.startswith(("query.", "headers.")):
         return "parameter"
     if place.path == "body":
-        return "prompt"
+        return None if any(isinstance(body, Undecoded | None) for body in (place.recorded, place.asked)) else "prompt"
     if (found := _ITEM.fullmatch(place.path)) is not None:
         side = recorded if place.asked is ABSENT else asked
         return _origin(*_standing(side.body, found))

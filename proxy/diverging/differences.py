@@ -58,8 +58,21 @@ class Difference(NamedTuple):
         return f"{self.path}: recorded {self.recorded}, asked {self.asked}"
 
 
+class Undecoded(NamedTuple):
+    """What is known of a body whose content-encoding could not be undone. `size`, `xxh3`: of it as it came; no hash: that is not known."""
+
+    size: int
+    xxh3: str
+
+    def __str__(self) -> str:
+        return f"{self.size:,} bytes that cannot be decoded{f', xxh3 {self.xxh3}' if self.xxh3 else ''}"
+
+
 class Compared(NamedTuple):
-    """One side. `path`, `query`: of the target, as they are matched; `headers`: those that count; `body`: parsed, or bytes, or None if it is too big."""
+    """One side. `path`, `query`: of the target, as they are matched; `headers`: those that count.
+
+    `body`: parsed, or bytes, or `Undecoded`, or None if it is too big.
+    """
 
     method: str
     path: str
@@ -121,7 +134,7 @@ def _query(recorded: str, asked: str) -> Iterator[Place]:
 
 
 def _bodies(recorded: Any, asked: Any) -> Iterator[Place]:
-    if isinstance(recorded, bytes) or isinstance(asked, bytes) or recorded is None or asked is None:
+    if any(isinstance(body, bytes | Undecoded | None) for body in (recorded, asked)):
         if recorded is asked is None or recorded != asked:  # of two that are too big nobody knows
             yield Place("body", recorded, asked)
         return
@@ -146,6 +159,8 @@ def _raw(recorded: Any, asked: Any) -> tuple[str, str]:
 def _of_another_kind(body: Any) -> str:
     if isinstance(body, bytes):
         return f"{len(body):,} bytes that are no JSON" if body else "nothing"
+    if isinstance(body, Undecoded):
+        return str(body)
     return "too big to be compared" if body is None else _short(body)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from playhead.config.rules import Rule
 
-from ..diverging.differences import ABSENT, Place
+from ..diverging.differences import ABSENT, Place, Undecoded
 from ..fingerprinting.normalising import Normaliser
 from ..matching.fitting import VOLATILE
 
@@ -41,7 +41,7 @@ def _same(one: str, other: str) -> int:
 
 
 def _text(value: Any) -> str:
-    if value is ABSENT:
+    if value is ABSENT or isinstance(value, Undecoded):
         return ""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
-from ..diverging.differences import Compared
+from ..diverging.differences import Compared, Undecoded
 from ..fingerprint import F1, Asked, Rules, fingerprint, kind_of_body, leave_out, line_of, normalised
 from ..fingerprinting.multipart import Part, boundary_of, parts_of
-
-UNDECODED = b"what cannot be decoded"
-"""In place of a body of which only the hash is kept."""
 
 
 class Head(NamedTuple):
@@ -41,11 +38,11 @@ class Side(NamedTuple):
     compared: Compared
 
     @classmethod
-    def of(cls, asked: Asked, body: bytes | None, rules: Rules = F1) -> Side:
-        """Under the rules that are in force."""
-        undecoded = asked.undecoded is not None
-        value = UNDECODED if undecoded else None if body is None else _under(_body(asked, body), asked, rules)
-        return cls(asked, body, Compared(*head(asked, F1 if undecoded else rules), value))  # no rule holds for what nobody can read
+    def of(cls, asked: Asked, body: bytes | None, rules: Rules = F1, *, size: int = 0) -> Side:
+        """Under the rules that are in force. `size`: of the body as it came, for one that cannot be decoded."""
+        if asked.undecoded is not None:  # no rule holds for what nobody can read
+            return cls(asked, body, Compared(*head(asked), Undecoded(size, asked.undecoded)))
+        return cls(asked, body, Compared(*head(asked, rules), None if body is None else _under(_body(asked, body), asked, rules)))
 
 
 def equal(one: Side, other: Side, rules: Rules) -> bool:

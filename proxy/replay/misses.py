@@ -18,7 +18,7 @@ from playhead.storage.replaying.replay_rows import RequestRow
 from ..divergence import Candidate, Miss, Wanted, rank
 from ..diverging.causes import Case, cause_of, class_of
 from ..diverging.differences import places, told
-from ..fingerprint import F1, HELD, Asked, Rules, create_over
+from ..fingerprint import F1, HELD, Asked, Rules, create_over, undecoded_of
 from ..forwarding.inbound import Inbound
 from ..player import Missing, Playback, Player
 from ..service import Diverged
@@ -208,7 +208,7 @@ class Misses:
         items = self._player.store.item_digests(list(records), request.rules.name) if around.items else {}
         candidates = [self._candidate(record, around, items.get(id_, b"")) for id_, record in records.items()]
         wanted = Wanted(method, path, model, around.items, around.place)
-        asked = Side.of(request.asked, request.text if request.whole else None, request.rules)
+        asked = Side.of(request.asked, request.text if request.whole else None, request.rules, size=request.size)
         chosen = [
             candidate
             for served, most in ((False, _COMPARED), (True, _COMPARED_SERVED))
@@ -244,8 +244,8 @@ class Misses:
                 create = next((row.bytes for row in store.event_rows(record.exchange) if row.direction == Direction.CLIENT), None)
                 asked, body = create_over(asked), body and body[:create]
             elif body == b"" and record.request_bytes:
-                asked = asked._replace(undecoded="")
-            yield Side.of(asked, body, rules)
+                asked = asked._replace(undecoded=undecoded_of(record.problem) or "")
+            yield Side.of(asked, body, rules, size=record.request_bytes)
 
 
 def _few(ranked: Sequence[Candidate], most: int, records: Mapping[int, RequestRow]) -> Iterator[Candidate]:

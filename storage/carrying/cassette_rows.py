@@ -66,7 +66,7 @@ class CassetteRows:
     def request(self, id_: int) -> RequestRow:
         """Raises KeyError."""
         r = self.exchanges[id_].recorded
-        return RequestRow(id_, r.method, r.path, r.upstream, r.facts.model, r.request_bytes, turn_of(r.number))
+        return RequestRow(id_, r.method, r.path, r.upstream, r.facts.model, r.request_bytes, turn_of(r.number), r.facts.problem)
 
     def priceable(self, id_: int) -> Priceable:
         """What decides about its price. Raises KeyError."""

@@ -36,7 +36,7 @@ class ReplayRow(NamedTuple):
 
 
 class RequestRow(NamedTuple):
-    """What is known of a recorded request without reading it. `turn`: of its WebSocket connection; 0: none."""
+    """What is known of a recorded request without reading it. `turn`: of its WebSocket connection; 0: none. `problem`: as in exchanges."""
 
     exchange: int
     method: str
@@ -45,6 +45,7 @@ class RequestRow(NamedTuple):
     model: str | None
     request_bytes: int
     turn: int = 0
+    problem: str | None = None
 
 
 class TakeRow(NamedTuple):

@@ -308,10 +308,10 @@ def answered_early(database: Database, session: str, take: int | None) -> list[i
 def requests(database: Database, ids: Sequence[int]) -> list[RequestRow]:
     """See `Store.requests`."""
     e = exchanges.c
-    columns = (e.id, e.method, e.path, e.upstream, e.model, e.request_bytes, e.number)
+    columns = (e.id, e.method, e.path, e.upstream, e.model, e.request_bytes, e.number, e.problem)
     with database.reading() as connection:
         rows = [row for part in _parts(ids) for row in connection.execute(select(*columns).where(e.id.in_(part)))]
-    return [RequestRow(*row[:-1], turn_of(row.number)) for row in rows]
+    return [RequestRow(*row[:-2], turn_of(row.number), row.problem) for row in rows]
 
 
 def durations(database: Database, ids: Sequence[int]) -> dict[int, int]:
