@@ -12,6 +12,7 @@ import gc
 import importlib
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,10 +91,20 @@ class _ReaderGoneError(Exception):
 
 @contextlib.contextmanager
 def _readers_may_go() -> Iterator[None]:
+    """Raises PlayheadError: what broke is not standard output."""
     try:
         yield
-    except BrokenPipeError:
+    except BrokenPipeError as error:
+        if not _nobody_reads(1):
+            raise PlayheadError(error.strerror or "a connection broke") from error
         raise _ReaderGoneError from None
+
+
+def _nobody_reads(number: int) -> bool:
+    """Whether the other end of a pipe or a socket is closed."""
+    looking = select.poll()
+    looking.register(number, 0)  # that is told unasked
+    return bool(looking.poll(0))
 
 
 class Commands(click.Group):

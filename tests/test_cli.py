@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 import pytest
 
 from command_line import PLAYHEAD, recorded, write, write_some
-from playhead.proxy.cli import cli, run
+from playhead.proxy.cli import Commands, cli, run
 from playhead.storage.records import Facts
 
 
@@ -113,6 +114,26 @@ def test_a_reader_that_has_gone_before_the_first_line_is_none_either(command: li
         process.stdout.close()
 
         assert (process.wait(), process.stderr and process.stderr.read()) == (0, b"")
+
+
+def test_a_connection_that_breaks_within_a_command_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks() -> None:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        with ours:
+            ours.sendall(b"?")
+
+    monkeypatch.setattr(Commands, "get_command", lambda *_: click.Command("stats", callback=breaks))
+
+    assert (run(["stats"]), capsys.readouterr().err) == (3, "playhead: Broken pipe\n")
+
+
+def test_a_command_of_whose_messages_nobody_reads_ends_as_it_would(tmp_path: Path) -> None:
+    with subprocess.Popen([*PLAYHEAD, "sessions", "--data", str(tmp_path / "none")], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+
+        assert process.wait() == 3
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
@@ -10,9 +11,10 @@ from playhead.config.errors import ConfigError
 
 
 def say(text: str) -> None:
-    """Lines on standard error, each marked as ours."""
-    for line in text.split("\n"):
-        print(f"playhead: {line}", file=sys.stderr, flush=True)
+    """Lines on standard error, each marked as ours. Where nobody reads them any more, the command goes on, and ends as it would."""
+    with contextlib.suppress(BrokenPipeError):
+        for line in text.split("\n"):
+            print(f"playhead: {line}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
