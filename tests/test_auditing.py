@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from playhead.config.errors import ConfigError
+from playhead.proxy import listing
 from playhead.proxy.commands.auditing import audit, print_audit
 from playhead.storage.costing.costs import Basis
 from playhead.storage.costing.sums import Wanted
@@ -43,6 +44,16 @@ def test_programs_get_all_groups(many: Store, capsys: pytest.CaptureFixture[str]
         print_audit(store, Wanted(("user",)), as_json=True)
 
     assert len({json.loads(line)["group"]["user"] for line in capsys.readouterr().out.splitlines()}) == 1002
+
+
+def test_columns_that_there_is_no_room_for_are_each_named_by_a_title_of_their_own(
+    many: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_PIPE_WIDTH", 120)
+    with many as store:
+        print_audit(store, Wanted(("model",)))
+
+    assert "Too narrow for TIME p50, TIME p90, TOKENS/s.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -215,9 +215,9 @@ def _layout(by: Sequence[str]) -> Any:
             Column("COST (USD)", lambda row: row.cost, right=True),
             Column("UNPRICED", lambda row: _number(row.lacking), right=True),
             Column("FIRST p50", lambda row: _time(row.first_event_p50_ms), right=True, spare=5),
-            Column("p90", lambda row: _time(row.first_event_p90_ms), right=True, spare=4),
+            Column("FIRST p90", lambda row: _time(row.first_event_p90_ms), right=True, spare=4),
             Column("TIME p50", lambda row: _time(row.duration_p50_ms), right=True, spare=3),
-            Column("p90", lambda row: _time(row.duration_p90_ms), right=True, spare=2),
+            Column("TIME p90", lambda row: _time(row.duration_p90_ms), right=True, spare=2),
             Column("TOKENS/s", lambda row: "" if row.tokens_per_second is None else f"{row.tokens_per_second:g}", right=True, spare=1),
         )
     )
