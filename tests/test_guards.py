@@ -156,6 +156,14 @@ def test_a_cookie_in_trailers_is_overwritten(borders: list[int]) -> None:
     assert (guarded(guard, raw, borders), guard.redacted) == (raw.replace(b"secret-of-upstream", b"*" * 18), True)
 
 
+@pytest.mark.parametrize(("value", "stored"), [("***secret", "*********"), ("<redacted>secret", "*" * 16), ("<redacted> ", "<redacted> "), ("***", "***")])
+def test_a_cookie_in_trailers_stays_only_if_all_of_it_is_masked(value: str, stored: str) -> None:
+    raw = "0\r\nSet-Cookie: sid={}; path=/\r\n\r\n"
+    guard = ChunkedGuard()
+
+    assert (guarded(guard, raw.format(value).encode()), guard.redacted) == (raw.format(stored).encode(), value != stored)
+
+
 @given(cuts, st.booleans())
 def test_an_answer_that_is_cut_in_a_secret_keeps_nothing_of_it(borders: list[int], in_chunks: bool) -> None:
     answer, guard = b"it is " + KEY[:18], ChunkedGuard([KEY]) if in_chunks else AnswerGuard([KEY])

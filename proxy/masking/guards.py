@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from playhead.config import secrets as secret_rules
 
+from .fields import masked
 from .framings import ChunkSlices, FrameSlices, Span
 from .needles import Test, findable, finds, literally, readable, usable
 
@@ -377,7 +378,7 @@ def _places(slices: list[Span], start: int, end: int) -> list[Span]:
 
 
 def _hidden(cookie: re.Match[bytes]) -> bytes:
-    return cookie[0] if _MASKED.match(cookie[2]) else cookie[1] + b"*" * len(cookie[2])
+    return cookie[0] if masked(cookie[2].strip()) else cookie[1] + b"*" * len(cookie[2])
 
 
 def _overwritten(raw: bytes, spans: Iterable[Span]) -> bytes:
