@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
+from .packing.splits import longest
 from .records import ItemRow
 
 DEPTH = 32
@@ -22,6 +23,7 @@ LISTS = 16
 
 _SESSIONS = 64
 _WORTH = 16  # bytes; fewer are written again
+_NEWEST = 3  # items that tell whether a list goes on from another one
 _POSITION = attrgetter("position")
 _PART = attrgetter("part")
 
@@ -31,6 +33,14 @@ class WrittenItems(NamedTuple):
 
     base: int | None
     data: bytes
+
+
+class Sent(NamedTuple):
+    """What of a list an older exchange had sent, in bytes of its digests: the first `shared`, and of those before `upto` what is in `old`, too."""
+
+    shared: int = 0
+    upto: int = 0
+    old: bytes = b""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,18 +57,19 @@ class ItemMemory:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
 
-    def write(self, session: str, exchange: int, items: bytes, parent: str | None = None) -> tuple[WrittenItems, int]:
-        """What to keep of a list, which is remembered, and how many bytes of it an older exchange had sent already.
+    def write(self, session: str, exchange: int, items: bytes, parent: str | None = None) -> tuple[WrittenItems, Sent]:
+        """What to keep of a list, which is remembered, and what of it older exchanges had sent already.
 
         `parent`: the response that the request goes on from. Behind another one the same items are sent anew: a user may say yes twice.
         """
         if not items:
-            return WrittenItems(None, items), 0
+            return WrittenItems(None, items), Sent()
         lists = self._lists(session)
         known, shared = _alike(lists, exchange, items, parent) if lists else (None, 0)
+        sent = Sent(shared) if shared == len(items) else _sent(lists, _List(exchange, items, 0, parent), known, shared)
         base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
         _remember(lists, known, _List(exchange, items, 0 if base is None else base.depth + 1, parent))
-        return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), shared
+        return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), sent
 
     def knows(self, session: str) -> bool:
         """Whether anything was remembered of it, or it was told to be new."""
@@ -117,20 +128,90 @@ def _alike(lists: list[_List], exchange: int, items: bytes, parent: str | None) 
     return known, shared
 
 
-def new_items(rows: Sequence[ItemRow], items: bytes, shared: int) -> Sequence[ItemRow]:
+def _sent(lists: list[_List], new: _List, known: _List | None, shared: int) -> Sent:
+    """What of the list was sent: the beginning that it shares, and what the newest list had that it goes on from in another way."""
+    for one in reversed(lists):
+        if one.parent != new.parent or one.exchange >= new.exchange:
+            continue
+        if one is known:
+            break
+        upto = sent_before(new.items, one.items, start=shared)
+        if upto > shared:
+            return Sent(upto) if one.items.startswith(new.items[:upto]) else Sent(shared, upto, one.items)
+    return Sent(shared)
+
+
+def sent_before(items: bytes, old: bytes, size: int = DIGEST, start: int = 0) -> int:
+    """Up to where, in bytes, a list goes on from an older one: before that place, what the older one had was sent; 0: it is another conversation.
+
+    Both are digests, of `size` bytes each; of the first `start` bytes it is known that they were sent.
+    What goes on from a list still has its newest items, though the oldest were let go, or the prompt has another time in it. What only begins like it is
+    another conversation, with the same prompt or examples, and sends these for the first time. So is what goes back and says something else, which looks
+    alike: a row too many is of something that was sent, one that is missing is never found. The same once more, or less of it, sends nothing.
+    """
+    if items.startswith(old):
+        return len(old)
+    if old.startswith(items):
+        return len(items)
+    newest = digests_of(old[-_NEWEST * size :], size)
+    if any(items.find(one, start) >= 0 for one in newest) and (upto := _behind(items, old, newest, start)):
+        return upto
+    # Of a list that grows the newest may be the one that changes: what is told anew at the end of each request.
+    head = len(old) - size
+    return head if head > size and len(items) >= len(old) + 2 * size and items.startswith(old[:head]) else 0
+
+
+def _behind(items: bytes, old: bytes, newest: list[bytes], start: int) -> int:
+    """The place behind the newest items of the older list, where they stand behind what both begin with; 0: too few of them do."""
+    size = len(newest[0])
+    common = longest(min(len(items), len(old)), lambda low, high: items.startswith(old[low:high], low)) // size * size
+    head, newest = max(common, start), newest[-((len(old) - common) // size) :]
+    now = digests_of(items[head:], size)
+    last = next((number for number in range(len(newest), 0, -1) if newest[number - 1] in now), 0)
+    if not last:
+        return 0
+    runs = {place: _run(now[: place + 1], newest[:last]) for place, one in enumerate(now) if one == newest[last - 1]}
+    place = max(runs, key=runs.__getitem__)
+    goes_on, whole = place + 1 < len(now), len(newest) > 1 and {*newest} <= {*now}
+    if runs[place] == 1 and whole:
+        return len(items)  # not in their order: what stands behind may have been moved there
+    # One alone may be what everybody says.
+    alone = last == len(newest) and ((not place and head == common > 0) or (place == 1 and len(old) == 2 * size))
+    if whole or (goes_on and (runs[place] > 1 or alone)):
+        return head + (place + 1) * size
+    return 0
+
+
+def _run(one: list[bytes], other: list[bytes]) -> int:
+    """With how many of the same both end."""
+    return next((count for count, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False)) if a != b), min(len(one), len(other)))
+
+
+def digests_of(items: bytes, size: int = DIGEST) -> list[bytes]:
+    """One by one."""
+    return [items[at : at + size] for at in range(0, len(items), size)]
+
+
+def new_items(rows: Sequence[ItemRow], items: bytes, sent: Sent) -> Sequence[ItemRow]:
     """Without those of the request that an older exchange had sent. `rows`: the request's in their order, then the response's.
 
-    `items`: the digests of the request's list; `shared`: bytes of them that the older exchange had sent.
+    `items`: the digests of the request's list; `sent`: which of them the older exchange had sent.
     """
-    if not shared:
+    shared, upto, old = sent
+    if not shared and not upto:
         return rows
     end = bisect_left(rows, "output", key=_PART)
     count = rows[end - 1].position + 1 if end else 0
     # Of a very long list the first digests are let go: those of both lists, since they begin alike.
-    start = max(count - len(items) // DIGEST, 0) + shared // DIGEST
-    if start >= count:
+    first = max(count - len(items) // DIGEST, 0)
+    if first + shared // DIGEST >= count:
         return rows[end:]
-    return rows[bisect_left(rows, start, 0, end, key=_POSITION) :]
+    start = bisect_left(rows, first + shared // DIGEST, 0, end, key=_POSITION)
+    if not upto:
+        return rows[start:]
+    behind, seen = bisect_left(rows, first + upto // DIGEST, start, end, key=_POSITION), {*digests_of(old)}
+    edited = [row for row in rows[start:behind] if items[(at := DIGEST * (row.position - first)) : at + DIGEST] not in seen]
+    return [*edited, *rows[behind:]]
 
 
 def read_items(wanted: Sequence[int], load: Callable[[list[int]], Mapping[int, WrittenItems]]) -> dict[int, bytes]:

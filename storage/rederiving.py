@@ -17,7 +17,7 @@ from .derived import Derived, Stored, gathered
 from .engine import Database, insisting
 from .evidence.chain_writing import ChainWriter, chained
 from .evidence.chained import EntryKind, Subject
-from .items import ItemMemory, WrittenItems, new_items
+from .items import ItemMemory, Sent, WrittenItems, new_items
 from .queries import BodyReader, list_event_rows, read_pieces, require_session
 from .records import DEFAULT_RULES, PARSER, Direction, ExchangeRecord, Fingerprint, Frame, Raw, Recorded
 from .removing.deletion import free_items
@@ -260,8 +260,8 @@ class _Transaction:
             literals, values = event_values(id_, part, self._types)
             Inserter(self._connection, event_rows, literals=literals)(self._connection, values)
 
-    def _item_list(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
-        """Its list of items as it is to be written, and bytes of the digests that belong to items which were sent before."""
+    def _item_list(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, Sent]:
+        """Its list of items as it is to be written, and which of them were sent before."""
         if one.items and not self._items.knows(r.session):
             self._items.recall(r.session, last_lists(self._connection, r.session, id_, _LISTS))
         return self._items.write(r.session, id_, one.items, r.facts.previous_response_id)

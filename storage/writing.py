@@ -26,7 +26,7 @@ from .costing.ledger_writing import LedgerMemory, LedgerWriter
 from .engine import Database
 from .evidence.chain_writing import ChainWriter, commands
 from .evidence.chained import EntryKind, Subject
-from .items import ItemMemory, WrittenItems, new_items
+from .items import ItemMemory, Sent, WrittenItems, new_items
 from .places import Places, first_free_seq, new_ids
 from .records import DEFAULT_RULES, Batch, EventRow, Fingerprint, ItemRow, Position, Recorded, Spill
 from .replaying.replays import last_lists
@@ -82,7 +82,7 @@ class _Made:
 class _Memory:
     """What saves asking the database.
 
-    `seqs`: the next free one of each session. `shared`: of open exchanges, the digests of their items and how many bytes of those were sent before.
+    `seqs`: the next free one of each session. `shared`: of open exchanges, the digests of their items and what of those was sent before.
     """
 
     codec: BodyCodec = field(default_factory=BodyCodec)
@@ -91,7 +91,7 @@ class _Memory:
     host: str = field(default_factory=platform.node)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
     words: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
-    shared: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    shared: dict[int, tuple[bytes, Sent]] = field(default_factory=dict)
     writers: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
     first_rules: list[str] = field(default_factory=list)  # match rules of a session that has none, from its next take on
@@ -299,8 +299,8 @@ class _Transaction:
         for id_, row in made.rows.items():
             self._chain.recorded(id_, inserted.of(row, made.stored[id_]))
 
-    def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, int]:
-        """What to keep of the items of a request, and how many bytes of their digests belong to items that were sent before."""
+    def _written(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, Sent]:
+        """What to keep of the items of a request, and which of them were sent before."""
         memory = self._memory.items
         if one.items and not memory.knows(r.session):
             memory.recall(r.session, () if r.session in self._places.begun else last_lists(self._connection, r.session, id_))
@@ -414,7 +414,7 @@ class _Transaction:
             self._encoded.append(id_)
             shared[id_] = one.items, self._written(id_, r, one)[1]
             self.insert(fingerprints, [id_, one.digest, one.asks, None, one.items], ignore=True, literals=_DEFAULT)
-        new = new_items(r.items, *shared.get(id_, (b"", 0)))
+        new = new_items(r.items, *shared.get(id_, (b"", Sent())))
         replace_items(self._connection, id_, {row.part for row in r.items})
         self.insert(item_rows, item_values(id_, new, self._words), ignore=True)
         if final:

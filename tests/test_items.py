@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.storage.items import DEPTH, ItemMemory, WrittenItems, read_items
+from playhead.storage.items import DEPTH, ItemMemory, WrittenItems, new_items, read_items
+from playhead.storage.records import ItemRow
 
 
 class Rows:
@@ -19,7 +21,8 @@ class Rows:
         self.shared = 0  # bytes of the last list that were known
 
     def add(self, exchange: int, items: bytes, session: str = "s", parent: str | None = None) -> WrittenItems:
-        self.rows[exchange], self.shared = self.memory.write(session, exchange, items, parent)
+        self.rows[exchange], sent = self.memory.write(session, exchange, items, parent)
+        self.shared = sent.shared
         return self.rows[exchange]
 
     def load(self, wanted: list[int]) -> Mapping[int, WrittenItems]:
@@ -136,6 +139,60 @@ def test_the_same_items_behind_another_response_are_new() -> None:
     rows = Rows()
 
     assert [shared(rows, at, digests(1), parent) for at, parent in enumerate(("resp_1", "resp_2", "resp_2", "resp_1"))] == [0, 0, 1, 1]
+
+
+def new(items: str, *before: str) -> list[int]:
+    """The places of the items that have rows. Each letter is an item."""
+    memory = ItemMemory()
+    for exchange, one in enumerate((*before, items)):
+        written = (one.encode("utf-32-be"), memory.write("s", exchange, one.encode("utf-32-be"))[1])
+    rows = [ItemRow("input", place, "message", None, None, None, None) for place in range(len(items))]
+    return [row.position for row in new_items([*rows, rows[0]._replace(part="output")], *written) if row.part == "input"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ("pabcd", "pbcde", [4]),
+        ("pabcd", "pcdef", [3, 4]),
+        ("pabc", "pcde", [2, 3]),
+        ("tabcd", "uabcd", [0]),
+        ("ta", "ua", [0, 1]),
+        ("ta", "uabc", [0, 2, 3]),
+        ("tayb", "uayby", [0, 4]),
+        ("paybc", "pybcy", [4]),
+        ("pabct", "pabcdeu", [4, 5, 6]),
+        ("pabcdt", "pbcdeu", [4, 5]),
+        ("pabcd", "pabcd", []),
+        ("pabcd", "pab", []),
+        ("abcd", "nbacd", [0]),
+        ("paqr", "paxyqr", [2, 3]),
+    ],
+)
+def test_a_list_that_still_has_the_newest_items_goes_on(before: str, after: str, places: list[int]) -> None:
+    assert new(after, before) == places
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("pxya", "pxyb"), ("pab", "pb"), ("pa", "pbcd"), ("pai", "pbi"), ("pabc", "pabd"), ("pabc", "pad"), ("paxy", "qbycd")]
+)
+def test_a_list_that_only_begins_alike_is_another_one(before: str, after: str) -> None:
+    assert new(after, before) == [*range(len(after))]
+
+
+def test_a_list_that_goes_on_is_found_among_those_of_others() -> None:
+    assert new("pbcde", "p", "pabcd", "pklmn") == [4]
+
+
+def test_what_another_conversation_said_last_is_new_in_one_that_goes_on() -> None:
+    assert new("pxry", "px", "pabry", "py") == [2, 3]
+
+
+def test_lists_sent_at_once_go_on_from_the_older_one_only() -> None:
+    memory = ItemMemory()
+    memory.write("s", 5, digests(9))
+
+    assert memory.write("s", 4, digests(9)[4:] + b"new.")[1] == (0, 0, b"")
 
 
 def test_what_was_recalled_is_remembered_as_if_it_had_been_written() -> None:

@@ -159,6 +159,7 @@ def test_an_item_that_has_moved_is_not_fresh() -> None:
         ([{"prompt": 1}, {"example": 1}, {"example": 2}, {"a": 1}], [{"prompt": 1}, {"example": 1}, {"example": 2}, {"b": 1}]),
         ([{"prompt": 1}, {"a": 1}, {"a": 2}], [{"prompt": 1}, {"a": 2}]),
         ([{"prompt": 1}, {"a": 1}], [{"prompt": 1}, {"b": 1}, {"b": 2}, {"b": 3}]),
+        ([{"prompt": 1}, {"example": 1}, {"example": 2}, {"a": 1}], [{"prompt": 1}, {"example": 1}, {"example": 2}, {"image": 1}, {"b": 1}]),
     ],
 )
 def test_another_conversation_that_begins_alike_is_all_fresh(before: list[Any], after: list[Any]) -> None:
@@ -166,6 +167,23 @@ def test_another_conversation_that_begins_alike_is_all_fresh(before: list[Any], 
     found = sound(json.dumps({"input": after}), known)
 
     assert [place for place, _ in fresh(found, known).items] == [*range(len(after))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ([0, *range(1, 41)], [0, *range(2, 42)], [40]),
+        ([0, *range(1, 41)], [99, *range(1, 41)], [0]),
+        ([0, 1, 2, 3], [99, 1, 2, 3, 2], [0, 4]),
+        ([0, 1, 2, 3], [0, 1, 2, 4, 5, 6], [3, 4, 5]),
+        ([0, 1, 2, 3], [0, 1, 2], []),
+    ],
+)
+def test_what_a_body_goes_on_from_is_not_fresh_though_its_oldest_items_were_let_go_or_edited(before: list[int], after: list[int], places: list[int]) -> None:
+    known = sound(json.dumps({"input": [{"n": number} for number in before]}))
+    found = sound(json.dumps({"input": [{"n": number} for number in after]}), known)
+
+    assert [place for place, _ in fresh(found, known).items] == places
 
 
 def test_a_long_text_is_fresh_as_an_empty_one() -> None:

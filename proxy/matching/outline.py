@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128_digest
 
+from playhead.storage.items import digests_of, sent_before
 from playhead.storage.packing.splits import longest
 
 from ..fingerprinting.canonical import dump, scan
@@ -361,21 +362,13 @@ def _fresh_items(found: Outline, known: Outline | None) -> list[tuple[int, bytes
         return []
     ends, digests, body = conversation.ends, conversation.digests, found.body
     old = known.conversation.digests if known is not None and known.conversation is not None else b""
-    same = len(old) // 16 if digests.startswith(old) else 0
-    seen = set() if same else _seen(digests, old)
+    upto = sent_before(digests, old, _DIGEST) if old else 0
+    same = upto if old.startswith(digests[:upto]) else 0
+    seen = {*digests_of(old, _DIGEST)} if upto > same else set()
     member = next(member for member in found.members if member.name == conversation.name)
     opening = body.index(b"[", member.start + len(conversation.name))
     return [
         (place, body[ends[place - 1] if place else opening + 1 : ends[place]].lstrip(b", \t\r\n"))
-        for place in range(same, len(ends))
-        if digests[16 * place : 16 * place + 16] not in seen
+        for place in range(same // _DIGEST, len(ends))
+        if (at := _DIGEST * place) >= upto or digests[at : at + _DIGEST] not in seen
     ]
-
-
-def _seen(digests: bytes, old: bytes) -> set[bytes]:
-    """The items of a list that this one goes on from though not all of it stands as it did: a prompt with the time in it, a part that was edited.
-
-    Another conversation with the same prompt, or the same examples, sends them for the first time.
-    """
-    before, now = ({each[at : at + 16] for at in range(0, len(each), 16)} for each in (old, digests))
-    return before if len(digests) > len(old) and 2 * len(before & now) > len(before) else set()
