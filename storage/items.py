@@ -21,7 +21,8 @@ DIGEST = 4
 LISTS = 16
 """Lists remembered of each session."""
 
-_SESSIONS = 64
+_MOST = 16 << 20  # bytes of all lists that are remembered
+_OVERHEAD = 256  # bytes that a list takes beside its digests, and a session beside its lists, roughly
 _WORTH = 16  # bytes; fewer are written again
 _NEWEST = 3  # items that tell whether a list goes on from another one
 _POSITION = attrgetter("position")
@@ -56,6 +57,7 @@ class ItemMemory:
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, list[_List]] = OrderedDict()  # of each the newest last
+        self._size = 0
 
     def write(self, session: str, exchange: int, items: bytes, parent: str | None = None) -> tuple[WrittenItems, Sent]:
         """What to keep of a list, which is remembered, and what of it older exchanges had sent already.
@@ -68,7 +70,9 @@ class ItemMemory:
         known, shared = _alike(lists, exchange, items, parent) if lists else (None, 0)
         sent = Sent(shared) if shared == len(items) else _sent(lists, _List(exchange, items, 0, parent), known, shared)
         base = known if known is not None and known.depth < DEPTH and len(known.items) >= _WORTH else None
-        _remember(lists, known, _List(exchange, items, 0 if base is None else base.depth + 1, parent))
+        self._size += _remember(lists, known, _List(exchange, items, 0 if base is None else base.depth + 1, parent))
+        if self._size > _MOST:
+            self._let_go()
         return WrittenItems(None, items) if base is None else WrittenItems(base.exchange, items[len(base.items) :]), sent
 
     def knows(self, session: str) -> bool:
@@ -78,34 +82,55 @@ class ItemMemory:
     def recall(self, session: str, lists: Iterable[tuple[int, bytes, str | None]]) -> None:
         """Remember what was stored before, the oldest first, each with its parent, as if it had been written here; nothing is written as what follows these."""
         kept = self._lists(session)
-        kept.clear()
-        for exchange, items, parent in lists:
-            if items:
-                _remember(kept, _alike(kept, exchange, items, parent)[0], _List(exchange, items, DEPTH, parent))
+        self._size -= sum(map(_size, kept))
+        kept[:] = remembered(lists)
+        self._size += sum(map(_size, kept))
+        self._let_go()
 
     def _lists(self, session: str) -> list[_List]:
         lists = self._sessions.get(session)
         if lists is None:
             lists = self._sessions[session] = []
-            if len(self._sessions) > _SESSIONS:
-                self._sessions.popitem(last=False)
+            self._size += _OVERHEAD
         else:
             self._sessions.move_to_end(session)
         return lists
 
+    def _let_go(self) -> None:
+        """Of the sessions that were asked for longest ago, but never of the last one."""
+        while self._size > _MOST and len(self._sessions) > 1:
+            self._size -= _OVERHEAD + sum(map(_size, self._sessions.popitem(last=False)[1]))
+
     def forget(self, exchange: int) -> None:
         """It was deleted, or never stored. Idempotent."""
         for lists in self._sessions.values():
+            self._size -= sum([_size(one) for one in lists if one.exchange == exchange])
             lists[:] = [one for one in lists if one.exchange != exchange]
 
 
-def _remember(lists: list[_List], known: _List | None, new: _List) -> None:
-    """In place of the one that it goes on from, behind the same response."""
+def _size(one: _List) -> int:
+    return len(one.items) + _OVERHEAD
+
+
+def remembered(lists: Iterable[tuple[int, bytes, str | None]]) -> list[_List]:
+    """What is remembered of the lists of a session, each with its parent, the oldest first."""
+    kept: list[_List] = []
+    for exchange, items, parent in lists:
+        if items:
+            _remember(kept, _alike(kept, exchange, items, parent)[0], _List(exchange, items, DEPTH, parent))
+    return kept
+
+
+def _remember(lists: list[_List], known: _List | None, new: _List) -> int:
+    """In place of the one that it goes on from, behind the same response. How many bytes more are taken."""
+    more = _size(new)
     if known is not None and known.parent == new.parent:
         lists.remove(known)
+        more -= _size(known)
     lists.append(new)
     if len(lists) > LISTS:
-        del lists[:-LISTS]
+        more -= _size(lists.pop(0))
+    return more
 
 
 def _alike(lists: list[_List], exchange: int, items: bytes, parent: str | None) -> tuple[_List | None, int]:

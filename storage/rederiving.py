@@ -27,7 +27,7 @@ from .tables import event_rows, event_types, exchanges, fingerprints, item_rows,
 
 _AT_ONCE = 100
 _READ_BEFORE = 64  # exchanges, of which those that follow tell what is new only
-_LISTS = 4096  # of items, as many as to remember what the recorder did
+_LISTS = 4096  # of items, as many as to remember what the recorder did, which had been at it for long
 _EVENTS = 500  # of one statement
 _MARKS = "reparse"  # of the meta table: what is to be parsed again, whoever has parsed it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,9 +39,10 @@ _DERIVED = (
 
 @dataclass(slots=True)
 class _Memory:
-    """What saves asking the database."""
+    """What saves asking the database. `met`: sessions whose lists of items were recalled."""
 
     items: ItemMemory = field(default_factory=ItemMemory)
+    met: set[str] = field(default_factory=set)
     types: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
     words: dict[str | None, int | None] = field(default_factory=lambda: {None: None})
 
@@ -167,7 +168,7 @@ class Rederivation:
         return insisting(partial(self._write, batch))
 
     def _write(self, batch: Sequence[Derived]) -> int:
-        memory = _Memory(self._memory.items, {**self._memory.types}, {**self._memory.words})
+        memory = _Memory(self._memory.items, self._memory.met, {**self._memory.types}, {**self._memory.words})
         self._memory = _Memory()  # should this fail
         with self._database.writing() as connection, chained(connection, EntryKind.REPARSED) as entries:
             there = select(exchanges.c.id, exchanges.c.pruned).where(exchanges.c.id.in_([one.exchange for one in batch])).order_by(exchanges.c.id)
@@ -218,6 +219,7 @@ class _Transaction:
         self._connection = connection
         self._entries = entries
         self._items = memory.items
+        self._met = memory.met
         self._types = memory.types = Words(connection, event_types, memory.types, entries.share)
         self._words = memory.words = Words(connection, item_words, memory.words, entries.share)
         names = ", ".join(f"{quoted(connection, name)} = {marker(connection)}" for name in _DERIVED)
@@ -263,7 +265,10 @@ class _Transaction:
     def _item_list(self, id_: int, r: Recorded, one: Fingerprint) -> tuple[WrittenItems, Sent]:
         """Its list of items as it is to be written, and which of them were sent before."""
         if one.items and not self._items.knows(r.session):
-            self._items.recall(r.session, last_lists(self._connection, r.session, id_, _LISTS))
+            # What fell out of memory since is recalled as the recorder does.
+            most = () if r.session in self._met else (_LISTS,)
+            self._items.recall(r.session, last_lists(self._connection, r.session, id_, *most))
+            self._met.add(r.session)
         return self._items.write(r.session, id_, one.items, r.facts.previous_response_id)
 
     def _known(self, id_: int) -> tuple[bytes, str] | None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.storage import items as module
 from playhead.storage.items import DEPTH, ItemMemory, WrittenItems, new_items, read_items
 from playhead.storage.records import ItemRow
 
@@ -89,14 +90,35 @@ def test_chains_are_bounded() -> None:
     assert rows.read(*rows.rows) == {exchange: digests(8 + exchange) for exchange in rows.rows}
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST", 40 << 10)
     memory = ItemMemory()
     for number in range(1000):
         memory.write(f"session {number}", number, digests(5))
         memory.write("one", 1000 + number, number.to_bytes(4, "big") * 5)
 
-    assert len(memory._sessions) <= 64
+    assert 32 < len(memory._sessions) <= 80
     assert max(map(len, memory._sessions.values())) <= 16
+    assert [memory.knows(session) for session in ("one", "session 999", "session 1")] == [True, True, False]
+
+
+def test_thousands_of_sessions_are_remembered() -> None:
+    memory = ItemMemory()
+    for number in range(5000):
+        memory.write(f"session {number}", number, digests(100))
+
+    assert memory.knows("session 0")
+
+
+def test_what_memory_takes_is_counted_rightly() -> None:
+    memory = ItemMemory()
+    for number in range(200):
+        memory.write(f"session {number % 3}", number, (number % 7).to_bytes(4, "big") * (1 + number % 5), f"resp_{number % 2}")
+    memory.recall("session 1", [(1, digests(5), None), (2, digests(6), None), (3, b"", None)])
+    memory.forget(199)
+    memory.forget(2)
+
+    assert memory._size == sum(module._OVERHEAD + sum(map(module._size, lists)) for lists in memory._sessions.values())
 
 
 def test_what_is_lost_is_left_out() -> None:

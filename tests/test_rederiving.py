@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from playhead.config.errors import StoreError
+from playhead.storage import items, rederiving
 from playhead.storage.engine import Database
 from playhead.storage.evidence.chain_writing import chained
 from playhead.storage.evidence.chained import EntryKind, Subject
@@ -212,3 +213,20 @@ def test_an_exchange_is_given_as_it_is_stored(store: Store) -> None:
     assert b"".join(big.response) == raw(2).response + b"0000000000" + b"1111111111" + b"2222222222"
     assert [frame.length for frame in big.frames] == [len(raw(2).response), 10, 10, 10]
     assert list(whole.events) == []
+
+
+def test_lists_of_items_are_recalled_deeply_only_where_a_session_is_met_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be more sessions than memory has room for: then each recall is one of those that a recorder makes."""
+    found = [recorded(number, session="ab"[number % 2], fingerprint=Fingerprint(bytes(16), "http", digests(number))) for number in range(1, 7)]
+    store.write(Batch(found))
+    asked: list[tuple[Any, ...]] = []
+
+    def none(_connection: object, *told: Any) -> list[Any]:
+        asked.append(told)
+        return []
+
+    monkeypatch.setattr(items, "_MOST", 0)
+    monkeypatch.setattr(rederiving, "last_lists", none)
+    rederive(store, dict(enumerate(found, 1)))
+
+    assert asked == [("b", 1, 4096), ("a", 2, 4096), ("b", 3), ("a", 4), ("b", 5), ("a", 6)]

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from playhead.config.errors import StoreError
-from playhead.storage.engine import open_database
+from playhead.storage.engine import Database, open_database
 from playhead.storage.records import ANSWERED_EARLY, Batch, Facts, Fingerprint, Frame, Piece, Raw, Recorded, Spill, StoredRequest
 from playhead.storage.replaying import replays
 from playhead.storage.replaying.replay_rows import ReplayRow, RequestRow
@@ -412,3 +412,14 @@ def test_exchanges_that_were_answered_early_are_known(store: Store) -> None:
     store.write(Batch(finished=[known(1), known(2, facts=early), known(3, facts=early, run="run-2"), known(4, session="other", facts=early)]))
 
     assert (store.answered_early("default", None), store.answered_early("default", 1), store.answered_early("none", None)) == ([2, 3], [2], [])
+
+
+@pytest.mark.parametrize(("growing", "read"), [(False, 32), (True, 128)])
+def test_of_lists_no_more_are_recalled_than_fill_a_memory(store: Store, database: Database, growing: bool, read: int) -> None:
+    """Each goes on from the one before, so that they take one place; or none does."""
+    lists = [digests(number) if growing else number.to_bytes(4, "big") for number in range(1, 151)]
+    store.write(Batch([known(number, fingerprint=made(number, items=items)) for number, items in enumerate(lists, 1)]))
+    with database.reading() as connection:
+        found = replays.last_lists(connection, "default", 146)
+
+    assert found == [(number, lists[number - 1], None) for number in range(146 - read, 146)]

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, select, true
@@ -16,7 +17,7 @@ from ..connecting.connected import turn_numbers, turn_of
 from ..engine import Database
 from ..evidence.chain_writing import chained
 from ..evidence.chained import EntryKind, Subject
-from ..items import LISTS, ItemMemory, WrittenItems, read_items
+from ..items import LISTS, ItemMemory, WrittenItems, read_items, remembered
 from ..queries import BodyReader, behind, list_event_rows, no_exchange, read_part, read_pieces, require, require_session
 from ..records import ANSWERED_EARLY, DEFAULT_RULES, Direction, Fingerprint, Frame, Raw, StoredRequest
 from ..rows import Inserter, unpack_times
@@ -237,7 +238,7 @@ def load_items(connection: Connection, ids: Sequence[int], rules: str = DEFAULT_
 def last_lists(connection: Connection, session: str, before: int, most: int = 8 * LISTS) -> list[tuple[int, bytes, str | None]]:
     """The lists of items that were stored last in a session, the oldest first, each with the response that its request went on from.
 
-    More than are remembered at once: most of them go on in others.
+    As many as memory needs to be full, since most of them go on in others; at most so many.
     """
     e, f = exchanges.c, fingerprints.c
     told = fingerprints.join(exchanges, e.id == f.exchange)
@@ -245,11 +246,17 @@ def last_lists(connection: Connection, session: str, before: int, most: int = 8 
         select(f.exchange, e.previous_response_id)
         .select_from(told)
         .where(e.session == session, e.id < before, f.rules == DEFAULT_RULES)
-        .order_by(e.seq.desc())
-        .limit(most)
+        .order_by(e.seq.desc(), e.id.desc())
     )
-    parents: dict[int, str | None] = {row.exchange: row.previous_response_id for row in connection.execute(wanted)}
-    return [(id_, items, parents[id_]) for id_, items in sorted(load_items(connection, [*parents]).items())]
+    lists: list[tuple[int, bytes, str | None]] = []
+    read, count = 0, 2 * LISTS
+    while read < most and count:
+        page = min(count, most - read)
+        parents: dict[int, str | None] = {row.exchange: row.previous_response_id for row in connection.execute(wanted.limit(page).offset(read))}
+        lists = sorted([*((id_, items, parents[id_]) for id_, items in load_items(connection, [*parents]).items()), *lists], key=itemgetter(0))
+        read += page
+        count = 0 if len(parents) < page or len(remembered(lists)) >= LISTS else read
+    return lists
 
 
 def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
