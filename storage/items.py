@@ -155,14 +155,19 @@ def _alike(lists: list[_List], exchange: int, items: bytes, parent: str | None) 
 
 def _sent(lists: list[_List], new: _List, known: _List | None, shared: int) -> Sent:
     """What of the list was sent: the beginning that it shares, and what the newest list had that it goes on from in another way."""
+    items, rest = new.items, new.items[shared:]
     for one in reversed(lists):
         if one.parent != new.parent or one.exchange >= new.exchange:
             continue
         if one is known:
             break
-        upto = sent_before(new.items, one.items, start=shared)
+        old = one.items
+        # Most lists have nothing to do with it, which is told quickly.
+        if old[-4:] not in rest and old[-8:-4] not in rest and old[-12:-8] not in rest and not items.startswith(old[:8]):
+            continue
+        upto = sent_before(items, old, start=shared)
         if upto > shared:
-            return Sent(upto) if one.items.startswith(new.items[:upto]) else Sent(shared, upto, one.items)
+            return Sent(upto) if old.startswith(items[:upto]) else Sent(shared, upto, old)
     return Sent(shared)
 
 
