@@ -117,7 +117,7 @@ class EventStream:
     def _keep(self, text: bytes) -> None:
         if self._object is not None:
             self._object += text
-            if len(self._object) > _OBJECT or self._object[:_START].removeprefix(sse.BOM).lstrip()[:1] not in (b"{", b""):
+            if len(self._object) > _OBJECT or bytes(self._object[:_START]).removeprefix(sse.BOM).lstrip()[:1] not in (b"{", b""):
                 self._object = None
 
     def _usual_events(self, text: bytes) -> UsualEvents | None:
